@@ -1,0 +1,55 @@
+# `make help` lists the commands. Everything is installed into .venv; nothing outside it is touched.
+SHELL := /bin/bash
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+UV_VERSION := 0.13.8
+RUN := PATH="$(CURDIR)/$(BIN):$$PATH"
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test test-slow test-all check lock ui bench clean
+
+help:  ## show this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
+
+setup: $(STAMP)  ## make .venv and install what requirements.lock names
+
+$(STAMP): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "segpipe needs Python 3.11 or newer, this is " + sys.version.split()[0] + "; name another with: make PYTHON=python3.12 ...")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements.lock
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation -e .
+	@touch $(STAMP)
+
+demo: $(STAMP)  ## run the whole pipeline on the embedded data and show the scores
+	$(RUN) dvc repro
+	@$(RUN) python -m segpipe.cli.main show
+
+test: $(STAMP)  ## run the fast tests
+	$(RUN) python -m pytest -n auto
+
+test-slow: $(STAMP)  ## run the slow tests alone
+	$(RUN) python -m pytest -m slow
+
+test-all: $(STAMP)  ## run all tests, the slow ones too
+	$(RUN) python -m pytest -n auto -m ''
+
+check: $(STAMP)  ## run ruff, mypy and import-linter
+	$(RUN) ruff check .
+	$(RUN) ruff format --check .
+	$(RUN) mypy
+	$(RUN) lint-imports
+
+lock: $(STAMP)  ## write requirements.lock anew from pyproject.toml
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --extra dev --generate-hashes --no-emit-index-url --custom-compile-command "make lock" -o requirements.lock pyproject.toml
+
+ui: $(STAMP)  ## show the runs in MLflow on http://127.0.0.1:5000
+	$(RUN) MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false mlflow ui --host 127.0.0.1 --workers 1 --backend-store-uri "$${MLFLOW_TRACKING_URI:-sqlite:///mlflow.db}"
+
+bench: $(STAMP)  ## measure training and preparation against plain loops on this machine
+	$(RUN) python -m bench.training
+	$(RUN) python -m bench.prepare
+
+clean:  ## delete what the pipeline made here: data, models, scores, state; not .venv, not the DVC cache
+	rm -rf data/raw data/prepared models predictions metrics/*.json metrics/*.csv .segpipe dvc_plots

@@ -1,0 +1,91 @@
+"""What chance decides about a sample each time it is seen (law 5); numpy only.
+
+Shapes: B batch.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from segpipe.params.schema import AugmentParams
+from segpipe.randomness import generator
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Draws:
+    """The draws of a batch, an entry a sample.
+
+    `scale_B` enlarges (1 leaves the size). `top_B` and `left_B` are the upper left corner of the
+    window in pixels of the unscaled image; below 0 where the window is larger than the image.
+    `flip_B` mirrors the window left to right. `gamma_B` and `saturation_B` are neutral at 1.
+    """
+
+    scale_B: Floats
+    top_B: Floats
+    left_B: Floats
+    flip_B: NDArray[np.bool_]
+    gamma_B: Floats
+    saturation_B: Floats
+
+
+def crop_sides(params: AugmentParams, image_height: int, image_width: int) -> tuple[int, int]:
+    """Return height and width of the window in pixels; null in the parameters means the image's."""
+    return params.crop_height or image_height, params.crop_width or image_width
+
+
+def draw(
+    params: AugmentParams,
+    seed: int,
+    epoch: int,
+    sample_indices: Iterable[int],
+    image_height: int,
+    image_width: int,
+    crop_height: int,
+    crop_width: int,
+) -> Draws:
+    """Return the draws for some samples, in their order.
+
+    Those of a sample depend on (seed, epoch, sample index) and the sizes alone, not on what else is
+    in the batch. The scale is log-uniform in its range, so that x2 is as likely as x1/2. Gamma and
+    saturation are uniform. The window lies anywhere in the scaled image, at whole pixels of it (at
+    scale 1 a crop is then a slice, and nothing is blurred); along a side on which it is the larger,
+    it holds all of the image, anywhere.
+    """
+    # Six numbers a sample, always: a range that closes does not move the draws of the others.
+    uniform_B6 = np.array(
+        [generator(seed, "augment", epoch, int(index)).random(6) for index in sample_indices]
+    ).reshape(-1, 6)
+    scale, top, left, flip, gamma, saturation = uniform_B6.T
+    smallest, largest = params.scale
+    scale_B = smallest * (largest / smallest) ** scale
+    return Draws(
+        scale_B=scale_B,
+        top_B=_corner(top, image_height, crop_height, scale_B),
+        left_B=_corner(left, image_width, crop_width, scale_B),
+        flip_B=flip < params.flip,
+        gamma_B=_between(gamma, params.gamma),
+        saturation_B=_between(saturation, params.saturation),
+    )
+
+
+def neutral(samples: int) -> Draws:
+    """Return draws that leave a batch as it is, for a window of the image's size."""
+    ones, zeros = np.ones(samples), np.zeros(samples)
+    return Draws(ones, zeros, zeros, np.zeros(samples, np.bool_), ones, ones)
+
+
+def _corner(uniform_B: Floats, image_side: int, crop_side: int, scale_B: Floats) -> Floats:
+    room_B = image_side * scale_B - crop_side
+    places_B = np.floor(np.abs(room_B)) + 1
+    # random() is below 1, but the product may round up to `places`.
+    steps_B = np.minimum(np.floor(uniform_B * places_B), places_B - 1)
+    corner_B: Floats = np.where(room_B < 0, -steps_B, steps_B) / scale_B
+    return corner_B
+
+
+def _between(uniform_B: Floats, ends: tuple[float, float]) -> Floats:
+    return ends[0] + (ends[1] - ends[0]) * uniform_B

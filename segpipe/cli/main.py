@@ -1,0 +1,33 @@
+"""The command `segpipe`: what is done with data and models outside the pipeline's stages."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from segpipe.cli import check, predict, show
+from segpipe.errors import SegpipeError
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; return its exit code: 0, 1 for a named error, 2 for wrong usage, 130."""
+    parser = argparse.ArgumentParser(
+        prog="segpipe",
+        description="Semantic segmentation that a person can trust. The pipeline itself runs by `dvc repro`.",
+    )
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for module in (check, predict, show):
+        module.add_command(commands)
+    chosen = parser.parse_args(arguments)
+    try:
+        code: int = chosen.run(chosen)
+        return code
+    except SegpipeError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())

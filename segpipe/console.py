@@ -1,0 +1,43 @@
+"""What a person sees while a stage works: plain lines, and a bar where there is a terminal."""
+
+import sys
+from collections.abc import Iterable
+from typing import Any, TypeVar
+
+from tqdm import tqdm
+
+T = TypeVar("T")
+
+
+def say(text: str) -> None:
+    """Print one line at once, also when the output is a pipe."""
+    print(text, flush=True)
+
+
+def progress(
+    items: Iterable[T], description: str, unit: str, total: int | None = None
+) -> Iterable[T]:
+    """Yield `items` under a progress bar on stderr.
+
+    Where stderr is no terminal, a line is written every ten seconds instead of a moving bar.
+    """
+    return tqdm(items, desc=description, unit=f" {unit}", total=total, **_style())
+
+
+def step_bar(description: str, total: int, done: int, shown: bool) -> "tqdm[None]":
+    """Return a bar to be updated by hand once a step; `shown` is false in all processes but one."""
+    return tqdm(
+        desc=description, unit=" step", total=total, initial=done, disable=not shown, **_style()
+    )
+
+
+def _style() -> dict[str, Any]:
+    moving = sys.stderr.isatty()
+    every = 0.2 if moving else 10.0
+    return {
+        "mininterval": every,
+        "maxinterval": every,
+        "dynamic_ncols": moving,
+        "ascii": not moving,
+        "file": sys.stderr,
+    }

@@ -1,0 +1,107 @@
+"""The state of an unfinished run: saved whole or not at all, without pickle (law 8)."""
+
+import json
+import shutil
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from segpipe.atomic import whole_file, whole_folder, write_json
+from segpipe.bundle import plain_weights, read_weights
+from segpipe.console import say
+from segpipe.engine.optimizer import optimizer_tensors, restore_optimizer
+from segpipe.errors import BundleError
+
+_BEST = "best.safetensors"
+
+
+@dataclass
+class Progress:
+    """How far a run is.
+
+    epoch, step: the next step to take, step counted within the epoch. loss_sum, pixels: of the
+    epoch's steps so far, over all processes. seconds, waited: spent in the epoch so far. best_miou,
+    best_epoch: of the validations so far (-1 before the first). history: a row for each whole
+    epoch. mlflow_run: the id of the run that tracks this training.
+    """
+
+    epoch: int = 0
+    step: int = 0
+    loss_sum: float = 0.0
+    pixels: int = 0
+    seconds: float = 0.0
+    waited: float = 0.0
+    best_miou: float = -1.0
+    best_epoch: int = -1
+    history: list[dict[str, float | None]] = field(default_factory=list)
+    mlflow_run: str | None = None
+
+
+class Checkpoints:
+    """The checkpoints of one run in `folder`; the newest is the one that counts."""
+
+    def __init__(self, folder: Path, about: dict[str, Any]):
+        self.folder = folder
+        # What the run was started with; a resumed run compares it and says what differs.
+        self.about = about
+
+    def save(self, progress: Progress, network: nn.Module, optimizer: Any) -> None:
+        """Write a checkpoint, then drop the older ones."""
+        target = self.folder / f"checkpoint-{progress.epoch:06d}-{progress.step:06d}"
+        with whole_folder(target) as partial:
+            save_file(plain_weights(network), partial / "network.safetensors")
+            save_file(optimizer_tensors(optimizer), partial / "optimizer.safetensors")
+            write_json(
+                partial / "progress.json", {"progress": asdict(progress), "about": self.about}
+            )
+        for older in self._all():
+            if older != target:
+                shutil.rmtree(older, ignore_errors=True)
+
+    def resume(self, network: nn.Module, optimizer: Any) -> Progress:
+        """Restore the newest checkpoint into network and optimizer, or return a fresh start.
+
+        Raises BundleError when a checkpoint is damaged: it was written whole, so the disk is at
+        fault, and starting over in silence would hide that.
+        """
+        found = self._all()
+        if not found:
+            return Progress()
+        newest = found[-1]
+        try:
+            content = json.loads((newest / "progress.json").read_text(encoding="utf-8"))
+            progress = Progress(**content["progress"])
+            network.load_state_dict(read_weights(newest / "network.safetensors"))
+            restore_optimizer(optimizer, read_weights(newest / "optimizer.safetensors"))
+        except (OSError, ValueError, KeyError, TypeError, RuntimeError, BundleError) as error:
+            raise BundleError(
+                f"{newest}: the checkpoint of this run is damaged ({error}); "
+                f"delete {self.folder} to train from the start"
+            ) from error
+        self._say_differences(content["about"], progress)
+        return progress
+
+    def save_best(self, network: nn.Module) -> None:
+        """Keep the present weights as the best so far."""
+        with whole_file(self.folder / _BEST) as partial:
+            save_file(plain_weights(network), partial)
+
+    def best(self) -> dict[str, Tensor]:
+        """Return the best weights so far."""
+        return read_weights(self.folder / _BEST)
+
+    def remove(self) -> None:
+        """Delete the state of a run whose result is published."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _all(self) -> list[Path]:
+        return sorted(self.folder.glob("checkpoint-*"))
+
+    def _say_differences(self, before: dict[str, Any], progress: Progress) -> None:
+        say(f"resuming at epoch {progress.epoch + 1}, step {progress.step + 1}, from {self.folder}")
+        for key, value in self.about.items():
+            if before.get(key) != value:
+                say(f"  note: {key} was {before.get(key)!r} and is {value!r} now")

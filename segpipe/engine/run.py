@@ -1,0 +1,154 @@
+"""A training from prepared data to a published bundle."""
+
+import contextlib
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from accelerate import PartialState
+
+from segpipe.atomic import whole_folder, write_json
+from segpipe.console import say
+from segpipe.engine.checkpoint import Progress
+from segpipe.engine.interruption import Interrupted, StopRequest, listening
+from segpipe.engine.loop import Row, train
+from segpipe.engine.publish import training_summary, write_bundle, write_history, write_summary
+from segpipe.engine.setup import Job, set_up
+from segpipe.models.network import count_parameters
+from segpipe.params.schema import LossParams, ModelParams, TrackingParams, TrainParams
+from segpipe.provenance import Snapshot
+from segpipe.state import held_alone, state_folder
+from segpipe.storage.reader import open_dataset
+from segpipe.tracking.run import Tracker, standard_tags, start_run
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is to be trained. recorded: all parameters, as the bundle and MLflow keep them."""
+
+    model: ModelParams
+    loss: LossParams
+    train: TrainParams
+    tracking: TrackingParams
+    recorded: dict[str, Any]
+    snapshot: Snapshot
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """Where the results go."""
+
+    bundle: Path
+    history: Path
+    summary: Path
+    tracking: Path
+
+
+def run_training(plan: Plan, prepared: Path, outputs: Outputs) -> None:
+    """Train, or go on with a training that was interrupted, and publish the result.
+
+    The leading process holds the state's lock, speaks with MLflow and writes the outputs.
+    Raises BusyError when another process trains on the same state, StaleRunError when parameters
+    or code changed meanwhile (the finished state is kept then), Interrupted after a signal.
+    """
+    dataset = open_dataset(prepared)
+    state = state_folder(_identity(plan, dataset.fingerprint))
+    leads = os.environ.get("RANK", "0") == "0"
+    with held_alone(state) if leads else contextlib.nullcontext():
+        try:
+            job = set_up(dataset, plan.model, plan.loss, plan.train, state, _about(plan))
+            progress = job.checkpoints.resume(job.network, job.optimizer)
+            if leads:
+                _announce(job, progress)
+            with listening() as stop:
+                _train_and_publish(plan, job, progress, stop, outputs)
+        finally:
+            _leave_group()
+
+
+def _train_and_publish(
+    plan: Plan, job: Job, progress: Progress, stop: StopRequest, outputs: Outputs
+) -> None:
+    with _tracked(plan, job, progress) as log_epoch_of:
+        tracker, log = log_epoch_of
+        train(job, progress, stop, log)
+        if tracker is None:
+            return
+        summary = training_summary(job, progress)
+        with whole_folder(outputs.bundle) as partial:
+            write_bundle(job, progress, plan.model, _lineage(plan), partial)
+            plan.snapshot.verify()
+        write_history(progress, outputs.history)
+        write_summary(summary, outputs.summary)
+        write_json(outputs.tracking, {"run_id": tracker.run_id})
+        tracker.log_metrics(_numbers(summary), step=len(progress.history))
+        tracker.log_files(outputs.bundle, "bundle")
+        job.checkpoints.remove()
+    say(
+        f"best validation mIoU {progress.best_miou:.4f} at epoch {progress.best_epoch + 1} of "
+        f"{job.train.epochs}; the model is in {outputs.bundle}/"
+    )
+
+
+@contextlib.contextmanager
+def _tracked(
+    plan: Plan, job: Job, progress: Progress
+) -> Iterator[tuple[Tracker | None, Callable[[Row], None]]]:
+    """Yield the tracker and what logs an epoch; None and nothing in the processes that follow."""
+    if not job.leads:
+        yield None, lambda _row: None
+        return
+    tags = {**standard_tags(), "data_fingerprint": job.dataset.fingerprint}
+    name = os.environ.get("DVC_EXP_NAME") or plan.model.name
+    try:
+        with start_run(plan.tracking, name, plan.recorded, tags, progress.mlflow_run) as tracker:
+            progress.mlflow_run = tracker.run_id
+
+            def log(row: Row) -> None:
+                tracker.log_metrics(_numbers(row), step=int(row["epoch"] or 0))
+
+            try:
+                yield tracker, log
+            except Interrupted:
+                tracker.finish("KILLED")
+                raise
+    except Interrupted:
+        say(f"interrupted; the state is in {job.checkpoints.folder}, start again to go on from it")
+        raise
+
+
+def _identity(plan: Plan, data: str) -> dict[str, Any]:
+    """What makes a run another run: these decide its result."""
+    sections = {"model": plan.model, "loss": plan.loss, "train": plan.train}
+    return {"data": data, **{name: part.model_dump(mode="json") for name, part in sections.items()}}
+
+
+def _about(plan: Plan) -> dict[str, Any]:
+    """What may differ when a run goes on, and is said aloud then."""
+    return {"code": plan.snapshot.code, "processes": int(os.environ.get("WORLD_SIZE", "1"))}
+
+
+def _lineage(plan: Plan) -> dict[str, Any]:
+    return {"parameters": plan.recorded, "code": plan.snapshot.code, **standard_tags()}
+
+
+def _numbers(values: dict[str, Any]) -> dict[str, float]:
+    return {name: float(value) for name, value in values.items() if isinstance(value, int | float)}
+
+
+def _announce(job: Job, progress: Progress) -> None:
+    say(
+        f"training {count_parameters(job.network):,} parameters on {len(job.train_split)} samples of "
+        f"{job.crop[0]}x{job.crop[1]}, {job.steps_per_epoch} steps an epoch, batch "
+        f"{job.train.batch_size}, {job.share.processes} process(es), {job.device}, {job.precision}"
+    )
+    if progress.epoch == job.train.epochs:
+        say("the training was finished before; only its result is published now")
+
+
+def _leave_group() -> None:
+    """Leave the process group in order, without which some runs abort when they exit."""
+    if PartialState._shared_state:
+        PartialState().destroy_process_group()

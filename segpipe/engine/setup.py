@@ -1,0 +1,126 @@
+"""Everything that a training needs, made once: network, optimizer, data, processes, checkpoints."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+from torch import Tensor, nn
+
+from segpipe.augment.draw import crop_sides
+from segpipe.engine.checkpoint import Checkpoints
+from segpipe.engine.optimizer import build_optimizer
+from segpipe.engine.sync_norm import synchronise_norms
+from segpipe.errors import ParameterError
+from segpipe.hardware import Precision, best_device, choose_precision
+from segpipe.loading.order import Share, steps_per_epoch
+from segpipe.losses.build import Loss, build_loss
+from segpipe.models.build import build_model
+from segpipe.models.network import Network
+from segpipe.params.schema import LossParams, ModelParams, TrainParams
+from segpipe.storage.reader import Dataset, Split
+
+
+@dataclass
+class Job:
+    """One training.
+
+    network is the model itself, model the same as Accelerate wraps it (processes, precision).
+    crop: sides (height, width) of what the network sees of a training sample. mean_C, std_C: of the
+    training split, for images in 0..1, on the device.
+    """
+
+    train: TrainParams
+    dataset: Dataset
+    train_split: Split
+    val_split: Split
+    accelerator: Accelerator
+    precision: Precision
+    network: Network
+    model: nn.Module
+    optimizer: Any
+    loss: Loss
+    share: Share
+    steps_per_epoch: int
+    crop: tuple[int, int]
+    mean_C: Tensor
+    std_C: Tensor
+    checkpoints: Checkpoints
+
+    @property
+    def device(self) -> torch.device:
+        """Where this process computes."""
+        return torch.device(self.accelerator.device)
+
+    @property
+    def leads(self) -> bool:
+        """Whether this is the one process that writes files and speaks."""
+        return bool(self.accelerator.is_main_process)
+
+
+def set_up(
+    dataset: Dataset,
+    model: ModelParams,
+    loss: LossParams,
+    train: TrainParams,
+    state: Path,
+    about: dict[str, Any],
+) -> Job:
+    """Make a Job from prepared data and parameters.
+
+    state: the folder of this run's checkpoints. about: what it is started with, kept beside them.
+    Raises LaunchError when the global batch cannot be shared by the processes or exceeds the
+    samples, ParameterError when crop or network do not fit the images.
+    """
+    precision = choose_precision(train.precision, best_device())
+    accelerator = Accelerator(
+        mixed_precision="bf16" if precision == "bf16" else "no", cpu=best_device().type == "cpu"
+    )
+    share = Share(
+        train.batch_size, accelerator.num_processes, accelerator.process_index, train.accumulation
+    )
+    train_split, val_split = dataset.split("train"), dataset.split("val")
+    steps = steps_per_epoch(len(train_split), train.batch_size)
+    crop = crop_sides(train.augment, dataset.height, dataset.width)
+    _repeatable()
+    torch.manual_seed(train.seed)
+    network = build_model(model, len(dataset.mean), dataset.scheme.num_classes)
+    _refuse_too_small(network, crop)
+    network = network.to(accelerator.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    synchronise_norms(network, accelerator.device, share.processes)
+    optimizer = build_optimizer(network, train)
+    compiled = torch.compile(network) if train.compile else network
+    wrapped, prepared = accelerator.prepare(compiled, optimizer)
+    return Job(
+        train=train,
+        dataset=dataset,
+        train_split=train_split,
+        val_split=val_split,
+        accelerator=accelerator,
+        precision=precision,
+        network=network,
+        model=wrapped,
+        optimizer=prepared,
+        loss=build_loss(loss),
+        share=share,
+        steps_per_epoch=steps,
+        crop=crop,
+        mean_C=torch.tensor(dataset.mean, device=accelerator.device),
+        std_C=torch.tensor(dataset.std, device=accelerator.device),
+        checkpoints=Checkpoints(state, about),
+    )
+
+
+def _refuse_too_small(network: Network, crop: tuple[int, int]) -> None:
+    try:
+        for side in crop:
+            network.output_side(side)
+    except ValueError as error:
+        raise ParameterError(f"params.yaml: {error}") from error
+
+
+def _repeatable() -> None:
+    """Let cuDNN choose the same algorithms in every run."""
+    torch.backends.cudnn.benchmark = False
+    torch.backends.cudnn.deterministic = True

@@ -1,0 +1,114 @@
+"""One optimizer step.
+
+Shapes: B batch, H height, W width, C channels, K classes.
+"""
+
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from math import isfinite
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from segpipe.augment.apply import augment_batch
+from segpipe.augment.draw import draw
+from segpipe.cropping import centre_crop
+from segpipe.engine.setup import Job
+from segpipe.errors import TrainingError
+from segpipe.loading.batches import Batch
+from segpipe.losses.valid import valid_pixels
+from segpipe.randomness import generator
+
+
+@dataclass(frozen=True)
+class StepReport:
+    """Of the global batch: the loss summed over its valid pixels, and their number.
+
+    stop: one of the processes was asked to stop.
+    """
+
+    loss_sum: float
+    pixels: int
+    stop: bool
+
+    @property
+    def loss(self) -> float:
+        """The mean over the valid pixels; 0 where there are none."""
+        return self.loss_sum / max(self.pixels, 1)
+
+
+def train_step(
+    job: Job, pieces: list[Batch], epoch: int, step: int, lr: float, stop: bool
+) -> StepReport:
+    """Take one step on this process's micro-batches of a global batch.
+
+    The loss is the sum over all valid pixels of the global batch divided by their number, which
+    the processes add up before the first backward pass, so that neither processes nor
+    accumulation change it (law 6).
+    Raises TrainingError, before the weights change, when the loss or a gradient is not finite.
+    """
+    _seed_dropout(job, epoch, step)
+    job.model.train()
+    ready = [_augmented(job, piece, epoch) for piece in pieces]
+    own_pixels = sum((_counted(job, mask) for _, mask in ready), torch.zeros((), dtype=torch.int64))
+    counts = torch.stack([own_pixels.to(job.device), torch.tensor(int(stop), device=job.device)])
+    pixels, stops = job.accelerator.reduce(counts, "sum").tolist()
+    loss_sum = torch.zeros((), dtype=torch.float64, device=job.device)
+    for number, (image_BCHW, mask_BHW) in enumerate(ready):
+        last = number == len(ready) - 1
+        with _gradients_exchanged(job, last):
+            piece_sum = job.loss(job.model(image_BCHW), mask_BHW)
+            # DDP averages gradients over processes; the sum is wanted.
+            job.accelerator.backward(piece_sum / max(pixels, 1) * job.share.processes)
+            loss_sum += piece_sum.detach()
+    report = StepReport(float(job.accelerator.reduce(loss_sum, "sum")), pixels, stops > 0)
+    norm = _clipped_norm(job)
+    if not (isfinite(norm) and isfinite(report.loss)):
+        raise TrainingError(_not_finite(job, pieces, epoch, step, lr, report.loss, norm))
+    job.optimizer.step()
+    job.optimizer.zero_grad()
+    return report
+
+
+def _augmented(job: Job, piece: Batch, epoch: int) -> tuple[Tensor, Tensor]:
+    height, width = job.dataset.height, job.dataset.width
+    draws = draw(job.train.augment, job.train.seed, epoch, piece.rows_B, height, width, *job.crop)
+    image_BHWC = piece.image_BHWC.to(job.device, non_blocking=True)
+    mask_BHW = piece.mask_BHW.to(job.device, non_blocking=True)
+    return augment_batch(image_BHWC, mask_BHW, draws, job.mean_C, job.std_C, job.crop)
+
+
+def _counted(job: Job, mask_BHW: Tensor) -> Tensor:
+    """The pixels that the loss will sum over: those under the logits that are not void."""
+    height, width = (job.network.output_side(side) for side in job.crop)
+    return valid_pixels(centre_crop(mask_BHW, height, width)).cpu()
+
+
+def _seed_dropout(job: Job, epoch: int, step: int) -> None:
+    """Dropout depends on (seed, epoch, step, process), not on what was drawn before (law 5)."""
+    random = generator(job.train.seed, "dropout", epoch, step, job.share.rank)
+    torch.manual_seed(int(random.integers(2**62)))
+
+
+def _gradients_exchanged(job: Job, last: bool) -> AbstractContextManager[Any]:
+    """Let the processes exchange gradients in the last micro-batch only; the sum is the same."""
+    return nullcontext() if last else job.accelerator.no_sync(job.model)
+
+
+def _clipped_norm(job: Job) -> float:
+    """Clip the gradient's norm where asked for; return what it was."""
+    bound = job.train.clip if job.train.clip is not None else float("inf")
+    return float(torch.nn.utils.clip_grad_norm_(job.network.parameters(), bound))
+
+
+def _not_finite(
+    job: Job, pieces: list[Batch], epoch: int, step: int, lr: float, loss: float, norm: float
+) -> str:
+    rows = [int(row) for piece in pieces for row in piece.rows_B]
+    names = ", ".join(job.train_split.rows[row].sample.name for row in rows)
+    return (
+        f"the loss ({loss}) or its gradient (norm {norm}) is not finite at epoch {epoch + 1}, step "
+        f"{step + 1}, with learning rate {lr:.3g}, on the samples {names}; the weights were not "
+        "changed. A lower train.lr, a longer train.warmup_epochs or train.precision: fp32 may help"
+    )

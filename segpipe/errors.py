@@ -1,0 +1,47 @@
+"""The errors that a person can act on: each names the place, the cause and the repair."""
+
+from collections.abc import Sequence
+
+
+class SegpipeError(Exception):
+    """An expected failure. Its text is the whole message; no traceback is shown for it."""
+
+
+class ParameterError(SegpipeError):
+    """params.yaml (or a recipe) holds something that cannot be meant."""
+
+
+class DataError(SegpipeError):
+    """The images, masks, archives or prepared arrays are not what they must be."""
+
+
+class BundleError(SegpipeError):
+    """A model bundle is missing, damaged or of another format."""
+
+
+class TrackingError(SegpipeError):
+    """The MLflow store cannot be used."""
+
+
+class StaleRunError(SegpipeError):
+    """Parameters, code or data changed while a stage ran; its result would be recorded wrongly."""
+
+
+class BusyError(SegpipeError):
+    """Another process holds what this one needs."""
+
+
+class LaunchError(SegpipeError):
+    """The processes of a distributed run do not fit the request."""
+
+
+class TrainingError(SegpipeError):
+    """Training cannot go on, for instance because the loss is not finite."""
+
+
+def listing(items: Sequence[str], shown: int = 10) -> str:
+    """Return `items` one a line, indented, the first `shown` of them and a count of the rest."""
+    lines = [f"  {item}" for item in items[:shown]]
+    if len(items) > shown:
+        lines.append(f"  ... and {len(items) - shown} more")
+    return "\n".join(lines)

@@ -1,0 +1,157 @@
+"""What evaluation says: scores with their protocol and their uncertainty, and the tables behind them.
+
+Shapes: N images, K classes.
+"""
+
+import csv
+import io
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from math import isnan
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from segpipe.atomic import write_json, write_text
+from segpipe.evaluation.evaluate import Counts
+from segpipe.inference.predictor import Predictor
+from segpipe.metrics.bootstrap import bootstrap_interval
+from segpipe.metrics.scores import Scores, mean_iou, pixel_accuracy, scores
+
+SUMMARY, CLASSES, IMAGES, CONFUSION = (
+    "evaluation.json",
+    "classes.csv",
+    "images.csv",
+    "confusion.csv",
+)
+
+
+@dataclass(frozen=True)
+class Interval:
+    """How the uncertainty is found: bootstrap samples (0: not at all) and their seed."""
+
+    samples: int
+    seed: int
+
+
+def summarise(
+    counts: Counts, predictor: Predictor, split: str, interval: Interval
+) -> dict[str, Any]:
+    """Return what metrics/evaluation.json holds; a score without meaning is null."""
+    found = scores(counts.confusion_KK)
+    names = predictor.scheme.classes
+    return {
+        "miou": _number(found.miou),
+        "miou_interval": _interval(counts, mean_iou, interval),
+        "pixel_accuracy": _number(found.pixel_accuracy),
+        "pixel_accuracy_interval": _interval(counts, pixel_accuracy, interval),
+        "mean_accuracy": _number(found.mean_accuracy),
+        "mean_dice": _number(found.mean_dice),
+        "frequency_weighted_iou": _number(found.frequency_weighted_iou),
+        "classes": {name: _of_class(found, k) for k, name in enumerate(names)},
+        "protocol": _protocol(counts, predictor, split, interval),
+    }
+
+
+def write_tables(
+    counts: Counts, predictor: Predictor, summary: dict[str, Any], folder: Path
+) -> None:
+    """Write evaluation.json, classes.csv, images.csv (worst first) and confusion.csv to `folder`."""
+    found, names = scores(counts.confusion_KK), predictor.scheme.classes
+    write_json(folder / SUMMARY, summary)
+    _write_csv(folder / CLASSES, _class_rows(found, names))
+    _write_csv(folder / IMAGES, _image_rows(counts))
+    _write_csv(folder / CONFUSION, _confusion_rows(counts.confusion_KK, names))
+
+
+def _protocol(
+    counts: Counts, predictor: Predictor, split: str, interval: Interval
+) -> dict[str, Any]:
+    form, scheme = predictor.bundle.form, predictor.scheme
+    return {
+        "split": split,
+        "images": len(counts.names),
+        "pixels": int(counts.confusion_KK.sum()),
+        "void_pixels": counts.void_pixels,
+        "resolution": "raw labels, each at its own size",
+        "image_sizes": dict(sorted(counts.image_sizes.items())),
+        "label_scheme": scheme.name,
+        "class_count": scheme.num_classes,
+        "ignored_ids": " ".join(map(str, scheme.void_ids)),
+        "counting": "one confusion matrix of all valid pixels of the split; a class in neither truth "
+        "nor prediction is left out of the means",
+        "network_input": f"{form.height}x{form.width}, {form.fit}",
+        "precision": predictor.precision,
+        "views": "single scale, no flip",
+        "interval": f"95% percentile bootstrap over images, {interval.samples} samples, seed {interval.seed}"
+        if interval.samples
+        else "none",
+        "data": predictor.bundle.lineage.get("data"),
+    }
+
+
+def _of_class(found: Scores, k: int) -> dict[str, float | int | None]:
+    return {
+        "iou": _number(found.iou_K[k]),
+        "dice": _number(found.dice_K[k]),
+        "accuracy": _number(found.accuracy_K[k]),
+        "precision": _number(found.precision_K[k]),
+        "pixels": int(found.pixels_K[k]),
+    }
+
+
+def _class_rows(found: Scores, names: Sequence[str]) -> Iterable[dict[str, Any]]:
+    total = max(int(found.pixels_K.sum()), 1)
+    for k, name in enumerate(names):
+        yield {"class": name, **_of_class(found, k), "share": int(found.pixels_K[k]) / total}
+
+
+def _image_rows(counts: Counts) -> Iterable[dict[str, Any]]:
+    """The worst image first; those without a valid pixel, which have no score, last."""
+    rows = []
+    for name, confusion_KK in zip(counts.names, counts.confusion_NKK, strict=True):
+        found = scores(confusion_KK)
+        rows.append(
+            {
+                "name": name,
+                "miou": _number(found.miou),
+                "pixel_accuracy": _number(found.pixel_accuracy),
+                "pixels": int(confusion_KK.sum()),
+            }
+        )
+    return sorted(rows, key=lambda row: (row["miou"] is None, row["miou"] or 0.0, row["name"]))
+
+
+def _confusion_rows(
+    confusion_KK: NDArray[np.int64], names: Sequence[str]
+) -> Iterable[dict[str, Any]]:
+    for actual, row in zip(names, confusion_KK.tolist(), strict=True):
+        total = sum(row)
+        for predicted, pixels in zip(names, row, strict=True):
+            share = pixels / total if total else None
+            yield {"actual": actual, "predicted": predicted, "count": pixels, "share": share}
+
+
+def _interval(counts: Counts, statistic: Any, interval: Interval) -> dict[str, float] | None:
+    found = bootstrap_interval(counts.confusion_NKK, statistic, interval.samples, interval.seed)
+    return None if found is None else {"low": round(found[0], 6), "high": round(found[1], 6)}
+
+
+def _number(value: float) -> float | None:
+    return None if isnan(value) else round(float(value), 6)
+
+
+def _write_csv(path: Path, rows: Iterable[dict[str, Any]]) -> None:
+    rows = list(rows)
+    text = io.StringIO()
+    table = csv.DictWriter(text, rows[0].keys(), lineterminator="\n")
+    table.writeheader()
+    for row in rows:
+        table.writerow({key: _cell(value) for key, value in row.items()})
+    write_text(path, text.getvalue())
+
+
+def _cell(value: Any) -> Any:
+    return f"{value:.6g}" if isinstance(value, float) else "" if value is None else value

@@ -1,0 +1,59 @@
+"""What the machine can do, read from the machine itself."""
+
+import platform
+import resource
+import sys
+from functools import cache
+from pathlib import Path
+from typing import Literal
+
+import torch
+
+Precision = Literal["fp32", "bf16"]
+# Units that multiply bfloat16 directly; without them it is emulated and slower than float32.
+_CPU_BF16 = frozenset({"avx512_bf16", "amx_bf16", "bf16"})
+
+
+def best_device() -> torch.device:
+    """Return the GPU that torch calls current, else the CPU."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def choose_precision(wanted: Literal["auto", "fp32", "bf16"], device: torch.device) -> Precision:
+    """Return bf16 where it is asked for, or where `auto` meets hardware that has units for it."""
+    if wanted != "auto":
+        return wanted
+    if device.type == "cuda":
+        return "bf16" if torch.cuda.get_device_capability(device) >= (8, 0) else "fp32"
+    return "bf16" if _CPU_BF16 & _cpu_features() else "fp32"
+
+
+def peak_memory_mb(device: torch.device) -> float:
+    """Return the most memory used so far, in MiB: the GPU's tensors, or the whole process on a CPU."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device) / 2**20
+    used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return used / 2**20 if sys.platform == "darwin" else used / 2**10
+
+
+def device_name(device: torch.device) -> str:
+    """Return the GPU's name, or the processor's."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    lines = _cpu_lines("model name")
+    return lines[0] if lines else platform.processor() or platform.machine()
+
+
+@cache
+def _cpu_features() -> frozenset[str]:
+    lines = _cpu_lines("flags") or _cpu_lines("Features")
+    return frozenset(lines[0].split()) if lines else frozenset()
+
+
+def _cpu_lines(key: str) -> list[str]:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:  # not Linux
+        return []
+    pairs = (line.partition(":") for line in lines)
+    return [value.strip() for name, _, value in pairs if name.strip() == key]

@@ -1,0 +1,88 @@
+"""Prepared arrays become batches: read by slice in a thread, ahead of the training step."""
+
+import queue
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from time import perf_counter
+from typing import Any, Generic, TypeVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from segpipe.storage.reader import Split
+
+Item = TypeVar("Item")
+Made = TypeVar("Made")
+_AHEAD = 2
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Samples as they lie in the arrays: image_BHWC uint8, mask_BHW uint8, their row numbers."""
+
+    image_BHWC: Tensor
+    mask_BHW: Tensor
+    rows_B: NDArray[np.int64]
+
+
+def read_batch(split: Split, rows_B: NDArray[np.int64], pin: bool) -> Batch:
+    """Copy rows of a split into tensors, in page-locked memory where `pin` is true (for a GPU)."""
+    image = torch.from_numpy(np.ascontiguousarray(split.images_NHWC[rows_B]))
+    mask = torch.from_numpy(np.ascontiguousarray(split.masks_NHW[rows_B]))
+    return (
+        Batch(image.pin_memory(), mask.pin_memory(), rows_B) if pin else Batch(image, mask, rows_B)
+    )
+
+
+class Prefetch(Generic[Item, Made]):
+    """Iterate over `make(item)` for each of `items`, made in a thread a few items ahead.
+
+    waited: seconds that the consumer has stood waiting so far. An exception in the thread is
+    raised where the items are consumed.
+    """
+
+    def __init__(self, items: Iterable[Item], make: Callable[[Item], Made]):
+        self.waited = 0.0
+        self._items = items
+        self._make = make
+
+    def __iter__(self) -> Iterator[Made]:
+        ready: queue.Queue[Made | BaseException | None] = queue.Queue(_AHEAD)
+        stopped = threading.Event()
+        thread = threading.Thread(target=self._produce, args=(ready, stopped), daemon=True)
+        thread.start()
+        try:
+            while True:
+                start = perf_counter()
+                made = ready.get()
+                self.waited += perf_counter() - start
+                if made is None:
+                    return
+                if isinstance(made, BaseException):
+                    raise made
+                yield made
+        finally:
+            stopped.set()
+            while thread.is_alive():  # a producer blocked on a full queue must wake to see the flag
+                _drain(ready)
+                thread.join(timeout=0.01)
+
+    def _produce(
+        self, ready: "queue.Queue[Made | BaseException | None]", stopped: threading.Event
+    ) -> None:
+        try:
+            for item in self._items:
+                if stopped.is_set():
+                    return
+                ready.put(self._make(item))
+            ready.put(None)
+        except BaseException as error:
+            ready.put(error)
+
+
+def _drain(ready: "queue.Queue[Any]") -> None:
+    while not ready.empty():
+        ready.get_nowait()

@@ -1,0 +1,105 @@
+"""Scores: pure functions of a confusion matrix (law 7).
+
+Shapes: K classes; rows are the truth, columns the prediction. The functions that return an array
+or a number for a matrix do so for each matrix of (..., K, K) as well.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Counts = NDArray[np.int64] | NDArray[np.float64]
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Scores:
+    """All scores of one confusion matrix, each in 0..1 or NaN where it has no meaning.
+
+    By class: `iou_K`, `dice_K` (F1), `accuracy_K` (recall), `precision_K`, and `pixels_K`, the
+    valid pixels that truly belong to the class. The means are over the classes that are not NaN.
+    """
+
+    iou_K: Floats
+    dice_K: Floats
+    accuracy_K: Floats
+    precision_K: Floats
+    pixels_K: NDArray[np.int64]
+    miou: float
+    mean_dice: float
+    mean_accuracy: float
+    pixel_accuracy: float
+    frequency_weighted_iou: float
+
+
+def scores(confusion_KK: NDArray[np.int64]) -> Scores:
+    """Return the scores of a (K, K) matrix of counts.
+
+    When a class has no score, as the official Cityscapes evaluator has it: one that is neither in
+    the truth nor in the prediction is NaN and left out of the mean. A class that is predicted but
+    not in the truth has IoU and Dice 0, which count; only its recall is NaN. One that is in the
+    truth but never predicted has IoU, Dice and recall 0; only its precision is NaN.
+    """
+    hits, truth, predicted = _marginals(confusion_KK)
+    return Scores(
+        iou_K=iou(confusion_KK),
+        dice_K=dice(confusion_KK),
+        accuracy_K=_ratio(hits, truth),
+        precision_K=_ratio(hits, predicted),
+        pixels_K=truth.astype(np.int64),
+        miou=float(mean_iou(confusion_KK)),
+        mean_dice=float(_mean(dice(confusion_KK))),
+        mean_accuracy=float(_mean(_ratio(hits, truth))),
+        pixel_accuracy=float(pixel_accuracy(confusion_KK)),
+        frequency_weighted_iou=float(frequency_weighted_iou(confusion_KK)),
+    )
+
+
+def iou(confusion_KK: Counts) -> Floats:
+    """Return the intersection over union of each class, (..., K): hits / (truth or predicted)."""
+    hits, truth, predicted = _marginals(confusion_KK)
+    return _ratio(hits, truth + predicted - hits)
+
+
+def dice(confusion_KK: Counts) -> Floats:
+    """Return Dice (F1) of each class, (..., K): 2 hits / (truth + predicted)."""
+    hits, truth, predicted = _marginals(confusion_KK)
+    return _ratio(2 * hits, truth + predicted)
+
+
+def mean_iou(confusion_KK: Counts) -> Floats:
+    """Return the mean IoU of the classes that are not NaN, (...); NaN when none is."""
+    return _mean(iou(confusion_KK))
+
+
+def pixel_accuracy(confusion_KK: Counts) -> Floats:
+    """Return the share of valid pixels whose class is right, (...); NaN without pixels."""
+    hits, truth, _ = _marginals(confusion_KK)
+    return _ratio(hits.sum(axis=-1), truth.sum(axis=-1))
+
+
+def frequency_weighted_iou(confusion_KK: Counts) -> Floats:
+    """Return the mean IoU weighted by the truth's pixels, (...) (Long et al. 2015, section 5)."""
+    _, truth, _ = _marginals(confusion_KK)
+    weighted = np.where(truth > 0, truth * iou(confusion_KK), 0.0)
+    return _ratio(weighted.sum(axis=-1), truth.sum(axis=-1))
+
+
+def _marginals(confusion_KK: Counts) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
+    """Hits, pixels in the truth and pixels predicted of each class, (..., K)."""
+    hits = np.diagonal(confusion_KK, axis1=-2, axis2=-1)
+    return hits, confusion_KK.sum(axis=-1), confusion_KK.sum(axis=-2)
+
+
+def _ratio(part: NDArray[Any], whole: NDArray[Any]) -> Floats:
+    ratio: Floats = np.full(np.shape(whole), np.nan)
+    np.divide(part, whole, out=ratio, where=np.asarray(whole) > 0)
+    return ratio
+
+
+def _mean(values_K: Floats) -> Floats:
+    """The mean over the last axis without its NaNs; NaN, and no warning, where all are."""
+    defined = ~np.isnan(values_K)
+    return _ratio(np.where(defined, values_K, 0.0).sum(axis=-1), defined.sum(axis=-1))

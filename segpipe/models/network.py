@@ -1,0 +1,34 @@
+"""What the rest of the pipeline may ask of every model.
+
+Shapes: B batch, C channels, K classes.
+"""
+
+from torch import Tensor, nn
+
+
+class Network(nn.Module):
+    """A network that scores every pixel: `forward` turns image_BCHW into logits_BKHW.
+
+    The logits are as large as the image, or, where `input_side` is no identity, smaller: then
+    they belong to the centre of the image as `segpipe.cropping.centre_crop` cuts it.
+    """
+
+    def forward(self, image_BCHW: Tensor) -> Tensor:
+        """Return the logits of normalised images; each model has its own."""
+        raise NotImplementedError(f"{type(self).__name__} has no forward")
+
+    def input_side(self, wanted: int) -> int:
+        """Return the smallest input side (pixels) whose logits are at least `wanted` long."""
+        return wanted
+
+    def output_side(self, given: int) -> int:
+        """Return the side of the logits (pixels) of an input side of `given`.
+
+        Raises ValueError when the input is too small for any output.
+        """
+        return given
+
+
+def count_parameters(model: nn.Module) -> int:
+    """Return the number of weights and biases."""
+    return sum(weight.numel() for weight in model.parameters())

@@ -1,0 +1,153 @@
+"""Signals: traffic lights and traffic signs with their posts."""
+
+import numpy as np
+
+from segpipe.sources.synthetic.mesh import (
+    BOTH_SIDES,
+    DETAIL,
+    GLOWS,
+    Colour,
+    Mesh,
+    Quad,
+    flat,
+    panel,
+)
+from segpipe.sources.synthetic.posts import STEEL, pick, post
+from segpipe.sources.synthetic.scene import Thing, thing
+
+Draw = np.random.Generator
+
+
+def traffic_light(x: float, z: float, over: float, phase: int, draw: Draw) -> list[Thing]:
+    """A post with a signal head, and a second head `over` metres along an arm (0 for none)."""
+    mesh = Mesh()
+    height = 5.6 if over else 3.1
+    steel = pick(STEEL, draw)
+    post(mesh, 0.08, height, steel)
+    if over:
+        a, b = sorted((0.0, over))
+        mesh.face(
+            flat([(a, height - 0.1), (b, height - 0.1), (b, height + 0.05), (a, height + 0.05)]),
+            steel,
+            BOTH_SIDES,
+            0,
+        )
+    post = thing("pole", mesh, at=(x, z), footprint=(x - 0.1, x + 0.1, z - 0.1, z + 0.1, height))
+    heads = [_signal(x, 2.3, z, phase)]
+    if over:
+        heads.append(_signal(x + over * 0.95, 5.0, z, phase))
+    return [post, *heads]
+
+
+def sign(x: float, z: float, draw: Draw) -> list[Thing]:
+    """A post with one or two traffic signs."""
+    mesh = Mesh()
+    height = draw.uniform(2.3, 3.2)
+    post(mesh, 0.04, height, pick(STEEL, draw))
+    post = thing(
+        "pole", mesh, at=(x, z), footprint=(x - 0.05, x + 0.05, z - 0.05, z + 0.05, height)
+    )
+    plates = [_plate(x, height - 0.35, z - 0.03, draw)]
+    if draw.random() < 0.3:
+        plates.append(_plate(x, height - 1.05, z - 0.03, draw))
+    return [post, *plates]
+
+
+def direction_sign(x: float, z: float, draw: Draw) -> list[Thing]:
+    """A large board on two posts."""
+    things = []
+    for post_x in (x - 0.9, x + 0.9):
+        post = Mesh()
+        post(post, 0.06, 2.6, (120, 124, 126))
+        foot = (post_x - 0.1, post_x + 0.1, z, z + 0.1, 2.6)
+        things.append(thing("pole", post, at=(post_x, z), footprint=foot))
+    board = Mesh()
+    colour = pick(((36, 72, 140), (226, 200, 60), (228, 228, 224)), draw)
+    quad: Quad = ((-1.3, 2.2, 0.0), (1.3, 2.2, 0.0), (1.3, 3.5, 0.0), (-1.3, 3.5, 0.0))
+    board.face(quad, (236, 236, 232), BOTH_SIDES, 0)
+    inside = BOTH_SIDES | DETAIL
+    board.face(panel(quad, 0.03, 0.97, 0.05, 0.95), colour, inside, 0)
+    ink: Colour = (30, 30, 30) if sum(colour) > 400 else (236, 236, 232)
+    for low in (0.2, 0.45, 0.7):
+        board.face(panel(quad, 0.12, draw.uniform(0.5, 0.85), low, low + 0.11), ink, inside, 0)
+    return [*things, thing("traffic sign", board, at=(x, z - 0.03))]
+
+
+def _signal(x: float, y: float, z: float, phase: int) -> Thing:
+    mesh = Mesh()
+    mesh.face(
+        flat([(-0.19, y), (0.19, y), (0.19, y + 1.0), (-0.19, y + 1.0)]),
+        (24, 26, 26),
+        BOTH_SIDES,
+        0,
+    )
+    lit: tuple[Colour, ...] = ((255, 50, 40), (255, 190, 40), (60, 240, 130))
+    dark: tuple[Colour, ...] = ((70, 22, 20), (70, 56, 20), (20, 62, 40))
+    for k in range(3):
+        on = k == phase
+        centre = (0.0, y + 0.83 - 0.33 * k, 0.0)
+        mesh.disc(
+            centre,
+            (0.12, 0, 0),
+            (0, 0.12, 0),
+            lit[k] if on else dark[k],
+            BOTH_SIDES | DETAIL | (GLOWS if on else 0),
+        )
+    return thing("traffic light", mesh, at=(x, z - 0.05))
+
+
+def _plate(x: float, y: float, z: float, draw: Draw) -> Thing:
+    mesh = Mesh()
+    r = draw.uniform(0.28, 0.42)
+    white, red, blue, yellow = (236, 236, 232), (190, 34, 38), (34, 82, 160), (232, 190, 50)
+    kind = int(draw.integers(5))
+    up, across = (0, r, 0), (r, 0, 0)
+    inside = BOTH_SIDES | DETAIL
+    if kind == 0:  # a limit or a ban
+        mesh.disc((0, y, 0), across, up, red, BOTH_SIDES)
+        mesh.disc((0, y, 0), (r * 0.74, 0, 0), (0, r * 0.74, 0), white, inside)
+        mesh.face(
+            flat(
+                [
+                    (-r * 0.3, y - r * 0.35),
+                    (r * 0.3, y - r * 0.35),
+                    (r * 0.3, y + r * 0.35),
+                    (-r * 0.3, y + r * 0.35),
+                ]
+            ),
+            (40, 40, 42),
+            inside,
+            0,
+        )
+    elif kind == 1:  # a warning
+        for size, colour, flags in ((1.1, red, BOTH_SIDES), (0.68, white, inside)):
+            s = r * size
+            mesh.face(flat([(-s, y - s * 0.75), (s, y - s * 0.75), (0, y + s)]), colour, flags, 0)
+    elif kind == 2:  # an order
+        mesh.disc((0, y, 0), across, up, blue, BOTH_SIDES)
+        mesh.face(
+            flat(
+                [
+                    (-r * 0.12, y - r * 0.6),
+                    (r * 0.12, y - r * 0.6),
+                    (r * 0.12, y + r * 0.6),
+                    (-r * 0.12, y + r * 0.6),
+                ]
+            ),
+            white,
+            inside,
+            0,
+        )
+    elif kind == 3:  # priority
+        for size, colour, flags in ((1.05, white, BOTH_SIDES), (0.75, yellow, inside)):
+            s = r * size
+            mesh.face(flat([(0, y - s), (s, y), (0, y + s), (-s, y)]), colour, flags, 0)
+    else:  # information
+        mesh.face(flat([(-r, y - r), (r, y - r), (r, y + r), (-r, y + r)]), blue, BOTH_SIDES, 0)
+        mesh.face(
+            flat([(-r * 0.5, y - r * 0.6), (r * 0.5, y - r * 0.6), (0, y + r * 0.6)]),
+            white,
+            inside,
+            0,
+        )
+    return thing("traffic sign", mesh, at=(x, z))

@@ -1,0 +1,164 @@
+"""World: what the procedural streets are made of, as written in data/synthetic.yaml."""
+
+import re
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, Field, ValidationError, model_validator
+
+from segpipe.errors import ParameterError
+from segpipe.params.load import read_yaml
+from segpipe.params.section import Fraction, Section
+
+_CITY = re.compile(r"[a-z]+(-[a-z]+)*")
+
+
+def _names(value: object) -> object:
+    """YAML has lists, the sections hold tuples; strict pydantic does not convert by itself."""
+    return tuple(value) if isinstance(value, list) else value
+
+
+Names = Annotated[tuple[str, ...], Field(min_length=1), BeforeValidator(_names)]
+Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Mean = Annotated[float, Field(ge=0, le=100, allow_inf_nan=False)]
+
+
+class Cities(Section):
+    """The cities of each split; a city belongs to one split only."""
+
+    train: Names
+    val: Names
+    test: Names
+
+    @model_validator(mode="after")
+    def _names_are_usable(self) -> "Cities":
+        every = [*self.train, *self.val, *self.test]
+        for city in every:
+            if not _CITY.fullmatch(city):
+                raise ValueError(
+                    f"{city!r} is no usable city name; file names need lower-case letters, "
+                    "with hyphens between words"
+                )
+            if every.count(city) > 1:
+                raise ValueError(f"{city} stands twice; a city belongs to one split only")
+        return self
+
+
+class _Weights(Section):
+    """Relative weights of alternatives; they need not add up to 1."""
+
+    @model_validator(mode="after")
+    def _something_can_happen(self) -> "_Weights":
+        if sum(self.model_dump().values()) <= 0:
+            raise ValueError("all weights are 0; at least one must be above")
+        return self
+
+
+class Weather(_Weights):
+    """How often each weather and hour comes."""
+
+    clear: Weight
+    cloudy: Weight
+    overcast: Weight
+    dusk: Weight
+    fog: Weight
+    rain: Weight
+
+
+class Districts(_Weights):
+    """How often each kind of street comes."""
+
+    old_town: Weight
+    boulevard: Weight
+    residential: Weight
+    industrial: Weight
+
+
+class Density(Section):
+    """Mean number of things in a street of 120 m; the number itself is a Poisson draw."""
+
+    parked_cars: Mean
+    moving_cars: Mean
+    trucks: Mean
+    buses: Mean
+    trams: Mean
+    people: Mean
+    cyclists: Mean
+    motorcyclists: Mean
+    bicycles: Mean
+    trees: Mean
+    lamps: Mean
+    signs: Mean
+    clutter: Mean
+
+
+class Chances(Section):
+    """Probabilities of what a street or a picture either has or has not."""
+
+    junction: Fraction
+    traffic_lights: Fraction
+    tram_track: Fraction
+    bend: Fraction
+    hood: Fraction
+    border: Fraction
+
+
+class Sensor(Section):
+    """The camera's faults: noise and blur at their worst, 0 for a perfect camera."""
+
+    noise: Annotated[float, Field(ge=0, le=50, allow_inf_nan=False)]
+    blur: Annotated[float, Field(ge=0, le=5, allow_inf_nan=False)]
+
+
+class World(Section):
+    """The whole of data/synthetic.yaml."""
+
+    cities: Cities
+    weather: Weather
+    districts: Districts
+    density: Density
+    chances: Chances
+    sensor: Sensor
+
+
+def read_world(path: Path) -> World:
+    """Read and validate a world file.
+
+    Raises ParameterError when it is missing, is no YAML, or with one line for each faulty key.
+    """
+    if not path.is_file():
+        raise ParameterError(
+            f"params.yaml: source.path is {path}, but there is no such file; for the synthetic "
+            "source it names the description of the streets, usually data/synthetic.yaml"
+        )
+    content = read_yaml(path)
+    if not isinstance(content, dict):
+        keys = ", ".join(World.model_fields)
+        raise ParameterError(f"{path}: must hold the sections {keys}, not {content!r}")
+    try:
+        return World.model_validate(content)
+    except ValidationError as error:
+        faults = [f"{path}: {_explain(fault)}" for fault in error.errors()]
+        raise ParameterError("\n".join(faults)) from error
+
+
+def _explain(fault: Any) -> str:
+    place = ".".join(str(part) for part in fault["loc"])
+    match fault["type"]:
+        case "missing":
+            return f"{place} is missing; add it"
+        case "extra_forbidden":
+            return f"{place} is no key of a world; {_siblings(fault['loc'])}"
+        case "value_error":
+            return f"{place}: {fault['ctx']['error']}"
+        case _:
+            wanted = fault["msg"].removeprefix("Input should be ").removeprefix("a valid ")
+            return f"{place} is {fault['input']!r}; it must be {wanted}"
+
+
+def _siblings(place: tuple[str | int, ...]) -> str:
+    section: Any = World
+    for key in place[:-1]:
+        section = section.model_fields[key].annotation
+    owner = ".".join(str(part) for part in place[:-1]) or "the file"
+    return f"{owner} has: {', '.join(section.model_fields)}"

@@ -1,0 +1,57 @@
+"""Where an unfinished run is kept: outside DVC's outputs, so that nothing deletes it (DESIGN: resume).
+
+The folder is .segpipe/state/<fingerprint> below the main repository, also for experiments that DVC
+runs in a temporary workspace: DVC_ROOT names the main repository there.
+"""
+
+import contextlib
+import fcntl
+import hashlib
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from segpipe.errors import BusyError
+
+
+def repository_root() -> Path:
+    """Return $DVC_ROOT, else the nearest folder upwards that holds .dvc, else the current one."""
+    named = os.environ.get("DVC_ROOT")
+    if named:
+        return Path(named)
+    here = Path.cwd()
+    return next((folder for folder in (here, *here.parents) if (folder / ".dvc").is_dir()), here)
+
+
+def state_folder(identity: Any) -> Path:
+    """Return the folder of the run that `identity` (plain JSON values) describes."""
+    text = json.dumps(identity, sort_keys=True)
+    fingerprint = hashlib.blake2b(text.encode(), digest_size=10).hexdigest()
+    return repository_root() / ".segpipe" / "state" / fingerprint
+
+
+@contextlib.contextmanager
+def held_alone(folder: Path) -> Iterator[None]:
+    """Hold the lock of a state folder; BusyError names the process that holds it already.
+
+    The system drops the lock when its holder ends, however it ends.
+    """
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    # Never deleted: another process could lock a file that no longer has a name.
+    with folder.with_suffix(".lock").open("a+", encoding="utf-8") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            file.seek(0)
+            holder = file.read().strip() or "unknown"
+            raise BusyError(
+                f"{folder}: process {holder} is training on this state already; "
+                "wait for it, or end it, and start again"
+            ) from error
+        file.seek(0)
+        file.truncate()
+        file.write(str(os.getpid()))
+        file.flush()
+        yield

@@ -1,0 +1,95 @@
+"""How an image of any shape comes onto a canvas of the network's size, and back."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from segpipe.labels.scheme import VOID
+
+Fit = Literal["stretch", "pad", "crop"]
+
+
+@dataclass(frozen=True)
+class Placement:
+    """An image resized to height x width whose top left corner lies at (top, left) of a canvas.
+
+    Negative top or left: that much of the resized image is cut off. All in pixels.
+    """
+
+    height: int
+    width: int
+    top: int
+    left: int
+
+
+def place(height: int, width: int, canvas_height: int, canvas_width: int, fit: Fit) -> Placement:
+    """Return where an image of height x width comes on a canvas.
+
+    stretch: fills the canvas, whatever happens to its proportions. pad: keeps them, fits inside,
+    centred. crop: keeps them, covers the canvas, centred, what stands out is cut off.
+    """
+    if fit == "stretch":
+        return Placement(canvas_height, canvas_width, 0, 0)
+    ratios = canvas_height / height, canvas_width / width
+    scale = min(ratios) if fit == "pad" else max(ratios)
+    resized = max(1, round(height * scale)), max(1, round(width * scale))
+    return Placement(*resized, _half(canvas_height - resized[0]), _half(canvas_width - resized[1]))
+
+
+def fit_image(
+    image_HW3: NDArray[np.uint8], canvas_height: int, canvas_width: int, fit: Fit
+) -> NDArray[np.uint8]:
+    """Return the image on its canvas, (canvas_height, canvas_width, 3); padding is black.
+
+    Resized bilinearly with antialiasing (Pillow widens the filter when it makes smaller).
+    """
+    height, width = image_HW3.shape[:2]
+    placed = place(height, width, canvas_height, canvas_width, fit)
+    return _on_canvas(
+        resize_image(image_HW3, placed.height, placed.width), placed, canvas_height, canvas_width, 0
+    )
+
+
+def fit_mask(
+    mask_HW: NDArray[np.uint8], canvas_height: int, canvas_width: int, fit: Fit
+) -> NDArray[np.uint8]:
+    """Return the mask on its canvas; resized by nearest (law 4), padding is VOID."""
+    height, width = mask_HW.shape
+    placed = place(height, width, canvas_height, canvas_width, fit)
+    return _on_canvas(
+        resize_mask(mask_HW, placed.height, placed.width), placed, canvas_height, canvas_width, VOID
+    )
+
+
+def resize_image(image_HW3: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:
+    """Resize bilinearly with antialiasing."""
+    if image_HW3.shape[:2] == (height, width):
+        return image_HW3
+    return np.asarray(Image.fromarray(image_HW3).resize((width, height), Image.Resampling.BILINEAR))
+
+
+def resize_mask(mask_HW: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:
+    """Resize by nearest: no value comes up that was not there."""
+    if mask_HW.shape == (height, width):
+        return mask_HW
+    return np.asarray(Image.fromarray(mask_HW).resize((width, height), Image.Resampling.NEAREST))
+
+
+def _half(difference: int) -> int:
+    """Half of a positive or negative difference, towards zero, so that both fits are symmetric."""
+    return int(difference / 2)
+
+
+def _on_canvas(
+    resized: NDArray[np.uint8], placed: Placement, height: int, width: int, fill: int
+) -> NDArray[np.uint8]:
+    if resized.shape[:2] == (height, width):
+        return resized
+    canvas = np.full((height, width, *resized.shape[2:]), fill, np.uint8)
+    top, left = max(placed.top, 0), max(placed.left, 0)
+    seen = resized[max(-placed.top, 0) :, max(-placed.left, 0) :][: height - top, : width - left]
+    canvas[top : top + seen.shape[0], left : left + seen.shape[1]] = seen
+    return canvas

@@ -1,0 +1,195 @@
+"""Raw samples become prepared arrays: checked, resized and counted in parallel (docs/data-format.md)."""
+
+import hashlib
+import multiprocessing
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from segpipe.atomic import write_json
+from segpipe.console import progress
+from segpipe.errors import DataError, listing
+from segpipe.labels.scheme import LabelScheme
+from segpipe.params.schema import PrepareParams
+from segpipe.sample import Sample
+from segpipe.storage.layout import (
+    DESCRIPTION,
+    FORMAT,
+    IMAGES,
+    INDEX,
+    MASKS,
+    STORED_SPLITS,
+    Row,
+    write_index,
+)
+from segpipe.storage.statistics import describe_split, mean_and_std
+from segpipe.storage.task import Outcome, Task, work
+
+
+def prepare_data(
+    samples: Mapping[str, Sequence[Sample]],
+    raw: Path,
+    scheme: LabelScheme,
+    prepare: PrepareParams,
+    target: Path,
+) -> None:
+    """Fill the folder `target` with the prepared arrays of `samples` (by split).
+
+    Every file of every split is read and checked; the arrays are made for train and val, offline
+    copies for train alone. Memory does not grow with the number of samples: workers write each
+    sample straight into its place of the arrays on the disk.
+
+    Raises DataError, listing all offenders of each kind, when a split is empty or files are
+    unreadable, of different sizes or hold values outside the scheme.
+    """
+    refuse_empty(samples)
+    tasks: list[Task] = []
+    for split, members in samples.items():
+        stored = split in STORED_SPLITS
+        copies = prepare.copies if split == "train" else 0
+        rows = [Row(sample, copy) for sample in members for copy in range(1 + copies)]
+        (target / split).mkdir()
+        write_index(target / split / INDEX, rows)
+        if stored:
+            _allocate(target / split, len(rows), prepare)
+        tasks += [
+            Task(sample, target / split if stored else None, place * (1 + copies), 1 + copies)
+            for place, sample in enumerate(members)
+        ]
+    outcomes = _work_in_parallel(tasks, raw, scheme, prepare, "prepare")
+    refuse_faulty(outcomes)
+    by_split = _by_split(samples, outcomes)
+    mean, std = mean_and_std(outcome.histogram_3x256 for outcome in by_split["train"])
+    write_json(
+        target / DESCRIPTION,
+        {
+            "format": FORMAT,
+            "height": prepare.height,
+            "width": prepare.width,
+            "fit": prepare.fit,
+            "channels": len(mean),
+            "mean": mean,
+            "std": std,
+            "scheme": scheme.to_json(),
+            "splits": {split: describe_split(found, scheme) for split, found in by_split.items()},
+            "fingerprint": _fingerprint(outcomes, scheme),
+        },
+    )
+
+
+def check_data(
+    samples: Mapping[str, Sequence[Sample]], raw: Path, scheme: LabelScheme, prepare: PrepareParams
+) -> None:
+    """Read and check every file as `prepare_data` does, and write nothing."""
+    refuse_empty(samples)
+    tasks = [Task(sample) for members in samples.values() for sample in members]
+    refuse_faulty(_work_in_parallel(tasks, raw, scheme, prepare, "check"))
+
+
+def refuse_empty(samples: Mapping[str, Sequence[Sample]]) -> None:
+    """Raise DataError when there is nothing to train on or nothing to validate on."""
+    empty = [split for split in STORED_SPLITS if not samples[split]]
+    if empty:
+        counts = ", ".join(f"{split} {len(members)}" for split, members in samples.items())
+        raise DataError(
+            f"the split {' and '.join(empty)} is empty ({counts} samples); put images there, "
+            "or share them out by prepare.split (by: ratio) in params.yaml"
+        )
+
+
+def refuse_faulty(outcomes: Sequence[Outcome]) -> None:
+    """Raise one DataError for all that is wrong with the files, by kind."""
+    faults = []
+    unreadable = [reason for outcome in outcomes for reason in outcome.unreadable]
+    if unreadable:
+        faults.append(f"{len(unreadable)} files cannot be read:\n{listing(unreadable)}")
+    mismatches = [outcome.mismatch for outcome in outcomes if outcome.mismatch]
+    if mismatches:
+        faults.append(
+            f"{len(mismatches)} masks are not of their image's size (height x width):\n{listing(mismatches)}"
+        )
+    strangers = [
+        f"{outcome.sample.mask}: value {_value(value)} in {pixels:,} pixels"
+        for outcome in outcomes
+        for value, pixels in sorted(outcome.unknown.items())
+    ]
+    if strangers:
+        values = sorted({value for outcome in outcomes for value in outcome.unknown})
+        faults.append(
+            f"{len(strangers)} times a mask holds a value outside the label scheme:\n"
+            f"{listing(strangers)}\n{_mapping(values)}"
+        )
+    if faults:
+        raise DataError("\n".join(faults))
+
+
+def _value(value: int) -> str:
+    return (
+        str(value)
+        if value <= 255
+        else f"{value} (colour {value >> 16},{value >> 8 & 255},{value & 255})"
+    )
+
+
+def _mapping(values: Sequence[int]) -> str:
+    """The line of params.yaml that would map the values, which only numbers allow."""
+    if any(value > 65535 for value in values):
+        return "add these colours to the CSV file of the labels (a row named void counts nowhere)"
+    shown = ", ".join(f"{value}: void" for value in values[:10]) + (
+        ", ..." if len(values) > 10 else ""
+    )
+    return (
+        f"params.yaml: the line `map: {{{shown}}}` under labels leaves them out; with the name of a "
+        "class in place of void they count as that class"
+    )
+
+
+def _allocate(folder: Path, rows: int, prepare: PrepareParams) -> None:
+    shape = rows, prepare.height, prepare.width
+    np.lib.format.open_memmap(folder / IMAGES, "w+", np.uint8, (*shape, 3)).flush()
+    np.lib.format.open_memmap(folder / MASKS, "w+", np.uint8, shape).flush()
+
+
+def _work_in_parallel(
+    tasks: Sequence[Task], raw: Path, scheme: LabelScheme, prepare: PrepareParams, verb: str
+) -> list[Outcome]:
+    one = partial(work, raw=raw, scheme=scheme, prepare=prepare)
+    processes = min(os.cpu_count() or 1, len(tasks))
+    return list(progress(_mapped(one, tasks, processes), verb, "image", len(tasks)))
+
+
+def _mapped(one: partial[Outcome], tasks: Sequence[Task], processes: int) -> Iterator[Outcome]:
+    """Yield the outcomes in the tasks' order, so that nothing depends on which worker is faster."""
+    context = multiprocessing.get_context("spawn")
+    try:
+        with ProcessPoolExecutor(processes, context) as pool:
+            try:
+                yield from pool.map(one, tasks, chunksize=4)
+            except BaseException:
+                pool.shutdown(cancel_futures=True)
+                raise
+    except BrokenProcessPool as error:
+        raise DataError(
+            "a worker process died while it read the images; the machine may be out of memory"
+        ) from error
+
+
+def _by_split(
+    samples: Mapping[str, Sequence[Sample]], outcomes: Iterable[Outcome]
+) -> dict[str, list[Outcome]]:
+    rest = iter(outcomes)
+    return {split: [next(rest) for _ in members] for split, members in samples.items()}
+
+
+def _fingerprint(outcomes: Sequence[Outcome], scheme: LabelScheme) -> str:
+    """A hash over every row's pixels, names and order, and over the meaning of the labels."""
+    digest = hashlib.blake2b(repr(scheme).encode(), digest_size=16)
+    for outcome in outcomes:
+        digest.update(repr(outcome.sample).encode())
+        digest.update(b"".join(outcome.digests))
+    return digest.hexdigest()

@@ -1,0 +1,137 @@
+"""mlflow.db: an SQLite file that any number of processes may ask for at the same time.
+
+MLflow alone creates it in place: of two first users one dies, and one that is killed meanwhile
+leaves a broken file. Here it is created beside, under a lock, and renamed when it is whole.
+"""
+
+import contextlib
+import fcntl
+import os
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import unquote
+
+from segpipe.errors import TrackingError
+from segpipe.tracking.calls import reason
+
+PREFIX = "sqlite:///"
+ARTIFACTS = "mlartifacts"
+
+
+def database_path(address: str, root: Path) -> Path | None:
+    """Return the file of an sqlite:/// address, a relative one below `root`; None for all others."""
+    if not address.startswith(PREFIX) or "?" in address or ":memory:" in address:
+        return None
+    name = unquote(address.removeprefix(PREFIX))
+    return root / name if name else None
+
+
+def database_address(path: Path) -> str:
+    """Return the address under which SQLAlchemy opens `path`; it reads %20 and ? in a special way."""
+    return PREFIX + str(path.absolute()).replace("%", "%25").replace("?", "%3F")
+
+
+@contextlib.contextmanager
+def held(path: Path) -> Iterator[None]:
+    """Hold the lock beside the database: creating it, migrating it and naming experiments in it.
+
+    Raises TrackingError where no lock can be had, for instance in a folder that is read-only.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # Never deleted: another process could lock a file that no longer has a name.
+        handle = os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    except OSError as error:
+        raise _unusable(path, error) from error
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        except OSError as error:
+            raise _unusable(path, error) from error
+        yield
+    finally:
+        os.close(handle)
+
+
+def ensure_database(path: Path) -> None:
+    """Create the database at `path`, or check that what is there is one. To be called under `held`.
+
+    Raises TrackingError: it is damaged, it is no database of MLflow, or it cannot be made.
+    """
+    if path.exists():
+        _check(path)
+        return
+    partial = path.with_name(f"{path.name}.partial")
+    try:
+        _remove(partial)  # what a killed process left
+        _create(partial, path.parent / ARTIFACTS)
+        # A journal left by a deleted database would be played into the new one.
+        _remove(path)
+        partial.replace(path)
+        _sync(path.parent)
+    except Exception as error:  # MLflow, SQLAlchemy, SQLite and the system each raise their own
+        raise _unusable(path, error) from error
+
+
+def _create(partial: Path, artifacts: Path) -> None:
+    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+
+    store = SqlAlchemyStore(database_address(partial), str(artifacts))  # type: ignore[no-untyped-call]
+    store.engine.dispose()
+    _use_wal(partial)
+    with contextlib.closing(sqlite3.connect(partial)) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    _sync(partial)
+
+
+def _check(path: Path) -> None:
+    if path.stat().st_size == 0:
+        raise TrackingError(
+            f"{path}: is empty; its creation by another program was cut short. Delete it and start again"
+        )
+    try:
+        with contextlib.closing(
+            sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True)
+        ) as file:
+            tables = {name for (name,) in file.execute("SELECT name FROM sqlite_master")}
+    except sqlite3.Error as error:
+        raise _unusable(path, error) from error
+    if not {"alembic_version", "experiments", "runs"} <= tables:
+        raise TrackingError(
+            f"{path}: is a database of something else than MLflow; move it away, or set "
+            "MLFLOW_TRACKING_URI=sqlite:///another.db"
+        )
+    _use_wal(path)
+
+
+def _use_wal(path: Path) -> None:
+    """Let many processes write without waiting long for each other; the file remembers it.
+
+    A file that is busy or read-only stays as it is: it works all the same.
+    """
+    with (
+        contextlib.suppress(sqlite3.OperationalError),
+        contextlib.closing(sqlite3.connect(path, timeout=1)) as connection,
+    ):
+        connection.execute("PRAGMA journal_mode=WAL")
+
+
+def _remove(path: Path) -> None:
+    for ending in ("", "-wal", "-shm", "-journal"):
+        path.with_name(path.name + ending).unlink(missing_ok=True)
+
+
+def _sync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _unusable(path: Path, error: Exception) -> TrackingError:
+    return TrackingError(
+        f"{path}: cannot be used as MLflow's database: {reason(error)}. Move it away if it is "
+        "damaged; `tracking.enabled: false` in params.yaml trains without MLflow"
+    )

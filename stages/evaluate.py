@@ -1,0 +1,62 @@
+"""Stage evaluate: score the model on the raw labels of a split, at their own resolution.
+
+reads   models/, data/raw/, data/prepared/ (which images belong to the split)
+writes  metrics/evaluation.json, metrics/classes.csv, metrics/images.csv, metrics/confusion.csv
+
+Example: dvc exp run -S evaluate.split=test
+"""
+
+import sys
+from pathlib import Path
+
+from segpipe.console import say
+from segpipe.evaluation.evaluate import count
+from segpipe.evaluation.report import SUMMARY, Interval, summarise, write_tables
+from segpipe.inference.predictor import Predictor
+from segpipe.params.schema import Params
+from segpipe.provenance import Snapshot
+from segpipe.storage.layout import INDEX, read_samples
+from segpipe.tracking.training_run import training_run
+from stages.entry import run_stage
+
+RAW, PREPARED, BUNDLE, METRICS = (
+    Path("data/raw"),
+    Path("data/prepared"),
+    Path("models"),
+    Path("metrics"),
+)
+
+
+def run(params: Params, snapshot: Snapshot) -> None:
+    """Evaluate, write the tables, and add the scores to the training's MLflow run."""
+    options = params.evaluate
+    predictor = Predictor.load(BUNDLE)
+    counts = count(predictor, read_samples(PREPARED / options.split / INDEX), RAW)
+    summary = summarise(counts, predictor, options.split, Interval(options.bootstrap, options.seed))
+    snapshot.verify()
+    write_tables(counts, predictor, summary, METRICS)
+    with training_run(params.tracking, METRICS / "mlflow.json") as tracker:
+        scores = {f"{options.split}_{name}": value for name, value in _flat(summary).items()}
+        tracker.log_metrics(scores, step=None)
+        for name in (SUMMARY, "classes.csv", "images.csv", "confusion.csv"):
+            tracker.log_file(METRICS / name, "evaluation")
+    bounds = summary["miou_interval"]
+    spread = f" (95% interval {bounds['low']:.4f} to {bounds['high']:.4f})" if bounds else ""
+    say(
+        f"{options.split}: mIoU {summary['miou']:.4f}{spread}, pixel accuracy "
+        f"{summary['pixel_accuracy']:.4f} on {len(counts.names)} images; see {METRICS / SUMMARY}"
+    )
+
+
+def _flat(summary: dict[str, object]) -> dict[str, float]:
+    """The scores that MLflow shows as curves and bars: the numbers, and IoU by class."""
+    flat = {name: value for name, value in summary.items() if isinstance(value, float)}
+    classes = summary["classes"]
+    assert isinstance(classes, dict)
+    return flat | {
+        f"iou_{name}": found["iou"] for name, found in classes.items() if found["iou"] is not None
+    }
+
+
+if __name__ == "__main__":
+    sys.exit(run_stage("evaluate", run, __doc__))

@@ -1,0 +1,32 @@
+"""Stage fetch: bring the raw images and masks to data/raw.
+
+reads   source.path (the world of the synthetic scenes, the Cityscapes folder, or your own folder)
+writes  data/raw/
+
+Example: dvc repro fetch
+"""
+
+import sys
+from pathlib import Path
+
+from segpipe.atomic import whole_folder
+from segpipe.console import say
+from segpipe.params.schema import Params
+from segpipe.provenance import Snapshot
+from segpipe.sources.build import fetch
+from stages.entry import run_stage
+
+RAW = Path("data/raw")
+
+
+def run(params: Params, snapshot: Snapshot) -> None:
+    """Fetch into data/raw, whole or not at all."""
+    with whole_folder(RAW) as partial:
+        fetch(params.source, partial)
+        snapshot.verify()
+    files = sum(path.is_file() for path in RAW.rglob("*"))
+    say(f"{files} files of the {params.source.name} source are in {RAW}/")
+
+
+if __name__ == "__main__":
+    sys.exit(run_stage("fetch", run, __doc__))

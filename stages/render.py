@@ -1,0 +1,75 @@
+"""Stage render: draw predictions beside the truth, and the figures of the training.
+
+reads   models/, data/raw/, data/prepared/, metrics/
+writes  predictions/ (labels, colours, overlays, comparisons, figures, contact_sheet.png)
+
+Example: dvc exp run -S render.images=20 -S render.order=name
+"""
+
+import csv
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from segpipe.atomic import whole_folder
+from segpipe.console import say
+from segpipe.inference.pictures import SHEET, draw_samples
+from segpipe.inference.predictor import Predictor
+from segpipe.params.schema import Params
+from segpipe.provenance import Snapshot
+from segpipe.rendering.figures import class_bars, confusion_figure, training_curves
+from segpipe.storage.layout import INDEX, read_samples
+from segpipe.tracking.training_run import training_run
+from stages.entry import run_stage
+
+RAW, PREPARED, BUNDLE = Path("data/raw"), Path("data/prepared"), Path("models")
+METRICS, PREDICTIONS = Path("metrics"), Path("predictions")
+
+
+def run(params: Params, snapshot: Snapshot) -> None:
+    """Render into predictions/, whole or not at all, and add the pictures to the MLflow run."""
+    ious = {row["name"]: _number(row["miou"]) for row in _table("images.csv")}
+    samples = {
+        sample.name: sample for sample in read_samples(PREPARED / params.evaluate.split / INDEX)
+    }
+    # images.csv lists the worst first.
+    ordered = list(ious) if params.render.order == "worst" else sorted(samples)
+    chosen = [samples[name] for name in ordered[: params.render.images]]
+    with whole_folder(PREDICTIONS) as partial:
+        draw_samples(Predictor.load(BUNDLE), chosen, ious, RAW, params.render.opacity, partial)
+        _draw_figures(partial / "figures")
+        snapshot.verify()
+    with training_run(params.tracking, METRICS / "mlflow.json") as tracker:
+        tracker.log_files(PREDICTIONS, "predictions")
+    say(f"{len(chosen)} predictions are in {PREDICTIONS}/; {PREDICTIONS / SHEET} shows them all")
+
+
+def _draw_figures(folder: Path) -> None:
+    history = [
+        {key: float(value) for key, value in row.items() if value} for row in _table("history.csv")
+    ]
+    training_curves(history, folder / "training.png")
+    classes = _table("classes.csv")
+    names = [row["class"] for row in classes]
+    counts = np.array([int(row["count"]) for row in _table("confusion.csv")], np.int64)
+    confusion_figure(counts.reshape(len(names), len(names)), names, folder / "confusion.png")
+    ious = {row["class"]: _number(row["iou"]) for row in classes}
+    class_bars(
+        {name: np.nan if iou is None else iou for name, iou in ious.items()},
+        {row["class"]: float(row["share"]) for row in classes},
+        folder / "classes.png",
+    )
+
+
+def _table(name: str) -> list[dict[str, str]]:
+    with (METRICS / name).open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def _number(cell: str) -> float | None:
+    return float(cell) if cell else None
+
+
+if __name__ == "__main__":
+    sys.exit(run_stage("render", run, __doc__))

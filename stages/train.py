@@ -1,0 +1,68 @@
+"""Stage train: train the network, in as many processes as there are GPUs or as are asked for.
+
+reads   data/prepared/
+writes  models/ (the bundle), metrics/history.csv, metrics/training.json, metrics/mlflow.json
+
+A run that was interrupted goes on from its last checkpoint.
+
+Examples:
+  dvc exp run -S train.lr=0.0005
+  SEGPIPE_PROCESSES=2 dvc repro
+  accelerate launch --num_processes 8 stages/train.py
+  torchrun --nproc_per_node 8 -m stages.train
+"""
+
+import sys
+from pathlib import Path
+
+# `accelerate launch stages/train.py` puts this file's folder on the path, not the repository.
+if __name__ == "__main__" and __package__ in (None, ""):
+    sys.path[0] = str(Path(__file__).resolve().parent.parent)
+
+from segpipe.engine.interruption import RESUMABLE, Interrupted
+from segpipe.engine.launch import already_launched, launch, number_of_processes
+from segpipe.engine.run import Outputs, Plan, run_training
+from segpipe.params.load import load_params
+from segpipe.params.schema import Params
+from segpipe.provenance import PARAMETERS, Snapshot, take_snapshot
+from stages.entry import explained, parse_help
+
+PREPARED = Path("data/prepared")
+OUTPUTS = Outputs(
+    bundle=Path("models"),
+    history=Path("metrics/history.csv"),
+    summary=Path("metrics/training.json"),
+    tracking=Path("metrics/mlflow.json"),
+)
+
+
+def run(params: Params, snapshot: Snapshot) -> None:
+    """Train in this process, which may be one of several."""
+    plan = Plan(
+        model=params.model,
+        loss=params.loss,
+        train=params.train,
+        tracking=params.tracking,
+        recorded=params.model_dump(mode="json"),
+        snapshot=snapshot,
+    )
+    run_training(plan, PREPARED, OUTPUTS)
+
+
+def start() -> int:
+    """Train here, or start the processes that do; return the exit code (75: start again to go on)."""
+    params, snapshot = load_params(PARAMETERS), take_snapshot("train")
+    if not already_launched():
+        processes = number_of_processes()
+        if processes > 1:
+            return launch("stages.train", processes)
+    try:
+        run(params, snapshot)
+    except Interrupted:
+        return RESUMABLE
+    return 0
+
+
+if __name__ == "__main__":
+    parse_help("train", __doc__)
+    sys.exit(explained(start))

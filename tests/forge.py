@@ -1,0 +1,131 @@
+"""Tiny data sets and parameter files for the tests."""
+
+import copy
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+from ruamel.yaml import YAML
+
+from segpipe.params.schema import Params
+
+ROOT = Path(__file__).resolve().parent.parent
+CLASSES_CSV = (
+    "id,name,red,green,blue\n0,sky,70,130,180\n1,road,128,64,128\n2,car,0,0,142\n9,void,0,0,0\n"
+)
+
+
+def scene(
+    seed: int, height: int = 48, width: int = 64
+) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """An image that can be learnt, (H, W, 3), and its raw ids, (H, W): sky over road, with a car."""
+    random = np.random.default_rng(seed)
+    horizon = int(random.integers(height // 3, height // 2))
+    mask = np.zeros((height, width), np.uint8)
+    mask[horizon:] = 1
+    left = int(random.integers(0, width - 20))
+    mask[horizon : horizon + height // 4, left : left + 16] = 2
+    mask[-3:] = 9
+    colours = np.array([[110, 160, 210], [90, 90, 95], [150, 30, 30]] + [[20, 20, 20]] * 7)
+    image = colours[mask] + random.integers(-20, 21, (height, width, 3))
+    return image.clip(0, 255).astype(np.uint8), mask
+
+
+def make_folder(
+    root: Path, train: int = 8, val: int = 3, test: int = 0, height: int = 48, width: int = 64
+) -> Path:
+    """Write a data set in the layout of the folder source."""
+    number = 0
+    for split, count in (("train", train), ("val", val), ("test", test)):
+        for index in range(count):
+            image, mask = scene(number, height, width)
+            save(root / f"images/{split}/drive{index % 2}_{index:03d}.png", image)
+            save(root / f"masks/{split}/drive{index % 2}_{index:03d}.png", mask)
+            number += 1
+    (root / "classes.csv").write_text(CLASSES_CSV)
+    return root
+
+
+def save(path: Path, array: NDArray[Any]) -> None:
+    """Write an image file of the kind that the suffix names."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(array).save(path)
+
+
+def tiny_parameters(data: Path, **changes: Any) -> dict[str, Any]:
+    """Complete parameters for `make_folder` data; changes by dotted key, dots written as `__`."""
+    content = copy.deepcopy(Params().model_dump(mode="json"))
+    content["source"] |= {"name": "folder", "path": str(data)}
+    content["labels"]["scheme"] = "classes.csv"
+    content["prepare"] |= {"height": 32, "width": 48}
+    content["model"]["unet"] |= {"width": 4, "depth": 2}
+    content["train"] |= {"epochs": 2, "batch_size": 4, "lr": 0.01, "precision": "fp32"}
+    content["train"]["warmup_epochs"] = 0.5
+    content["train"]["validate_every"] = 1
+    content["evaluate"]["bootstrap"] = 50
+    content["render"]["images"] = 2
+    content["tracking"]["enabled"] = False
+    for key, value in changes.items():
+        *parents, last = key.split("__")
+        section = content
+        for parent in parents:
+            section = section[parent]
+        section[last] = value
+    return content
+
+
+def write_parameters(path: Path, content: dict[str, Any]) -> None:
+    """Write a parameter file."""
+    with path.open("w", encoding="utf-8") as file:
+        YAML().dump(content, file)
+
+
+def make_workspace(root: Path, data: Path, **changes: Any) -> Path:
+    """A folder in which stages run: dvc.yaml, params.yaml and the code, linked."""
+    root.mkdir(parents=True, exist_ok=True)
+    for name in ("segpipe", "stages", "dvc.yaml"):
+        (root / name).symlink_to(ROOT / name)
+    (root / ".dvc").mkdir()
+    write_parameters(root / "params.yaml", tiny_parameters(data, **changes))
+    return root
+
+
+def run_stage(name: str, workspace: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run a stage as DVC does, in a process of its own."""
+    return run_python(["-m", f"stages.{name}"], workspace, **environment)
+
+
+def run_python(
+    arguments: list[str], folder: Path, **environment: str
+) -> subprocess.CompletedProcess[str]:
+    """Run Python in `folder` with warnings on, one thread, and no state of the caller."""
+    return subprocess.run(
+        [sys.executable, *arguments],
+        cwd=folder,
+        env=child_environment(**environment),
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+    )
+
+
+def child_environment(**changes: str) -> dict[str, str]:
+    """The environment of a stage: the caller's less what tests and launchers leave in it."""
+    left_out = (
+        "DVC_",
+        "MLFLOW_",
+        "SEGPIPE_",
+        "ACCELERATE_",
+        "WORLD_SIZE",
+        "RANK",
+        "LOCAL_RANK",
+        "GIT_",
+    )
+    kept = {key: value for key, value in os.environ.items() if not key.startswith(left_out)}
+    return {**kept, "OMP_NUM_THREADS": "1", "PYTHONHASHSEED": "0", **changes}

@@ -1,0 +1,144 @@
+"""Label schemes: raw ids, colours and train ids."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from cityscapesscripts.helpers.labels import labels as official
+from cityscapesscripts.helpers.labels import trainId2label
+
+from segpipe.errors import DataError, ParameterError
+from segpipe.labels.load import built_in_schemes, load_scheme
+from segpipe.labels.scheme import VOID, LabelScheme
+from tests.forge import CLASSES_CSV
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "classes.csv").write_text(CLASSES_CSV)
+    return tmp_path
+
+
+def cityscapes() -> LabelScheme:
+    return load_scheme("cityscapes19", {}, Path("nowhere"))
+
+
+def test_cityscapes_is_what_the_official_table_says() -> None:
+    scheme = cityscapes()
+    assert scheme.num_classes == 19
+    by_id = {label.id: label for label in scheme.raw}
+    counted = 0
+    for label in official:
+        if label.id < 0:
+            continue
+        assert by_id[label.id].name == label.name
+        assert by_id[label.id].train_id == label.trainId
+        assert by_id[label.id].colour == label.color
+        counted += 1
+    assert counted == 34
+    for train_id in range(19):
+        assert scheme.classes[train_id] == trainId2label[train_id].name
+        assert tuple(scheme.palette_K3[train_id]) == trainId2label[train_id].color
+        assert scheme.raw_ids_K[train_id] == trainId2label[train_id].id
+
+
+def test_encoding_is_the_table_applied_pixel_by_pixel() -> None:
+    raw = np.random.default_rng(0).integers(0, 34, (13, 17)).astype(np.uint8)
+    train, unknown = cityscapes().encode(raw)
+    by_id = {label.id: label.trainId for label in official}
+    assert unknown == {}
+    assert train.tolist() == [[by_id[value] for value in row] for row in raw.tolist()]
+
+
+def test_unknown_values_are_counted_and_void() -> None:
+    raw = np.array([[7, 77, 77], [200, 8, 7]], np.uint8)
+    train, unknown = cityscapes().encode(raw)
+    assert unknown == {77: 2, 200: 1}
+    assert train.tolist() == [[0, VOID, VOID], [VOID, 1, 0]]
+
+
+def test_decoding_brings_back_the_raw_ids() -> None:
+    scheme = cityscapes()
+    train = np.arange(19, dtype=np.uint8)[None]
+    assert scheme.encode(scheme.decode(train))[0].tolist() == train.tolist()
+    assert scheme.decode(train).dtype == np.uint8
+    assert scheme.decode(np.array([[VOID]], np.uint8)).tolist() == [[0]]
+
+
+def test_colour_masks_give_the_same_as_index_masks(folder: Path) -> None:
+    scheme = load_scheme("classes.csv", {}, folder)
+    raw = np.random.default_rng(1).choice([0, 1, 2, 9], (9, 7)).astype(np.uint8)
+    colours = {label.id: label.colour for label in scheme.raw}
+    painted = np.array([[colours[value] for value in row] for row in raw.tolist()], np.uint8)
+    assert (scheme.encode_colours(painted)[0] == scheme.encode(raw)[0]).all()
+    painted[0, 0] = (1, 2, 3)
+    assert scheme.encode_colours(painted)[1] == {0x010203: 1}
+
+
+def test_painting_shows_the_colours_and_void_black(folder: Path) -> None:
+    scheme = load_scheme("classes.csv", {}, folder)
+    assert scheme.paint(np.array([[2, VOID]], np.uint8)).tolist() == [[[0, 0, 142], [0, 0, 0]]]
+
+
+def test_the_map_adds_moves_and_voids_values(folder: Path) -> None:
+    scheme = load_scheme("classes.csv", {255: "void", 2: "road", 40: "car"}, folder)
+    raw = np.array([[255, 2, 40, 1]], np.uint8)
+    assert scheme.encode(raw)[0].tolist() == [[VOID, 1, 2, 1]]
+
+
+def test_a_scheme_survives_json(folder: Path) -> None:
+    scheme = load_scheme("classes.csv", {70: "sky"}, folder)
+    assert LabelScheme.from_json(scheme.to_json()) == scheme
+
+
+def test_ids_above_a_byte_are_written_with_two(tmp_path: Path) -> None:
+    (tmp_path / "wide.csv").write_text("id,name,red,green,blue\n1000,a,1,1,1\n2000,b,2,2,2\n")
+    scheme = load_scheme("wide.csv", {}, tmp_path)
+    train, unknown = scheme.encode(np.array([[1000, 2000, 5]], np.uint16))
+    assert train.tolist() == [[0, 1, VOID]]
+    assert unknown == {5: 1}
+    assert scheme.decode(np.array([[1]], np.uint8)).dtype == np.uint16
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("id,name\n1,a\n", "first line must be id,name,red,green,blue"),
+        ("", "first line must be"),
+        ("id,name,red,green,blue\nx,a,1,1,1\n", "line 2: invalid literal"),
+        ("id,name,red,green,blue\n1,a,1,1,300\n", "line 2: colour 1,1,300"),
+        ("id,name,red,green,blue\n1,a,1,1\n", "line 2"),
+        ("id,name,red,green,blue\n70000,a,1,1,1\n", "id 70000"),
+        ("id,name,red,green,blue\n1,a,1,1,1\n1,b,2,2,2\n", "the id 1 stands twice"),
+        ("id,name,red,green,blue\n1,a,1,1,1\n2,a,2,2,2\n", "the name a stands twice"),
+        ("id,name,red,green,blue\n1,void,1,1,1\n", "every row is void"),
+        ("id,name,red,green,blue\n1,,1,1,1\n", "the name is empty"),
+        (b"\xff\xfe\x00\x01", "is no CSV"),
+    ],
+)
+def test_a_faulty_csv_is_explained(text: str | bytes, message: str, tmp_path: Path) -> None:
+    path = tmp_path / "classes.csv"
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    with pytest.raises(DataError, match=message):
+        load_scheme("classes.csv", {}, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("extra", "message"),
+    [
+        ({5: "raod"}, "did you mean road"),
+        ({70000: "road"}, "cannot stand in a mask"),
+        ({2: "void"}, "leaves no raw value for class car"),
+    ],
+)
+def test_a_faulty_map_is_explained(extra: dict[int, str], message: str, folder: Path) -> None:
+    with pytest.raises(ParameterError, match=message):
+        load_scheme("classes.csv", extra, folder)
+
+
+def test_unknown_and_missing_schemes_are_named(tmp_path: Path) -> None:
+    with pytest.raises(ParameterError, match="cityscapes19"):
+        load_scheme("cityscape", {}, tmp_path)
+    with pytest.raises(DataError, match=r"labels\.scheme in params\.yaml names it"):
+        load_scheme("labels.csv", {}, tmp_path)
+    assert built_in_schemes() == ["cityscapes19"]

@@ -1,0 +1,145 @@
+"""The promises about numbers: repeatable, resumable, independent of how the work is shared out.
+
+Each run is a process of its own, as DVC starts it.
+"""
+
+import csv
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from safetensors.numpy import load_file
+
+from tests.forge import make_folder, make_workspace, run_python, run_stage
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_folder(tmp_path_factory.mktemp("data"), train=11, val=5)
+
+
+@pytest.fixture(scope="module")
+def prepared(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    workspace = make_workspace(tmp_path_factory.mktemp("prepared") / "w", data)
+    for stage in ("fetch", "prepare"):
+        done = run_stage(stage, workspace)
+        assert done.returncode == 0, done.stderr
+    return workspace / "data"
+
+
+def workspace_of(root: Path, data: Path, prepared: Path, **changes: object) -> Path:
+    workspace = make_workspace(root, data, **changes)
+    shutil.copytree(prepared, workspace / "data")
+    return workspace
+
+
+def trained(workspace: Path, **environment: str) -> dict[str, np.ndarray]:
+    done = run_stage("train", workspace, **environment)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return load_file(workspace / "models" / "last.safetensors")
+
+
+def history(workspace: Path, *columns: str) -> list[list[str]]:
+    with (workspace / "metrics/history.csv").open() as file:
+        return [[row[column] for column in columns] for row in csv.DictReader(file)]
+
+
+def assert_equal(first: dict[str, np.ndarray], second: dict[str, np.ndarray]) -> None:
+    assert first.keys() == second.keys()
+    assert len(first) > 20
+    for name in first:
+        assert (first[name] == second[name]).all(), name
+
+
+def largest_difference(first: dict[str, np.ndarray], second: dict[str, np.ndarray]) -> float:
+    """Of the kernels: a bias before a batch norm has no effect, so only rounding moves it."""
+    kernels = [name for name in first if first[name].ndim == 4]
+    assert len(kernels) > 10
+    return max(float(np.abs(first[name] - second[name]).max()) for name in kernels)
+
+
+def test_two_runs_give_the_same_bits(tmp_path: Path, data: Path, prepared: Path) -> None:
+    options = {"model__unet__dropout": 0.2, "train__epochs": 2}
+    first, second = (workspace_of(tmp_path / name, data, prepared, **options) for name in "ab")
+    assert_equal(trained(first), trained(second))
+    for name in ("model.safetensors", "model.json"):
+        assert (first / "models" / name).read_bytes() == (second / "models" / name).read_bytes()
+    columns = ("epoch", "lr", "train_loss", "val_loss", "val_miou", "val_pixel_accuracy")
+    assert history(first, *columns) == history(second, *columns)
+    other = workspace_of(tmp_path / "c", data, prepared, train__seed=1, **options)
+    assert largest_difference(load_file(first / "models/last.safetensors"), trained(other)) > 0.001
+
+
+INTERRUPT = """
+import sys
+import segpipe.engine.loop as loop
+from stages import train
+real, taken = loop.train_step, 0
+def interrupted(job, pieces, epoch, step, lr, stop):
+    global taken
+    taken += 1
+    return real(job, pieces, epoch, step, lr, stop or taken == {at})
+loop.train_step = interrupted
+from stages.entry import explained
+sys.exit(explained(train.start))
+"""
+
+
+@pytest.mark.parametrize("at", [1, 3, 4])
+def test_an_interrupted_run_ends_in_the_same_bits(
+    at: int, tmp_path: Path, data: Path, prepared: Path
+) -> None:
+    options = {"model__unet__dropout": 0.2, "train__epochs": 3}
+    whole = workspace_of(tmp_path / "whole", data, prepared, **options)
+    weights = trained(whole)
+    workspace = workspace_of(tmp_path / "cut", data, prepared, **options)
+    stopped = run_python(["-c", INTERRUPT.format(at=at)], workspace)
+    assert stopped.returncode == 75, stopped.stdout + stopped.stderr
+    assert "start again to go on" in stopped.stdout
+    assert not (workspace / "models").exists()
+    assert_equal(trained(workspace), weights)
+    columns = ("epoch", "lr", "train_loss", "val_loss", "val_miou")
+    assert history(workspace, *columns) == history(whole, *columns)
+    assert not list((workspace / ".segpipe/state").glob("*/"))
+
+
+@pytest.mark.parametrize("norm", ["batch", "group"])
+def test_the_number_of_processes_does_not_change_the_result(
+    norm: str, tmp_path: Path, data: Path, prepared: Path
+) -> None:
+    options = {"model__unet__norm": norm, "train__epochs": 2, "train__lr": 0.003}
+    one = workspace_of(tmp_path / "one", data, prepared, **options)
+    two = workspace_of(tmp_path / "two", data, prepared, **options)
+    assert largest_difference(trained(one), trained(two, SEGPIPE_PROCESSES="2")) < 2e-4
+    losses = [np.array(history(w, "train_loss", "val_loss"), float) for w in (one, two)]
+    np.testing.assert_allclose(losses[0], losses[1], rtol=1e-4)
+    counted = [
+        json.loads((w / "metrics/training.json").read_text())["processes"] for w in (one, two)
+    ]
+    assert counted == [1, 2]
+
+
+def test_accumulation_does_not_change_the_result(
+    tmp_path: Path, data: Path, prepared: Path
+) -> None:
+    # Group norm: batch norm sees micro-batches, which is said in docs/distributed.md.
+    options = {"model__unet__norm": "group", "train__epochs": 2, "train__lr": 0.003}
+    once = workspace_of(tmp_path / "once", data, prepared, **options)
+    thrice = workspace_of(tmp_path / "four", data, prepared, train__accumulation=4, **options)
+    assert largest_difference(trained(once), trained(thrice)) < 2e-4
+
+
+def test_a_batch_that_does_not_divide_is_refused(
+    tmp_path: Path, data: Path, prepared: Path
+) -> None:
+    workspace = workspace_of(tmp_path / "w", data, prepared, train__batch_size=3)
+    done = run_stage("train", workspace, SEGPIPE_PROCESSES="2")
+    assert done.returncode == 1
+    assert (
+        "cannot be shared by 2 processes with 1 accumulation steps each; it can be 2 or 4"
+        in done.stderr
+    )
+    assert "Traceback" not in done.stderr
+    assert not (workspace / "models").exists()

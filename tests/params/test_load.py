@@ -1,0 +1,151 @@
+"""params.yaml: what it may hold, and what is said of what it may not."""
+
+import copy
+import re
+from pathlib import Path
+
+import pytest
+from dvc.utils.serialize import load_yaml
+
+from segpipe.errors import ParameterError
+from segpipe.params.load import load_params, read_yaml, validate
+from segpipe.params.schema import Params
+from segpipe.params.section import Section
+from tests.forge import ROOT
+
+FILES = [ROOT / "params.yaml", *sorted((ROOT / "recipes").glob("*.yaml"))]
+
+
+def whole() -> dict:
+    return copy.deepcopy(Params().model_dump(mode="json"))
+
+
+def refusal(content: object) -> str:
+    with pytest.raises(ParameterError) as caught:
+        validate(content, "params.yaml")
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
+def test_every_parameter_file_of_the_repository_is_valid_and_whole(path: Path) -> None:
+    load_params(path)
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
+def test_a_file_is_read_as_dvc_reads_it(path: Path) -> None:
+    assert read_yaml(path) == load_yaml(str(path))
+
+
+def test_every_line_of_the_parameter_file_says_unit_range_or_choice() -> None:
+    lines = [
+        line
+        for line in (ROOT / "params.yaml").read_text().splitlines()
+        if re.match(r"\s*\w+:\s*[^#\s]", line)
+    ]
+    assert len(lines) > 50
+    assert [line for line in lines if "#" not in line] == []
+
+
+def test_one_e_minus_four_is_a_number(tmp_path: Path) -> None:
+    text = (ROOT / "params.yaml").read_text()
+    for written, meant in (("1e-4", 1e-4), ("1e-05", 1e-5), ("5.0e-4", 5e-4)):
+        path = tmp_path / "params.yaml"
+        path.write_text(re.sub(r"  lr: \S+", f"  lr: {written}", text))
+        assert load_params(path).train.lr == meant
+
+
+def test_off_is_text_and_no_truth_value(tmp_path: Path) -> None:
+    path = tmp_path / "params.yaml"
+    path.write_text((ROOT / "params.yaml").read_text().replace("compile: false", "compile: off"))
+    with pytest.raises(ParameterError, match=r"train\.compile is 'off'"):
+        load_params(path)
+
+
+@pytest.mark.parametrize(
+    ("place", "value", "message"),
+    [
+        ("model.depht", 3, r"model\.depht is not a parameter; did you mean model\.unet\.depth\?"),
+        ("train.learning_rate", 1, r"train\.learning_rate is not a parameter"),
+        ("trian", {}, r"trian is not a parameter; did you mean train\?"),
+        ("train.lr", "fast", r"train\.lr is 'fast' \(text\); it must be a number"),
+        ("train.lr", "1e-3", r"write it without quotes"),
+        ("train.lr", 0, r"train\.lr is 0; it must be greater than 0"),
+        ("train.lr", float("inf"), r"train\.lr is inf"),
+        ("train.lr", float("nan"), r"train\.lr is nan"),
+        ("train.epochs", 2.5, r"train\.epochs is 2\.5 \(a number\); it must be a whole number"),
+        ("train.epochs", True, r"train\.epochs is True"),
+        ("train.batch_size", 0, r"train\.batch_size is 0"),
+        (
+            "train.accumulation",
+            3,
+            r"batch_size \(8\) cannot be split into 3 equal parts; .*1, 2, 4, 8",
+        ),
+        ("train.warmup_epochs", 500, r"warmup_epochs \(500\) must be below epochs"),
+        ("train.augment.scale", [2.0, 0.5], r"train\.augment\.scale: \[2\.0, 0\.5\].*lower"),
+        ("train.augment.scale", [1.0], r"train\.augment\.scale"),
+        ("model.name", "unett", r"model\.name is 'unett'; it can be 'unet' or 'mini_unet'"),
+        ("prepare.split.group", "(", r"prepare\.split\.group: is no regular expression"),
+        ("prepare.split.group", "ab", r"needs exactly one \(group\)"),
+        ("prepare.split.by", "ratio", r"comes with its own splits"),
+        ("labels.map", {300000: "void"}, None),
+        ("evaluate.split", "train", r"evaluate\.split is 'train'"),
+        ("render", None, r"render is None; it must be a section"),
+    ],
+)
+def test_a_fault_is_named_with_its_repair(place: str, value: object, message: str | None) -> None:
+    content = whole()
+    *parents, last = place.split(".")
+    section = content
+    for parent in parents:
+        section = section[parent]
+    section[last] = value
+    if message is None:  # a matter of the label scheme, not of the file
+        validate(content, "params.yaml")
+        return
+    said = refusal(content)
+    assert re.search(message, said), said
+    assert said.startswith("params.yaml: ")
+
+
+def test_all_faults_come_in_one_message() -> None:
+    content = whole()
+    content["train"]["lr"] = -1
+    content["modle"] = {}
+    del content["loss"]
+    del content["train"]["clip"]
+    said = refusal(content)
+    assert said.count("params.yaml: ") == 4
+    assert "train.clip is missing; add it (usual value 1.0)" in said
+
+
+def test_faults_beyond_ten_are_counted() -> None:
+    content = whole() | {f"odd{number}": 1 for number in range(14)}
+    assert "... and 4 more" in refusal(content)
+
+
+@pytest.mark.parametrize("text", ["", "just text", "a: [1", "a: 1\na: 2", "- 1"])
+def test_what_is_no_parameter_file_is_refused(text: str, tmp_path: Path) -> None:
+    path = tmp_path / "params.yaml"
+    path.write_text(text)
+    with pytest.raises(ParameterError, match=r"params\.yaml"):
+        load_params(path)
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ParameterError, match="there is no such file"):
+        load_params(tmp_path / "params.yaml")
+
+
+def test_no_parameter_bears_a_name_that_dvc_overlooks() -> None:
+    # dvc#10296: `size` and `nfiles` are left out of the run-cache's key.
+    def names(section: type[Section]) -> list[str]:
+        found = []
+        for key, field in section.model_fields.items():
+            found.append(key)
+            if isinstance(field.annotation, type) and issubclass(field.annotation, Section):
+                found += names(field.annotation)
+        return found
+
+    found = names(Params)
+    assert len(found) > 60
+    assert not {"size", "nfiles"} & set(found)

@@ -1,0 +1,106 @@
+"""Archives: unpacked whole, or refused before anything is written."""
+
+import shutil
+import stat
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from segpipe.errors import DataError
+from segpipe.sources.archives import member_names, unpack
+
+
+def archive_of(path: Path, members: dict[str, bytes]) -> Path:
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+    return path
+
+
+@pytest.fixture
+def target(tmp_path: Path) -> Path:
+    (tmp_path / "target").mkdir()
+    return tmp_path / "target"
+
+
+def refused(archive: Path, target: Path, message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        unpack(archive, target)
+
+
+def test_the_content_comes_out_as_it_went_in(tmp_path: Path, target: Path) -> None:
+    members = {"a/b.png": b"\x89PNG" + bytes(range(256)), "c.json": b"{}"}
+    archive = archive_of(tmp_path / "x.zip", members)
+    unpack(archive, target)
+    found = {
+        p.relative_to(target).as_posix(): p.read_bytes() for p in target.rglob("*") if p.is_file()
+    }
+    assert found == members
+    assert sorted(member_names(archive)) == sorted(members)
+
+
+@pytest.mark.parametrize(
+    "name", ["../out.txt", "/abs.txt", "a/../../out.txt", "a\\..\\out", "c:/x"]
+)
+def test_a_path_out_of_the_folder_writes_nothing(name: str, tmp_path: Path, target: Path) -> None:
+    archive = archive_of(tmp_path / "x.zip", {"fine.txt": b"1", name: b"2"})
+    refused(archive, target, "outside the folder")
+    assert list(target.iterdir()) == []
+    assert not (tmp_path / "out.txt").exists()
+
+
+def test_a_link_writes_nothing(tmp_path: Path, target: Path) -> None:
+    link = zipfile.ZipInfo("link")
+    link.external_attr = (stat.S_IFLNK | 0o777) << 16
+    with zipfile.ZipFile(tmp_path / "x.zip", "w") as archive:
+        archive.writestr(link, "/etc")
+    refused(tmp_path / "x.zip", target, "is a link")
+    assert list(target.iterdir()) == []
+
+
+def test_a_bomb_writes_nothing(tmp_path: Path, target: Path) -> None:
+    archive = archive_of(tmp_path / "x.zip", {"zeros.png": bytes(50_000_000)})
+    refused(archive, target, "claim to unpack to")
+    assert list(target.iterdir()) == []
+
+
+def test_a_name_that_stands_twice_is_refused(tmp_path: Path, target: Path) -> None:
+    with (
+        pytest.warns(UserWarning, match="Duplicate"),
+        zipfile.ZipFile(tmp_path / "x.zip", "w") as file,
+    ):
+        file.writestr("a", "1")
+        file.writestr("a", "2")
+    refused(tmp_path / "x.zip", target, "twice")
+
+
+@pytest.mark.parametrize("kept", [0.0, 0.3, 0.9])
+def test_a_truncated_archive_is_named(kept: float, tmp_path: Path, target: Path) -> None:
+    archive = archive_of(tmp_path / "x.zip", {f"{n}.png": bytes(range(256)) for n in range(20)})
+    content = archive.read_bytes()
+    archive.write_bytes(content[: int(len(content) * kept)])
+    refused(archive, target, r"x\.zip: is no whole zip archive")
+
+
+def test_a_flipped_bit_is_found(tmp_path: Path, target: Path) -> None:
+    archive = tmp_path / "x.zip"
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_STORED) as file:
+        file.writestr("a.png", bytes(range(256)))
+    content = bytearray(archive.read_bytes())
+    content[100] ^= 1
+    archive.write_bytes(bytes(content))
+    refused(archive, target, r"a\.png is damaged")
+
+
+def test_a_disk_too_small_is_said_before_writing(
+    tmp_path: Path, target: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    archive = archive_of(tmp_path / "x.zip", {"a.png": bytes(1000)})
+    monkeypatch.setattr(shutil, "disk_usage", lambda _path: shutil._ntuple_diskusage(10, 5, 5))
+    refused(archive, target, "only 5 are free")
+    assert list(target.iterdir()) == []
+
+
+def test_a_missing_archive_is_named(tmp_path: Path, target: Path) -> None:
+    refused(tmp_path / "none.zip", target, "there is no such file")
