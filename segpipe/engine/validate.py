@@ -5,6 +5,7 @@ Shapes: B batch, K classes.
 
 from dataclasses import dataclass
 from functools import partial
+from math import isfinite
 
 import numpy as np
 import torch
@@ -12,6 +13,7 @@ import torch
 from segpipe.augment.apply import normalise_batch
 from segpipe.cropping import centre_crop
 from segpipe.engine.setup import Job
+from segpipe.errors import TrainingError
 from segpipe.loading.batches import Prefetch, read_batch
 from segpipe.losses.valid import valid_pixels
 from segpipe.metrics.confusion import confusion_matrix
@@ -28,7 +30,10 @@ class Validation:
 
 
 def validate(job: Job) -> Validation:
-    """Score the model on the validation split; each process takes every n-th sample (law 7)."""
+    """Score the model on the validation split; each process takes every n-th sample (law 7).
+
+    Raises TrainingError when the loss is not finite.
+    """
     classes = job.dataset.scheme.num_classes
     confusion = torch.zeros(classes, classes, dtype=torch.int64, device=job.device)
     loss_sum = torch.zeros(1, dtype=torch.float64, device=job.device)
@@ -52,5 +57,12 @@ def validate(job: Job) -> Validation:
     loss_sum, pixels, confusion = (
         job.accelerator.reduce(counted, "sum") for counted in (loss_sum, pixels, confusion)
     )
+    loss = float(loss_sum) / max(int(pixels), 1)
+    if not isfinite(loss):
+        raise TrainingError(
+            f"the validation loss is {loss}: the last steps have spoilt the weights, and the state of "
+            "the epoch before is kept. A lower train.lr, a longer train.warmup_epochs or "
+            "train.precision: fp32 may help"
+        )
     found = scores(confusion.cpu().numpy())
-    return Validation(float(loss_sum) / max(int(pixels), 1), found.miou, found.pixel_accuracy)
+    return Validation(loss, found.miou, found.pixel_accuracy)

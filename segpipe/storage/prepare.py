@@ -150,9 +150,18 @@ def _mapping(values: Sequence[int]) -> str:
 
 
 def _allocate(folder: Path, rows: int, prepare: PrepareParams) -> None:
-    shape = rows, prepare.height, prepare.width
-    np.lib.format.open_memmap(folder / IMAGES, "w+", np.uint8, (*shape, 3)).flush()
-    np.lib.format.open_memmap(folder / MASKS, "w+", np.uint8, shape).flush()
+    """Make the arrays at their full size, so that the workers can fill their rows in any order."""
+    for name, channels in ((IMAGES, (3,)), (MASKS, ())):
+        shape = rows, prepare.height, prepare.width, *channels
+        np.lib.format.open_memmap(folder / name, "w+", np.uint8, shape).flush()
+        _reserve(folder / name)
+
+
+def _reserve(path: Path) -> None:
+    """Take the disk space of a file at once: writing to a mapped file on a full disk kills."""
+    if hasattr(os, "posix_fallocate"):
+        with path.open("r+b") as file:
+            os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
 
 
 def _work_in_parallel(

@@ -94,7 +94,9 @@ def test_bf16_autocast_trains(norm):
         found = model(batch)
     assert found.dtype == torch.bfloat16
     found.float().square().mean().backward()
-    assert all(weight.grad.isfinite().all() for weight in model.parameters() if weight.requires_grad)
+    assert all(
+        weight.grad.isfinite().all() for weight in model.parameters() if weight.requires_grad
+    )
     assert (found.float() - expected).abs().mean() < 0.05 * expected.abs().mean()
 
 

@@ -28,7 +28,7 @@ def tree(x: float, z: float, autumn: bool, draw: Draw) -> Thing:
         radius = (height - base) / 2
         width = radius * draw.uniform(0.75, 1.1) * slim
         _trunk(mesh, height * 0.022 + 0.06, base + radius * 0.6, bark)
-        _crown(mesh, (0.0, base + radius), (width, radius), leaf, draw)
+        _crown(mesh, (0.0, base + radius), (width, radius), leaf, draw, 34 if z < 40 else 14)
     shade = (x - width * 0.7, x + width * 0.7, z - width * 0.7, z + width * 0.7, height * 0.8)
     return thing("vegetation", mesh, at=(x, z), depth=z, footprint=shade)
 

@@ -29,11 +29,13 @@ def truck(place: Place, lamps: bool, draw: Draw) -> Thing:
     cargo = tinted(_LIVERIES[int(draw.integers(len(_LIVERIES)))], draw.uniform(0.8, 1.05))
     wheels(mesh, half, length, 0.5, (0.16, 0.3, 0.84))
     mesh.box((-half + 0.1, half - 0.1), (0.45, 0.95), (0.1, length - 0.2), (52, 52, 54))
-    # The farther part first: which one that is depends on where the truck goes.
-    parts = [lambda: _cab(mesh, half, length, height, cab, paint, lamps),
-             lambda: _cargo(mesh, half, length - cab - 0.3, height, cargo, draw)]  # fmt: skip
-    for part in parts if math.cos(place.heading) > 0 else reversed(parts):
-        part()
+    # The farther part is painted first: which one that is depends on where the truck goes.
+    away = math.cos(place.heading) > 0
+    if not away:
+        _cargo(mesh, half, length - cab - 0.3, height, cargo, draw)
+    _cab(mesh, half, length, height, cab, paint, lamps)
+    if away:
+        _cargo(mesh, half, length - cab - 0.3, height, cargo, draw)
     bumper: Quad = ((-half, 0.5, 0), (half, 0.5, 0), (half, 0.8, 0), (-half, 0.8, 0))
     mesh.face(bumper, (46, 46, 48), 0)
     lights(mesh, bumper, (0.03, 0.16), (0.3, 0.9), lamps, front=False)

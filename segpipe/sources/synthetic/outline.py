@@ -4,6 +4,8 @@ A polygon names the pixels on its edge as belonging to the thing, as the officia
 (`ImageDraw.polygon`); a pixel belongs to a thing when its centre does.
 """
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -88,7 +90,9 @@ def _following(first_F1: Ints) -> Ints:
     return following
 
 
-def _envelope(a_E2: Floats, b_E2: Floats, columns_C: Floats) -> tuple[Floats, Floats]:
+def _envelope(
+    a_E2: Floats, b_E2: Floats, columns_C: NDArray[np.floating[Any]]
+) -> tuple[Floats, Floats]:
     """Return the highest and lowest edge at each column; none there is +inf above -inf."""
     (ax, ay), (bx, by) = a_E2.T, b_E2.T
     crosses = ((ax[:, None] <= columns_C) & (columns_C < bx[:, None])) | (

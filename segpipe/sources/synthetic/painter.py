@@ -38,8 +38,7 @@ def paint(view: View, truth: Truth) -> NDArray[np.uint8]:
 def _canvas(view: View) -> Image.Image:
     background = Image.fromarray(sky(view.scene, view.height, view.width))
     size = (view.width * _FINER, view.height * _FINER)
-    canvas = background.resize(size, Image.Resampling.BILINEAR).convert("RGBX")
-    return canvas
+    return background.resize(size, Image.Resampling.BILINEAR).convert("RGBX")
 
 
 def _draw_things(canvas: Image.Image, view: View, seen: list[int]) -> None:
@@ -84,7 +83,8 @@ def _inks(view: View) -> NDArray[np.uint8]:
     clear = np.exp(-view.distance_F / light.visibility)[:, None]
     hazy = lit * clear + np.array(light.sky_low) * 0.94 * (1 - clear)
     smooth = 255 - grains[:, None] * np.sqrt(clear)
-    return np.clip(np.concatenate([hazy, smooth], 1), 0, 255).astype(np.uint8)
+    inks: NDArray[np.uint8] = np.clip(np.concatenate([hazy, smooth], 1), 0, 255).astype(np.uint8)
+    return inks
 
 
 def _draw_hood(canvas: Image.Image, view: View, hood: Hood) -> None:
@@ -116,12 +116,12 @@ def _record(colours: NDArray[np.float32], view: View) -> NDArray[np.uint8]:
     across = np.linspace(-1, 1, width, dtype=np.float32) ** 2
     down = np.linspace(-1, 1, height, dtype=np.float32)[:, None] ** 2
     lens = (1 - 0.09 * (across + down))[..., None]
-    recorded = np.asarray(picture).astype(np.float32) * lens * np.array(light.gain, np.float32)
+    light_HW3 = np.asarray(picture).astype(np.float32) * lens * np.array(light.gain, np.float32)
     draw = generator(*scene.key, "noise", round(view.time * 1e6))
-    grain = draw.standard_normal((height, width), np.float32)[..., None]
-    recorded += grain * light.noise * 0.8
-    recorded += draw.standard_normal((height, width, 3), np.float32) * (light.noise * 0.5)
-    recorded = np.clip(recorded, 0, 255).astype(np.uint8)
+    noise_HW3 = draw.standard_normal((height, width, 3), np.float32) * np.float32(light.noise)
+    # Grey noise is that of one channel turned round: near enough to independent, at no cost.
+    light_HW3 += 0.5 * noise_HW3 + 0.8 * noise_HW3[::-1, ::-1, :1]
+    recorded: NDArray[np.uint8] = np.clip(light_HW3, 0, 255).astype(np.uint8)
     margin = round(scene.border * width)
     if margin:
         recorded[:, :margin] = recorded[:, width - margin :] = recorded[height - margin :] = 0

@@ -112,8 +112,9 @@ def _limb(
     dx, dy = b[0] - a[0], b[1] - a[1]
     length = math.hypot(dx, dy) or 1.0
     nx, ny = -dy / length * thick / 2, dx / length * thick / 2
+    mx, my = nx * 0.75, ny * 0.75
     outline = [(a[0] + nx, a[1] + ny), (a[0] - nx, a[1] - ny),
-               (b[0] - nx * 0.75, b[1] - ny * 0.75), (b[0] + nx * 0.75, b[1] + ny * 0.75)]  # fmt: skip
+               (b[0] - mx, b[1] - my), (b[0] + mx, b[1] + my)]  # fmt: skip
     mesh.face(flat(outline), colour, BOTH_SIDES, 8)
 
 
@@ -125,8 +126,8 @@ def _legs(mesh: Mesh, height: float, stride: float, looks: _Looks, skirt: bool) 
         colour = tinted(looks.skin if skirt else looks.trousers, 1.0 if side > 0 else 0.85)
         _limb(mesh, (side * 0.035 * height, hip), bent, 0.085 * height, colour)
         _limb(mesh, bent, low, 0.065 * height, colour)
-        shoe = [(low[0] - 0.03 * height, 0), (low[0] + 0.045 * height, 0), (low[0] + 0.02 * height, 0.04 * height),
-                (low[0] - 0.03 * height, 0.04 * height)]  # fmt: skip
+        heel, sole = low[0] - 0.03 * height, 0.04 * height
+        shoe = [(heel, 0), (heel + 0.075 * height, 0), (heel + 0.05 * height, sole), (heel, sole)]
         mesh.face(flat(shoe), (34, 30, 28), BOTH_SIDES, 0)
     if skirt:
         half = (0.1 + stride) * height
@@ -141,8 +142,8 @@ def _legs(mesh: Mesh, height: float, stride: float, looks: _Looks, skirt: bool) 
 
 def _torso(mesh: Mesh, height: float, width: float, looks: _Looks, coat: bool) -> None:
     low = 0.34 if coat else 0.47
-    shape = [(-width * 0.85, low), (width * 0.85, low), (width * 0.8, 0.6), (width, 0.79), (width * 0.4, 0.845),
-             (-width * 0.4, 0.845), (-width, 0.79), (-width * 0.8, 0.6)]  # fmt: skip
+    right = [(width * 0.85, low), (width * 0.8, 0.6), (width, 0.79), (width * 0.4, 0.845)]
+    shape = [*right, *((-u, v) for u, v in reversed(right))]
     mesh.face(flat([(u * height, v * height) for u, v in shape]), looks.jacket, BOTH_SIDES, 8)
     shade = [
         (width * 0.3, low),
@@ -178,8 +179,9 @@ def _bag(mesh: Mesh, height: float, width: float, draw: Draw) -> None:
     colour = _CLOTHES[int(draw.integers(len(_CLOTHES)))]
     x, y = width * height, draw.uniform(0.38, 0.62) * height
     size = 0.075 * height
-    mesh.face(flat([(x - size, y), (x + size, y), (x + size * 0.9, y + size * 2), (x - size * 0.9, y + size * 2)]),
-              colour, BOTH_SIDES, 8)  # fmt: skip
+    top, half = y + size * 2, size * 0.9
+    outline = [(x - size, y), (x + size, y), (x + half, top), (x - half, top)]
+    mesh.face(flat(outline), colour, BOTH_SIDES, 8)
 
 
 def _head(

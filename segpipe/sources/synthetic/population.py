@@ -44,7 +44,7 @@ class Kerbside:
 def furnish(
     street: Street, city: City, density: Density, lamps: bool, signals: bool, draw: Draw
 ) -> list[Thing]:
-    """What stands along the kerbs: lamps, trees, signs, traffic lights, clutter, parked bicycles."""
+    """Place what stands along the kerbs: lamps, trees, signs, clutter, parked bicycles."""
     things: list[Thing] = []
     autumn = draw.random() < city.autumn
     gap = draw.uniform(14, 24)

@@ -8,7 +8,7 @@ Draw = np.random.Generator
 STEEL = ((118, 122, 124), (92, 96, 98), (66, 74, 70), (140, 142, 142))
 
 
-def post(mesh: Mesh, half: float, height: float, colour: Colour) -> None:
+def add_post(mesh: Mesh, half: float, height: float, colour: Colour) -> None:
     """Add an upright post, darker on its right side; `half` is half its thickness."""
     mesh.face(
         flat([(-half, 0), (half, 0), (half * 0.8, height), (-half * 0.8, height)]),

@@ -41,8 +41,7 @@ class Camera:
         x, y, z = points_P3.T
         z = z - self.speed * time
         ahead = np.clip(z, 0.0, BENT) ** 2
-        seen = np.stack([x + self.bend * ahead, y - self.height + self.slope * ahead, z], 1)
-        return seen
+        return np.stack([x + self.bend * ahead, y - self.height + self.slope * ahead, z], 1)
 
     def project(self, seen_P3: Floats, height: int, width: int) -> Floats:
         """Return the places of seen points in a picture of `height` x `width`, (P, 2) pixels."""

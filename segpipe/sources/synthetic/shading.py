@@ -29,7 +29,8 @@ def texture(
     """Return the factor by which texture changes each pixel's brightness, (H, W)."""
     fine, clumps = _screen_noise(view)
     leafy = np.isin(ids_HW, _LEAFY)
-    factor = 1 + grain_HW.astype(np.float32) / 100 * np.where(leafy, clumps, fine)
+    strength = grain_HW.astype(np.float32) / np.float32(100)
+    factor: NDArray[np.float32] = 1 + strength * np.where(leafy, clumps, fine)
     horizon = max(0, int(view.scene.camera.horizon * view.height) + 1)
     if horizon < view.height:
         factor[horizon:] *= _ground_texture(view, ids_HW[horizon:], horizon)
@@ -62,7 +63,8 @@ def ground_factor(view: View, ids_HW: NDArray[np.uint8]) -> NDArray[np.float32]:
 def _foot(one: Thing, time: float) -> Floats:
     x0, x1, z0, z1, _ = one.footprint or (0.0, 0.0, 0.0, 0.0, 0.0)
     dx, dz = one.velocity[0] * time, one.velocity[1] * time
-    return np.array([(x0, z0), (x1, z0), (x1, z1), (x0, z1)]) + np.array([dx, dz])
+    foot: Floats = np.array([(x0, z0), (x1, z0), (x1, z1), (x0, z1)]) + np.array([dx, dz])
+    return foot
 
 
 def _fill(drawer: ImageDraw.ImageDraw, view: View, loop_L2: Floats) -> None:
@@ -113,7 +115,8 @@ def _ground_texture(view: View, ids_HW: NDArray[np.uint8], top: int) -> NDArray[
     if view.scene.light.wet:
         shine = view.scene.light.wet * np.clip(0.2 + 0.18 * stains, 0, 0.6)
         factor *= np.where(np.isin(ids_HW, (_ROAD, _PARKING)), 0.72 + shine, 1.0)
-    return factor.astype(np.float32)
+    result: NDArray[np.float32] = factor.astype(np.float32)
+    return result
 
 
 def _screen_noise(view: View) -> tuple[NDArray[np.float32], NDArray[np.float32]]:

@@ -8,14 +8,21 @@ from segpipe.sources.synthetic.mesh import (
     GLOWS,
     Colour,
     Mesh,
+    Point,
     Quad,
     flat,
     panel,
 )
-from segpipe.sources.synthetic.posts import STEEL, pick, post
+from segpipe.sources.synthetic.posts import STEEL, add_post, pick
 from segpipe.sources.synthetic.scene import Thing, thing
 
 Draw = np.random.Generator
+Shape = tuple[tuple[float, float], ...]
+_WHITE, _RED, _BLUE = (236, 236, 232), (190, 34, 38), (34, 82, 160)
+_SQUARE: Shape = ((-1, -1), (1, -1), (1, 1), (-1, 1))
+_DIAMOND: Shape = ((0, -1), (1, 0), (0, 1), (-1, 0))
+_TRIANGLE: Shape = ((-1, -0.75), (1, -0.75), (0, 1))
+_BAR: Shape = ((-0.12, -0.6), (0.12, -0.6), (0.12, 0.6), (-0.12, 0.6))
 
 
 def traffic_light(x: float, z: float, over: float, phase: int, draw: Draw) -> list[Thing]:
@@ -23,7 +30,7 @@ def traffic_light(x: float, z: float, over: float, phase: int, draw: Draw) -> li
     mesh = Mesh()
     height = 5.6 if over else 3.1
     steel = pick(STEEL, draw)
-    post(mesh, 0.08, height, steel)
+    add_post(mesh, 0.08, height, steel)
     if over:
         a, b = sorted((0.0, over))
         mesh.face(
@@ -43,7 +50,7 @@ def sign(x: float, z: float, draw: Draw) -> list[Thing]:
     """A post with one or two traffic signs."""
     mesh = Mesh()
     height = draw.uniform(2.3, 3.2)
-    post(mesh, 0.04, height, pick(STEEL, draw))
+    add_post(mesh, 0.04, height, pick(STEEL, draw))
     post = thing(
         "pole", mesh, at=(x, z), footprint=(x - 0.05, x + 0.05, z - 0.05, z + 0.05, height)
     )
@@ -57,10 +64,10 @@ def direction_sign(x: float, z: float, draw: Draw) -> list[Thing]:
     """A large board on two posts."""
     things = []
     for post_x in (x - 0.9, x + 0.9):
-        post = Mesh()
-        post(post, 0.06, 2.6, (120, 124, 126))
+        mesh = Mesh()
+        add_post(mesh, 0.06, 2.6, (120, 124, 126))
         foot = (post_x - 0.1, post_x + 0.1, z, z + 0.1, 2.6)
-        things.append(thing("pole", post, at=(post_x, z), footprint=foot))
+        things.append(thing("pole", mesh, at=(post_x, z), footprint=foot))
     board = Mesh()
     colour = pick(((36, 72, 140), (226, 200, 60), (228, 228, 224)), draw)
     quad: Quad = ((-1.3, 2.2, 0.0), (1.3, 2.2, 0.0), (1.3, 3.5, 0.0), (-1.3, 3.5, 0.0))
@@ -97,57 +104,29 @@ def _signal(x: float, y: float, z: float, phase: int) -> Thing:
 
 
 def _plate(x: float, y: float, z: float, draw: Draw) -> Thing:
+    """One plate: a ban, a warning, an order, priority, or information."""
     mesh = Mesh()
     r = draw.uniform(0.28, 0.42)
-    white, red, blue, yellow = (236, 236, 232), (190, 34, 38), (34, 82, 160), (232, 190, 50)
-    kind = int(draw.integers(5))
-    up, across = (0, r, 0), (r, 0, 0)
     inside = BOTH_SIDES | DETAIL
-    if kind == 0:  # a limit or a ban
-        mesh.disc((0, y, 0), across, up, red, BOTH_SIDES)
-        mesh.disc((0, y, 0), (r * 0.74, 0, 0), (0, r * 0.74, 0), white, inside)
-        mesh.face(
-            flat(
-                [
-                    (-r * 0.3, y - r * 0.35),
-                    (r * 0.3, y - r * 0.35),
-                    (r * 0.3, y + r * 0.35),
-                    (-r * 0.3, y + r * 0.35),
-                ]
-            ),
-            (40, 40, 42),
-            inside,
-            0,
-        )
-    elif kind == 1:  # a warning
-        for size, colour, flags in ((1.1, red, BOTH_SIDES), (0.68, white, inside)):
-            s = r * size
-            mesh.face(flat([(-s, y - s * 0.75), (s, y - s * 0.75), (0, y + s)]), colour, flags, 0)
-    elif kind == 2:  # an order
-        mesh.disc((0, y, 0), across, up, blue, BOTH_SIDES)
-        mesh.face(
-            flat(
-                [
-                    (-r * 0.12, y - r * 0.6),
-                    (r * 0.12, y - r * 0.6),
-                    (r * 0.12, y + r * 0.6),
-                    (-r * 0.12, y + r * 0.6),
-                ]
-            ),
-            white,
-            inside,
-            0,
-        )
-    elif kind == 3:  # priority
-        for size, colour, flags in ((1.05, white, BOTH_SIDES), (0.75, yellow, inside)):
-            s = r * size
-            mesh.face(flat([(0, y - s), (s, y), (0, y + s), (-s, y)]), colour, flags, 0)
-    else:  # information
-        mesh.face(flat([(-r, y - r), (r, y - r), (r, y + r), (-r, y + r)]), blue, BOTH_SIDES, 0)
-        mesh.face(
-            flat([(-r * 0.5, y - r * 0.6), (r * 0.5, y - r * 0.6), (0, y + r * 0.6)]),
-            white,
-            inside,
-            0,
-        )
+    match int(draw.integers(5)):
+        case 0:
+            mesh.disc((0, y, 0), (r, 0, 0), (0, r, 0), _RED, BOTH_SIDES)
+            mesh.disc((0, y, 0), (r * 0.74, 0, 0), (0, r * 0.74, 0), _WHITE, inside)
+            mesh.face(_drawn(_SQUARE, y, r * 0.32), (40, 40, 42), inside, 0)
+        case 1:
+            mesh.face(_drawn(_TRIANGLE, y, r * 1.1), _RED, BOTH_SIDES, 0)
+            mesh.face(_drawn(_TRIANGLE, y, r * 0.68), _WHITE, inside, 0)
+        case 2:
+            mesh.disc((0, y, 0), (r, 0, 0), (0, r, 0), _BLUE, BOTH_SIDES)
+            mesh.face(_drawn(_BAR, y, r), _WHITE, inside, 0)
+        case 3:
+            mesh.face(_drawn(_DIAMOND, y, r * 1.05), _WHITE, BOTH_SIDES, 0)
+            mesh.face(_drawn(_DIAMOND, y, r * 0.75), (232, 190, 50), inside, 0)
+        case _:
+            mesh.face(_drawn(_SQUARE, y, r), _BLUE, BOTH_SIDES, 0)
+            mesh.face(_drawn(_TRIANGLE, y, r * 0.6), _WHITE, inside, 0)
     return thing("traffic sign", mesh, at=(x, z))
+
+
+def _drawn(shape: Shape, y: float, size: float) -> list[Point]:
+    return flat([(u * size, y + v * size) for u, v in shape])

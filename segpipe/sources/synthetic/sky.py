@@ -7,10 +7,16 @@ from PIL import Image
 from segpipe.randomness import generator
 from segpipe.sources.synthetic.scene import Scene
 
+_COARSER = 2
+
 
 def sky(scene: Scene, height: int, width: int) -> NDArray[np.uint8]:
-    """Return the sky behind the whole picture, (H, W, 3); below the horizon it is haze."""
+    """Return the sky behind a picture of `height` x `width`; below the horizon it is haze.
+
+    It comes in half the size, (H/2, W/2, 3) rounded up, to be enlarged: a sky has no sharp edges.
+    """
     light, camera = scene.light, scene.camera
+    height, width = -(-height // _COARSER), -(-width // _COARSER)
     rows = (np.arange(height, dtype=np.float32) + 0.5) / height
     up = np.clip(1 - rows / max(camera.horizon, 0.05), 0, 1)[:, None]
     low, high = np.array(light.sky_low, np.float32), np.array(light.sky_high, np.float32)

@@ -3,7 +3,7 @@
 import numpy as np
 
 from segpipe.sources.synthetic.mesh import BOTH_SIDES, DETAIL, GLOWS, Mesh, flat, panel, tinted
-from segpipe.sources.synthetic.posts import STEEL, pick, post
+from segpipe.sources.synthetic.posts import STEEL, add_post, pick
 from segpipe.sources.synthetic.scene import Thing, thing
 
 Draw = np.random.Generator
@@ -13,7 +13,7 @@ def lamp(x: float, z: float, side: int, lamps: bool, draw: Draw) -> Thing:
     """A street lamp whose arm reaches over the road."""
     mesh = Mesh()
     steel, height = pick(STEEL, draw), draw.uniform(5.0, 8.5)
-    post(mesh, 0.075, height, steel)
+    add_post(mesh, 0.075, height, steel)
     reach = -side * draw.uniform(0.8, 2.2)
     a, b = sorted((0.0, reach))
     mesh.face(

@@ -81,7 +81,9 @@ def _order(one: Thing, time: float) -> tuple[bool, float]:
 def _moved(one: Thing, time: float) -> Floats:
     if one.velocity == (0.0, 0.0):
         return one.points_P3
-    return one.points_P3 + np.array([one.velocity[0] * time, 0.0, one.velocity[1] * time])
+    shift = np.array([one.velocity[0] * time, 0.0, one.velocity[1] * time])
+    moved: Floats = one.points_P3 + shift
+    return moved
 
 
 def _facing(eye_P3: Floats, first_F: Ints) -> tuple[Floats, NDArray[np.bool_]]:

@@ -149,6 +149,8 @@ def _explain(fault: Any) -> str:
             return f"{place} is missing; add it"
         case "extra_forbidden":
             return f"{place} is no key of a world; {_siblings(fault['loc'])}"
+        case "too_short":
+            return f"{place} is empty; it must name at least one"
         case "value_error":
             return f"{place}: {fault['ctx']['error']}"
         case _:

@@ -1,0 +1,318 @@
+"""The stages as processes: bad input ends them in one message, and nothing half-written is left."""
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.forge import (
+    child_environment,
+    make_folder,
+    make_workspace,
+    run_python,
+    run_stage,
+    save,
+    scene,
+    tiny_parameters,
+    write_parameters,
+)
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    return make_folder(tmp_path / "data", train=6, val=2)
+
+
+def left_over(workspace: Path) -> list[str]:
+    return (
+        sorted(path.name for path in (workspace / "data").iterdir())
+        if (workspace / "data").exists()
+        else []
+    )
+
+
+def test_the_whole_pipeline_leaves_what_it_promises(tmp_path: Path, data: Path) -> None:
+    workspace = make_workspace(tmp_path / "w", data)
+    for stage in ("fetch", "prepare", "train", "evaluate", "render"):
+        done = run_stage(stage, workspace)
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.strip(), "the last line says where the result is"
+    files = {
+        path.relative_to(workspace).as_posix()
+        for top in ("models", "metrics", "predictions")
+        for path in (workspace / top).rglob("*")
+        if path.is_file()
+    }
+    assert files >= {
+        "models/model.safetensors",
+        "models/last.safetensors",
+        "models/model.json",
+        "metrics/evaluation.json",
+        "metrics/training.json",
+        "metrics/history.csv",
+        "metrics/classes.csv",
+        "metrics/images.csv",
+        "metrics/confusion.csv",
+        "predictions/contact_sheet.png",
+        "predictions/figures/training.png",
+        "predictions/labels/drive0_000.png",
+        "predictions/colours/drive0_000.png",
+        "predictions/overlays/drive0_000.png",
+    }
+    assert sum(name.startswith("predictions/comparisons/") for name in files) == 2
+
+
+@pytest.mark.parametrize("stage", ["fetch", "prepare", "train", "evaluate", "render"])
+def test_help_shows_examples(stage: str, tmp_path: Path) -> None:
+    done = run_python(["-m", f"stages.{stage}", "--help"], make_workspace(tmp_path / "w", tmp_path))
+    assert done.returncode == 0
+    assert "dvc exp run" in done.stdout or "dvc repro" in done.stdout
+
+
+def refused(stage: str, workspace: Path, *messages: str) -> None:
+    done = run_stage(stage, workspace)
+    assert done.returncode == 1, done.stdout + done.stderr
+    for message in messages:
+        assert message in done.stderr, done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_misspelt_parameter_stops_every_stage(tmp_path: Path, data: Path) -> None:
+    workspace = make_workspace(tmp_path / "w", data)
+    content = tiny_parameters(data)
+    content["render"]["imagse"] = 3
+    write_parameters(workspace / "params.yaml", content)
+    for stage in ("fetch", "prepare", "train", "evaluate", "render"):
+        refused(
+            stage,
+            workspace,
+            "params.yaml: render.imagse is not a parameter; did you mean render.images?",
+        )
+    assert left_over(workspace) == []
+
+
+def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
+    workspace = make_workspace(tmp_path / "w", tmp_path / "nowhere")
+    refused("fetch", workspace, "there is no such folder; put your data")
+    assert left_over(workspace) == []
+
+
+def test_an_image_without_a_mask(tmp_path: Path, data: Path) -> None:
+    (data / "masks/train/drive0_000.png").unlink()
+    workspace = make_workspace(tmp_path / "w", data)
+    assert run_stage("fetch", workspace).returncode == 0
+    refused("prepare", workspace, "1 images have no mask", "images/train/drive0_000.png")
+    assert left_over(workspace) == ["raw"]
+
+
+def test_a_value_outside_the_scheme_and_a_truncated_png(tmp_path: Path, data: Path) -> None:
+    mask = scene(0)[1]
+    mask[:2, :3] = 42
+    save(data / "masks/train/drive0_000.png", mask)
+    image = data / "images/val/drive0_000.png"
+    image.write_bytes(image.read_bytes()[:-900])
+    workspace = make_workspace(tmp_path / "w", data)
+    assert run_stage("fetch", workspace).returncode == 0
+    refused(
+        "prepare",
+        workspace,
+        "masks/train/drive0_000.png: value 42 in 6 pixels",
+        "map: {42: void}",
+        "1 files cannot be read",
+        "images/val/drive0_000.png",
+    )
+    assert left_over(workspace) == ["raw"]
+
+
+def test_a_missing_stage_before_is_named(tmp_path: Path, data: Path) -> None:
+    workspace = make_workspace(tmp_path / "w", data)
+    refused("train", workspace, "run `dvc repro prepare` first")
+    refused("evaluate", workspace, "train a model with `dvc repro`")
+
+
+EDIT = """
+import sys
+from pathlib import Path
+import {module} as module
+from stages import {stage} as stage
+real = module.{function}
+def edited(*args, **kwargs):
+    made = real(*args, **kwargs)
+    path = Path({file!r})
+    path.write_text(path.read_text().replace({old!r}, {new!r}))
+    return made
+module.{function} = edited
+if hasattr(stage, {function!r}):
+    stage.{function} = edited
+from stages.entry import explained, _run
+sys.exit(explained(stage.start if {stage!r} == "train" else lambda: _run({stage!r}, stage.run)))
+"""
+
+
+def edit_during(stage: str, module: str, function: str, file: str, old: str, new: str) -> list[str]:
+    code = EDIT.format(stage=stage, module=module, function=function, file=file, old=old, new=new)
+    return ["-c", code]
+
+
+def test_an_edit_of_the_parameters_during_training_publishes_nothing(
+    tmp_path: Path, data: Path
+) -> None:
+    workspace = make_workspace(tmp_path / "w", data)
+    for stage in ("fetch", "prepare"):
+        assert run_stage(stage, workspace).returncode == 0
+    before = (workspace / "params.yaml").read_text()
+    done = run_python(
+        edit_during(
+            "train", "segpipe.engine.loop", "validate", "params.yaml", "lr: 0.01", "lr: 0.02"
+        ),
+        workspace,
+    )
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "params.yaml: train.lr: 0.01 became 0.02" in done.stderr
+    assert "nothing was published" in done.stderr
+    assert not (workspace / "models").exists()
+    assert not (workspace / "metrics").exists()
+    # Once restored, the next run publishes what was finished, without training again.
+    (workspace / "params.yaml").write_text(before)
+    again = run_stage("train", workspace)
+    assert again.returncode == 0, again.stderr
+    assert "was finished before" in again.stdout
+    assert (workspace / "models/model.safetensors").exists()
+
+
+def test_an_edit_of_other_sections_does_not_matter(tmp_path: Path, data: Path) -> None:
+    workspace = make_workspace(tmp_path / "w", data)
+    for stage in ("fetch", "prepare"):
+        assert run_stage(stage, workspace).returncode == 0
+    done = run_python(
+        edit_during(
+            "train",
+            "segpipe.engine.loop",
+            "validate",
+            "params.yaml",
+            "opacity: 0.55",
+            "opacity: 0.5",
+        ),
+        workspace,
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_an_edit_of_the_code_publishes_nothing(tmp_path: Path, data: Path) -> None:
+    import shutil
+
+    workspace = make_workspace(tmp_path / "w", data)
+    (workspace / "segpipe").unlink()
+    from tests.forge import ROOT
+
+    shutil.copytree(ROOT / "segpipe", workspace / "segpipe")
+    assert run_stage("fetch", workspace).returncode == 0
+    done = run_python(
+        edit_during(
+            "prepare",
+            "segpipe.storage.prepare",
+            "prepare_data",
+            "segpipe/storage/copies.py",
+            "255 *",
+            "254 *",
+        ),
+        workspace,
+    )
+    assert done.returncode == 1, done.stderr
+    assert "segpipe/storage/copies.py was edited" in done.stderr
+    assert left_over(workspace) == ["raw"]
+
+
+def test_two_trainers_on_one_state_are_refused(tmp_path: Path, data: Path) -> None:
+    workspace = make_workspace(tmp_path / "w", data, train__epochs=2000)
+    for stage in ("fetch", "prepare"):
+        assert run_stage(stage, workspace).returncode == 0
+    first = subprocess.Popen(
+        [sys.executable, "-m", "stages.train"],
+        cwd=workspace,
+        env=child_environment(),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        deadline = time.monotonic() + 90
+        while not list((workspace / ".segpipe/state").glob("*/checkpoint-*")):
+            assert time.monotonic() < deadline
+            time.sleep(0.2)
+        done = run_stage("train", workspace)
+        assert done.returncode == 1
+        assert f"process {first.pid} is training on this state already" in done.stderr
+        assert first.poll() is None
+    finally:
+        first.terminate()
+        code = first.wait(timeout=60)
+    assert code == 75, "SIGTERM saves and leaves, resumable"
+    assert not (workspace / "models").exists()
+
+
+def test_sigterm_and_start_again_goes_on(tmp_path: Path, data: Path) -> None:
+    workspace = make_workspace(tmp_path / "w", data)
+    for stage in ("fetch", "prepare"):
+        assert run_stage(stage, workspace).returncode == 0
+    content = tiny_parameters(data, train__epochs=400)
+    write_parameters(workspace / "params.yaml", content)
+    first = subprocess.Popen(
+        [sys.executable, "-m", "stages.train"],
+        cwd=workspace,
+        env=child_environment(),
+        stdout=subprocess.DEVNULL,
+    )
+    while not list(workspace.glob(".segpipe/state/*/checkpoint-*")):
+        time.sleep(0.1)
+    first.kill()
+    first.wait()
+    content["train"]["epochs"] = 400
+    done = run_stage("train", workspace)
+    assert done.returncode == 0, done.stderr
+    assert "resuming at epoch" in done.stdout
+
+
+def test_a_loss_that_is_not_finite_stops_before_the_update(tmp_path: Path, data: Path) -> None:
+    workspace = make_workspace(
+        tmp_path / "w", data, train__lr=1e30, train__clip=None, train__epochs=8,
+        train__validate_every=8,
+    )
+    for stage in ("fetch", "prepare"):
+        assert run_stage(stage, workspace).returncode == 0
+    refused(
+        "train",
+        workspace,
+        "is not finite at epoch",
+        "learning rate",
+        "drive",
+        "weights were not changed",
+    )
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small file system needs root")
+def test_a_full_disk_says_so_and_leaves_nothing(tmp_path: Path, data: Path) -> None:
+    workspace = make_workspace(tmp_path / "w", data, prepare__height=1024, prepare__width=1024)
+    small = workspace / "data"
+    small.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(small)],
+        capture_output=True,
+        check=False,
+    )
+    if mounted.returncode:
+        pytest.skip("this system does not let a test mount a file system")
+    try:
+        assert run_stage("fetch", workspace).returncode == 0
+        refused("prepare", workspace, "the disk is full", "dvc gc")
+        assert left_over(workspace) == ["raw"]
+        (small / "filler").write_bytes(bytes(3 << 20))
+        big = np.random.default_rng(0).integers(0, 256, (900, 900, 3)).astype(np.uint8)
+        save(data / "images/train/big.png", big)
+        refused("fetch", workspace, "the disk is full")
+        assert left_over(workspace) == ["filler", "raw"]
+    finally:
+        subprocess.run(["umount", str(small)], check=True)

@@ -1,0 +1,215 @@
+"""A server that goes away while a run is written costs nothing but time: a few seconds."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from segpipe.errors import TrackingError
+from segpipe.params.schema import TrackingParams
+from segpipe.tracking.run import start_run
+
+SETTINGS = TrackingParams()
+
+
+@pytest.fixture
+def address(root: Path, server: Any, monkeypatch: pytest.MonkeyPatch) -> str:
+    address: str = server.start()
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", address.replace("//", "//ann:s3cret@"))
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_BACKOFF_JITTER", "0")
+    return address
+
+
+def _steps(server: Any, metric: str = "loss") -> list[int]:
+    return [int(point.get("step", 0)) for point in server.points if point["key"] == metric]
+
+
+def test_a_run_on_a_server(
+    server: Any, address: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "model.json").write_text("{}")
+    with start_run(SETTINGS, "unet", {"a": 1}, {}, None) as tracker:
+        tracker.log_metrics({"loss": 0.5}, 1)
+        tracker.log_file(tmp_path / "model.json", "bundle")
+    assert server.run["status"] == "FINISHED"
+    assert _steps(server) == [1]
+    assert server.files == {f"7/{server.run_id}/artifacts/bundle/model.json": b"{}"}
+    assert server.authorizations == {"Basic YW5uOnMzY3JldA=="}
+    assert capfd.readouterr() == (f"MLflow: run {server.run_id} in {address}\n", "")
+
+
+def test_what_was_logged_while_it_was_away_is_sent_when_it_is_back(
+    server: Any, address: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "model.json").write_text("{}")
+    with start_run(SETTINGS, "unet", {}, {}, None) as tracker:
+        tracker.log_metrics({"loss": 0.9}, 1)
+        server.stop()
+        capfd.readouterr()
+        for step in (2, 3):
+            tracker.log_metrics({"loss": 0.9 / step}, step)
+        tracker.log_file(tmp_path / "model.json", "bundle")
+        said = capfd.readouterr()
+        assert said.err == ""
+        assert said.out.count("warning: MLflow") == said.out.count("\n") == 1
+        assert f"({address}): nothing answers there (connection refused)" in said.out
+        assert _steps(server) == [1]
+        before = time.time() * 1000
+        time.sleep(0.01)
+        server.start()
+        tracker.log_metrics({"loss": 0.1}, 4)
+        assert _steps(server) == [1, 2, 3, 4]
+        assert float(server.points[2]["timestamp"]) < before < float(server.points[3]["timestamp"])
+        assert list(server.files.values()) == [b"{}"]
+        assert "answers again" in capfd.readouterr().out
+    assert server.run["status"] == "FINISHED"
+
+
+def test_what_never_got_through_is_listed_and_the_error_of_the_work_is_kept(
+    root: Path, server: Any, address: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    began = time.perf_counter()
+    with (
+        pytest.raises(ValueError, match="the work"),
+        start_run(SETTINGS, "unet", {}, {}, None) as run,
+    ):
+        server.stop()
+        run.log_metrics({"loss": 0.5, "miou": 0.25}, 3)
+        run.log_files(tmp_path, "bundle")
+        raise ValueError("the work")
+    assert time.perf_counter() - began < 10
+    listed = root / ".segpipe" / "unsent" / f"{server.run_id}.jsonl"
+    lines = [json.loads(line) for line in listed.read_text().splitlines()]
+    assert [(line["metric"], line["value"], line["step"]) for line in lines[:2]] == [
+        ("loss", 0.5, 3),
+        ("miou", 0.25, 3),
+    ]
+    assert lines[2:] == [{"path": str(tmp_path), "under": "bundle"}]
+    said = capfd.readouterr()
+    assert (
+        f"2 metric values and 1 files or folders of run {server.run_id}; they are listed in {listed}"
+        in said.out
+    )
+    assert "s3cret" not in said.out + said.err
+
+    # The run is still RUNNING there; the next one that starts here puts that right.
+    assert server.run["status"] == "RUNNING"
+    server.start()
+    ended: list[dict[str, Any]] = []
+    answer = server.answer
+
+    def watched(method: str, path: str, headers: Any, content: bytes) -> Any:
+        if path.endswith("runs/update"):
+            ended.append(json.loads(content))
+        return answer(method, path, headers, content)
+
+    server.answer = watched
+    with start_run(SETTINGS, "unet", {}, {}, None):
+        assert [(update["run_id"], update["status"]) for update in ended] == [
+            (server.run_id, "FAILED")
+        ]
+    stored = b"".join(path.read_bytes() for path in root.rglob("*") if path.is_file())
+    assert b"s3cret" not in stored
+
+
+def test_a_file_that_cannot_be_sent_holds_back_nothing_else(
+    root: Path, server: Any, address: str, tmp_path: Path
+) -> None:
+    (tmp_path / "there.txt").write_text("1")
+    with start_run(SETTINGS, "unet", {}, {}, None) as tracker:
+        tracker.log_file(tmp_path / "missing.txt", "a")
+        tracker.log_file(tmp_path / "there.txt", "a")
+        tracker.log_metrics({"loss": 1.0}, 1)
+    assert list(server.files) == [f"7/{server.run_id}/artifacts/a/there.txt"]
+    assert _steps(server) == [1]
+    assert "missing.txt" in (root / ".segpipe" / "unsent" / f"{server.run_id}.jsonl").read_text()
+
+
+def test_a_server_that_fails_between_finding_it_and_starting_the_run(
+    server: Any, address: str
+) -> None:
+    answer = server.answer
+
+    def failing(method: str, path: str, headers: Any, content: bytes) -> Any:
+        if path.endswith("runs/create"):
+            return 500, "ann:s3cret"
+        return answer(method, path, headers, content)
+
+    server.answer = failing
+    with pytest.raises(
+        TrackingError, match="could not be started: it answers with error 500"
+    ) as caught:
+        start_run(SETTINGS, "unet", {}, {}, None)
+    assert "s3cret" not in str(caught.value)
+
+
+@pytest.mark.slow
+def test_a_real_server_is_restarted_in_the_middle(
+    root: Path, tmp_path: Path, read: Callable[[Path], Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    database = tmp_path / "server.db"
+    process, port = _real_server(database, 0)
+    try:
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{port}")
+        with start_run(SETTINGS, "unet", {"a": 1}, {"t": "x" * 9000}, None) as tracker:
+            tracker.log_metrics({"loss": 0.5, "iou_a (b)": 0.1}, 1)
+            _end(process)
+            tracker.log_metrics({"loss": 0.4}, 2)
+            process, _ = _real_server(database, port)
+            tracker.log_metrics({"loss": 0.3}, 3)
+            (tmp_path / "model.json").write_text("{}")
+            tracker.log_file(tmp_path / "model.json", "bundle")
+        with start_run(SETTINGS, "unet", {"a": 2}, {}, tracker.run_id) as resumed:
+            assert resumed.run_id == tracker.run_id
+        with start_run(SETTINGS, "unet", {}, {}, "0" * 32) as other:
+            assert other.run_id != "0" * 32
+    finally:
+        _end(process)
+    client = read(database)
+    run = client.get_run(tracker.run_id)
+    assert run.info.status == "FINISHED"
+    assert run.data.params == {"a": "1"}
+    history = client.get_metric_history(tracker.run_id, "loss")
+    assert [(point.step, point.value) for point in history] == [(1, 0.5), (2, 0.4), (3, 0.3)]
+    assert list((tmp_path / "artifacts").rglob("bundle/model.json"))
+
+
+def _real_server(database: Path, port: int) -> tuple[subprocess.Popen[bytes], int]:
+    if not port:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+    program = Path(sys.executable).with_name("mlflow")
+    process = subprocess.Popen(
+        [
+            program, "server", "--workers", "1", "--port", str(port),
+            "--backend-store-uri", f"sqlite:///{database}",
+            "--artifacts-destination", str(database.parent / "artifacts"),
+        ],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+        env={**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"},
+    )  # fmt: skip
+    for _ in range(600):
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=1):
+                return process, port
+        except OSError:
+            time.sleep(0.1)
+    raise AssertionError("the server did not start")
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    if process.poll() is None:
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()

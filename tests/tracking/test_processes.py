@@ -1,0 +1,157 @@
+"""Several processes at once, and processes that are killed."""
+
+import sqlite3
+import subprocess
+import time
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from segpipe.params.schema import TrackingParams
+from segpipe.tracking.run import start_run
+from segpipe.tracking.store import open_store
+
+SETTINGS = TrackingParams()
+Start = Callable[..., subprocess.Popen[str]]
+
+# MLflow is imported once, which takes seconds; each process is a fork that has opened nothing yet.
+# It waits for the others, so that all ask for the store at once.
+AT_ONCE = """
+import os, sys, time, traceback
+from pathlib import Path
+import mlflow, mlflow.store.tracking.sqlalchemy_store
+from segpipe.params.schema import TrackingParams
+from segpipe.tracking.run import start_run
+
+def work(root, mine, processes):
+    (root / f"ready{mine}").touch()
+    while len(list(root.glob("ready*"))) < processes:
+        time.sleep(0.001)
+    with start_run(TrackingParams(), f"process {mine}", {"mine": mine}, {}, None) as tracker:
+        for step in range(20):
+            tracker.log_metrics({"a": step, "b": mine}, step)
+
+place = Path(sys.argv[1])
+for number, processes in enumerate(map(int, sys.argv[2:])):
+    os.environ["DVC_ROOT"] = str(place / str(number))
+    for mine in range(processes):
+        if os.fork() == 0:
+            try:
+                work(place / str(number), mine, processes)
+            except BaseException:
+                traceback.print_exc()
+                os._exit(1)
+            sys.stdout.flush()
+            os._exit(0)
+    codes = [os.wait()[1] for _ in range(processes)]
+    assert codes == [0] * processes, codes
+"""
+
+# Each round ends a process by SIGKILL so many seconds after it began to create the database.
+CUT_SHORT = """
+import os, signal, sys, time
+from pathlib import Path
+import mlflow, mlflow.store.tracking.sqlalchemy_store
+from segpipe.params.schema import TrackingParams
+from segpipe.tracking.store import open_store
+
+for delay in sys.argv[2:]:
+    root = Path(sys.argv[1], delay)
+    os.environ["DVC_ROOT"] = str(root)
+    child = os.fork()
+    if child == 0:
+        open_store(TrackingParams())
+        os._exit(0)
+    while not (root / "mlflow.db.partial").exists():
+        time.sleep(0.001)
+    time.sleep(float(delay))
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+"""
+
+KILLED = """
+import os, signal, time
+from segpipe.params.schema import TrackingParams
+from segpipe.tracking.run import start_run
+tracker = start_run(TrackingParams(), "killed", {}, {}, None)
+tracker.log_metrics({"a": 1.0}, 1)
+print(tracker.run_id, flush=True)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_processes_that_create_the_store_at_once_all_succeed(
+    root: Path, python: Start, read: Callable[[Path], Any]
+) -> None:
+    rounds = [4, 2, 2, 4]
+    for number in range(len(rounds)):
+        (root / str(number)).mkdir()
+    process = python(AT_ONCE, str(root), *map(str, rounds))
+    said, _ = process.communicate(timeout=200)
+    assert process.returncode == 0, said
+    assert said.count("MLflow: run ") == said.count("\n") == sum(rounds), said
+    for number, count in enumerate(rounds):
+        client = read(root / str(number) / "mlflow.db")
+        experiments = client.search_experiments()
+        assert sorted(found.name for found in experiments) == ["Default", "segpipe"]
+        runs = client.search_runs([found.experiment_id for found in experiments])
+        assert sorted(run.data.params["mine"] for run in runs) == [str(i) for i in range(count)]
+        for run in runs:
+            assert run.info.status == "FINISHED"
+            assert len(client.get_metric_history(run.info.run_id, "a")) == 20
+        assert not list((root / str(number)).glob("*.partial*"))
+
+
+def test_a_kill_during_creation_leaves_what_the_next_call_can_use(
+    root: Path, python: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    delays = ("0.0", "0.1", "0.3")
+    for delay in delays:
+        (root / delay).mkdir()
+    process = python(CUT_SHORT, str(root), *delays)
+    said, _ = process.communicate(timeout=100)
+    assert (process.returncode, said) == (0, "")
+    cut_short = [delay for delay in delays if (root / delay / "mlflow.db.partial").exists()]
+    assert "0.0" in cut_short
+    for delay in cut_short:
+        monkeypatch.setenv("DVC_ROOT", str(root / delay))
+        assert not (root / delay / "mlflow.db").exists()
+        store = open_store(SETTINGS)
+        assert not list((root / delay).glob("*.partial*"))
+        with closing(sqlite3.connect(root / delay / "mlflow.db")) as connection:
+            assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+        with store.calls() as client:
+            assert client.get_experiment(store.experiment_id).name == "segpipe"
+
+
+def test_the_run_of_a_killed_process_is_ended_by_the_next_and_a_living_one_is_not(
+    root: Path, python: Start, read: Callable[[Path], Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    process = python(KILLED)
+    said, _ = process.communicate(timeout=60)
+    run_id = said.split()[-1]
+    client = read(root / "mlflow.db")
+    assert process.returncode == -9
+    assert client.get_run(run_id).info.status == "RUNNING"
+    last = max(point.timestamp for point in client.get_metric_history(run_id, "a"))
+    time.sleep(0.2)
+    now = time.time() * 1000
+
+    with monkeypatch.context() as elsewhere:
+        elsewhere.setenv("MLFLOW_TRACKING_URI", "sqlite:///other.db")
+        with start_run(SETTINGS, "in another store", {}, {}, None):
+            assert (root / ".segpipe" / "running" / f"{run_id}.json").exists()
+    assert client.get_run(run_id).info.status == "RUNNING"
+
+    with (
+        start_run(SETTINGS, "first", {}, {}, None) as living,
+        start_run(SETTINGS, "second", {}, {}, None),
+    ):
+        killed = client.get_run(run_id).info
+        assert killed.status == "KILLED"
+        assert last <= killed.end_time < now - 100
+        assert client.get_run(living.run_id).info.status == "RUNNING"
+    assert not list((root / ".segpipe" / "running").iterdir())
