@@ -31,11 +31,13 @@ def run(params: Params, snapshot: Snapshot) -> None:
     """Evaluate, write the tables, and add the scores to the training's MLflow run."""
     options = params.evaluate
     predictor = Predictor.load(BUNDLE)
-    counts = count(predictor, read_samples(PREPARED / options.split / INDEX), RAW)
-    summary = summarise(counts, predictor, options.split, Interval(options.bootstrap, options.seed))
-    snapshot.verify()
-    write_tables(counts, predictor, summary, METRICS)
+    interval = Interval(options.bootstrap, options.seed)
+    # Opened before the work: a server that does not answer is said at once.
     with training_run(params.tracking, METRICS / "mlflow.json") as tracker:
+        counts = count(predictor, read_samples(PREPARED / options.split / INDEX), RAW)
+        summary = summarise(counts, predictor, options.split, interval)
+        snapshot.verify()
+        write_tables(counts, predictor, summary, METRICS)
         scores = {f"{options.split}_{name}": value for name, value in _flat(summary).items()}
         tracker.log_metrics(scores, step=None)
         for name in (SUMMARY, "classes.csv", "images.csv", "confusion.csv"):

@@ -36,11 +36,13 @@ def run(params: Params, snapshot: Snapshot) -> None:
     # images.csv lists the worst first.
     ordered = list(ious) if params.render.order == "worst" else sorted(samples)
     chosen = [samples[name] for name in ordered[: params.render.images]]
-    with whole_folder(PREDICTIONS) as partial:
-        draw_samples(Predictor.load(BUNDLE), chosen, ious, RAW, params.render.opacity, partial)
-        _draw_figures(partial / "figures")
-        snapshot.verify()
+    predictor = Predictor.load(BUNDLE)
+    # Opened before the work: a server that does not answer is said at once.
     with training_run(params.tracking, METRICS / "mlflow.json") as tracker:
+        with whole_folder(PREDICTIONS) as partial:
+            draw_samples(predictor, chosen, ious, RAW, params.render.opacity, partial)
+            _draw_figures(partial / "figures")
+            snapshot.verify()
         tracker.log_files(PREDICTIONS, "predictions")
     say(f"{len(chosen)} predictions are in {PREDICTIONS}/; {PREDICTIONS / SHEET} shows them all")
 

@@ -19,6 +19,7 @@ from segpipe.engine.setup import Job, set_up
 from segpipe.models.network import count_parameters
 from segpipe.params.schema import LossParams, ModelParams, TrackingParams, TrainParams
 from segpipe.provenance import Snapshot
+from segpipe.revision import git_revision
 from segpipe.state import held_alone, state_folder
 from segpipe.storage.reader import open_dataset
 from segpipe.tracking.run import Tracker, standard_tags, start_run
@@ -131,7 +132,7 @@ def _about(plan: Plan) -> dict[str, Any]:
 
 
 def _lineage(plan: Plan) -> dict[str, Any]:
-    return {"parameters": plan.recorded, "code": plan.snapshot.code, **standard_tags()}
+    return {"parameters": plan.recorded, "code": plan.snapshot.code, "git_commit": git_revision()}
 
 
 def _numbers(values: dict[str, Any]) -> dict[str, float]:

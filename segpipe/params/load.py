@@ -12,7 +12,6 @@ from segpipe.errors import ParameterError
 from segpipe.params.schema import Params
 from segpipe.params.section import Section
 
-
 _WANTED = {
     "float_type": "a number",
     "finite_number": "a finite number",

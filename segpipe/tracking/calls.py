@@ -31,6 +31,10 @@ _REASONS = (
     (r"PERMISSION_DENIED|error code 403", "it does not permit this (403)"),
     (r"too many (\d+) error responses", r"it answers with error \1"),
     (r"error code (\d+)", r"it answers with error \1; is this an MLflow server?"),
+    (
+        r"maintenance mode",
+        "MLflow keeps no runs in folders any more; name a server or sqlite:///runs.db",
+    ),
     (r"not in a valid JSON format", "what answers there is no MLflow server"),
 )
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Literal
 
 from segpipe.state import repository_root
-from segpipe.tracking.store import Store
+from segpipe.tracking.store import Store, find_run
 
 Status = Literal["FINISHED", "FAILED", "KILLED"]
 
@@ -75,7 +75,8 @@ def _end(store: Store, path: Path) -> None:
     if mark["store"] != store.address:
         return
     with store.calls() as client:
-        if client.get_run(path.stem).info.status == "RUNNING":
+        run = find_run(client, path.stem)
+        if run is not None and run.info.status == "RUNNING":
             last = int(path.stat().st_mtime * 1000)
             client.set_terminated(path.stem, mark["status"], last)
     path.unlink()

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any, Protocol, Self
 from segpipe.console import say
 from segpipe.errors import TrackingError, listing
 from segpipe.params.schema import TrackingParams
+from segpipe.revision import git_revision
 from segpipe.tracking.calls import reason
 from segpipe.tracking.marks import Mark, Status, end_abandoned_runs
 from segpipe.tracking.mlflow_run import MlflowRun
 from segpipe.tracking.names import PARAMETER_LIMIT, flat_parameters, shortened, valid_tags
 from segpipe.tracking.redaction import redacted
-from segpipe.tracking.revision import git_revision
-from segpipe.tracking.store import Store, open_store
+from segpipe.tracking.store import Store, find_run, open_store
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -99,7 +99,7 @@ def start_run(
     store = open_store(settings)
     end_abandoned_runs(store)
     with _explained(store) as client:
-        known = _find(client, resume)
+        known = find_run(client, resume)
         if resume and known is None:
             say(f"MLflow: run {resume} is not in {store.address}; a new one is made")
         run_id = known.info.run_id if known else _create(client, store, name, tags)
@@ -125,7 +125,7 @@ def continue_run(
     store = open_store(settings)
     end_abandoned_runs(store)
     with _explained(store) as client:
-        known = _find(client, run_id)
+        known = find_run(client, run_id)
         if known is not None and known.info.status == "FINISHED":
             return MlflowRun(store, known.info.run_id, None)
         if known is None:
@@ -170,20 +170,6 @@ def _explained(store: Store) -> Iterator["MlflowClient"]:
             f"MLflow ({store.address}): the run could not be started: {reason(error)}. Try again, "
             "or set `tracking.enabled: false` in params.yaml"
         ) from None
-
-
-def _find(client: "MlflowClient", run_id: str | None) -> "Run | None":
-    from mlflow.exceptions import MlflowException
-
-    if not run_id:
-        return None
-    try:
-        found = client.get_run(run_id)
-    except MlflowException as error:
-        if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
-            return None
-        raise
-    return found if found.info.lifecycle_stage == "active" else None
 
 
 def _create(client: "MlflowClient", store: Store, name: str, tags: Mapping[str, str]) -> str:

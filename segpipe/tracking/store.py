@@ -23,7 +23,7 @@ from segpipe.tracking.redaction import redacted, without_credentials
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
-    from mlflow.entities import Experiment
+    from mlflow.entities import Experiment, Run
 
 VARIABLE = "MLFLOW_TRACKING_URI"
 DATABASE = "mlflow.db"
@@ -76,6 +76,21 @@ def open_store(settings: TrackingParams) -> Store:
             raise TrackingError(f"{problem}. {_REPAIR}") from None
     say(f"warning: {problem}; this run is recorded in {local}")
     return _open_database(local, settings.experiment)
+
+
+def find_run(client: "MlflowClient", run_id: str | None) -> "Run | None":
+    """Return the run of that id, or None when the store has none or it was deleted."""
+    from mlflow.exceptions import MlflowException
+
+    if not run_id:
+        return None
+    try:
+        found = client.get_run(run_id)
+    except MlflowException as error:
+        if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
+            return None
+        raise
+    return found if found.info.lifecycle_stage == "active" else None
 
 
 def _open_database(path: Path, experiment: str) -> Store:

@@ -1,6 +1,5 @@
 """The user's own folder of images and masks."""
 
-import os
 from pathlib import Path
 
 import pytest
@@ -49,7 +48,7 @@ def test_fetching_copies_and_leaves_the_folder_as_it_was(tmp_path: Path) -> None
     for path in copied:
         assert (target / path).read_bytes() == (source / path).read_bytes()
         # A link would hand DVC's write protection on to the user's file.
-        assert not os.path.samefile(target / path, source / path)
+        assert not (target / path).samefile(source / path)
 
 
 def test_a_link_to_the_folder_works_like_the_folder(tmp_path: Path) -> None:

@@ -278,7 +278,11 @@ def test_sigterm_and_start_again_goes_on(tmp_path: Path, data: Path) -> None:
 
 def test_a_loss_that_is_not_finite_stops_before_the_update(tmp_path: Path, data: Path) -> None:
     workspace = make_workspace(
-        tmp_path / "w", data, train__lr=1e30, train__clip=None, train__epochs=8,
+        tmp_path / "w",
+        data,
+        train__lr=1e30,
+        train__clip=None,
+        train__epochs=8,
         train__validate_every=8,
     )
     for stage in ("fetch", "prepare"):

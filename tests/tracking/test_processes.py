@@ -1,5 +1,6 @@
 """Several processes at once, and processes that are killed."""
 
+import json
 import sqlite3
 import subprocess
 import time
@@ -155,3 +156,11 @@ def test_the_run_of_a_killed_process_is_ended_by_the_next_and_a_living_one_is_no
         assert last <= killed.end_time < now - 100
         assert client.get_run(living.run_id).info.status == "RUNNING"
     assert not list((root / ".segpipe" / "running").iterdir())
+
+
+def test_the_mark_of_a_run_that_was_removed_goes_too(root: Path) -> None:
+    mark = root / ".segpipe" / "running" / f"{'0' * 32}.json"
+    mark.parent.mkdir(parents=True)
+    mark.write_text(json.dumps({"store": str(root / "mlflow.db"), "status": "KILLED"}))
+    with start_run(SETTINGS, "first", {}, {}, None):
+        assert not mark.exists()

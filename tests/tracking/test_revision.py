@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from segpipe.tracking.revision import git_revision
+from segpipe.revision import git_revision
 from segpipe.tracking.run import standard_tags
 
 

@@ -1,6 +1,7 @@
 """Which store is used, what it is when it is new, and what is said when it cannot be used."""
 
 import contextlib
+import json
 import logging
 import os
 import shutil
@@ -93,9 +94,10 @@ def test_a_journal_left_by_a_deleted_database_is_not_played_into_the_new_one(roo
     old.close()
     (root / "mlflow.db").unlink()
     shutil.move(root / "kept", root / "mlflow.db-wal")
-    store = open_store(SETTINGS)
-    with store.calls() as client:
-        assert client.get_experiment(store.experiment_id).name == "segpipe"
+    open_store(SETTINGS)
+    with contextlib.closing(sqlite3.connect(root / "mlflow.db")) as new:
+        assert new.execute("SELECT * FROM sqlite_master WHERE name = 'other'").fetchall() == []
+        assert new.execute("PRAGMA integrity_check").fetchone() == ("ok",)
 
 
 @pytest.mark.parametrize(
@@ -243,6 +245,23 @@ def test_a_server_that_refuses_is_named_with_the_cause(
     assert time.perf_counter() - began < 8
 
 
+@pytest.mark.parametrize(
+    ("address", "cause"),
+    [
+        ("file:./mlruns", "no runs in folders any more"),
+        ("http://[broken", "cannot be used: "),
+        ("http://ann:s3/cret@127.0.0.1:1", r"Invalid url: http://\*\*\*@127"),
+    ],
+)
+def test_an_address_that_cannot_be_used_is_named_with_the_cause(
+    root: Path, monkeypatch: pytest.MonkeyPatch, address: str, cause: str
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", address)
+    with pytest.raises(TrackingError, match=cause) as caught:
+        open_store(SETTINGS)
+    assert "cret" not in str(caught.value)
+
+
 def test_the_patience_that_the_user_set_is_kept(
     root: Path, server: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -260,13 +279,35 @@ def test_the_patience_that_the_user_set_is_kept(
     assert len(server.requests) == 5
 
 
+def test_an_experiment_that_another_process_creates_meanwhile_is_used(
+    root: Path, server: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    experiment = {"experiment_id": "9", "name": "segpipe", "lifecycle_stage": "active"}
+    answers = {
+        "get-by-name": [
+            (404, {"error_code": "RESOURCE_DOES_NOT_EXIST"}),
+            (200, {"experiment": experiment}),
+        ],
+        "create": [(400, {"error_code": "RESOURCE_ALREADY_EXISTS", "message": "it is there"})],
+    }
+
+    def answer(_method: str, path: str, *_: object) -> tuple[int, str]:
+        status, content = answers[path.partition("?")[0].rpartition("/")[2]].pop(0)
+        return status, json.dumps(content)
+
+    monkeypatch.setattr(server, "answer", answer)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", server.start())
+    assert open_store(SETTINGS).experiment_id == "9"
+    assert answers == {"get-by-name": [], "create": []}
+
+
 def test_a_password_in_the_address_is_used_and_never_shown(
     root: Path, server: Any, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", server.start().replace("//", "//ann:s3cret@"))
     store = open_store(SETTINGS)
     assert server.authorizations == {"Basic YW5uOnMzY3JldA=="}
-    assert "s3cret" not in repr(store)
+    assert "s3cret" not in f"{store!r} {store.client.tracking_uri}"
     server.status, server.body = 401, "ann:s3cret is wrong"
     with pytest.raises(TrackingError) as refused:
         open_store(SETTINGS)

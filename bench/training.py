@@ -1,0 +1,187 @@
+"""Images per second of segpipe's training step against a plain PyTorch loop, and against dummy data.
+
+The plain loop is what a tutorial shows: PNG files, a Dataset that opens, resizes and flips them with
+Pillow, a DataLoader with two workers, float32, default memory format, Adam. Model, size, batch and
+machine are the same. All run in turns; medians, and the spread of the ratios, are printed.
+
+Example: python -m bench.training --height 256 --width 512 --batch 8
+"""
+
+import argparse
+import statistics
+import tempfile
+from collections.abc import Callable, Iterator
+from itertools import islice
+from pathlib import Path
+from time import perf_counter
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor, nn
+from torch.utils.data import DataLoader, Dataset
+
+from segpipe.engine.setup import Job, set_up
+from segpipe.engine.step import train_step
+from segpipe.hardware import best_device, device_name
+from segpipe.labels.load import load_scheme
+from segpipe.loading.batches import Batch, Prefetch, read_batch
+from segpipe.loading.order import epoch_batches
+from segpipe.models.build import build_model
+from segpipe.params.schema import LossParams, ModelParams, PrepareParams, TrainParams, UNetParams
+from segpipe.sample import Sample
+from segpipe.storage.prepare import prepare_data
+from segpipe.storage.reader import open_dataset
+
+_CLASSES = 19
+
+
+def main() -> None:
+    """Measure and print."""
+    options = _options()
+    with tempfile.TemporaryDirectory() as folder:
+        raw = Path(folder) / "raw"
+        samples = _make_files(raw, options)
+        job = _job(raw, samples, Path(folder), options)
+        loops = {
+            "plain PyTorch loop": _plain(raw, samples, options),
+            "segpipe": _segpipe(job, dummy=False),
+            "segpipe, dummy data": _segpipe(job, dummy=True),
+        }
+        speeds: dict[str, list[float]] = {name: [] for name in loops}
+        for turn in range(options.rounds + 1):
+            for name, steps in loops.items():
+                speed = _speed(steps, options)
+                if turn:  # the first turn warms up
+                    speeds[name].append(speed)
+    print(
+        f"U-Net of width {options.model_width}, {options.height}x{options.width}, batch {options.batch}, "
+        f"{device_name(job.device)}, {torch.get_num_threads()} threads, {job.precision}"
+    )
+    for name, found in speeds.items():
+        print(f"{name:<22}{statistics.median(found):8.2f} images/s")
+    _print_ratio("segpipe / plain", speeds["segpipe"], speeds["plain PyTorch loop"])
+    _print_ratio("real / dummy data", speeds["segpipe"], speeds["segpipe, dummy data"])
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    for name, default in (("height", 256), ("width", 512), ("batch", 8), ("model-width", 16)):
+        parser.add_argument(f"--{name}", type=int, default=default)
+    parser.add_argument("--steps", type=int, default=3, help="optimizer steps in a turn")
+    parser.add_argument("--rounds", type=int, default=5)
+    return parser.parse_args()
+
+
+def _print_ratio(name: str, ours: list[float], theirs: list[float]) -> None:
+    ratios = [mine / other for mine, other in zip(ours, theirs, strict=True)]
+    print(f"{name:<22}{statistics.median(ratios):8.2f} ({min(ratios):.2f} to {max(ratios):.2f})")
+
+
+def _speed(steps: Iterator[None], options: argparse.Namespace) -> float:
+    start = perf_counter()
+    for _ in islice(steps, options.steps):
+        pass
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+    return float(options.steps * options.batch / (perf_counter() - start))
+
+
+def _make_files(raw: Path, options: argparse.Namespace) -> list[Sample]:
+    random = np.random.default_rng(0)
+    (raw / "images").mkdir(parents=True)
+    (raw / "masks").mkdir()
+    samples = []
+    for number in range(4 * options.batch):
+        shape = options.height // 8, options.width // 8, 3
+        coarse = Image.fromarray(random.integers(0, 256, shape).astype(np.uint8))
+        coarse.resize((options.width, options.height)).save(raw / f"images/{number}.png")
+        mask = random.integers(0, _CLASSES, (options.height, options.width)).astype(np.uint8)
+        Image.fromarray(load_scheme("cityscapes19", {}, raw).decode(mask)).save(
+            raw / f"masks/{number}.png"
+        )
+        samples.append(Sample(str(number), "", f"images/{number}.png", f"masks/{number}.png"))
+    return samples
+
+
+def _job(raw: Path, samples: list[Sample], folder: Path, options: argparse.Namespace) -> Job:
+    prepared = folder / "prepared"
+    prepared.mkdir()
+    prepare = PrepareParams(height=options.height, width=options.width)
+    scheme = load_scheme("cityscapes19", {}, raw)
+    prepare_data({"train": samples, "val": samples[:1], "test": []}, raw, scheme, prepare, prepared)
+    train = TrainParams(batch_size=options.batch)
+    return set_up(
+        open_dataset(prepared), _model(options), LossParams(), train, folder / "state", {}
+    )
+
+
+def _model(options: argparse.Namespace) -> ModelParams:
+    return ModelParams(unet=UNetParams(width=options.model_width))
+
+
+def _segpipe(job: Job, dummy: bool) -> Iterator[None]:
+    """Steps without end, over prepared data or over one batch that is there already."""
+
+    def read(rows: NDArray[np.int64]) -> list[Batch]:
+        return [read_batch(job.train_split, rows, job.device.type == "cuda")]
+
+    def rows_without_end() -> Iterator[NDArray[np.int64]]:
+        epoch = 0
+        while True:
+            yield from epoch_batches(0, epoch, len(job.train_split), job.train.batch_size)
+            epoch += 1
+
+    fixed = read(np.arange(job.train.batch_size))
+    batches: Iterator[list[Batch]] = iter(Prefetch(rows_without_end(), read))
+    step = 0
+    while True:
+        train_step(job, fixed if dummy else next(batches), 0, step, 1e-3, False)
+        step += 1
+        yield
+
+
+class _Files(Dataset[tuple[Tensor, Tensor]]):
+    def __init__(self, raw: Path, samples: list[Sample], height: int, width: int) -> None:
+        self.raw, self.samples, self.sides = raw, samples, (width, height)
+        self.table = torch.from_numpy(load_scheme("cityscapes19", {}, raw).encode(_all_ids())[0])[0]
+
+    def __len__(self) -> int:
+        return len(self.samples)
+
+    def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
+        sample = self.samples[index]
+        with Image.open(self.raw / sample.image) as file:
+            image = np.array(file.convert("RGB").resize(self.sides), np.float32) / 255
+        with Image.open(self.raw / str(sample.mask)) as file:
+            mask = np.array(file.resize(self.sides, Image.Resampling.NEAREST), np.int64)
+        if index % 2:
+            image, mask = image[:, ::-1].copy(), mask[:, ::-1].copy()
+        return torch.from_numpy(image).permute(2, 0, 1), self.table[torch.from_numpy(mask)].long()
+
+
+def _all_ids() -> NDArray[np.uint8]:
+    return np.arange(34, dtype=np.uint8)[None]
+
+
+def _plain(raw: Path, samples: list[Sample], options: argparse.Namespace) -> Iterator[None]:
+    device = best_device()
+    model = build_model(_model(options), 3, _CLASSES).to(device)
+    optimizer = torch.optim.Adam(model.parameters(), 1e-3)
+    criterion: Callable[[Tensor, Tensor], Tensor] = nn.CrossEntropyLoss(ignore_index=255)
+    files = _Files(raw, samples, options.height, options.width)
+    loader = DataLoader(files, options.batch, shuffle=True, num_workers=2, persistent_workers=True)
+    while True:
+        for image, mask in loader:
+            optimizer.zero_grad()
+            loss = criterion(model(image.to(device)), mask.to(device))
+            loss.backward()  # type: ignore[no-untyped-call]
+            optimizer.step()
+            yield
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,155 @@
+"""The command line: segpipe predict, check and show."""
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from segpipe.bundle import BEST, DESCRIPTION, InputForm, load_bundle, plain_weights, save_bundle
+from segpipe.cli.main import main
+from segpipe.errors import BundleError
+from segpipe.labels.load import load_scheme
+from segpipe.models.build import build_model
+from segpipe.params.schema import ModelParams, UNetParams
+from tests.forge import CLASSES_CSV, make_folder, save, scene, tiny_parameters, write_parameters
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("bundle")
+    (folder / "classes.csv").write_text(CLASSES_CSV)
+    params = ModelParams(unet=UNetParams(width=4, depth=3))
+    torch.manual_seed(0)
+    weights = plain_weights(build_model(params, 3, 3))
+    form = InputForm(24, 40, "pad", [0.4, 0.4, 0.4], [0.2, 0.2, 0.2], "fp32")
+    scheme = load_scheme("classes.csv", {}, folder)
+    save_bundle(folder, weights, weights, params, scheme, form, {"data": "x"})
+    return folder
+
+
+def test_predict_labels_every_image_at_its_own_size(bundle: Path, tmp_path: Path) -> None:
+    sizes = {"a.png": (48, 64), "b.jpg": (31, 77), "c.PNG": (9, 200)}
+    for name, (height, width) in sizes.items():
+        save(tmp_path / "in" / name, scene(1, max(height, 40), max(width, 40))[0][:height, :width])
+    code = main(
+        ["predict", str(tmp_path / "in"), "--out", str(tmp_path / "out"), "--bundle", str(bundle)]
+    )
+    assert code == 0
+    for name, size in sizes.items():
+        stem = Path(name).stem
+        with Image.open(tmp_path / "out" / f"{stem}.png") as label:
+            assert np.asarray(label).shape == size
+            assert set(np.unique(label)) <= {0, 1, 2}
+        with Image.open(tmp_path / "out/overlays" / f"{stem}.png") as overlay:
+            assert np.asarray(overlay).shape == (*size, 3)
+
+
+def test_unreadable_images_are_named_and_skipped(
+    bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    save(tmp_path / "in/good.png", scene(0)[0])
+    (tmp_path / "in/bad.png").write_bytes(b"no picture")
+    whole = (tmp_path / "in/good.png").read_bytes()
+    (tmp_path / "in/cut.png").write_bytes(whole[: len(whole) // 2])
+    code = main(
+        ["predict", str(tmp_path / "in"), "--out", str(tmp_path / "out"), "--bundle", str(bundle)]
+    )
+    said = capsys.readouterr()
+    assert code == 1
+    assert "1 of 3 label images" in said.out
+    assert "2 images were skipped" in said.err
+    assert "bad.png" in said.err
+    assert "cut.png" in said.err
+    assert [path.name for path in (tmp_path / "out").glob("*.png")] == ["good.png"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["predict", "nowhere", "--out", "o"], "there is no such file or folder"),
+        (["predict", "empty", "--out", "o"], "holds no image"),
+        (["predict", "twins", "--out", "o"], "base names stand twice"),
+        (["predict", "one", "--out", "one"], "--out is the folder of the images"),
+        (["predict", "one", "--out", "o", "--opacity", "2"], "--opacity is 2.0"),
+        (["predict", "one", "--out", "o", "--bundle", "none"], "train a model with `dvc repro`"),
+        (["check"], "params.yaml: there is no such file"),
+        (["show"], "run `dvc repro` first"),
+    ],
+)
+def test_a_wrong_call_is_explained(
+    arguments: list[str],
+    message: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "empty").mkdir()
+    for name in ("twins/a.png", "twins/a.jpg", "one/a.png"):
+        save(tmp_path / name, scene(0)[0])
+    assert main(arguments) == 1
+    assert message in capsys.readouterr().err
+
+
+def test_help_shows_examples(capsys: pytest.CaptureFixture[str]) -> None:
+    for command in ("predict", "check"):
+        with pytest.raises(SystemExit) as caught:
+            main([command, "--help"])
+        assert caught.value.code == 0
+        assert "examples:" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("damage", ["weights", "json", "other", "format"])
+def test_a_damaged_bundle_is_refused(damage: str, bundle: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(bundle, copy)
+    match damage:
+        case "weights":
+            (copy / BEST).write_bytes((copy / BEST).read_bytes()[:-50])
+        case "json":
+            (copy / DESCRIPTION).write_text('{"format": 1}')
+        case "other":
+            text = (copy / DESCRIPTION).read_text()
+            (copy / DESCRIPTION).write_text(text.replace('"depth": 3', '"depth": 2'))
+        case "format":
+            (copy / DESCRIPTION).write_text('{"format": 7}')
+    with pytest.raises(BundleError, match="copy"):
+        load_bundle(copy)
+
+
+def test_a_bundle_gives_back_the_same_network(bundle: Path) -> None:
+    image = torch.rand(1, 3, 24, 40)
+    torch.manual_seed(0)
+    made = build_model(ModelParams(unet=UNetParams(width=4, depth=3)), 3, 3).eval()
+    with torch.inference_mode():
+        assert torch.equal(load_bundle(bundle).model(image), made(image))
+
+
+def test_check_reads_parameters_and_data_and_writes_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = make_folder(tmp_path / "data", train=3, val=2)
+    work = tmp_path / "work"
+    work.mkdir()
+    monkeypatch.chdir(work)
+    write_parameters(work / "params.yaml", tiny_parameters(data))
+    assert main(["check"]) == 0
+    assert "3 train, 2 val, 0 test samples, every file read and in order" in capsys.readouterr().out
+    mask = scene(0)[1]
+    mask[0, 0] = 200
+    save(data / "masks/val/drive0_000.png", mask)
+    assert main(["check"]) == 1
+    assert "value 200 in 1 pixels" in capsys.readouterr().err
+    assert [path.name for path in work.iterdir()] == ["params.yaml"]
+
+
+def test_check_names_a_folder_that_is_not_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_parameters(tmp_path / "params.yaml", tiny_parameters(Path("data/nowhere")))
+    assert main(["check"]) == 1
+    assert "data/nowhere: there is no such folder" in capsys.readouterr().err
