@@ -24,6 +24,7 @@ $(STAMP): requirements.lock pyproject.toml
 
 demo: $(STAMP)  ## run the whole pipeline on the embedded data and show the scores
 	$(RUN) dvc repro
+	@$(RUN) dvc plots show --quiet
 	@$(RUN) python -m segpipe.cli.main show
 
 test: $(STAMP)  ## run the fast tests

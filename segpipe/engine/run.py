@@ -108,6 +108,7 @@ def _tracked(
             progress.mlflow_run = tracker.run_id
 
             def log(row: Row) -> None:
+                say(_line(row))
                 tracker.log_metrics(_numbers(row), step=int(row["epoch"] or 0))
 
             try:
@@ -133,6 +134,17 @@ def _about(plan: Plan) -> dict[str, Any]:
 
 def _lineage(plan: Plan) -> dict[str, Any]:
     return {"parameters": plan.recorded, "code": plan.snapshot.code, "git_commit": git_revision()}
+
+
+def _line(row: Row) -> str:
+    """What a person reads of an epoch: what was learnt, and what it cost."""
+    miou = row["val_miou"]
+    found = "" if miou is None else f", validation loss {row['val_loss']:.4f}, mIoU {miou:.4f}"
+    return (
+        f"epoch {row['epoch']}: loss {row['train_loss']:.4f}{found}; "
+        f"{row['images_per_second']:.1f} images/s, {row['wait_seconds']:.2f} s waiting for data, "
+        f"peak memory {row['peak_memory_mb']:.0f} MB"
+    )
 
 
 def _numbers(values: dict[str, Any]) -> dict[str, float]:

@@ -87,7 +87,9 @@ sys.exit(explained(train.start))
 """
 
 
-@pytest.mark.parametrize("at", [1, 3, 4])
+@pytest.mark.parametrize(
+    "at", [pytest.param(1, marks=pytest.mark.slow), 3, pytest.param(4, marks=pytest.mark.slow)]
+)
 def test_an_interrupted_run_ends_in_the_same_bits(
     at: int, tmp_path: Path, data: Path, prepared: Path
 ) -> None:
@@ -105,7 +107,7 @@ def test_an_interrupted_run_ends_in_the_same_bits(
     assert not list((workspace / ".segpipe/state").glob("*/"))
 
 
-@pytest.mark.parametrize("norm", ["batch", "group"])
+@pytest.mark.parametrize("norm", ["batch", pytest.param("group", marks=pytest.mark.slow)])
 def test_the_number_of_processes_does_not_change_the_result(
     norm: str, tmp_path: Path, data: Path, prepared: Path
 ) -> None:
@@ -121,6 +123,7 @@ def test_the_number_of_processes_does_not_change_the_result(
     assert counted == [1, 2]
 
 
+@pytest.mark.slow
 def test_accumulation_does_not_change_the_result(
     tmp_path: Path, data: Path, prepared: Path
 ) -> None:

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import time
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -126,6 +127,30 @@ def test_a_value_outside_the_scheme_and_a_truncated_png(tmp_path: Path, data: Pa
         "images/val/drive0_000.png",
     )
     assert left_over(workspace) == ["raw"]
+
+
+@pytest.mark.parametrize("fault", ["cut", "slip"])
+def test_a_bad_archive_leaves_nothing(fault: str, tmp_path: Path) -> None:
+    source = tmp_path / "archives"
+    source.mkdir()
+    for part in ("leftImg8bit", "gtFine"):
+        path = source / f"{part}_trainvaltest.zip"
+        with zipfile.ZipFile(path, "w") as archive:
+            name = "../../../out.png" if fault == "slip" else f"{part}/train/a/a.png"
+            archive.writestr(name, bytes(range(256)) * 40)
+        if fault == "cut":
+            path.write_bytes(path.read_bytes()[:5000])
+    workspace = make_workspace(tmp_path / "w", source)
+    content = tiny_parameters(source, source__name="cityscapes")
+    write_parameters(workspace / "params.yaml", content)
+    refused(
+        "fetch",
+        workspace,
+        "leftImg8bit_trainvaltest.zip",
+        "get it again" if fault == "cut" else "outside",
+    )
+    assert left_over(workspace) == []
+    assert not list(tmp_path.rglob("out.png"))
 
 
 def test_a_missing_stage_before_is_named(tmp_path: Path, data: Path) -> None:
@@ -254,23 +279,23 @@ def test_two_trainers_on_one_state_are_refused(tmp_path: Path, data: Path) -> No
     assert not (workspace / "models").exists()
 
 
-def test_sigterm_and_start_again_goes_on(tmp_path: Path, data: Path) -> None:
+def test_a_killed_run_goes_on(tmp_path: Path, data: Path) -> None:
     workspace = make_workspace(tmp_path / "w", data)
     for stage in ("fetch", "prepare"):
         assert run_stage(stage, workspace).returncode == 0
-    content = tiny_parameters(data, train__epochs=400)
+    content = tiny_parameters(data, train__epochs=150)
     write_parameters(workspace / "params.yaml", content)
     first = subprocess.Popen(
         [sys.executable, "-m", "stages.train"],
         cwd=workspace,
         env=child_environment(),
         stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
     )
     while not list(workspace.glob(".segpipe/state/*/checkpoint-*")):
         time.sleep(0.1)
     first.kill()
     first.wait()
-    content["train"]["epochs"] = 400
     done = run_stage("train", workspace)
     assert done.returncode == 0, done.stderr
     assert "resuming at epoch" in done.stdout

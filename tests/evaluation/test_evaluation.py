@@ -1,0 +1,125 @@
+"""Evaluation: counts at the raw labels' resolution, and what is said of them."""
+
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+from sklearn.metrics import confusion_matrix, jaccard_score
+
+from segpipe.bundle import Bundle, InputForm
+from segpipe.errors import DataError
+from segpipe.evaluation.evaluate import count
+from segpipe.evaluation.report import Interval, summarise, write_tables
+from segpipe.labels.load import load_scheme
+from segpipe.params.schema import SplitParams
+from segpipe.sources.folder import list_samples
+from tests.forge import make_folder, save, scene
+
+
+class Oracle:
+    """Stands in for a predictor: it errs in a known way."""
+
+    precision = "fp32"
+
+    def __init__(self, scheme, wrong: NDArray[np.uint8] | None = None) -> None:
+        self.scheme = scheme
+        form = InputForm(8, 8, "stretch", [0.5] * 3, [0.5] * 3, "fp32")
+        self.bundle = Bundle(None, None, scheme, form, {"data": "abc"})
+
+    def predict(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Darker than the middle is road, bright is sky, and red a car."""
+        red = (image[..., 0] > 110) & (image[..., 1] < 80)
+        sky = image[..., 2] > 150
+        return np.where(red, 2, np.where(sky, 0, 1)).astype(np.uint8)
+
+
+@pytest.fixture
+def raw(tmp_path: Path) -> Path:
+    return make_folder(tmp_path / "raw", train=1, val=4)
+
+
+def counted(raw: Path):
+    scheme = load_scheme("classes.csv", {}, raw)
+    oracle = Oracle(scheme)
+    samples = list_samples(raw, SplitParams())["val"]
+    return oracle, samples, count(oracle, samples, raw)
+
+
+def test_scores_equal_the_reference_on_all_valid_pixels(raw: Path) -> None:
+    oracle, samples, counts = counted(raw)
+    truth, guess = [], []
+    for sample in samples:
+        with Image.open(raw / str(sample.mask)) as mask, Image.open(raw / sample.image) as image:
+            valid = np.asarray(mask) != 9
+            truth.append(np.asarray(mask)[valid])
+            guess.append(oracle.predict(np.asarray(image))[valid])
+    truth, guess = np.concatenate(truth), np.concatenate(guess)
+    assert (counts.confusion_KK == confusion_matrix(truth, guess, labels=[0, 1, 2])).all()
+    summary = summarise(counts, oracle, "val", Interval(200, 0))
+    assert summary["miou"] == pytest.approx(jaccard_score(truth, guess, average="macro"), abs=1e-6)
+    assert summary["pixel_accuracy"] == pytest.approx((truth == guess).mean(), abs=1e-6)
+    low, high = summary["miou_interval"].values()
+    assert low <= summary["miou"] <= high
+    protocol = summary["protocol"]
+    assert protocol["pixels"] == len(truth)
+    assert protocol["pixels"] + protocol["void_pixels"] == 4 * 48 * 64
+    assert protocol["image_sizes"] == {"48x64": 4}
+    assert protocol["ignored_ids"] == "9"
+    assert protocol["images"] == 4
+
+
+def test_the_tables_agree_with_the_summary(raw: Path, tmp_path: Path) -> None:
+    oracle, _, counts = counted(raw)
+    summary = summarise(counts, oracle, "val", Interval(0, 0))
+    write_tables(counts, oracle, summary, tmp_path)
+    assert json.loads((tmp_path / "evaluation.json").read_text()) == summary
+    assert summary["miou_interval"] is None
+
+    def table(name: str) -> list[dict[str, str]]:
+        with (tmp_path / name).open() as file:
+            return list(csv.DictReader(file))
+
+    assert [row["class"] for row in table("classes.csv")] == ["sky", "road", "car"]
+    assert sum(float(row["share"]) for row in table("classes.csv")) == pytest.approx(1, abs=1e-5)
+    assert sum(int(row["count"]) for row in table("confusion.csv")) == summary["protocol"]["pixels"]
+    scores = [float(row["miou"]) for row in table("images.csv")]
+    assert scores == sorted(scores)
+    assert len(scores) == 4
+
+
+def test_a_class_in_neither_truth_nor_prediction_has_no_score(tmp_path: Path) -> None:
+    raw = make_folder(tmp_path / "raw", train=1, val=2)
+    for path in (raw / "masks/val").iterdir():
+        save(path, np.zeros((48, 64), np.uint8))
+    for path in (raw / "images/val").iterdir():
+        save(path, np.full((48, 64, 3), (100, 160, 210), np.uint8))
+    oracle, _, counts = counted(raw)
+    summary = summarise(counts, oracle, "val", Interval(10, 0))
+    assert summary["classes"]["car"]["iou"] is None
+    assert summary["miou"] == 1.0
+
+
+def test_a_split_without_truth_or_without_valid_pixels_is_refused(tmp_path: Path) -> None:
+    raw = make_folder(tmp_path / "raw", train=1, val=2, test=2)
+    for path in (raw / "masks/test").iterdir():
+        path.unlink()
+    for path in (raw / "masks/val").iterdir():
+        save(path, np.full((48, 64), 9, np.uint8))
+    scheme = load_scheme("classes.csv", {}, raw)
+    samples = list_samples(raw, SplitParams())
+    with pytest.raises(DataError, match="2 of 2 images of this split have no mask"):
+        count(Oracle(scheme), samples["test"], raw)
+    with pytest.raises(DataError, match="every pixel of this split's masks is void"):
+        count(Oracle(scheme), samples["val"], raw)
+
+
+def test_masks_of_another_scheme_are_refused(raw: Path) -> None:
+    mask = scene(0)[1]
+    mask[0, 0] = 99
+    save(raw / "masks/val/drive0_000.png", mask)
+    with pytest.raises(DataError, match=r"holds the values \[99\]"):
+        counted(raw)

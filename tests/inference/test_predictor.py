@@ -1,0 +1,73 @@
+"""Predictor: any image size in, a label image of that size out."""
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from PIL import Image
+
+from segpipe.bundle import Bundle, InputForm
+from segpipe.inference.predictor import Predictor
+from segpipe.labels.scheme import LabelScheme, RawLabel
+from segpipe.models.build import build_model
+from segpipe.params.schema import ModelParams, UNetParams
+
+SCHEME = LabelScheme(
+    "three",
+    ("a", "b", "c"),
+    tuple(RawLabel(10 * k, name, (k, k, k), k) for k, name in enumerate("abc")),
+)
+
+
+def predictor(fit: str = "stretch", height: int = 32, width: int = 48, **unet: object) -> Predictor:
+    params = ModelParams(unet=UNetParams(width=4, depth=2, **unet))
+    torch.manual_seed(0)
+    form = InputForm(height, width, fit, [0.5, 0.4, 0.3], [0.2, 0.3, 0.2], "fp32")
+    return Predictor(Bundle(build_model(params, 3, 3).eval(), params, SCHEME, form, {}))
+
+
+def picture(height: int, width: int) -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 256, (height, width, 3)).astype(np.uint8)
+
+
+@pytest.mark.parametrize("fit", ["stretch", "pad", "crop"])
+@pytest.mark.parametrize("padding", ["same", "valid"])
+@pytest.mark.parametrize("size", [(32, 48), (33, 47), (9, 120), (200, 11), (1, 1)])
+def test_the_label_image_has_the_size_of_the_image(
+    fit: str, padding: str, size: tuple[int, int]
+) -> None:
+    labels = predictor(fit, padding=padding).predict(picture(*size))
+    assert labels.shape == size
+    assert labels.dtype == np.uint8
+    assert labels.max() < 3
+
+
+def test_at_the_training_size_it_is_the_network_itself() -> None:
+    one, image = predictor(), picture(32, 48)
+    normal = (torch.from_numpy(image) / 255 - torch.tensor([0.5, 0.4, 0.3])) / torch.tensor(
+        [0.2, 0.3, 0.2]
+    )
+    with torch.inference_mode():
+        expected = one.bundle.model(normal.permute(2, 0, 1)[None])[0]
+    torch.testing.assert_close(one.logits(image), expected, rtol=1e-4, atol=1e-4)
+
+
+def test_scores_come_back_bilinearly() -> None:
+    one, image = predictor(), picture(64, 96)
+    small = one.logits(np.asarray(Image.fromarray(image).resize((48, 32), 2)))
+    expected = F.interpolate(small[None], size=(64, 96), mode="bilinear", align_corners=False)[0]
+    torch.testing.assert_close(one.logits(image), expected)
+
+
+def test_valid_padding_scores_every_pixel_in_its_place() -> None:
+    """Where no mirrored edge is seen, the scores are those of a larger piece of the same image."""
+    large = picture(96, 112)
+    whole = predictor(height=96, width=112, padding="valid").logits(large)
+    part = predictor(height=64, width=80, padding="valid").logits(large[16:80, 16:96])
+    inner = 24
+    torch.testing.assert_close(
+        part[:, inner:-inner, inner:-inner],
+        whole[:, 16 + inner : 80 - inner, 16 + inner : 96 - inner],
+        rtol=1e-4,
+        atol=1e-4,
+    )
