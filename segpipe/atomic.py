@@ -26,9 +26,9 @@ def whole_file(path: Path) -> Iterator[Path]:
     partial = Path(name)
     try:
         yield partial
-        _sync(partial)
+        sync(partial)
         partial.replace(path)
-        _sync(path.parent)
+        sync(path.parent)
     finally:
         partial.unlink(missing_ok=True)
 
@@ -47,7 +47,7 @@ def whole_folder(path: Path) -> Iterator[Path]:
         if path.exists():
             shutil.rmtree(path)
         partial.replace(path)
-        _sync(path.parent)
+        sync(path.parent)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
 
@@ -78,7 +78,8 @@ def disk_errors_explained(place: Path) -> Iterator[None]:
         ) from error
 
 
-def _sync(path: Path) -> None:
+def sync(path: Path) -> None:
+    """Have the system write a file's content, or a folder's entries, to the disk now."""
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)

@@ -16,8 +16,9 @@ from segpipe.errors import StaleRunError, listing
 from segpipe.params.load import read_yaml
 
 PIPELINE, PARAMETERS = Path("dvc.yaml"), Path("params.yaml")
-# Larger files are compared by length and time of change: hashing them twice would cost minutes.
-_HASHED = 1 << 20
+# Larger files, which are data, are compared by length and time of change: hashing them twice would
+# cost minutes.
+_HASHED = 1 << 16
 _SKIPPED = "__pycache__"
 
 

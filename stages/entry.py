@@ -1,12 +1,9 @@
-"""What all stages have in common: help, parameters, snapshot, and errors in plain words."""
+"""What all stages have in common: help, parameters, snapshot."""
 
 import argparse
-import sys
 from collections.abc import Callable
-from pathlib import Path
 
-from segpipe.atomic import disk_errors_explained
-from segpipe.errors import SegpipeError
+from segpipe.ending import explained
 from segpipe.params.load import load_params
 from segpipe.params.schema import Params
 from segpipe.provenance import PARAMETERS, Snapshot, take_snapshot
@@ -31,19 +28,6 @@ def parse_help(name: str, help_text: str | None) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.parse_args()
-
-
-def explained(work: Callable[[], int]) -> int:
-    """Return what `work` returns; say expected errors in one message, without a traceback."""
-    try:
-        with disk_errors_explained(Path.cwd()):
-            return work()
-    except SegpipeError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("interrupted; nothing was published", file=sys.stderr)
-        return 130
 
 
 def _run(name: str, stage: Stage) -> int:

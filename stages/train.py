@@ -19,13 +19,14 @@ from pathlib import Path
 if __name__ == "__main__" and __package__ in (None, ""):
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
 
+from segpipe.ending import explained
 from segpipe.engine.interruption import RESUMABLE, Interrupted
 from segpipe.engine.launch import already_launched, launch, number_of_processes
 from segpipe.engine.run import Outputs, Plan, run_training
 from segpipe.params.load import load_params
 from segpipe.params.schema import Params
 from segpipe.provenance import PARAMETERS, Snapshot, take_snapshot
-from stages.entry import explained, parse_help
+from stages.entry import parse_help
 
 PREPARED = Path("data/prepared")
 OUTPUTS = Outputs(

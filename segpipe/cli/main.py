@@ -5,7 +5,7 @@ import sys
 from collections.abc import Sequence
 
 from segpipe.cli import check, predict, show
-from segpipe.errors import SegpipeError
+from segpipe.ending import explained
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -18,15 +18,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for module in (check, predict, show):
         module.add_command(commands)
     chosen = parser.parse_args(arguments)
-    try:
-        code: int = chosen.run(chosen)
-        return code
-    except SegpipeError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        return 130
+    return explained(lambda: int(chosen.run(chosen)))
 
 
 if __name__ == "__main__":

@@ -22,10 +22,13 @@ class StopRequest:
         self.asked = False
 
     def ask(self, _signal: int = 0, _frame: FrameType | None = None) -> None:
-        """Note the request. A second one ends the process at once, by the system's default."""
+        """Note the request. A second Ctrl-C ends the process at once.
+
+        A SIGTERM after it does not: the launcher of several processes passes a Ctrl-C on as one,
+        and the state is still being saved then.
+        """
         self.asked = True
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, signal.SIG_DFL)
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @contextlib.contextmanager
@@ -35,20 +38,31 @@ def listening() -> Iterator[StopRequest]:
     before = {
         number: signal.signal(number, request.ask) for number in (signal.SIGINT, signal.SIGTERM)
     }
-    done = threading.Event()
-    watch = threading.Thread(target=_watch_parent, args=(os.getppid(), request, done), daemon=True)
-    watch.start()
     try:
-        yield request
+        with parent_watched():
+            yield request
     finally:
-        done.set()
         for number, handler in before.items():
             signal.signal(number, handler)
 
 
-def _watch_parent(parent: int, request: StopRequest, done: threading.Event) -> None:
-    """A process whose parent dies is handed to another; training on as an orphan is never wanted."""
+@contextlib.contextmanager
+def parent_watched() -> Iterator[None]:
+    """Send this process a SIGTERM if its parent dies while the block runs.
+
+    A process whose parent dies is handed to another; training on as an orphan is never wanted.
+    """
+    done = threading.Event()
+    watch = threading.Thread(target=_watch_parent, args=(os.getppid(), done), daemon=True)
+    watch.start()
+    try:
+        yield
+    finally:
+        done.set()
+
+
+def _watch_parent(parent: int, done: threading.Event) -> None:
     while not done.wait(1.0):
         if os.getppid() != parent:
-            request.asked = True
+            os.kill(os.getpid(), signal.SIGTERM)
             return

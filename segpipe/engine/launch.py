@@ -12,9 +12,11 @@ from pathlib import Path
 
 import torch
 import yaml
+from torch.distributed.elastic.multiprocessing.api import SignalException
 from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
+from segpipe.engine.interruption import RESUMABLE, parent_watched
 from segpipe.errors import LaunchError
 
 # Set by every `accelerate launch`, also of one process, where it sets no WORLD_SIZE.
@@ -66,9 +68,13 @@ def launch(module: str, processes: int) -> int:
         monitor_interval=0.2,
     )
     try:
-        elastic_launch(config, sys.executable)("-m", module)
+        with parent_watched():
+            elastic_launch(config, sys.executable)("-m", module)
     except ChildFailedError as failure:
         return failure.get_first_failure()[1].exitcode or 1
+    except SignalException:
+        # Passed on to the processes, which have saved their state and left.
+        return RESUMABLE
     return 0
 
 

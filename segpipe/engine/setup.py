@@ -83,11 +83,10 @@ def set_up(
     train_split, val_split = dataset.split("train"), dataset.split("val")
     steps = steps_per_epoch(len(train_split), train.batch_size)
     crop = crop_sides(train.augment, dataset.height, dataset.width)
-    _repeatable()
-    torch.manual_seed(train.seed)
+    _repeatable(train.seed)
     network = build_model(model, len(dataset.mean), dataset.scheme.num_classes)
     _refuse_too_small(network, crop)
-    network = network.to(accelerator.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    network.to(accelerator.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     synchronise_norms(network, accelerator.device, share.processes)
     optimizer = build_optimizer(network, train)
     compiled = torch.compile(network) if train.compile else network
@@ -120,7 +119,8 @@ def _refuse_too_small(network: Network, crop: tuple[int, int]) -> None:
         raise ParameterError(f"params.yaml: {error}") from error
 
 
-def _repeatable() -> None:
-    """Let cuDNN choose the same algorithms in every run."""
+def _repeatable(seed: int) -> None:
+    """Let every run start from the same weights, and cuDNN choose the same algorithms."""
+    torch.manual_seed(seed)
     torch.backends.cudnn.benchmark = False
     torch.backends.cudnn.deterministic = True

@@ -3,19 +3,21 @@
 Shapes: B batch, C channels, K classes.
 """
 
+from abc import ABC, abstractmethod
+
 from torch import Tensor, nn
 
 
-class Network(nn.Module):
+class Network(nn.Module, ABC):
     """A network that scores every pixel: `forward` turns image_BCHW into logits_BKHW.
 
     The logits are as large as the image, or, where `input_side` is no identity, smaller: then
     they belong to the centre of the image as `segpipe.cropping.centre_crop` cuts it.
     """
 
+    @abstractmethod
     def forward(self, image_BCHW: Tensor) -> Tensor:
         """Return the logits of normalised images; each model has its own."""
-        raise NotImplementedError(f"{type(self).__name__} has no forward")
 
     def input_side(self, wanted: int) -> int:
         """Return the smallest input side (pixels) whose logits are at least `wanted` long."""

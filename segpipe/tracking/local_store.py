@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import unquote
 
+from segpipe.atomic import sync
 from segpipe.errors import TrackingError
 from segpipe.tracking.calls import reason
 
@@ -69,7 +70,7 @@ def ensure_database(path: Path) -> None:
         # A journal left by a deleted database would be played into the new one.
         _remove(path)
         partial.replace(path)
-        _sync(path.parent)
+        sync(path.parent)
     except Exception as error:  # MLflow, SQLAlchemy, SQLite and the system each raise their own
         raise _unusable(path, error) from error
 
@@ -82,7 +83,7 @@ def _create(partial: Path, artifacts: Path) -> None:
     _use_wal(partial)
     with contextlib.closing(sqlite3.connect(partial)) as connection:
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-    _sync(partial)
+    sync(partial)
 
 
 def _check(path: Path) -> None:
@@ -120,14 +121,6 @@ def _use_wal(path: Path) -> None:
 def _remove(path: Path) -> None:
     for ending in ("", "-wal", "-shm", "-journal"):
         path.with_name(path.name + ending).unlink(missing_ok=True)
-
-
-def _sync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def _unusable(path: Path, error: Exception) -> TrackingError:

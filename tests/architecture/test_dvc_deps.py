@@ -17,7 +17,8 @@ WATCHERS = {
     "segpipe/console.py": "it prints",
     "segpipe/errors.py": "it words the failures; a failed stage has no outputs",
     "segpipe/provenance.py": "it compares before and after; a difference has no outputs",
-    "stages/entry.py": "it answers --help and prints errors",
+    "segpipe/ending.py": "it prints errors and makes exit codes of them",
+    "stages/entry.py": "it answers --help and validates",
 }
 
 

@@ -82,7 +82,7 @@ def interrupted(job, pieces, epoch, step, lr, stop):
     taken += 1
     return real(job, pieces, epoch, step, lr, stop or taken == {at})
 loop.train_step = interrupted
-from stages.entry import explained
+from segpipe.ending import explained
 sys.exit(explained(train.start))
 """
 

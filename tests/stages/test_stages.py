@@ -173,7 +173,8 @@ def edited(*args, **kwargs):
 module.{function} = edited
 if hasattr(stage, {function!r}):
     stage.{function} = edited
-from stages.entry import explained, _run
+from segpipe.ending import explained
+from stages.entry import _run
 sys.exit(explained(stage.start if {stage!r} == "train" else lambda: _run({stage!r}, stage.run)))
 """
 

@@ -1,0 +1,177 @@
+"""Starting, stopping and losing the processes of a training."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from segpipe.engine.launch import already_launched, number_of_processes
+from segpipe.errors import LaunchError
+from tests.forge import child_environment, make_folder, make_workspace, run_stage
+
+BIN = Path(sys.executable).parent
+
+
+@pytest.fixture
+def workspace(tmp_path: Path) -> Path:
+    data = make_folder(tmp_path / "data", train=8, val=2)
+    made = make_workspace(tmp_path / "w", data, train__epochs=2000)
+    for stage in ("fetch", "prepare"):
+        assert run_stage(stage, made).returncode == 0
+    return made
+
+
+def shorten(workspace: Path) -> None:
+    path = workspace / "params.yaml"
+    path.write_text(path.read_text().replace("epochs: 2000", "epochs: 2"))
+
+
+def checkpoints(workspace: Path) -> list[Path]:
+    return sorted(workspace.glob(".segpipe/state/*/checkpoint-*"))
+
+
+def wait_for_a_checkpoint(workspace: Path) -> None:
+    deadline = time.monotonic() + 90
+    while not checkpoints(workspace):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
+def wait_until_gone(pid: int, seconds: float) -> None:
+    deadline = time.monotonic() + seconds
+    while Path(f"/proc/{pid}").exists():
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+        if state == "Z":
+            return
+        assert time.monotonic() < deadline, f"process {pid} lives on"
+        time.sleep(0.1)
+
+
+def children(pid: int) -> list[int]:
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+@pytest.mark.parametrize("processes", [1, pytest.param(2, marks=pytest.mark.slow)])
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="needs Linux's /proc")
+def test_a_training_that_loses_its_parent_saves_and_ends(processes: int, workspace: Path) -> None:
+    parent = subprocess.Popen(
+        [
+            sys.executable,
+            "-c",
+            "import subprocess, sys; subprocess.run([sys.executable, '-m', 'stages.train'])",
+        ],
+        cwd=workspace,
+        env=child_environment(SEGPIPE_PROCESSES=str(processes)),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    wait_for_a_checkpoint(workspace)
+    [trainer] = children(parent.pid)
+    everyone = [trainer, *children(trainer)] if processes > 1 else [trainer]
+    parent.kill()
+    parent.wait()
+    for pid in everyone:
+        wait_until_gone(pid, 60)
+    assert checkpoints(workspace), "the state is kept"
+    assert not (workspace / "models").exists()
+
+
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("processes", [1, pytest.param(2, marks=pytest.mark.slow)])
+def test_a_signal_saves_and_leaves_resumable(sent: int, processes: int, workspace: Path) -> None:
+    trainer = subprocess.Popen(
+        [sys.executable, "-m", "stages.train"],
+        cwd=workspace,
+        env=child_environment(SEGPIPE_PROCESSES=str(processes)),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    wait_for_a_checkpoint(workspace)
+    if sent == signal.SIGINT:
+        os.killpg(trainer.pid, sent)  # as a terminal does it: to all processes at once
+    else:
+        trainer.send_signal(sent)
+    output, errors = trainer.communicate(timeout=60)
+    assert trainer.returncode == 75, errors
+    assert "start again to go on" in output
+    assert "Traceback" not in errors
+    assert len(checkpoints(workspace)) == 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "command",
+    [
+        [BIN / "torchrun", "--nproc_per_node", "2", "-m", "stages.train"],
+        [BIN / "torchrun", "--nproc_per_node", "2", "stages/train.py"],
+        [BIN / "accelerate", "launch", "--multi_gpu", "--num_processes", "2", "stages/train.py"],
+        [BIN / "accelerate", "launch", "--num_processes", "1", "stages/train.py"],
+    ],
+    ids=["torchrun-module", "torchrun-file", "accelerate-2", "accelerate-1"],
+)
+def test_other_launchers_work(command: list[str], workspace: Path) -> None:
+    shorten(workspace)
+    done = subprocess.run(
+        command,
+        cwd=workspace,
+        env=child_environment(ACCELERATE_USE_CPU="1"),
+        capture_output=True,
+        text=True,
+        timeout=200,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    wanted = 1 if "1" in command else 2
+    assert json.loads((workspace / "metrics/training.json").read_text())["processes"] == wanted
+
+
+@pytest.mark.slow
+def test_a_launch_that_started_fewer_than_asked_is_refused(workspace: Path) -> None:
+    done = subprocess.run(
+        [BIN / "accelerate", "launch", "--cpu", "--num_processes", "2", "stages/train.py"],
+        cwd=workspace,
+        env=child_environment(SEGPIPE_PROCESSES="2"),
+        capture_output=True,
+        text=True,
+        timeout=200,
+        check=False,
+    )
+    assert done.returncode != 0
+    assert "SEGPIPE_PROCESSES asks for 2 processes, but 1 were started" in done.stderr
+
+
+def test_the_number_of_processes_comes_from_the_first_that_knows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("WORLD_SIZE", "ACCELERATE_MIXED_PRECISION", "SEGPIPE_PROCESSES"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HF_HOME", str(tmp_path))
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 0)
+    assert number_of_processes() == 1
+    assert not already_launched()
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 4)
+    assert number_of_processes() == 4
+    (tmp_path / "accelerate").mkdir()
+    (tmp_path / "accelerate/default_config.yaml").write_text("num_processes: 3\nnum_machines: 1\n")
+    assert number_of_processes() == 3
+    monkeypatch.setenv("SEGPIPE_PROCESSES", "2")
+    assert number_of_processes() == 2
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    assert already_launched()
+    monkeypatch.setenv("WORLD_SIZE", "1")
+    with pytest.raises(LaunchError, match="asks for 2 processes, but 1 were started"):
+        already_launched()
+    monkeypatch.setenv("SEGPIPE_PROCESSES", "two")
+    with pytest.raises(LaunchError, match="must be a whole number"):
+        number_of_processes()
+    monkeypatch.delenv("SEGPIPE_PROCESSES")
+    (tmp_path / "accelerate/default_config.yaml").write_text("num_processes: 3\nnum_machines: 2\n")
+    with pytest.raises(LaunchError, match="names 2 machines"):
+        number_of_processes()
