@@ -27,7 +27,7 @@ from segpipe.storage.layout import (
     Row,
     write_index,
 )
-from segpipe.storage.statistics import describe_split, mean_and_std
+from segpipe.storage.statistics import Totals, mean_and_std
 from segpipe.storage.task import Outcome, Task, work
 
 
@@ -48,23 +48,21 @@ def prepare_data(
     unreadable, of different sizes or hold values outside the scheme.
     """
     refuse_empty(samples)
-    tasks: list[Task] = []
-    for split, members in samples.items():
-        stored = split in STORED_SPLITS
-        copies = prepare.copies if split == "train" else 0
-        rows = [Row(sample, copy) for sample in members for copy in range(1 + copies)]
-        (target / split).mkdir()
-        write_index(target / split / INDEX, rows)
-        if stored:
-            _allocate(target / split, len(rows), prepare)
-        tasks += [
-            Task(sample, target / split if stored else None, place * (1 + copies), 1 + copies)
-            for place, sample in enumerate(members)
-        ]
-    outcomes = _work_in_parallel(tasks, raw, scheme, prepare, "prepare")
-    refuse_faulty(outcomes)
-    by_split = _by_split(samples, outcomes)
-    mean, std = mean_and_std(outcome.histogram_3x256 for outcome in by_split["train"])
+    tasks = [task for split in samples for task in _lay_out(split, samples[split], prepare, target)]
+    totals = {split: Totals() for split in samples}
+    split_of_task = (split for split, members in samples.items() for _ in members)
+    fingerprint = hashlib.blake2b(repr(scheme).encode(), digest_size=16)
+    faulty: list[Outcome] = []
+    # Only sums and faults are kept, so that memory does not grow with the data.
+    for split, outcome in zip(
+        split_of_task, _outcomes(tasks, raw, scheme, prepare, "prepare"), strict=True
+    ):
+        totals[split].add(outcome)
+        fingerprint.update(repr(outcome.sample).encode() + b"".join(outcome.digests))
+        if not outcome.good:
+            faulty.append(outcome)
+    refuse_faulty(faulty)
+    mean, std = mean_and_std(totals["train"].histogram_3x256)
     write_json(
         target / DESCRIPTION,
         {
@@ -76,10 +74,27 @@ def prepare_data(
             "mean": mean,
             "std": std,
             "scheme": scheme.to_json(),
-            "splits": {split: describe_split(found, scheme) for split, found in by_split.items()},
-            "fingerprint": _fingerprint(outcomes, scheme),
+            "splits": {split: counted.describe(scheme) for split, counted in totals.items()},
+            "fingerprint": fingerprint.hexdigest(),
         },
     )
+
+
+def _lay_out(
+    split: str, members: Sequence[Sample], prepare: PrepareParams, target: Path
+) -> list[Task]:
+    """Make a split's folder, index and empty arrays; return who fills which rows."""
+    stored = split in STORED_SPLITS
+    each = 1 + (prepare.copies if split == "train" else 0)
+    folder = target / split
+    folder.mkdir()
+    write_index(folder / INDEX, [Row(sample, copy) for sample in members for copy in range(each)])
+    if stored:
+        _allocate(folder, len(members) * each, prepare)
+    return [
+        Task(sample, folder if stored else None, place * each, each)
+        for place, sample in enumerate(members)
+    ]
 
 
 def check_data(
@@ -88,7 +103,8 @@ def check_data(
     """Read and check every file as `prepare_data` does, and write nothing."""
     refuse_empty(samples)
     tasks = [Task(sample) for members in samples.values() for sample in members]
-    refuse_faulty(_work_in_parallel(tasks, raw, scheme, prepare, "check"))
+    outcomes = _outcomes(tasks, raw, scheme, prepare, "check")
+    refuse_faulty([outcome for outcome in outcomes if not outcome.good])
 
 
 def refuse_empty(samples: Mapping[str, Sequence[Sample]]) -> None:
@@ -164,12 +180,13 @@ def _reserve(path: Path) -> None:
             os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
 
 
-def _work_in_parallel(
+def _outcomes(
     tasks: Sequence[Task], raw: Path, scheme: LabelScheme, prepare: PrepareParams, verb: str
-) -> list[Outcome]:
+) -> Iterable[Outcome]:
+    """Yield each task's outcome, in their order, under a progress bar."""
     one = partial(work, raw=raw, scheme=scheme, prepare=prepare)
     processes = min(os.cpu_count() or 1, len(tasks))
-    return list(progress(_mapped(one, tasks, processes), verb, "image", len(tasks)))
+    return progress(_mapped(one, tasks, processes), verb, "image", len(tasks))
 
 
 def _mapped(one: partial[Outcome], tasks: Sequence[Task], processes: int) -> Iterator[Outcome]:
@@ -186,19 +203,3 @@ def _mapped(one: partial[Outcome], tasks: Sequence[Task], processes: int) -> Ite
         raise DataError(
             "a worker process died while it read the images; the machine may be out of memory"
         ) from error
-
-
-def _by_split(
-    samples: Mapping[str, Sequence[Sample]], outcomes: Iterable[Outcome]
-) -> dict[str, list[Outcome]]:
-    rest = iter(outcomes)
-    return {split: [next(rest) for _ in members] for split, members in samples.items()}
-
-
-def _fingerprint(outcomes: Sequence[Outcome], scheme: LabelScheme) -> str:
-    """A hash over every row's pixels, names and order, and over the meaning of the labels."""
-    digest = hashlib.blake2b(repr(scheme).encode(), digest_size=16)
-    for outcome in outcomes:
-        digest.update(repr(outcome.sample).encode())
-        digest.update(b"".join(outcome.digests))
-    return digest.hexdigest()

@@ -1,6 +1,6 @@
 """Statistics of prepared data, from exact whole-number counts."""
 
-from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 from math import sqrt
 from typing import Any
 
@@ -11,16 +11,42 @@ from segpipe.labels.scheme import VOID, LabelScheme
 from segpipe.storage.task import Outcome
 
 
-def mean_and_std(histograms: Iterable[NDArray[np.int64]]) -> tuple[list[float], list[float]]:
-    """Return mean and population standard deviation by channel, in 0..1, of (C, 256) histograms.
+@dataclass
+class Totals:
+    """What is counted over a split; it does not grow with the number of samples."""
+
+    samples: int = 0
+    rows: int = 0
+    pixels_256: NDArray[np.int64] = field(default_factory=lambda: np.zeros(256, np.int64))
+    histogram_3x256: NDArray[np.int64] = field(default_factory=lambda: np.zeros((3, 256), np.int64))
+
+    def add(self, outcome: Outcome) -> None:
+        """Count one more sample and its copies."""
+        self.samples += 1
+        self.rows += len(outcome.digests)
+        self.pixels_256 += outcome.pixels_256
+        self.histogram_3x256 += outcome.histogram_3x256
+
+    def describe(self, scheme: LabelScheme) -> dict[str, Any]:
+        """Return what dataset.json says of the split."""
+        counted = self.pixels_256[: scheme.num_classes].tolist()
+        return {
+            "samples": self.samples,
+            "rows": self.rows,
+            "class_pixels": dict(zip(scheme.classes, counted, strict=True)),
+            "void_pixels": int(self.pixels_256[VOID]),
+        }
+
+
+def mean_and_std(histogram_C256: NDArray[np.int64]) -> tuple[list[float], list[float]]:
+    """Return mean and population standard deviation by channel, in 0..1, of a (C, 256) histogram.
 
     A channel without variation has the std 1/255, one step of its values, so that dividing by it
     stays possible.
     """
-    total_C256 = sum(histograms, np.zeros((1, 256), np.int64))
     values = list(range(256))
     means, stds = [], []
-    for counts in total_C256.tolist():
+    for counts in histogram_C256.tolist():
         pixels = sum(counts)
         first = sum(n * v for n, v in zip(counts, values, strict=True))
         second = sum(n * v * v for n, v in zip(counts, values, strict=True))
@@ -29,16 +55,3 @@ def mean_and_std(histograms: Iterable[NDArray[np.int64]]) -> tuple[list[float], 
         means.append(first / pixels / 255)
         stds.append(max(sqrt(variance), 1.0) / 255)
     return means, stds
-
-
-def describe_split(outcomes: Sequence[Outcome], scheme: LabelScheme) -> dict[str, Any]:
-    """Return what dataset.json says of a split: samples, rows, pixels by class and void pixels."""
-    pixels = sum((outcome.pixels_256 for outcome in outcomes), np.zeros(256, np.int64))
-    return {
-        "samples": len(outcomes),
-        "rows": sum(len(outcome.digests) for outcome in outcomes),
-        "class_pixels": dict(
-            zip(scheme.classes, pixels[: scheme.num_classes].tolist(), strict=True)
-        ),
-        "void_pixels": int(pixels[VOID]),
-    }
