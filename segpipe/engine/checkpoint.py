@@ -11,7 +11,6 @@ from torch import Tensor, nn
 
 from segpipe.atomic import whole_file, whole_folder, write_json
 from segpipe.bundle import plain_weights, read_weights
-from segpipe.console import say
 from segpipe.engine.optimizer import optimizer_tensors, restore_optimizer
 from segpipe.errors import BundleError
 
@@ -61,15 +60,17 @@ class Checkpoints:
             if older != target:
                 shutil.rmtree(older, ignore_errors=True)
 
-    def resume(self, network: nn.Module, optimizer: Any) -> Progress:
+    def resume(self, network: nn.Module, optimizer: Any) -> tuple[Progress, list[str]]:
         """Restore the newest checkpoint into network and optimizer, or return a fresh start.
+
+        The second value says what is not as it was when the checkpoint was written.
 
         Raises BundleError when a checkpoint is damaged: it was written whole, so the disk is at
         fault, and starting over in silence would hide that.
         """
         found = self._all()
         if not found:
-            return Progress()
+            return Progress(), []
         newest = found[-1]
         try:
             content = json.loads((newest / "progress.json").read_text(encoding="utf-8"))
@@ -81,8 +82,7 @@ class Checkpoints:
                 f"{newest}: the checkpoint of this run is damaged ({error}); "
                 f"delete {self.folder} to train from the start"
             ) from error
-        self._say_differences(content["about"], progress)
-        return progress
+        return progress, self._differences(content["about"])
 
     def save_best(self, network: nn.Module) -> None:
         """Keep the present weights as the best so far."""
@@ -100,8 +100,9 @@ class Checkpoints:
     def _all(self) -> list[Path]:
         return sorted(self.folder.glob("checkpoint-*"))
 
-    def _say_differences(self, before: dict[str, Any], progress: Progress) -> None:
-        say(f"resuming at epoch {progress.epoch + 1}, step {progress.step + 1}, from {self.folder}")
-        for key, value in self.about.items():
-            if before.get(key) != value:
-                say(f"  note: {key} was {before.get(key)!r} and is {value!r} now")
+    def _differences(self, before: dict[str, Any]) -> list[str]:
+        return [
+            f"{key} was {before.get(key)!r} and is {value!r} now"
+            for key, value in self.about.items()
+            if before.get(key) != value
+        ]

@@ -60,9 +60,9 @@ def run_training(plan: Plan, prepared: Path, outputs: Outputs) -> None:
     with held_alone(state) if leads else contextlib.nullcontext():
         try:
             job = set_up(dataset, plan.model, plan.loss, plan.train, state, _about(plan))
-            progress = job.checkpoints.resume(job.network, job.optimizer)
+            progress, differences = job.checkpoints.resume(job.network, job.optimizer)
             if leads:
-                _announce(job, progress)
+                _announce(job, progress, differences)
             with listening() as stop:
                 _train_and_publish(plan, job, progress, stop, outputs)
         finally:
@@ -72,8 +72,7 @@ def run_training(plan: Plan, prepared: Path, outputs: Outputs) -> None:
 def _train_and_publish(
     plan: Plan, job: Job, progress: Progress, stop: StopRequest, outputs: Outputs
 ) -> None:
-    with _tracked(plan, job, progress) as log_epoch_of:
-        tracker, log = log_epoch_of
+    with _tracked(plan, job, progress) as (tracker, log):
         train(job, progress, stop, log)
         if tracker is None:
             return
@@ -103,22 +102,20 @@ def _tracked(
         return
     tags = {**standard_tags(), "data_fingerprint": job.dataset.fingerprint}
     name = os.environ.get("DVC_EXP_NAME") or plan.model.name
-    try:
-        with start_run(plan.tracking, name, plan.recorded, tags, progress.mlflow_run) as tracker:
-            progress.mlflow_run = tracker.run_id
+    with start_run(plan.tracking, name, plan.recorded, tags, progress.mlflow_run) as tracker:
+        progress.mlflow_run = tracker.run_id
 
-            def log(row: Row) -> None:
-                say(_line(row))
-                tracker.log_metrics(_numbers(row), step=int(row["epoch"] or 0))
+        def log(row: Row) -> None:
+            say(_line(row))
+            tracker.log_metrics(_numbers(row), step=int(row["epoch"] or 0))
 
-            try:
-                yield tracker, log
-            except Interrupted:
-                tracker.finish("KILLED")
-                raise
-    except Interrupted:
-        say(f"interrupted; the state is in {job.checkpoints.folder}, start again to go on from it")
-        raise
+        try:
+            yield tracker, log
+        except Interrupted:
+            tracker.finish("KILLED")
+            folder = job.checkpoints.folder
+            say(f"interrupted; the state is in {folder}, start again to go on from it")
+            raise
 
 
 def _identity(plan: Plan, data: str) -> dict[str, Any]:
@@ -151,7 +148,11 @@ def _numbers(values: dict[str, Any]) -> dict[str, float]:
     return {name: float(value) for name, value in values.items() if isinstance(value, int | float)}
 
 
-def _announce(job: Job, progress: Progress) -> None:
+def _announce(job: Job, progress: Progress, differences: list[str]) -> None:
+    if progress.epoch or progress.step:
+        say(f"resuming at epoch {progress.epoch + 1}, step {progress.step + 1}")
+    for difference in differences:
+        say(f"  note: {difference}")
     say(
         f"training {count_parameters(job.network):,} parameters on {len(job.train_split)} samples of "
         f"{job.crop[0]}x{job.crop[1]}, {job.steps_per_epoch} steps an epoch, batch "
