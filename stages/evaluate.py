@@ -38,7 +38,9 @@ def run(params: Params, snapshot: Snapshot) -> None:
         summary = summarise(counts, predictor, options.split, interval)
         snapshot.verify()
         write_tables(counts, predictor, summary, METRICS)
-        scores = {f"{options.split}_{name}": value for name, value in _flat(summary).items()}
+        scores = {
+            f"evaluation/{options.split}_{name}": value for name, value in _flat(summary).items()
+        }
         tracker.log_metrics(scores, step=None)
         for name in (SUMMARY, "classes.csv", "images.csv", "confusion.csv"):
             tracker.log_file(METRICS / name, "evaluation")

@@ -172,7 +172,7 @@ def test_experiments_in_the_workspace_and_beside_it(repository: Path) -> None:
     code = (
         "from mlflow import MlflowClient; c = MlflowClient('sqlite:///mlflow.db');"
         "e = c.get_experiment_by_name('segpipe');"
-        "print([(r.info.status, r.data.tags.get('dvc_experiment'), 'val_miou' in r.data.metrics)"
+        "print([(r.info.status, r.data.tags.get('dvc_experiment'), 'evaluation/val_miou' in r.data.metrics)"
         " for r in c.search_runs([e.experiment_id])])"
     )
     runs = run(repository, sys.executable, "-c", code)
