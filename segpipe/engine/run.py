@@ -83,7 +83,8 @@ def _train_and_publish(
         write_history(progress, outputs.history)
         write_summary(summary, outputs.summary)
         write_json(outputs.tracking, {"run_id": tracker.run_id})
-        tracker.log_metrics(_numbers(summary), step=len(progress.history))
+        whole_run = {f"training/{name}": value for name, value in _numbers(summary).items()}
+        tracker.log_metrics(whole_run, step=len(progress.history))
         tracker.log_files(outputs.bundle, "bundle")
         job.checkpoints.remove()
     say(

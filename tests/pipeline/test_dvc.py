@@ -173,11 +173,14 @@ def test_experiments_in_the_workspace_and_beside_it(repository: Path) -> None:
         "from mlflow import MlflowClient; c = MlflowClient('sqlite:///mlflow.db');"
         "e = c.get_experiment_by_name('segpipe');"
         "print([(r.info.status, r.data.tags.get('dvc_experiment'), 'evaluation/val_miou' in r.data.metrics)"
-        " for r in c.search_runs([e.experiment_id])])"
+        " for r in c.search_runs([e.experiment_id])],"
+        "{tuple(m.step for m in c.get_metric_history(r.info.run_id, 'val_miou'))"
+        " for r in c.search_runs([e.experiment_id])})"
     )
     runs = run(repository, sys.executable, "-c", code)
     assert "('FINISHED', 'beside', True)" in runs
     assert "RUNNING" not in runs
+    assert "{(1, 2)}" in runs, "a value for each epoch, and none from elsewhere"
     assert runs.count("FINISHED") >= 3
 
 
