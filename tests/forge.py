@@ -95,6 +95,15 @@ def make_workspace(root: Path, data: Path, **changes: Any) -> Path:
     return root
 
 
+def make_prepared(root: Path, data: Path, **changes: Any) -> Path:
+    """A workspace in which fetch and prepare have run."""
+    workspace = make_workspace(root, data, **changes)
+    for stage in ("fetch", "prepare"):
+        done = run_stage(stage, workspace)
+        assert done.returncode == 0, done.stderr
+    return workspace
+
+
 def run_stage(name: str, workspace: Path, **environment: str) -> subprocess.CompletedProcess[str]:
     """Run a stage as DVC does, in a process of its own."""
     return run_python(["-m", f"stages.{name}"], workspace, **environment)

@@ -5,7 +5,7 @@ import io
 from pathlib import Path
 from typing import Any
 
-from segpipe.atomic import write_json, write_text
+from segpipe.atomic import write_text
 from segpipe.bundle import InputForm, plain_weights, save_bundle
 from segpipe.engine.checkpoint import Progress
 from segpipe.engine.setup import Job
@@ -75,11 +75,6 @@ def training_summary(job: Job, progress: Progress) -> dict[str, Any]:
         "precision": job.precision,
         "device": device_name(job.device),
     }
-
-
-def write_summary(summary: dict[str, Any], path: Path) -> None:
-    """Write metrics/training.json."""
-    write_json(path, summary)
 
 
 def _cell(value: float | None) -> str:

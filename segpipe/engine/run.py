@@ -14,7 +14,7 @@ from segpipe.console import say
 from segpipe.engine.checkpoint import Progress
 from segpipe.engine.interruption import Interrupted, StopRequest, listening
 from segpipe.engine.loop import Row, train
-from segpipe.engine.publish import training_summary, write_bundle, write_history, write_summary
+from segpipe.engine.publish import training_summary, write_bundle, write_history
 from segpipe.engine.setup import Job, set_up
 from segpipe.models.network import count_parameters
 from segpipe.params.schema import LossParams, ModelParams, TrackingParams, TrainParams
@@ -81,7 +81,7 @@ def _train_and_publish(
             write_bundle(job, progress, plan.model, _lineage(plan), partial)
             plan.snapshot.verify()
         write_history(progress, outputs.history)
-        write_summary(summary, outputs.summary)
+        write_json(outputs.summary, summary)
         write_json(outputs.tracking, {"run_id": tracker.run_id})
         whole_run = {f"training/{name}": value for name, value in _numbers(summary).items()}
         tracker.log_metrics(whole_run, step=len(progress.history))

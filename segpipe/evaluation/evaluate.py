@@ -74,7 +74,7 @@ def count(predictor: Predictor, samples: Sequence[Sample], raw: Path) -> Counts:
 
 def _read(sample: Sample, raw: Path, predictor: Predictor) -> _Read:
     image_HW3 = read_image(raw / sample.image)
-    truth_HW, unknown = read_mask(raw / str(sample.mask), predictor.scheme)
+    truth_HW, unknown, _ = read_mask(raw / str(sample.mask), predictor.scheme)
     if unknown:
         raise DataError(
             f"{raw / str(sample.mask)}: holds the values {sorted(unknown)}, which the model's label "

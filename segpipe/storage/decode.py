@@ -28,8 +28,9 @@ def read_image(path: Path) -> NDArray[np.uint8]:
     return np.asarray(ImageOps.exif_transpose(picture).convert("RGB"))
 
 
-def read_mask(path: Path, scheme: LabelScheme) -> tuple[NDArray[np.uint8], dict[int, int]]:
-    """Return a mask file as train ids, (H, W) uint8, and the values the scheme does not know.
+def read_mask(path: Path, scheme: LabelScheme) -> tuple[NDArray[np.uint8], dict[int, int], bool]:
+    """Return a mask file as train ids, (H, W) uint8, the values the scheme does not know, and whether
+    the file is painted in colours.
 
     Grey and palette files hold raw ids, RGB files hold colours. The unknown values come with their
     number of pixels; those of colour masks are 0xRRGGBB.
@@ -37,10 +38,10 @@ def read_mask(path: Path, scheme: LabelScheme) -> tuple[NDArray[np.uint8], dict[
     """
     picture = _open(path)
     if picture.mode in _COLOUR_MODES:
-        return scheme.encode_colours(np.asarray(picture.convert("RGB")))
+        return *scheme.encode_colours(np.asarray(picture.convert("RGB"))), True
     if picture.mode == "P":
         _refuse_contradiction(path, picture, scheme)
-    return scheme.encode(_values(path, picture))
+    return *scheme.encode(_values(path, picture)), False
 
 
 def _open(path: Path) -> Image.Image:

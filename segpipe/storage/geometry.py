@@ -39,6 +39,15 @@ def place(height: int, width: int, canvas_height: int, canvas_width: int, fit: F
     return Placement(*resized, _half(canvas_height - resized[0]), _half(canvas_width - resized[1]))
 
 
+def covered(
+    height: int, width: int, canvas_height: int, canvas_width: int, fit: Fit
+) -> tuple[slice, slice]:
+    """Return the rows and columns of the canvas that the image covers; the rest is padding."""
+    placed = place(height, width, canvas_height, canvas_width, fit)
+    top, left = max(placed.top, 0), max(placed.left, 0)
+    return slice(top, placed.top + placed.height), slice(left, placed.left + placed.width)
+
+
 def fit_image(
     image_HW3: NDArray[np.uint8], canvas_height: int, canvas_width: int, fit: Fit
 ) -> NDArray[np.uint8]:

@@ -130,39 +130,39 @@ def refuse_faulty(outcomes: Sequence[Outcome]) -> None:
             f"{len(mismatches)} masks are not of their image's size (height x width):\n{listing(mismatches)}"
         )
     strangers = [
-        f"{outcome.sample.mask}: value {_value(value)} in {pixels:,} pixels"
+        f"{outcome.sample.mask}: {_value(value, outcome.painted)} in {pixels:,} pixels"
         for outcome in outcomes
         for value, pixels in sorted(outcome.unknown.items())
     ]
     if strangers:
-        values = sorted({value for outcome in outcomes for value in outcome.unknown})
         faults.append(
             f"{len(strangers)} times a mask holds a value outside the label scheme:\n"
-            f"{listing(strangers)}\n{_mapping(values)}"
+            + "\n".join([listing(strangers), *_mapping(outcomes)])
         )
     if faults:
         raise DataError("\n".join(faults))
 
 
-def _value(value: int) -> str:
-    return (
-        str(value)
-        if value <= 255
-        else f"{value} (colour {value >> 16},{value >> 8 & 255},{value & 255})"
-    )
+def _value(value: int, painted: bool) -> str:
+    return f"colour {value >> 16},{value >> 8 & 255},{value & 255}" if painted else f"value {value}"
 
 
-def _mapping(values: Sequence[int]) -> str:
-    """The line of params.yaml that would map the values, which only numbers allow."""
-    if any(value > 65535 for value in values):
-        return "add these colours to the CSV file of the labels (a row named void counts nowhere)"
-    shown = ", ".join(f"{value}: void" for value in values[:10]) + (
-        ", ..." if len(values) > 10 else ""
-    )
-    return (
-        f"params.yaml: the line `map: {{{shown}}}` under labels leaves them out; with the name of a "
-        "class in place of void they count as that class"
-    )
+def _mapping(outcomes: Sequence[Outcome]) -> list[str]:
+    """What would give the unknown values a meaning: a line of params.yaml, or rows of the CSV."""
+    ways = []
+    numbers = sorted({v for outcome in outcomes if not outcome.painted for v in outcome.unknown})
+    if numbers:
+        shown = ", ".join(f"{value}: void" for value in numbers[:10])
+        rest = ", ..." if len(numbers) > 10 else ""
+        ways.append(
+            f"params.yaml: the line `map: {{{shown}{rest}}}` under labels leaves them out; with the "
+            "name of a class in place of void they count as that class"
+        )
+    if any(outcome.painted and outcome.unknown for outcome in outcomes):
+        ways.append(
+            "add the colours to the CSV file of the labels (a row named void counts nowhere)"
+        )
+    return ways
 
 
 def _allocate(folder: Path, rows: int, prepare: PrepareParams) -> None:

@@ -13,7 +13,7 @@ from segpipe.params.schema import PrepareParams
 from segpipe.sample import Sample
 from segpipe.storage.copies import recoloured
 from segpipe.storage.decode import read_image, read_mask
-from segpipe.storage.geometry import fit_image, fit_mask
+from segpipe.storage.geometry import covered, fit_image, fit_mask
 from segpipe.storage.layout import IMAGES, MASKS
 
 
@@ -32,7 +32,8 @@ class Outcome:
     """What was found in one sample.
 
     unreadable: the reason, where a file could not be read. mismatch: where the sizes differ.
-    unknown: values outside the label scheme, with their pixels.
+    unknown: values outside the label scheme, with their pixels; 0xRRGGBB where the mask is painted
+    in colours and not numbered.
     pixels_256: pixels by train id after resizing, over all rows. histogram_3x256: pixels by channel
     and value, of the images themselves (not of padding), from which mean and std come exactly.
     digests: a hash for each row, from which the data's fingerprint is made.
@@ -42,6 +43,7 @@ class Outcome:
     unreadable: list[str] = field(default_factory=list)
     mismatch: str | None = None
     unknown: dict[int, int] = field(default_factory=dict)
+    painted: bool = False
     pixels_256: NDArray[np.int64] = field(default_factory=lambda: np.zeros(256, np.int64))
     histogram_3x256: NDArray[np.int64] = field(default_factory=lambda: np.zeros((3, 256), np.int64))
     digests: list[bytes] = field(default_factory=list)
@@ -62,7 +64,7 @@ def work(task: Task, raw: Path, scheme: LabelScheme, prepare: PrepareParams) -> 
         outcome.unreadable.append(str(error))
     if sample.mask is not None:
         try:
-            mask_HW, outcome.unknown = read_mask(raw / sample.mask, scheme)
+            mask_HW, outcome.unknown, outcome.painted = read_mask(raw / sample.mask, scheme)
         except DataError as error:
             outcome.unreadable.append(str(error))
     if image_HW3 is not None and mask_HW is not None and image_HW3.shape[:2] != mask_HW.shape:
@@ -84,8 +86,8 @@ def _fill_rows(
 ) -> None:
     canvas = prepare.height, prepare.width, prepare.fit
     image, mask = fit_image(image_HW3, *canvas), fit_mask(mask_HW, *canvas)
-    inside_HW = fit_mask(np.zeros_like(mask_HW), *canvas) == 0
-    whole = bool(inside_HW.all())
+    rows, columns = covered(mask_HW.shape[0], mask_HW.shape[1], *canvas)
+    pixels_256 = np.bincount(mask.ravel(), minlength=256)
     # Opened anew for each sample, so that a worker's mapped pages do not pile up.
     images = np.load(folder / IMAGES, mmap_mode="r+")
     masks = np.load(folder / MASKS, mmap_mode="r+")
@@ -93,10 +95,9 @@ def _fill_rows(
         shown = recoloured(image, task.sample.name, copy, prepare)
         images[task.first_row + copy] = shown
         masks[task.first_row + copy] = mask
-        outcome.pixels_256 += np.bincount(mask.ravel(), minlength=256)
+        outcome.pixels_256 += pixels_256
         for channel in range(3):
-            values = shown[..., channel]
-            seen = values.ravel() if whole else values[inside_HW]
+            seen = shown[rows, columns, channel].ravel()
             outcome.histogram_3x256[channel] += np.bincount(seen, minlength=256)
         outcome.digests.append(
             hashlib.blake2b(shown.tobytes() + mask.tobytes(), digest_size=16).digest()

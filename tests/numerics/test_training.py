@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
-from tests.forge import make_folder, make_workspace, run_python, run_stage
+from tests.forge import make_folder, make_prepared, make_workspace, run_python, run_stage
 
 
 @pytest.fixture(scope="module")
@@ -22,11 +22,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def prepared(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    workspace = make_workspace(tmp_path_factory.mktemp("prepared") / "w", data)
-    for stage in ("fetch", "prepare"):
-        done = run_stage(stage, workspace)
-        assert done.returncode == 0, done.stderr
-    return workspace / "data"
+    return make_prepared(tmp_path_factory.mktemp("prepared") / "w", data) / "data"
 
 
 def workspace_of(root: Path, data: Path, prepared: Path, **changes: object) -> Path:

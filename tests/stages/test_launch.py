@@ -12,7 +12,7 @@ import pytest
 
 from segpipe.engine.launch import already_launched, number_of_processes
 from segpipe.errors import LaunchError
-from tests.forge import child_environment, make_folder, make_workspace, run_stage
+from tests.forge import child_environment, make_folder, make_prepared
 
 BIN = Path(sys.executable).parent
 
@@ -20,10 +20,7 @@ BIN = Path(sys.executable).parent
 @pytest.fixture
 def workspace(tmp_path: Path) -> Path:
     data = make_folder(tmp_path / "data", train=8, val=2)
-    made = make_workspace(tmp_path / "w", data, train__epochs=2000)
-    for stage in ("fetch", "prepare"):
-        assert run_stage(stage, made).returncode == 0
-    return made
+    return make_prepared(tmp_path / "w", data, train__epochs=2000)
 
 
 def shorten(workspace: Path) -> None:

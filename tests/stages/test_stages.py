@@ -13,6 +13,7 @@ import pytest
 from tests.forge import (
     child_environment,
     make_folder,
+    make_prepared,
     make_workspace,
     run_python,
     run_stage,
@@ -187,9 +188,7 @@ def edit_during(stage: str, module: str, function: str, file: str, old: str, new
 def test_an_edit_of_the_parameters_during_training_publishes_nothing(
     tmp_path: Path, data: Path
 ) -> None:
-    workspace = make_workspace(tmp_path / "w", data)
-    for stage in ("fetch", "prepare"):
-        assert run_stage(stage, workspace).returncode == 0
+    workspace = make_prepared(tmp_path / "w", data)
     before = (workspace / "params.yaml").read_text()
     done = run_python(
         edit_during(
@@ -211,9 +210,7 @@ def test_an_edit_of_the_parameters_during_training_publishes_nothing(
 
 
 def test_an_edit_of_other_sections_does_not_matter(tmp_path: Path, data: Path) -> None:
-    workspace = make_workspace(tmp_path / "w", data)
-    for stage in ("fetch", "prepare"):
-        assert run_stage(stage, workspace).returncode == 0
+    workspace = make_prepared(tmp_path / "w", data)
     done = run_python(
         edit_during(
             "train",
@@ -254,9 +251,7 @@ def test_an_edit_of_the_code_publishes_nothing(tmp_path: Path, data: Path) -> No
 
 
 def test_two_trainers_on_one_state_are_refused(tmp_path: Path, data: Path) -> None:
-    workspace = make_workspace(tmp_path / "w", data, train__epochs=2000)
-    for stage in ("fetch", "prepare"):
-        assert run_stage(stage, workspace).returncode == 0
+    workspace = make_prepared(tmp_path / "w", data, train__epochs=2000)
     first = subprocess.Popen(
         [sys.executable, "-m", "stages.train"],
         cwd=workspace,
@@ -281,9 +276,7 @@ def test_two_trainers_on_one_state_are_refused(tmp_path: Path, data: Path) -> No
 
 
 def test_a_killed_run_goes_on(tmp_path: Path, data: Path) -> None:
-    workspace = make_workspace(tmp_path / "w", data)
-    for stage in ("fetch", "prepare"):
-        assert run_stage(stage, workspace).returncode == 0
+    workspace = make_prepared(tmp_path / "w", data)
     content = tiny_parameters(data, train__epochs=150)
     write_parameters(workspace / "params.yaml", content)
     first = subprocess.Popen(
@@ -303,7 +296,7 @@ def test_a_killed_run_goes_on(tmp_path: Path, data: Path) -> None:
 
 
 def test_a_loss_that_is_not_finite_stops_before_the_update(tmp_path: Path, data: Path) -> None:
-    workspace = make_workspace(
+    workspace = make_prepared(
         tmp_path / "w",
         data,
         train__lr=1e30,
@@ -311,8 +304,6 @@ def test_a_loss_that_is_not_finite_stops_before_the_update(tmp_path: Path, data:
         train__epochs=8,
         train__validate_every=8,
     )
-    for stage in ("fetch", "prepare"):
-        assert run_stage(stage, workspace).returncode == 0
     refused(
         "train",
         workspace,

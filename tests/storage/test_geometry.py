@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from segpipe.labels.scheme import VOID
 from segpipe.storage.copies import apply_gamma, saturate
-from segpipe.storage.geometry import fit_image, fit_mask, place
+from segpipe.storage.geometry import covered, fit_image, fit_mask, place
 
 SIDES = st.integers(8, 90)
 
@@ -77,3 +77,18 @@ def test_saturation_ends_at_grey_and_keeps_one() -> None:
     assert (grey[..., 0] == grey[..., 1]).all()
     luma = image @ np.array([0.299, 0.587, 0.114])
     assert np.abs(grey[..., 0] - luma).max() <= 1
+
+
+@given(
+    height=SIDES,
+    width=SIDES,
+    canvas=st.tuples(SIDES, SIDES),
+    fit=st.sampled_from(["stretch", "pad", "crop"]),
+)
+@settings(max_examples=100, deadline=None)
+def test_what_is_covered_is_what_is_not_padding(
+    height: int, width: int, canvas: tuple[int, int], fit: str
+) -> None:
+    inside = np.zeros(canvas, bool)
+    inside[covered(height, width, *canvas, fit)] = True
+    assert (inside == (fit_mask(np.zeros((height, width), np.uint8), *canvas, fit) == 0)).all()

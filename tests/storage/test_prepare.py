@@ -152,7 +152,25 @@ def test_unknown_colours_are_named_as_colours(tmp_path: Path) -> None:
     painted = scheme.paint(scheme.encode(scene(0)[1])[0])
     painted[0, 0] = (1, 2, 3)
     save(raw / "masks/train/drive0_000.png", painted)
-    assert "colour 1,2,3) in 1 pixels" in refusal(raw, tmp_path / "p")
+    said = refusal(raw, tmp_path / "p")
+    assert "drive0_000.png: colour 1,2,3 in 1 pixels" in said
+    assert "add the colours to the CSV file" in said
+
+
+def test_a_colour_without_red_is_no_number_and_a_large_number_no_colour(tmp_path: Path) -> None:
+    raw = make_folder(tmp_path / "raw", train=2, val=1)
+    scheme = load_scheme("classes.csv", {}, raw)
+    painted = scheme.paint(scheme.encode(scene(0)[1])[0])
+    painted[0, 0] = (0, 1, 2)
+    save(raw / "masks/train/drive0_000.png", painted)
+    wide = scene(1)[1].astype(np.uint16)
+    wide[0, 0] = 300
+    save(raw / "masks/train/drive1_001.png", wide)
+    said = refusal(raw, tmp_path / "p")
+    assert "drive0_000.png: colour 0,1,2 in 1 pixels" in said
+    assert "drive1_001.png: value 300 in 1 pixels" in said
+    assert "`map: {300: void}`" in said
+    assert "add the colours to the CSV file" in said
 
 
 def test_masks_of_all_kinds_mean_the_same(tmp_path: Path, plain: Path, raw: Path) -> None:
