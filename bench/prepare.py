@@ -22,6 +22,8 @@ from segpipe.labels.load import load_scheme
 from segpipe.params.schema import PrepareParams
 from segpipe.sample import Sample
 from segpipe.storage.prepare import prepare_data
+from segpipe.storage.reading import PICTURES
+from segpipe.storage.task import Work
 
 _OUT_HEIGHT, _OUT_WIDTH = 256, 512
 
@@ -96,7 +98,8 @@ def _prepare(raw: Path, samples: list[Sample], target: Path) -> float:
     scheme = load_scheme("cityscapes19", {}, raw)
     splits = {"train": samples[:-1], "val": samples[-1:], "test": []}
     start = perf_counter()
-    prepare_data(splits, raw, scheme, PrepareParams(height=_OUT_HEIGHT, width=_OUT_WIDTH), target)
+    prepare = PrepareParams(height=_OUT_HEIGHT, width=_OUT_WIDTH)
+    prepare_data(splits, Work(raw, scheme, PICTURES, prepare), target)
     return perf_counter() - start
 
 

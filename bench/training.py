@@ -32,6 +32,8 @@ from segpipe.models.build import build_model
 from segpipe.params.schema import LossParams, ModelParams, PrepareParams, TrainParams, UNetParams
 from segpipe.sample import Sample
 from segpipe.storage.prepare import prepare_data
+from segpipe.storage.reading import PICTURES
+from segpipe.storage.task import Work
 from segpipe.storage.reader import open_dataset
 
 _CLASSES = 19
@@ -112,7 +114,8 @@ def _job(raw: Path, samples: list[Sample], folder: Path, options: argparse.Names
     prepared.mkdir()
     prepare = PrepareParams(height=options.height, width=options.width)
     scheme = load_scheme("cityscapes19", {}, raw)
-    prepare_data({"train": samples, "val": samples[:1], "test": []}, raw, scheme, prepare, prepared)
+    splits = {"train": samples, "val": samples[:1], "test": []}
+    prepare_data(splits, Work(raw, scheme, PICTURES, prepare), prepared)
     train = TrainParams(batch_size=options.batch)
     return set_up(
         open_dataset(prepared), _model(options), LossParams(), train, folder / "state", {}
@@ -127,7 +130,7 @@ def _segpipe(job: Job, dummy: bool) -> Iterator[None]:
     """Steps without end, over prepared data or over one batch that is there already."""
 
     def read(rows: NDArray[np.int64]) -> list[Batch]:
-        return [read_batch(job.train_split, rows, job.device.type == "cuda")]
+        return [read_batch(job.train_split, rows, job.frames, job.device.type == "cuda")]
 
     def rows_without_end() -> Iterator[NDArray[np.int64]]:
         epoch = 0

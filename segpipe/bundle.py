@@ -22,8 +22,9 @@ from segpipe.models.build import build_model
 from segpipe.models.network import Network
 from segpipe.params.schema import ModelParams
 from segpipe.storage.geometry import Fit
+from segpipe.storage.reading import Reading
 
-FORMAT = 1
+FORMAT = 2
 DESCRIPTION, BEST, LAST = "model.json", "model.safetensors", "last.safetensors"
 
 
@@ -33,6 +34,7 @@ class InputForm:
 
     height, width: of the canvas, in pixels. fit: how images come onto it. mean, std: by channel,
     of images in 0..1. precision: as asked for in training; auto takes what the hardware has.
+    frames: of a clip. reading: how the raw files are read.
     """
 
     height: int
@@ -41,6 +43,17 @@ class InputForm:
     mean: list[float]
     std: list[float]
     precision: Literal["auto", "fp32", "bf16"]
+    frames: int
+    reading: Reading
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain values that `from_json` reads back."""
+        return {**asdict(self), "reading": self.reading.to_json()}
+
+    @staticmethod
+    def from_json(value: dict[str, Any]) -> "InputForm":
+        """Rebuild what `to_json` gave; raises KeyError, TypeError or ValueError on another form."""
+        return InputForm(**{**value, "reading": Reading.from_json(value["reading"])})
 
 
 @dataclass(frozen=True)
@@ -72,7 +85,7 @@ def save_bundle(
             "format": FORMAT,
             "model": model_params.model_dump(mode="json"),
             "scheme": scheme.to_json(),
-            "input": asdict(form),
+            "input": form.to_json(),
             "lineage": lineage,
         },
     )
@@ -87,11 +100,13 @@ def load_bundle(folder: Path, weights: str = BEST) -> Bundle:
     try:
         model_params = ModelParams.model_validate(about["model"])
         scheme = LabelScheme.from_json(about["scheme"])
-        form = InputForm(**about["input"])
+        form = InputForm.from_json(about["input"])
         lineage = dict(about["lineage"])
     except (KeyError, TypeError, ValueError, ValidationError) as error:
         raise BundleError(f"{folder / DESCRIPTION}: is not whole: {error}") from error
-    model = build_model(model_params, len(form.mean), scheme.num_classes)
+    model = build_model(
+        model_params, len(form.mean), scheme.num_classes, form.reading.truth_ratio
+    )
     try:
         model.load_state_dict(read_weights(folder / weights))
     except RuntimeError as error:

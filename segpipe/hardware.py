@@ -36,6 +36,16 @@ def peak_memory_mb(device: torch.device) -> float:
     return used / 2**20 if sys.platform == "darwin" else used / 2**10
 
 
+def available_memory() -> int | None:
+    """Return the bytes that new processes can use without swapping; None where nothing says it."""
+    try:
+        lines = Path("/proc/meminfo").read_text(encoding="utf-8").splitlines()
+    except OSError:  # not Linux
+        return None
+    found = [int(line.split()[1]) << 10 for line in lines if line.startswith("MemAvailable:")]
+    return found[0] if found else None
+
+
 def device_name(device: torch.device) -> str:
     """Return the GPU's name, or the processor's."""
     if device.type == "cuda":

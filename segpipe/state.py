@@ -32,6 +32,11 @@ def state_folder(identity: Any) -> Path:
     return repository_root() / ".segpipe" / "state" / fingerprint
 
 
+def downloads_folder() -> Path:
+    """Return where downloaded archives of Cityscapes are kept, for all experiments."""
+    return repository_root() / ".segpipe" / "downloads" / "cityscapes"
+
+
 @contextlib.contextmanager
 def held_alone(folder: Path) -> Iterator[None]:
     """Hold the lock of a state folder; BusyError names the process that holds it already.

@@ -44,6 +44,12 @@ def run(params: Params, snapshot: Snapshot) -> None:
         tracker.log_metrics(scores, step=None)
         for name in (SUMMARY, "classes.csv", "images.csv", "confusion.csv"):
             tracker.log_file(METRICS / name, "evaluation")
+    if summary["miou"] is None:
+        say(
+            f"{options.split}: the truth of all {len(counts.names)} images is withheld, so there are no "
+            f"scores; `dvc repro render` writes the predictions"
+        )
+        return
     bounds = summary["miou_interval"]
     spread = f" (95% interval {bounds['low']:.4f} to {bounds['high']:.4f})" if bounds else ""
     say(

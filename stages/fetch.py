@@ -1,6 +1,7 @@
 """Stage fetch: bring the raw images and masks to data/raw.
 
-reads   source.path (the world of the synthetic scenes, the Cityscapes folder, or your own folder)
+reads   source.path (the description of a synthetic world, or the folder of the data); packages of
+        Cityscapes that are not there are downloaded once to .segpipe/downloads/
 writes  data/raw/
 
 Example: dvc repro fetch
@@ -14,6 +15,7 @@ from segpipe.console import say
 from segpipe.params.schema import Params
 from segpipe.provenance import Snapshot
 from segpipe.sources.build import fetch
+from segpipe.state import downloads_folder
 from stages.entry import run_stage
 
 RAW = Path("data/raw")
@@ -22,7 +24,7 @@ RAW = Path("data/raw")
 def run(params: Params, snapshot: Snapshot) -> None:
     """Fetch into data/raw, whole or not at all."""
     with whole_folder(RAW) as partial:
-        fetch(params.source, partial)
+        fetch(params.source, partial, downloads_folder())
         snapshot.verify()
     files = sum(path.is_file() for path in RAW.rglob("*"))
     say(f"{files} files of the {params.source.name} source are in {RAW}/")

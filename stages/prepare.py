@@ -1,35 +1,81 @@
 """Stage prepare: check, split and resize the raw files into a few large arrays.
 
 reads   data/raw/
-writes  data/prepared/ (images.npy, masks.npy and index.csv by split; dataset.json)
+writes  data/prepared/ (images.npy, masks.npy and index.csv by split; dataset.json),
+        data/report/ (what was found in the data: report.md), also when the data is refused,
+        data/statistics/ (what the data is like: statistics.md)
 
 Example: dvc exp run -S prepare.height=192 -S prepare.width=384
 """
 
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 from segpipe.atomic import whole_folder
 from segpipe.console import say
 from segpipe.labels.load import load_scheme
 from segpipe.params.schema import Params
+from segpipe.preflight.inspection import fit_to_prepare, plan_work, survey_listing
+from segpipe.preflight.judge import judge, refuse, say_warnings
+from segpipe.preflight.report import write_report
+from segpipe.preflight.statistics_page import PAGE, write_statistics
 from segpipe.provenance import Snapshot
 from segpipe.sources.build import list_samples
 from segpipe.storage.prepare import prepare_data
+from segpipe.storage.task import Work
 from stages.entry import run_stage
 
 RAW, PREPARED = Path("data/raw"), Path("data/prepared")
+REPORT, STATISTICS = Path("data/report"), Path("data/statistics")
 
 
 def run(params: Params, snapshot: Snapshot) -> None:
-    """Prepare into data/prepared, whole or not at all."""
-    samples = list_samples(params.source, params.prepare.split, RAW)
+    """Prepare into data/prepared, whole or not at all, and report on the data."""
+    listing = list_samples(params.source, params.prepare, RAW)
     scheme = load_scheme(params.labels.scheme, params.labels.map, RAW)
-    with whole_folder(PREPARED) as partial:
-        prepare_data(samples, RAW, scheme, params.prepare, partial)
+    shared = plan_work(params.source.name, params.labels, params.prepare, listing, scheme, RAW)
+    with ThreadPoolExecutor(1) as beside, whole_folder(PREPARED) as partial:
+        # Importing torch takes seconds, in which the workers read already.
+        memory = beside.submit(_forecast, params, shared)
+        totals = None
+        if shared is not None and fit_to_prepare(listing):
+            survey, totals = prepare_data(listing.samples, shared, partial)
+        else:
+            survey = survey_listing(listing, shared)
+        found = memory.result()
+        batch = params.train.batch_size
+        findings = judge(survey, listing.findings, scheme, params.prepare, batch, found)
+        page = write_report(REPORT, findings, survey, scheme, RAW, found)
+        say_warnings(findings)
+        refuse(findings, page)
+        assert totals is not None  # else there were errors
+        with whole_folder(STATISTICS) as drawn:
+            write_statistics(drawn, survey, partial, totals["train"].histogram_C256)
         snapshot.verify()
-    counts = ", ".join(f"{len(members)} {split}" for split, members in samples.items())
-    say(f"{counts} samples with {scheme.num_classes} classes are prepared in {PREPARED}/")
+    counts = ", ".join(f"{len(members)} {split}" for split, members in listing.samples.items())
+    say(
+        f"{counts} samples with {scheme.num_classes} classes are prepared in {PREPARED}/; "
+        f"see {page} and {STATISTICS / PAGE}"
+    )
+
+
+def _forecast(params: Params, shared: Work | None) -> dict[str, Any] | None:
+    from segpipe.forecast import forecast
+
+    if shared is None:
+        return None
+    return forecast(
+        params.model,
+        params.train,
+        params.prepare.height,
+        params.prepare.width,
+        len(shared.reading.channels),
+        shared.scheme.num_classes,
+        shared.reading.truth_ratio,
+        params.source.clip.frames,
+    )
 
 
 if __name__ == "__main__":

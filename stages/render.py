@@ -14,11 +14,12 @@ import numpy as np
 
 from segpipe.atomic import whole_folder
 from segpipe.console import say
-from segpipe.inference.pictures import SHEET, draw_samples
+from segpipe.inference.pictures import SHEET, draw_rasters, draw_samples
 from segpipe.inference.predictor import Predictor
 from segpipe.params.schema import Params
 from segpipe.provenance import Snapshot
 from segpipe.rendering.figures import class_bars, confusion_figure, training_curves
+from segpipe.sample import Sample
 from segpipe.storage.layout import INDEX, read_samples
 from segpipe.tracking.training_run import training_run
 from stages.entry import run_stage
@@ -35,16 +36,28 @@ def run(params: Params, snapshot: Snapshot) -> None:
     }
     # images.csv lists the worst first.
     ordered = list(ious) if params.render.order == "worst" else sorted(samples)
-    chosen = [samples[name] for name in ordered[: params.render.images]]
     predictor = Predictor.load(BUNDLE)
+    chosen, draw = [samples[name] for name in ordered], draw_samples
+    if predictor.reading.kind == "picture":
+        chosen = chosen[: params.render.images]
+    else:
+        chosen, draw = _of_first_rasters(chosen, params.render.images), draw_rasters
     # Opened before the work: a server that does not answer is said at once.
     with training_run(params.tracking, METRICS / "mlflow.json") as tracker:
         with whole_folder(PREDICTIONS) as partial:
-            draw_samples(predictor, chosen, ious, RAW, params.render.opacity, partial)
+            draw(predictor, chosen, ious, RAW, params.render.opacity, partial)
             _draw_figures(partial / "figures")
             snapshot.verify()
         tracker.log_files(PREDICTIONS, "predictions")
     say(f"{len(chosen)} predictions are in {PREDICTIONS}/; {PREDICTIONS / SHEET} shows them all")
+
+
+def _of_first_rasters(samples: list[Sample], rasters: int) -> list[Sample]:
+    """The first window of each of the first rasters; of a tile any window stands for all of it."""
+    first: dict[str, Sample] = {}
+    for sample in samples:
+        first.setdefault(sample.image, sample)
+    return list(first.values())[:rasters]
 
 
 def _draw_figures(folder: Path) -> None:

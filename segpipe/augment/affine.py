@@ -1,6 +1,7 @@
 """Cutting a scaled, shifted, perhaps mirrored window out of image and mask, in one geometry.
 
 Shapes: B batch, C channels, H and W the image's sides, h and w the window's, N either of h and w.
+The mask may be coarser than the image by a whole ratio r: its sides are then H/r and W/r.
 
 The transformation keeps the axes apart, so it is done one axis at a time with integer indices,
 which are computed in float64 and shared by image and mask. A sampling grid in float32 (torch's
@@ -45,36 +46,67 @@ def sample_window(
     window reaches beyond the image, `inside` is False, the mask VOID, and the image repeats its
     edge. Neutral draws of the image's size return the very input, a shift by whole pixels a slice.
 
+    A mask coarser by r has (B, h/r, w/r) pixels in the window; then the scale must be 1, and window
+    and corner multiples of r (`draw` with this step).
+
     Scales below 1 are not smoothed beforehand, so fine patterns alias a little; by 0.5, where
     bilinear interpolation still sees every pixel, this is mild.
 
     Raises ValueError when image, mask and draws differ in their samples, or the first two in size.
     """
     height, width = image_BCHW.shape[-2:]
-    if mask_BHW.shape != (len(draws.scale_B), height, width) or len(image_BCHW) != len(mask_BHW):
+    ratio = _ratio(image_BCHW, mask_BHW, draws, out_h, out_w)
+    device = image_BCHW.device
+    rows = _axis(draws.top_B, draws.scale_B, draws.upend_B, height, out_h, device)
+    columns = _axis(draws.left_B, draws.scale_B, draws.flip_B, width, out_w, device)
+    labels = rows, columns
+    if ratio > 1:
+        scale_B, sides = draws.scale_B, (height // ratio, width // ratio)
+        labels = (
+            _axis(draws.top_B / ratio, scale_B, draws.upend_B, sides[0], out_h // ratio, device),
+            _axis(draws.left_B / ratio, scale_B, draws.flip_B, sides[1], out_w // ratio, device),
+        )
+    found_BCHW = torch.empty(*image_BCHW.shape[:2], out_h, out_w, device=device)
+    labels_BHW = mask_BHW.new_empty(mask_BHW.shape[0], out_h // ratio, out_w // ratio)
+    # One sample at a time: each needs another part of its image, which fits the cache. On the CPU
+    # this takes a third to a seventh of the time of gathering from the whole batch at once.
+    for b in range(image_BCHW.shape[0]):
+        _blend(image_BCHW[b][_box(rows, columns, b)], rows, columns, b, found_BCHW[b])
+        seen_HW = mask_BHW[b][_box(*labels, b)].index_select(0, labels[0].nearest_BN[b])
+        labels_BHW[b] = seen_HW.index_select(1, labels[1].nearest_BN[b])
+    void_BHW = ~_inside(*labels)
+    return found_BCHW, labels_BHW.masked_fill_(void_BHW, VOID), _inside(rows, columns)
+
+
+def _ratio(image_BCHW: Tensor, mask_BHW: Tensor, draws: Draws, out_h: int, out_w: int) -> int:
+    """Return how many times coarser the mask is; ValueError when the arguments do not fit."""
+    height, width = image_BCHW.shape[-2:]
+    ratio = height // max(mask_BHW.shape[-2], 1)
+    fits = mask_BHW.shape == (len(draws.scale_B), height // ratio, width // ratio)
+    if not fits or height % ratio or width % ratio or len(image_BCHW) != len(mask_BHW):
         raise ValueError(
             f"images {tuple(image_BCHW.shape)}, masks {tuple(mask_BHW.shape)} and the draws of "
             f"{len(draws.scale_B)} samples do not fit together"
         )
-    device = image_BCHW.device
-    stay = np.zeros_like(draws.flip_B)
-    rows = _axis(draws.top_B, draws.scale_B, stay, height, out_h, device)
-    columns = _axis(draws.left_B, draws.scale_B, draws.flip_B, width, out_w, device)
-    found_BCHW = torch.empty(*image_BCHW.shape[:2], out_h, out_w, device=device)
-    labels_BHW = mask_BHW.new_empty(mask_BHW.shape[0], out_h, out_w)
-    # One sample at a time: each needs another part of its image, which fits the cache. On the CPU
-    # this takes a third to a seventh of the time of gathering from the whole batch at once.
-    for b in range(image_BCHW.shape[0]):
-        box = (
-            ...,
-            slice(rows.first_B[b], rows.stop_B[b]),
-            slice(columns.first_B[b], columns.stop_B[b]),
+    if ratio > 1 and ((draws.scale_B != 1).any() or out_h % ratio or out_w % ratio):
+        raise ValueError(
+            f"the truth is {ratio} times coarser than the image: it cannot be scaled, and a window "
+            f"of {out_h}x{out_w} must be a multiple of {ratio}"
         )
-        _blend(image_BCHW[b][box], rows, columns, b, found_BCHW[b])
-        nearest_rows = mask_BHW[b][box].index_select(0, rows.nearest_BN[b])
-        labels_BHW[b] = nearest_rows.index_select(1, columns.nearest_BN[b])
-    inside_BHW = rows.inside_BN[:, :, None] & columns.inside_BN[:, None, :]
-    return found_BCHW, labels_BHW.masked_fill_(~inside_BHW, VOID), inside_BHW
+    return ratio
+
+
+def _box(rows: _Axis, columns: _Axis, b: int) -> tuple[Any, slice, slice]:
+    """The part of sample `b` that its window needs."""
+    return (
+        ...,
+        slice(rows.first_B[b], rows.stop_B[b]),
+        slice(columns.first_B[b], columns.stop_B[b]),
+    )
+
+
+def _inside(rows: _Axis, columns: _Axis) -> Tensor:
+    return rows.inside_BN[:, :, None] & columns.inside_BN[:, None, :]
 
 
 def _axis(

@@ -21,7 +21,8 @@ class Draws:
 
     `scale_B` enlarges (1 leaves the size). `top_B` and `left_B` are the upper left corner of the
     window in pixels of the unscaled image; below 0 where the window is larger than the image.
-    `flip_B` mirrors the window left to right. `gamma_B` and `saturation_B` are neutral at 1.
+    `flip_B` mirrors the window left to right, `upend_B` upside down. `gamma_B` and `saturation_B`
+    are neutral at 1.
     """
 
     scale_B: Floats
@@ -30,6 +31,7 @@ class Draws:
     flip_B: NDArray[np.bool_]
     gamma_B: Floats
     saturation_B: Floats
+    upend_B: NDArray[np.bool_]
 
 
 def crop_sides(params: AugmentParams, image_height: int, image_width: int) -> tuple[int, int]:
@@ -46,6 +48,7 @@ def draw(
     image_width: int,
     crop_height: int,
     crop_width: int,
+    step: int = 1,
 ) -> Draws:
     """Return the draws for some samples, in their order.
 
@@ -53,36 +56,41 @@ def draw(
     in the batch. The scale is log-uniform in its range, so that x2 is as likely as x1/2. Gamma and
     saturation are uniform. The window lies anywhere in the scaled image, at whole pixels of it (at
     scale 1 a crop is then a slice, and nothing is blurred); along a side on which it is the larger,
-    it holds all of the image, anywhere.
+    it holds all of the image, anywhere. step: the window's corner is a multiple of it, so that a
+    truth that is coarser than the image by this ratio can be cut at whole pixels of its own.
     """
-    # Six numbers a sample, always: a range that closes does not move the draws of the others.
-    uniform_B6 = np.array(
-        [generator(seed, "augment", epoch, int(index)).random(6) for index in sample_indices]
-    ).reshape(-1, 6)
-    scale, top, left, flip, gamma, saturation = uniform_B6.T
+    # Seven numbers a sample, always: a range that closes does not move the draws of the others.
+    uniform_B7 = np.array(
+        [generator(seed, "augment", epoch, int(index)).random(7) for index in sample_indices]
+    ).reshape(-1, 7)
+    scale, top, left, flip, gamma, saturation, upend = uniform_B7.T
     smallest, largest = params.scale
     scale_B = smallest * (largest / smallest) ** scale
     return Draws(
         scale_B=scale_B,
-        top_B=_corner(top, image_height, crop_height, scale_B),
-        left_B=_corner(left, image_width, crop_width, scale_B),
+        top_B=_corner(top, image_height, crop_height, scale_B, step),
+        left_B=_corner(left, image_width, crop_width, scale_B, step),
         flip_B=flip < params.flip,
         gamma_B=_between(gamma, params.gamma),
         saturation_B=_between(saturation, params.saturation),
+        upend_B=upend < params.flip_vertical,
     )
 
 
 def neutral(samples: int) -> Draws:
     """Return draws that leave a batch as it is, for a window of the image's size."""
     ones, zeros = np.ones(samples), np.zeros(samples)
-    return Draws(ones, zeros, zeros, np.zeros(samples, np.bool_), ones, ones)
+    no = np.zeros(samples, np.bool_)
+    return Draws(ones, zeros, zeros, no, ones, ones, no)
 
 
-def _corner(uniform_B: Floats, image_side: int, crop_side: int, scale_B: Floats) -> Floats:
+def _corner(
+    uniform_B: Floats, image_side: int, crop_side: int, scale_B: Floats, step: int
+) -> Floats:
     room_B = image_side * scale_B - crop_side
-    places_B = np.floor(np.abs(room_B)) + 1
+    places_B = np.floor(np.abs(room_B) / step) + 1
     # random() is below 1, but the product may round up to `places`.
-    steps_B = np.minimum(np.floor(uniform_B * places_B), places_B - 1)
+    steps_B = step * np.minimum(np.floor(uniform_B * places_B), places_B - 1)
     corner_B: Floats = np.where(room_B < 0, -steps_B, steps_B) / scale_B
     return corner_B
 

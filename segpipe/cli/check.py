@@ -5,16 +5,27 @@ from pathlib import Path
 from typing import Any
 
 from segpipe.console import say
+from segpipe.findings import Finding
 from segpipe.labels.load import load_scheme
 from segpipe.params.load import load_params
 from segpipe.params.schema import Params
+from segpipe.preflight.inspection import plan_work, survey_listing
+from segpipe.preflight.judge import judge, refuse, say_warnings
+from segpipe.preflight.report import refuse_foreign, write_report
 from segpipe.sources.build import check_source
-from segpipe.storage.prepare import check_data, refuse_empty
+from segpipe.sources.listing import Listing
+from segpipe.state import downloads_folder
+from segpipe.storage.prepare import refuse_empty
 
+_REPORT = Path(".segpipe/preflight")
 _EXAMPLES = """
 examples:
   segpipe check
   segpipe check --params recipes/camvid.yaml
+  segpipe check --report data-report
+
+The report is a page, report.md, with pictures of what is wrong, and the same as report.json.
+Errors end the command with exit code 1; warnings do not.
 """
 
 
@@ -24,7 +35,7 @@ def add_command(commands: "argparse._SubParsersAction[Any]") -> None:
         "check",
         help="validate parameters and data without training",
         description="Validate the whole of params.yaml, then the data it names: pairs, splits, every image "
-        "and every mask value. Nothing is written.",
+        "and every mask value, classes, copies of images in two splits. Nothing is written but the report.",
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -34,28 +45,76 @@ def add_command(commands: "argparse._SubParsersAction[Any]") -> None:
         default=Path("params.yaml"),
         help="parameter file (default: params.yaml)",
     )
+    parser.add_argument(
+        "--report",
+        type=Path,
+        default=_REPORT,
+        metavar="DIR",
+        help=f"folder of the report (default: {_REPORT}); an earlier report there is replaced",
+    )
     parser.set_defaults(run=_run)
 
 
 def _run(options: argparse.Namespace) -> int:
     params = load_params(options.params)
     say(f"{options.params}: the parameters are valid")
-    _check_data(params)
+    refuse_foreign(options.report)
+    checked = check_source(params.source, params.prepare, downloads_folder())
+    path = params.source.path
+    if checked.listing is None:
+        say(
+            f"{path}: the {params.source.name} source can be made from it; no image was looked at, "
+            "since none is made before `dvc repro fetch`"
+        )
+    elif checked.readable:
+        _check_files(params, checked.listing, options.report)
+    else:
+        _check_names(params, checked.listing)
     return 0
 
 
-def _check_data(params: Params) -> None:
-    checked = check_source(params.source, params.prepare.split)
-    if checked.samples is None:
-        say(f"{params.source.path}: the {params.source.name} source can be made from it")
-        return
-    counts = ", ".join(f"{len(members)} {split}" for split, members in checked.samples.items())
-    if checked.readable:
-        scheme = load_scheme(params.labels.scheme, params.labels.map, Path(params.source.path))
-        check_data(checked.samples, Path(params.source.path), scheme, params.prepare)
-        say(f"{params.source.path}: {counts} samples, every file read and in order")
-    else:
-        refuse_empty(checked.samples)
-        say(
-            f"{params.source.path}: {counts} samples, paired; `dvc repro prepare` unpacks and reads them"
-        )
+def _check_names(params: Params, listing: Listing) -> None:
+    """Of archives the names are looked at alone."""
+    say_warnings(listing.findings)
+    refuse(listing.findings)
+    refuse_empty(listing.samples)
+    say(
+        f"{params.source.path}: {_counts(listing)} samples, paired by their names; no image and no mask "
+        "value was looked at, since they lie in archives: `dvc repro prepare` unpacks and reads them"
+    )
+
+
+def _check_files(params: Params, listing: Listing, folder: Path) -> None:
+    raw = Path(params.source.path)
+    scheme = load_scheme(params.labels.scheme, params.labels.map, raw)
+    shared = plan_work(params.source.name, params.labels, params.prepare, listing, scheme, raw)
+    survey, memory = survey_listing(listing, shared), None
+    if shared is not None:
+        memory = _memory(params, len(shared.reading.channels), scheme.num_classes, listing)
+    findings = judge(
+        survey, listing.findings, scheme, params.prepare, params.train.batch_size, memory
+    )
+    page = write_report(folder, findings, survey, scheme, raw, memory)
+    say_warnings(findings)
+    refuse(findings, page)
+    say(f"{raw}: {_counts(listing)} samples, every file read and in order{_but(findings)}")
+    say(f"the report: {page}")
+
+
+def _memory(params: Params, channels: int, classes: int, listing: Listing) -> dict[str, Any]:
+    from segpipe.forecast import forecast  # torch is slow to import
+
+    prepare, frames = params.prepare, params.source.clip.frames
+    sides = prepare.height, prepare.width
+    return forecast(
+        params.model, params.train, *sides, channels, classes, listing.truth_ratio, frames
+    )
+
+
+def _counts(listing: Listing) -> str:
+    return ", ".join(f"{len(members)} {split}" for split, members in listing.samples.items())
+
+
+def _but(findings: list[Finding]) -> str:
+    plural = "" if len(findings) == 1 else "s"
+    return f", with {len(findings)} warning{plural}" if findings else ""

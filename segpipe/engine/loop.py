@@ -71,7 +71,8 @@ def _rows_to_come(job: Job, progress: Progress) -> Iterator[NDArray[np.int64]]:
 
 def _read_pieces(job: Job, batch: NDArray[np.int64]) -> list[Batch]:
     pin = job.device.type == "cuda"
-    return [read_batch(job.train_split, rows, pin) for rows in job.share.pieces(batch)]
+    pieces = job.share.pieces(batch)
+    return [read_batch(job.train_split, rows, job.frames, pin) for rows in pieces]
 
 
 def _advance(progress: Progress, report: StepReport, seconds: float, waited: float) -> None:

@@ -33,8 +33,15 @@ def write_bundle(
             dataset.mean,
             dataset.std,
             job.train.precision,
+            dataset.frames,
+            dataset.reading,
         ),
-        {**lineage, "data": dataset.fingerprint, "scores": scores},
+        {
+            **lineage,
+            "data": dataset.fingerprint,
+            "excluded": dataset.excluded,
+            "scores": scores,
+        },
     )
 
 

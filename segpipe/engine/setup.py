@@ -18,7 +18,7 @@ from segpipe.loading.order import Share, steps_per_epoch
 from segpipe.losses.build import Loss, build_loss
 from segpipe.models.build import build_model
 from segpipe.models.network import Network
-from segpipe.params.schema import LossParams, ModelParams, TrainParams
+from segpipe.params.schema import AugmentParams, LossParams, ModelParams, TrainParams
 from segpipe.storage.reader import Dataset, Split
 
 
@@ -27,8 +27,9 @@ class Job:
     """One training.
 
     network is the model itself, model the same as Accelerate wraps it (processes, precision).
-    crop: sides (height, width) of what the network sees of a training sample. mean_C, std_C: of the
-    training split, for images in 0..1, on the device.
+    frames: T, how many of a sample's frames the network takes. crop: sides (height, width) of what
+    the network sees of a training sample. mean_C, std_C: of the training split, for images in
+    0..1, on the device.
     """
 
     train: TrainParams
@@ -41,6 +42,7 @@ class Job:
     model: nn.Module
     optimizer: Any
     loss: Loss
+    frames: int
     share: Share
     steps_per_epoch: int
     crop: tuple[int, int]
@@ -84,7 +86,10 @@ def set_up(
     steps = steps_per_epoch(len(train_split), train.batch_size)
     crop = crop_sides(train.augment, dataset.height, dataset.width)
     _repeatable(train.seed)
-    network = build_model(model, len(dataset.mean), dataset.scheme.num_classes)
+    _refuse_augmentation(train.augment, dataset, crop)
+    network = build_model(
+        model, len(dataset.mean), dataset.scheme.num_classes, dataset.truth_ratio
+    )
     _refuse_too_small(network, crop)
     network.to(accelerator.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     synchronise_norms(network, accelerator.device, share.processes)
@@ -102,6 +107,7 @@ def set_up(
         model=wrapped,
         optimizer=prepared,
         loss=build_loss(loss),
+        frames=dataset.frames if network.takes_clips else 1,
         share=share,
         steps_per_epoch=steps,
         crop=crop,
@@ -109,6 +115,29 @@ def set_up(
         std_C=torch.tensor(dataset.std, device=accelerator.device),
         checkpoints=Checkpoints(state, about),
     )
+
+
+def _refuse_augmentation(augment: AugmentParams, dataset: Dataset, crop: tuple[int, int]) -> None:
+    """Some of the variations do not suit every kind of data."""
+    ratio, channels = dataset.truth_ratio, len(dataset.mean)
+    faults = []
+    if ratio > 1 and augment.scale != (1.0, 1.0):
+        faults.append(
+            f"scale is {list(augment.scale)}, but the truth is {ratio} times coarser than the image "
+            "and cannot be scaled; set it to [1.0, 1.0]"
+        )
+    if any(side % ratio for side in crop):
+        faults.append(
+            f"the crop of {crop[0]}x{crop[1]} is no multiple of the {ratio} image pixels of a truth "
+            "pixel; set crop_height and crop_width to such multiples, or to null"
+        )
+    if channels != 3 and augment.saturation != (1.0, 1.0):
+        faults.append(
+            f"saturation is a matter of red, green and blue, and the images have {channels} "
+            "channels; set it to [1.0, 1.0]"
+        )
+    if faults:
+        raise ParameterError("\n".join(f"params.yaml: train.augment: {fault}" for fault in faults))
 
 
 def _refuse_too_small(network: Network, crop: tuple[int, int]) -> None:

@@ -73,10 +73,23 @@ def train_step(
 
 def _augmented(job: Job, piece: Batch, epoch: int) -> tuple[Tensor, Tensor]:
     height, width = job.dataset.height, job.dataset.width
-    draws = draw(job.train.augment, job.train.seed, epoch, piece.rows_B, height, width, *job.crop)
-    image_BHWC = piece.image_BHWC.to(job.device, non_blocking=True)
-    mask_BHW = piece.mask_BHW.to(job.device, non_blocking=True)
-    return augment_batch(image_BHWC, mask_BHW, draws, job.mean_C, job.std_C, job.crop)
+    step = job.dataset.truth_ratio
+    draws = draw(
+        job.train.augment, job.train.seed, epoch, piece.rows_B, height, width, *job.crop, step
+    )
+    image_BTHWC = piece.image_BTHWC.to(job.device, non_blocking=True)
+    mask_BHW = piece.mask_Bhw.to(job.device, non_blocking=True)
+    image_BCHW, window_BHW = augment_batch(
+        image_BTHWC, mask_BHW, draws, job.mean_C, job.std_C, job.crop
+    )
+    return fed(job, image_BCHW), window_BHW
+
+
+def fed(job: Job, image_BCHW: Tensor) -> Tensor:
+    """Return images as the network takes them: the frames of a clip along an axis of their own."""
+    if not job.network.takes_clips:
+        return image_BCHW
+    return image_BCHW.view(-1, job.frames, *image_BCHW.shape[1:])
 
 
 def _counted(job: Job, mask_BHW: Tensor) -> Tensor:

@@ -13,6 +13,7 @@ import torch
 from segpipe.augment.apply import normalise_batch
 from segpipe.cropping import centre_crop
 from segpipe.engine.setup import Job
+from segpipe.engine.step import fed
 from segpipe.errors import TrainingError
 from segpipe.loading.batches import Prefetch, read_batch
 from segpipe.losses.valid import valid_pixels
@@ -42,15 +43,18 @@ def validate(job: Job) -> Validation:
     # No larger than a training micro-batch: what trained fits in memory.
     size = max(1, job.train.batch_size // (job.share.processes * job.train.accumulation))
     batches = [own[start : start + size] for start in range(0, len(own), size)]
-    read = partial(read_batch, job.val_split, pin=job.device.type == "cuda")
+    read = partial(
+        read_batch, job.val_split, frames=job.frames, pin=job.device.type == "cuda"
+    )
     job.model.eval()
     with torch.inference_mode():
         for batch in Prefetch(batches, read):
-            image_BCHW = normalise_batch(batch.image_BHWC.to(job.device), job.mean_C, job.std_C)
+            image_BTHWC = batch.image_BTHWC.to(job.device)
+            image_BCHW = fed(job, normalise_batch(image_BTHWC, job.mean_C, job.std_C))
             # The network itself: DDP's wrapper would wait for processes that have fewer samples.
             with job.accelerator.autocast():
                 logits_BKHW = job.network(image_BCHW)
-            mask_BHW = centre_crop(batch.mask_BHW.to(job.device), *logits_BKHW.shape[-2:])
+            mask_BHW = centre_crop(batch.mask_Bhw.to(job.device), *logits_BKHW.shape[-2:])
             loss_sum += job.loss(logits_BKHW, mask_BHW)
             pixels += valid_pixels(mask_BHW)
             confusion += confusion_matrix(logits_BKHW.argmax(1), mask_BHW, classes)

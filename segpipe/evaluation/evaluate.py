@@ -1,6 +1,6 @@
 """A model against the truth of a split, at the raw labels' own resolution.
 
-Shapes: N images, K classes, H and W of an image.
+Shapes: N images, T frames, K classes, H and W of an image, h and w of its truth.
 """
 
 from collections import Counter
@@ -8,29 +8,36 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from segpipe.console import progress
-from segpipe.errors import DataError, listing
+from segpipe.errors import DataError
 from segpipe.inference.predictor import Predictor
 from segpipe.labels.scheme import VOID
 from segpipe.loading.batches import Prefetch
 from segpipe.metrics.confusion import confusion_matrix
 from segpipe.sample import Sample
-from segpipe.storage.decode import read_image, read_mask
+from segpipe.storage.raw import read_frames, read_sample_truth
 
 
 @dataclass(frozen=True)
 class Counts:
-    """What a prediction run counted: a confusion matrix for each image, and the pixels left out."""
+    """What a prediction run counted: a confusion matrix for each sample, and the pixels left out.
+
+    files: the image file of each sample; windows of one raster share theirs. untold: samples whose
+    truth is withheld; their matrix is 0, so that they count nowhere.
+    """
 
     names: list[str]
+    files: list[str]
     confusion_NKK: NDArray[np.int64]
     void_pixels: int
     image_sizes: Counter[str]
+    untold: int = 0
 
     @property
     def confusion_KK(self) -> NDArray[np.int64]:
@@ -38,46 +45,57 @@ class Counts:
         total: NDArray[np.int64] = self.confusion_NKK.sum(0)
         return total
 
+    @property
+    def confusion_by_file(self) -> NDArray[np.int64]:
+        """The counts by image file, of those with truth: what is drawn by the bootstrap.
+
+        Windows of one raster are too alike to be drawn apart; the interval would be too narrow.
+        """
+        places = {file: place for place, file in enumerate(dict.fromkeys(self.files))}
+        summed = np.zeros((len(places), *self.confusion_NKK.shape[1:]), np.int64)
+        np.add.at(summed, [places[file] for file in self.files], self.confusion_NKK)
+        return summed[summed.any((1, 2))]
+
 
 @dataclass(frozen=True)
 class _Read:
-    image_HW3: NDArray[np.uint8]
-    truth_HW: NDArray[np.uint8]
+    frames_THWC: NDArray[Any]
+    truth_hw: NDArray[np.uint8]
 
 
 def count(predictor: Predictor, samples: Sequence[Sample], raw: Path) -> Counts:
-    """Predict every sample and compare it with its raw mask, pixel by pixel.
+    """Predict every sample that has truth and compare it with its raw mask, pixel by pixel.
 
-    Raises DataError when a sample has no truth, a mask holds values that the model's label scheme
-    does not know, or no pixel of the split counts.
+    Where the truth of all of them is withheld, as in the test split of Cityscapes, nothing is
+    predicted and every score is without meaning. Raises DataError when there is no sample, a mask
+    holds values that the model's label scheme does not know, or there is truth and all is void.
     """
-    bare = [sample.image for sample in samples if sample.mask is None]
-    if bare or not samples:
-        raise DataError(
-            f"{len(bare)} of {len(samples)} images of this split have no mask, so there is nothing "
-            f"to score them against; set evaluate.split in params.yaml to another:\n{listing(bare)}"
-        )
+    if not samples:
+        raise DataError("this split is empty; set evaluate.split in params.yaml to another")
     classes = predictor.scheme.num_classes
-    matrices, void, sizes = [], 0, Counter[str]()
-    read = Prefetch(samples, partial(_read, raw=raw, predictor=predictor))
-    for found in progress(read, "evaluate", "image", len(samples)):
-        prediction_HW = torch.from_numpy(predictor.predict(found.image_HW3))
-        truth_HW = torch.from_numpy(found.truth_HW)
-        matrices.append(confusion_matrix(prediction_HW[None], truth_HW[None], classes).numpy())
-        void += int((found.truth_HW == VOID).sum())
-        sizes[f"{found.truth_HW.shape[0]}x{found.truth_HW.shape[1]}"] += 1
-    counts = Counts([sample.name for sample in samples], np.stack(matrices), void, sizes)
-    if not counts.confusion_NKK.any():
+    confusion_NKK = np.zeros((len(samples), classes, classes), np.int64)
+    void, sizes = 0, Counter[str]()
+    told = [place for place, sample in enumerate(samples) if sample.mask is not None]
+    read = Prefetch([samples[place] for place in told], partial(_read, raw=raw, predictor=predictor))
+    for place, found in zip(told, progress(read, "evaluate", "image", len(told)), strict=True):
+        prediction_hw = torch.from_numpy(predictor.predict(found.frames_THWC))
+        truth_hw = torch.from_numpy(found.truth_hw)
+        confusion_NKK[place] = confusion_matrix(prediction_hw[None], truth_hw[None], classes)
+        void += int((found.truth_hw == VOID).sum())
+        sizes[f"{found.truth_hw.shape[0]}x{found.truth_hw.shape[1]}"] += 1
+    if told and not confusion_NKK.any():
         raise DataError("every pixel of this split's masks is void, so there is nothing to score")
-    return counts
+    names, files = [one.name for one in samples], [one.image for one in samples]
+    return Counts(names, files, confusion_NKK, void, sizes, len(samples) - len(told))
 
 
 def _read(sample: Sample, raw: Path, predictor: Predictor) -> _Read:
-    image_HW3 = read_image(raw / sample.image)
-    truth_HW, unknown, _ = read_mask(raw / str(sample.mask), predictor.scheme)
-    if unknown:
+    frames_THWC = read_frames(sample, raw, predictor.reading)
+    truth = read_sample_truth(sample, raw, predictor.scheme, predictor.reading)
+    assert truth is not None
+    if truth.unknown:
         raise DataError(
-            f"{raw / str(sample.mask)}: holds the values {sorted(unknown)}, which the model's label "
-            f"scheme {predictor.scheme.name} does not know; it was trained with other labels"
+            f"{raw / str(sample.mask)}: holds the values {sorted(truth.unknown)}, which the model's "
+            f"label scheme {predictor.scheme.name} does not know; it was trained with other labels"
         )
-    return _Read(image_HW3, truth_HW)
+    return _Read(frames_THWC, truth.mask_hw)

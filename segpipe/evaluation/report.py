@@ -72,10 +72,12 @@ def _protocol(
     form, scheme = predictor.bundle.form, predictor.scheme
     return {
         "split": split,
-        "images": len(counts.names),
+        "images": len(counts.names) - counts.untold,
+        "images_without_truth": counts.untold,
         "pixels": int(counts.confusion_KK.sum()),
         "void_pixels": counts.void_pixels,
         "resolution": "raw labels, each at its own size",
+        "left_out": predictor.bundle.lineage.get("excluded", {}),
         "image_sizes": dict(sorted(counts.image_sizes.items())),
         "label_scheme": scheme.name,
         "class_count": scheme.num_classes,
@@ -135,7 +137,9 @@ def _confusion_rows(
 
 
 def _interval(counts: Counts, statistic: Any, interval: Interval) -> dict[str, float] | None:
-    found = bootstrap_interval(counts.confusion_NKK, statistic, interval.samples, interval.seed)
+    found = bootstrap_interval(
+        counts.confusion_by_file, statistic, interval.samples, interval.seed
+    )
     return None if found is None else {"low": round(found[0], 6), "high": round(found[1], 6)}
 
 

@@ -50,7 +50,7 @@ def predict_folder(
         except DataError as error:
             unreadable.append(str(error))
             continue
-        mask_HW = predictor.predict(image_HW3)
+        mask_HW = predictor.predict(image_HW3[None])
         write_png(target / f"{path.stem}.png", predictor.scheme.decode(mask_HW))
         painted = overlay(image_HW3, mask_HW, predictor.scheme, opacity)
         write_png(target / OVERLAYS / f"{path.stem}.png", painted)

@@ -1,21 +1,26 @@
 """Pictures of predictions: labels, colours, overlay, truth against prediction, and all on one sheet."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from segpipe.console import progress
 from segpipe.inference.predictor import Predictor
+from segpipe.inference.rasters import predict_raster, predict_tile
+from segpipe.rasters.esd import tile_grid
 from segpipe.rendering.comparison import comparison
 from segpipe.rendering.contact_sheet import contact_sheet
 from segpipe.rendering.overlay import overlay
 from segpipe.rendering.png import write_png
-from segpipe.sample import Sample
-from segpipe.storage.decode import read_image, read_mask
+from segpipe.sample import Sample, Window
+from segpipe.storage.raw import read_frames, read_sample_truth
+from segpipe.storage.reading import at_image_size, picture_of
 
 LABELS, COLOURS, OVERLAYS, COMPARISONS = "labels", "colours", "overlays", "comparisons"
+TRUTH = "truth"
 SHEET = "contact_sheet.png"
 _SHEET_COLUMNS = 2
 
@@ -32,11 +37,26 @@ def draw_samples(
 
     ious: mean IoU by sample name, as evaluation found it; missing or None where it has none.
     """
+    _draw(predictor, samples, ious, raw, opacity, target, predictor.predict)
+
+
+def _draw(
+    predictor: Predictor,
+    samples: Sequence[Sample],
+    ious: Mapping[str, float | None],
+    raw: Path,
+    opacity: float,
+    target: Path,
+    predict: Callable[[NDArray[Any]], NDArray[np.uint8]],
+) -> None:
     tiles = []
     for place, sample in enumerate(progress(samples, "render", "image", len(samples)), start=1):
-        image_HW3 = read_image(raw / sample.image)
-        prediction_HW = predictor.predict(image_HW3)
-        truth_HW = read_mask(raw / sample.mask, predictor.scheme)[0] if sample.mask else None
+        reading = predictor.reading
+        frames_THWC = read_frames(sample, raw, reading)
+        image_HW3 = picture_of(frames_THWC[-1], reading)
+        prediction_HW = at_image_size(predict(frames_THWC), reading)
+        truth = read_sample_truth(sample, raw, predictor.scheme, reading)
+        truth_HW = at_image_size(truth.mask_hw, reading) if truth else None
         sheet_HW3 = _draw_one(
             predictor,
             sample,
@@ -48,6 +68,51 @@ def draw_samples(
         )
         tiles.append((sheet_HW3, f"{place}. {sample.name}"))
     write_png(target / SHEET, contact_sheet(tiles, _SHEET_COLUMNS))
+
+
+def draw_rasters(
+    predictor: Predictor,
+    samples: Sequence[Sample],
+    ious: Mapping[str, float | None],
+    raw: Path,
+    opacity: float,
+    target: Path,
+) -> None:
+    """Write, below `target`, the predictions of the rasters or tiles that `samples` are parts of.
+
+    labels/NAME.tif is the whole raster and lines up with it. Of a tile the pictures show the whole,
+    put together again, and truth/NAME.png is its truth; of other rasters, which may be huge, they
+    show the windows of `samples`, as `draw_samples` draws them.
+    """
+    images = list(dict.fromkeys(sample.image for sample in samples))
+    for image in images:
+        name = image.removeprefix("images/").replace("/", "__")
+        predict_raster(predictor, raw / image, (target / LABELS / name).with_suffix(".tif"))
+    if predictor.reading.kind == "raster":
+        draw_samples(predictor, samples, ious, raw, opacity, target)
+        return
+    whole = [_whole_tile(image, samples, raw) for image in images]
+    _draw(
+        predictor,
+        whole,
+        {},
+        raw,
+        opacity,
+        target,
+        lambda frames_THWC: predict_tile(predictor, frames_THWC[-1]),
+    )
+    for tile in whole:
+        truth = read_sample_truth(tile, raw, predictor.scheme, predictor.reading)
+        if truth is not None:
+            painted = predictor.scheme.paint(truth.mask_hw)
+            write_png(target / TRUTH / f"{tile.name}.png", painted)
+
+
+def _whole_tile(image: str, samples: Sequence[Sample], raw: Path) -> Sample:
+    grid = tile_grid(raw / image)
+    mask = next(sample.mask for sample in samples if sample.image == image)
+    window = Window(0, 0, grid.height, grid.width)
+    return Sample(Path(image).name, image, image, mask, window=window)
 
 
 def _draw_one(

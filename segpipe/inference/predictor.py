@@ -1,9 +1,10 @@
 """Predictor: an image of any size in, its label image out.
 
-Shapes: H, W of the image; h, w of what the network sees; K classes.
+Shapes: T frames; H, W of the image; h, w of what the network sees; C channels; K classes.
 """
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -17,6 +18,7 @@ from segpipe.cropping import centre_crop
 from segpipe.hardware import best_device, choose_precision
 from segpipe.labels.scheme import LabelScheme
 from segpipe.storage.geometry import place, resize_image
+from segpipe.storage.reading import Reading
 
 
 class Predictor:
@@ -40,38 +42,68 @@ class Predictor:
         """What the predicted train ids mean."""
         return self.bundle.scheme
 
-    def predict(self, image_HW3: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """Return the train ids of an RGB image, (H, W) uint8, at the image's own size."""
-        logits_KHW = self.logits(image_HW3)
-        return logits_KHW.argmax(0).to(torch.uint8).cpu().numpy()
+    @property
+    def reading(self) -> Reading:
+        """How the files that it predicts are read."""
+        return self.bundle.form.reading
 
-    def logits(self, image_HW3: NDArray[np.uint8]) -> Tensor:
-        """Return the scores of all classes, (K, H, W) float32 on the device.
+    def predict(self, frames_THWC: NDArray[Any]) -> NDArray[np.uint8]:
+        """Return the train ids of the last frame, uint8, at the truth's resolution.
 
-        The image is resized as in training (stretched to the training size, or scaled with its
-        proportions to fit or cover it), and the scores are brought back to its size bilinearly.
+        frames_THWC: uint8 RGB, or float16 in 0..1 of as many bands as in training; one frame where
+        the network takes single images. The truth's resolution is the image's own (H, W), or
+        coarser for data whose truth is.
         """
-        height, width = image_HW3.shape[:2]
-        form = self.bundle.form
-        placed = place(height, width, form.height, form.width, form.fit)
-        resized_hw3 = resize_image(image_HW3, placed.height, placed.width)
-        seen = torch.from_numpy(self._widened(resized_hw3).copy())  # Pillow's arrays are read-only
-        image_1Chw = normalise_batch(seen[None].to(self.device), self._mean_C, self._std_C)
-        half = torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16")
-        with torch.inference_mode(), half:
-            scores_1Khw = self._model(image_1Chw).float()
-            inside_1Khw = centre_crop(scores_1Khw, placed.height, placed.width)
-            logits: Tensor = F.interpolate(
-                inside_1Khw, size=(height, width), mode="bilinear", align_corners=False
-            )[0]
+        logits_Khw = self.logits(frames_THWC)
+        return logits_Khw.argmax(0).to(torch.uint8).cpu().numpy()
+
+    def logits(self, frames_THWC: NDArray[Any]) -> Tensor:
+        """Return the scores of all classes, (K, h, w) float32 on the device, as `predict` says.
+
+        A picture is resized as in training (stretched to the training size, or scaled with its
+        proportions to fit or cover it), and the scores are brought back to its size bilinearly.
+        The windows of rasters keep their size. Of frames that are missing before the first, the
+        first takes the place.
+        """
+        height, width = frames_THWC.shape[1:3]
+        form, ratio = self.bundle.form, self.reading.truth_ratio
+        resized_Thwc, inside = frames_THWC, (height // ratio, width // ratio)
+        if self.reading.kind == "picture":
+            placed = place(height, width, form.height, form.width, form.fit)
+            inside = placed.height, placed.width
+            resized_Thwc = np.stack([resize_image(frame, *inside) for frame in frames_THWC])
+        scores_1Khw = self._scores(self._widened(self._whole_clip(resized_Thwc)))
+        inside_1Khw = centre_crop(scores_1Khw, *inside)
+        if self.reading.kind != "picture":
+            return inside_1Khw[0]
+        logits: Tensor = F.interpolate(
+            inside_1Khw, size=(height, width), mode="bilinear", align_corners=False
+        )[0]
         return logits
 
-    def _widened(self, image_hw3: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    def _scores(self, frames_Thwc: NDArray[Any]) -> Tensor:
+        seen = torch.from_numpy(frames_Thwc.copy())  # Pillow's arrays are read-only
+        image_Tchw = normalise_batch(seen[None].to(self.device), self._mean_C, self._std_C)
+        given = image_Tchw[None] if self.bundle.model.takes_clips else image_Tchw
+        half = torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16")
+        with torch.inference_mode(), half:
+            scores: Tensor = self._model(given).float()
+        return scores
+
+    def _whole_clip(self, frames_Thwc: NDArray[Any]) -> NDArray[Any]:
+        """As many frames as the network takes, the last ones of those given."""
+        wanted = self.bundle.form.frames if self.bundle.model.takes_clips else 1
+        missing = wanted - len(frames_Thwc)
+        if missing > 0:
+            return np.concatenate([frames_Thwc[:1].repeat(missing, 0), frames_Thwc])
+        return frames_Thwc[-wanted:]
+
+    def _widened(self, frames_Thwc: NDArray[Any]) -> NDArray[Any]:
         """Mirror the edges outwards where the network's output is smaller than its input."""
         margins = []
-        for side in image_hw3.shape[:2]:
-            missing = self.bundle.model.input_side(side) - side
+        for side in frames_Thwc.shape[1:3]:
+            missing = max(self.bundle.model.input_side(side // self.reading.truth_ratio) - side, 0)
             margins.append((missing // 2, missing - missing // 2))
         if not any(sum(margin) for margin in margins):
-            return image_hw3
-        return np.pad(image_hw3, [*margins, (0, 0)], mode="symmetric")
+            return frames_Thwc
+        return np.pad(frames_Thwc, [(0, 0), *margins, (0, 0)], mode="symmetric")

@@ -21,17 +21,24 @@ _AHEAD = 2
 
 @dataclass(frozen=True)
 class Batch:
-    """Samples as they lie in the arrays: image_BHWC uint8, mask_BHW uint8, their row numbers."""
+    """Samples as they lie in the arrays, and their row numbers.
 
-    image_BHWC: Tensor
-    mask_BHW: Tensor
+    image_BTHWC: uint8, or float16 in 0..1; the last T frames. mask_Bhw: uint8.
+    """
+
+    image_BTHWC: Tensor
+    mask_Bhw: Tensor
     rows_B: NDArray[np.int64]
 
 
-def read_batch(split: Split, rows_B: NDArray[np.int64], pin: bool) -> Batch:
-    """Copy rows of a split into tensors, in page-locked memory where `pin` is true (for a GPU)."""
-    image = torch.from_numpy(np.ascontiguousarray(split.images_NHWC[rows_B]))
-    mask = torch.from_numpy(np.ascontiguousarray(split.masks_NHW[rows_B]))
+def read_batch(split: Split, rows_B: NDArray[np.int64], frames: int, pin: bool) -> Batch:
+    """Copy rows of a split, of each the last `frames`, into tensors.
+
+    pin: into page-locked memory, from which a GPU fetches by itself.
+    """
+    clips = split.images_NTHWC[rows_B, -frames:]
+    image = torch.from_numpy(np.ascontiguousarray(clips))
+    mask = torch.from_numpy(np.ascontiguousarray(split.masks_Nhw[rows_B]))
     return (
         Batch(image.pin_memory(), mask.pin_memory(), rows_B) if pin else Batch(image, mask, rows_B)
     )

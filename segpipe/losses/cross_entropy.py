@@ -6,21 +6,49 @@ Shapes: B batch, K classes; the mask holds train ids 0..K-1 and VOID.
 import torch.nn.functional as F
 from torch import Tensor
 
-from segpipe.cropping import centre_crop
 from segpipe.labels.scheme import VOID
+from segpipe.losses.aligned import align
 
 
-def cross_entropy_sum(logits_BKHW: Tensor, mask_BHW: Tensor) -> Tensor:
+def cross_entropy_sum(
+    logits_BKHW: Tensor,
+    mask_BHW: Tensor,
+    weights_K: Tensor | None = None,
+    label_smoothing: float = 0.0,
+) -> Tensor:
     """Return the sum (float32 scalar, in nats) of -log p(true class) over the valid pixels.
 
     A sum and no mean, for the caller divides by the valid pixels of the whole global batch
     (law 6). A batch without valid pixels gives 0 with gradient 0. Logits that are smaller than the
     mask belong to its centre; those of lower precision are widened first.
 
+    weights_K: factor of a pixel by its true class. The divisor stays the number of valid pixels,
+    not the sum of their weights: only so do parts of a batch add up, and as the mean weight over
+    the training pixels is 1, both are the same on average.
+    label_smoothing: share e in 0..1 of the truth that is spread evenly over all classes (Szegedy et
+    al. 2016, "Rethinking the Inception architecture", section 7); with weights, each class's part
+    takes its own weight, as in torch.
+
     Raises IndexError on the CPU when the mask holds a train id beyond K-1 that is not VOID.
     """
-    height, width = logits_BKHW.shape[-2:]
-    target_BHW = centre_crop(mask_BHW, height, width).long()
+    logits_BKHW, target_BHW, _ = align(logits_BKHW, mask_BHW)
+    return pixel_cross_entropy(logits_BKHW, target_BHW, weights_K, label_smoothing).sum()
+
+
+def pixel_cross_entropy(
+    logits_BKHW: Tensor,
+    target_BHW: Tensor,
+    weights_K: Tensor | None = None,
+    label_smoothing: float = 0.0,
+) -> Tensor:
+    """Return the cross-entropy of each pixel, (B, H, W); 0 where the target is VOID."""
+    weights_K = None if weights_K is None else weights_K.to(logits_BKHW)
     # torch's own sum over pixels uses atomic additions on CUDA, whose order varies.
-    loss_BHW = F.cross_entropy(logits_BKHW.float(), target_BHW, ignore_index=VOID, reduction="none")
-    return loss_BHW.sum()
+    return F.cross_entropy(
+        logits_BKHW,
+        target_BHW,
+        weight=weights_K,
+        ignore_index=VOID,
+        reduction="none",
+        label_smoothing=label_smoothing,
+    )

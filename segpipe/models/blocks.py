@@ -33,6 +33,26 @@ def upsampling(in_channels: int, out_channels: int, norm: Norm) -> nn.Sequential
     return nn.Sequential(convolution, *normalisation(norm, out_channels))
 
 
+def conv_norm(
+    in_channels: int,
+    out_channels: int,
+    kernel: int = 1,
+    stride: int = 1,
+    relu: bool = True,
+) -> nn.Sequential:
+    """Return a convolution without bias, batch norm and, where wanted, ReLU.
+
+    An odd kernel (pixels) keeps the sides at stride 1, and halves even ones at stride 2.
+    """
+    layers: list[nn.Module] = [
+        nn.Conv2d(in_channels, out_channels, kernel, stride, kernel // 2, bias=False),
+        nn.BatchNorm2d(out_channels),
+    ]
+    if relu:
+        layers.append(nn.ReLU(inplace=True))
+    return nn.Sequential(*layers)
+
+
 def normalisation(norm: Norm, channels: int) -> list[nn.Module]:
     """Return the normalising layer as a list of one, or an empty list for `none`."""
     match norm:
@@ -71,6 +91,26 @@ def initialise(network: nn.Module) -> None:
         elif isinstance(layer, nn.Conv2d):
             fan_in = layer.in_channels * math.prod(layer.kernel_size)
             _draw(layer, (2.0 if layer.kernel_size != (1, 1) else 1.0) / fan_in)
+
+
+def initialise_normed(network: nn.Module) -> None:
+    """Draw the first weights of a network whose convolutions a norm follows; biases become 0.
+
+    All get N(0, 2 / fan_in) (He et al. 2015, equation 10), groups counted in; a norm takes out
+    what is too strong where no ReLU follows. Norms keep torch's 1 and 0.
+    """
+    for layer in network.modules():
+        if isinstance(layer, nn.Conv2d):
+            nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+            if layer.bias is not None:
+                nn.init.zeros_(layer.bias)
+
+
+def initialise_scores(layer: nn.Conv2d) -> None:
+    """Draw the weights of the last convolution from N(0, 1 / fan_in); its bias becomes 0."""
+    nn.init.kaiming_normal_(layer.weight, nonlinearity="linear")
+    if layer.bias is not None:
+        nn.init.zeros_(layer.bias)
 
 
 def _draw(layer: nn.Conv2d | nn.ConvTranspose2d, variance: float) -> None:

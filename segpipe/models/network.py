@@ -7,16 +7,29 @@ from abc import ABC, abstractmethod
 
 from torch import Tensor, nn
 
+# The logits alone, or in training those of the auxiliary heads after them.
+Logits = Tensor | tuple[Tensor, ...]
+
 
 class Network(nn.Module, ABC):
     """A network that scores every pixel: `forward` turns image_BCHW into logits_BKHW.
 
     The logits are as large as the image, or, where `input_side` is no identity, smaller: then
     they belong to the centre of the image as `segpipe.cropping.centre_crop` cuts it.
+
+    takes_clips: whether `forward` takes frames_BTCHW, T frames of which the last is scored.
+    auxiliary_heads: how many further logits `forward` returns in training, as the tuple (logits,
+    auxiliary logits, ...), all of one shape; in eval mode it returns the logits alone.
+    reduction: image pixels along each side of a scored one; above 1 in a network that is made for
+    a truth that is coarser than its image.
     """
 
+    takes_clips: bool = False
+    auxiliary_heads: int = 0
+    reduction: int = 1
+
     @abstractmethod
-    def forward(self, image_BCHW: Tensor) -> Tensor:
+    def forward(self, image_BCHW: Tensor) -> Logits:
         """Return the logits of normalised images; each model has its own."""
 
     def input_side(self, wanted: int) -> int:

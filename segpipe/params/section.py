@@ -15,7 +15,7 @@ class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, protected_namespaces=())
 
 
-def _pair(value: object) -> object:
+def pair(value: object) -> object:
     """YAML has lists, the sections hold tuples; strict pydantic does not convert by itself."""
     return tuple(value) if isinstance(value, list) else value
 
@@ -26,10 +26,25 @@ def _ascending(ends: tuple[float, float]) -> tuple[float, float]:
     return ends
 
 
+def strictly_ascending(ends: tuple[float, float]) -> tuple[float, float]:
+    """Refuse an interval without extent."""
+    if ends[0] >= ends[1]:
+        raise ValueError(f"{list(ends)} has no extent; the lower end must come first")
+    return ends
+
+
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Fraction = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=1)]
 Seed = Annotated[int, Field(ge=0, lt=2**63)]
 Pixels = Annotated[int, Field(ge=8, le=65536)]
-# Lower and upper end of a uniform draw.
-Range = Annotated[tuple[Positive, Positive], BeforeValidator(_pair), AfterValidator(_ascending)]
+_Two = (BeforeValidator(pair), AfterValidator(_ascending))
+_Factor = Annotated[float, Field(ge=0.1, le=10, allow_inf_nan=False)]
+_Turn = Annotated[float, Field(ge=0, le=180, allow_inf_nan=False)]
+_Step = Annotated[float, Field(ge=0, le=255, allow_inf_nan=False)]
+# Lower and upper end of a uniform draw: of a factor, a share, an angle, a number of steps.
+Range = Annotated[tuple[Positive, Positive], *_Two]
+Spread = Annotated[tuple[Fraction, Fraction], *_Two]
+Zoom = Annotated[tuple[_Factor, _Factor], *_Two]
+Degrees = Annotated[tuple[_Turn, _Turn], *_Two]
+Steps = Annotated[tuple[_Step, _Step], *_Two]

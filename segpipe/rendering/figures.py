@@ -1,8 +1,4 @@
-"""Charts of a training and of its scores, as PNG files; the only file that draws with matplotlib.
-
-Only matplotlib's object interface is used: no window, no global figure, no date in the files, so
-that the same numbers give the same bytes.
-"""
+"""Charts of a training and of its scores, as PNG files."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -11,28 +7,14 @@ from pathlib import Path
 import matplotlib.style
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
-from segpipe.atomic import disk_errors_explained, whole_file
+from segpipe.rendering.chart import BLUE, GREEN, GREY, ORANGE, STYLE, TEXT, percent
+from segpipe.rendering.chart import write_chart as _write
 
-# Okabe and Ito's colours, which stay apart for colour-blind readers.
-_BLUE, _ORANGE, _GREEN, _GREY = "#0072B2", "#D55E00", "#009E73", "#7A8087"
-_STYLE = {
-    "font.size": 10,
-    "axes.titlesize": 11,
-    "axes.titlelocation": "left",
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.edgecolor": "#9AA0A6",
-    "grid.color": "#E3E6E8",
-    "axes.axisbelow": True,
-    "legend.frameon": False,
-}
-_DPI = 150
 _MOST_PRINTED = 20  # classes; the numbers of a larger matrix would not be legible
 
 
@@ -47,17 +29,17 @@ def training_curves(history: Sequence[Mapping[str, float]], path: Path) -> None:
     """
     if not history:
         raise ValueError(f"{path}: there is no epoch to draw")
-    with matplotlib.style.context(["default", _STYLE]):
+    with matplotlib.style.context(["default", STYLE]):
         figure = Figure(figsize=(13, 4), layout="constrained")
         losses, scores, rates = figure.subplots(1, 3)
-        _curve(losses, history, "train_loss", "training", _BLUE)
-        _curve(losses, history, "val_loss", "validation", _ORANGE)
-        _curve(scores, history, "val_miou", "mean IoU", _BLUE)
-        _curve(scores, history, "val_pixel_accuracy", "pixel accuracy", _ORANGE)
-        _curve(rates, history, "lr", "", _GREEN)
+        _curve(losses, history, "train_loss", "training", BLUE)
+        _curve(losses, history, "val_loss", "validation", ORANGE)
+        _curve(scores, history, "val_miou", "mean IoU", BLUE)
+        _curve(scores, history, "val_pixel_accuracy", "pixel accuracy", ORANGE)
+        _curve(rates, history, "lr", "", GREEN)
         losses.set(title="Loss", ylabel="cost per valid pixel")
         scores.set(title="Quality on the validation images", ylabel="score (%)")
-        scores.yaxis.set_major_formatter(_percent)
+        scores.yaxis.set_major_formatter(percent)
         rates.set(title="Learning rate", ylabel="step size")
         rates.yaxis.set_major_formatter(_plain)
         for axes in (losses, scores):
@@ -87,7 +69,7 @@ def confusion_figure(confusion_KK: NDArray[np.int64], names: Sequence[str], path
     total_K1 = confusion_KK.sum(axis=1, keepdims=True)
     share_KK = np.where(total_K1 > 0, confusion_KK / np.maximum(total_K1, 1), np.nan)
     side = max(5.5, 3.2 + 0.42 * min(classes, 40))
-    with matplotlib.style.context(["default", _STYLE]):
+    with matplotlib.style.context(["default", STYLE]):
         figure = Figure(figsize=(side + 1.0, side), layout="constrained")
         axes = figure.subplots()
         axes.set_facecolor("#F4F5F6")
@@ -121,11 +103,11 @@ def class_bars(scores: Mapping[str, float], shares: Mapping[str, float], path: P
         raise ValueError(f"{path}: scores are of {list(scores)}, shares of {list(shares)}")
     names = sorted(scores, key=lambda name: (math.isnan(scores[name]), -_or_zero(scores[name])))
     known = [score for score in scores.values() if not math.isnan(score)]
-    with matplotlib.style.context(["default", _STYLE]):
+    with matplotlib.style.context(["default", STYLE]):
         figure = Figure(figsize=(10, 1.5 + 0.3 * len(names)), layout="constrained")
         left, right = figure.subplots(1, 2, sharey=True, width_ratios=[3, 2])
-        _bars(left, names, [scores[name] for name in names], _BLUE)
-        _bars(right, names, [shares[name] for name in names], _GREY)
+        _bars(left, names, [scores[name] for name in names], BLUE)
+        _bars(right, names, [shares[name] for name in names], GREY)
         left.set(title="IoU by class", xlabel="intersection over union (%)", xlim=(0, 1.1))
         left.set_xticks(np.linspace(0, 1, 6))
         largest = max(map(_or_zero, shares.values()), default=0)
@@ -134,14 +116,14 @@ def class_bars(scores: Mapping[str, float], shares: Mapping[str, float], path: P
         right.set_xticks([tick for tick in right.get_xticks() if tick <= 1])
         if known:
             mean = sum(known) / len(known)
-            left.axvline(mean, color=_ORANGE, linewidth=1.2, linestyle="--", zorder=0.9)
+            left.axvline(mean, color=ORANGE, linewidth=1.2, linestyle="--", zorder=0.9)
             left.annotate(
                 f"mean {100 * mean:.1f}",
                 (mean, 1),
                 xycoords=("data", "axes fraction"),
                 xytext=(3, -2),
                 textcoords="offset points",
-                color=_ORANGE,
+                color=ORANGE,
                 va="bottom",
             )
         left.set_ylim(len(names) - 0.4, -0.6)  # the best on top
@@ -164,7 +146,7 @@ def _print_shares(axes: Axes, share_KK: NDArray[np.float64]) -> None:
         if math.isnan(share) or share < 0.0005:
             continue
         text = f"{100 * share:.0f}" if share >= 0.0095 else f"{100 * share:.1f}".lstrip("0")
-        colour = "white" if share > 0.35 else "#30363C"
+        colour = "white" if share > 0.35 else TEXT
         axes.text(column, row, text, ha="center", va="center", fontsize=8, color=colour)
 
 
@@ -172,8 +154,8 @@ def _bars(axes: Axes, names: Sequence[str], values: Sequence[float], colour: str
     drawn = axes.barh(names, [_or_zero(value) for value in values], color=colour, height=0.72)
     texts = ["no pixels" if math.isnan(value) else _two_digits(100 * value) for value in values]
     behind = {"facecolor": "white", "edgecolor": "none", "pad": 1}
-    axes.bar_label(drawn, labels=texts, padding=4, fontsize=9, color="#30363C", bbox=behind)
-    axes.xaxis.set_major_formatter(_percent)
+    axes.bar_label(drawn, labels=texts, padding=4, fontsize=9, color=TEXT, bbox=behind)
+    axes.xaxis.set_major_formatter(percent)
     axes.grid(True, axis="x")
     axes.tick_params(axis="y", length=0)
 
@@ -183,19 +165,9 @@ def _two_digits(percent: float) -> str:
     return f"{percent:.1f}" if percent >= 0.1 else f"{percent:.1g}"
 
 
-def _percent(value: float, _place: float) -> str:
-    return f"{100 * value:.6g}"
-
-
 def _plain(value: float, _place: float) -> str:
     return f"{value:.6g}"
 
 
 def _or_zero(value: float) -> float:
     return 0.0 if math.isnan(value) else value
-
-
-def _write(figure: Figure, path: Path) -> None:
-    canvas = FigureCanvasAgg(figure)
-    with disk_errors_explained(path), whole_file(path) as partial:
-        canvas.print_figure(partial, format="png", dpi=_DPI, metadata={"Software": None})

@@ -1,28 +1,55 @@
 """Copies of the user's files: the originals are only ever read."""
 
+import contextlib
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from segpipe.console import progress
 from segpipe.errors import DataError
 
 
+_DESCRIBING = frozenset({".csv", ".txt", ".yaml", ".yml"})
+
 def copy_files(source: Path, files: Sequence[Path], target: Path) -> None:
     """Copy `files`, which lie below `source`, to the same places below `target`.
 
     The content is copied, never linked: DVC write-protects what it caches, and a link would carry
-    that over to the user's own file. Raises DataError when a file goes away meanwhile.
+    that over to the user's own file. Raises DataError when the disk is too small for all of them,
+    which is seen before the first, and when a file goes away meanwhile.
     """
+    refuse_too_little_space(size_of_files(files), target, f"{source}: the data")
     for path in progress(files, f"copy {source.name}", "file"):
         if path.is_dir():
             continue
         copy = target / path.relative_to(source)
         copy.parent.mkdir(parents=True, exist_ok=True)
-        try:
+        with _unreadable_explained(path):
             shutil.copyfile(path, copy)
-        except (FileNotFoundError, PermissionError) as error:
-            raise DataError(f"{path}: cannot be read: {error.strerror}") from error
+
+
+def size_of_files(files: Iterable[Path]) -> int:
+    """Return the bytes of all files; DataError names one that is not there or not to be read."""
+    total = 0
+    for path in files:
+        with _unreadable_explained(path):
+            total += path.stat().st_size
+    return total
+
+
+def refuse_too_little_space(needed: int, target: Path, what: str) -> None:
+    """Raise DataError when `needed` bytes do not fit on the disk of the folder `target`."""
+    free = shutil.disk_usage(target).free
+    if needed > free:
+        raise DataError(
+            f"{what} needs {needed:,} bytes, but only {free:,} are free on the disk of "
+            f"{target.parent}; free some space and start again"
+        )
+
+
+def beside_data(source: Path) -> list[Path]:
+    """Return the files in `source` itself that describe the data: labels and lists, sorted."""
+    return sorted(path for path in source.iterdir() if path.suffix.lower() in _DESCRIBING)
 
 
 def refuse_nested(source: Path, target: Path) -> None:
@@ -33,3 +60,11 @@ def refuse_nested(source: Path, target: Path) -> None:
             f"params.yaml: source.path is {source}, which overlaps {target}, where segpipe writes; "
             "put the data into a folder of its own"
         )
+
+
+@contextlib.contextmanager
+def _unreadable_explained(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except (FileNotFoundError, PermissionError) as error:
+        raise DataError(f"{path}: cannot be read: {error.strerror}") from error

@@ -10,52 +10,63 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from segpipe.errors import DataError, listing
+from segpipe.findings import Finding
 from segpipe.params.schema import SplitParams
 from segpipe.sample import SPLITS, Sample
-from segpipe.sources.copying import copy_files, refuse_nested
+from segpipe.sources.copying import beside_data, copy_files, refuse_nested
+from segpipe.sources.listing import Listing
+from segpipe.sources.pairing import unpaired
+from segpipe.sources.picture_files import by_name, ignored_files, picture_files
 from segpipe.sources.splits import split_by_ratio
 
-SUFFIXES = frozenset({".jpg", ".jpeg", ".png"})
-_BESIDE = frozenset({".csv", ".txt"})
 
 
 def fetch(source: Path, target: Path) -> None:
     """Copy images, masks, label and list files from `source`, which is only read, to `target`."""
     refuse_missing(source)
     refuse_nested(source, target)
-    pictures = [*_pictures(source / "images"), *_pictures(source / "masks")]
-    beside = sorted(path for path in source.iterdir() if path.suffix.lower() in _BESIDE)
-    copy_files(source, [*beside, *pictures], target)
+    pictures = [*picture_files(source / "images"), *picture_files(source / "masks")]
+    copy_files(source, [*beside_data(source), *pictures], target)
 
 
-def list_samples(raw: Path, split: SplitParams) -> dict[str, list[Sample]]:
-    """Return the samples by split below `raw`, sorted by name.
+def list_samples(raw: Path, split: SplitParams) -> Listing:
+    """Return the samples by split below `raw`, sorted by name, and all that is wrong with the names.
 
-    Raises DataError, listing all offenders of a kind, for images without a mask, masks without an
-    image, base names that stand twice, names in no list or in two, names without a group.
+    Errors among the findings: images without a mask and masks without an image (`unpaired`), base
+    names that stand twice (`name_twice`), images outside of the splits' folders (`outside_splits`),
+    lists that are missing or name what is not there or what another list names (`lists`), names in
+    which prepare.split.group finds nothing (`no_group`), groups in two splits (`torn_group`).
+    Warnings: files of other kinds in images/ and masks/ (`ignored_files`), images in no list
+    (`unlisted`). Hidden files are passed over in silence.
+
+    Raises DataError when there is no images/ or masks/, or no picture in one of them.
     """
     refuse_missing(raw)
-    images, masks = _by_name(raw, "images"), _by_name(raw, "masks")
-    _refuse_unpaired(images, masks)
-    names = sorted(images)
-    groups = _groups(names, split.group)
+    findings: list[Finding] = []
+    images = by_name(raw, "images", findings)
+    masks = by_name(raw, "masks", findings)
+    findings += ignored_files(raw)
+    findings += unpaired(images, masks)
+    names = sorted(set(images) & (set(masks) | _withheld(images, masks)))
+    groups = _groups(names, split.group, findings)
     match split.by:
         case "folder":
-            chosen = _by_folder(names)
+            chosen = _by_folder(sorted(groups), sorted(images), findings)
         case "lists":
-            chosen = _by_lists(names, raw)
+            chosen = _by_lists(groups, images, raw, findings)
         case "ratio":
             chosen = split_by_ratio(groups, split.val, split.test, split.seed)
     if split.group is not None:
-        _refuse_torn_groups(chosen, groups)
+        findings += _torn_groups(chosen, groups)
     prefix = len if split.by == "folder" else (lambda _part: -1)
-    return {
+    samples = {
         part: [
             Sample(name[prefix(part) + 1 :], groups[name], images[name], masks.get(name))
             for name in chosen[part]
         ]
         for part in SPLITS
     }
+    return Listing(samples, findings)
 
 
 def refuse_missing(source: Path) -> None:
@@ -72,51 +83,14 @@ def refuse_missing(source: Path) -> None:
         )
 
 
-def _pictures(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
-
-
-def _by_name(raw: Path, part: str) -> dict[str, str]:
-    """Map names (the path below images/ or masks/, without suffix) to paths below `raw`."""
-    found: dict[str, str] = {}
-    twice = []
-    for path in _pictures(raw / part):
-        name = path.relative_to(raw / part).with_suffix("").as_posix()
-        if name in found:
-            twice.append(f"{found[name]} and {path.relative_to(raw).as_posix()}")
-        found[name] = path.relative_to(raw).as_posix()
-    if twice:
-        raise DataError(
-            f"{raw}: {len(twice)} base names stand twice in {part}/; which one is meant?\n{listing(twice)}"
-        )
-    if not found:
-        raise DataError(f"{raw / part}: holds no {', '.join(sorted(SUFFIXES))} files")
-    return found
-
-
-def _refuse_unpaired(images: Mapping[str, str], masks: Mapping[str, str]) -> None:
+def _withheld(images: Mapping[str, str], masks: Mapping[str, str]) -> set[str]:
     """Truth may be withheld in test/ alone, and there for all images or none."""
-    test_masks = any(name.startswith("test/") for name in masks)
-    bare = [
-        images[name]
-        for name in sorted(set(images) - set(masks))
-        if test_masks or not name.startswith("test/")
-    ]
-    lonely = [masks[name] for name in sorted(set(masks) - set(images))]
-    faults = []
-    if bare:
-        faults.append(
-            f"{len(bare)} images have no mask of the same base name below masks/:\n{listing(bare)}"
-        )
-    if lonely:
-        faults.append(
-            f"{len(lonely)} masks have no image of the same base name below images/:\n{listing(lonely)}"
-        )
-    if faults:
-        raise DataError("\n".join(faults))
+    if any(name.startswith("test/") for name in masks):
+        return set()
+    return {name for name in images if name.startswith("test/")}
 
 
-def _groups(names: list[str], pattern: str | None) -> dict[str, str]:
+def _groups(names: list[str], pattern: str | None, findings: list[Finding]) -> dict[str, str]:
     """Return each name's group: what the pattern's parentheses catch, or the name itself."""
     if pattern is None:
         return {name: name for name in names}
@@ -128,49 +102,89 @@ def _groups(names: list[str], pattern: str | None) -> dict[str, str]:
         else:
             groups[name] = found[1]
     if strays:
-        raise DataError(
-            f"params.yaml: prepare.split.group {pattern!r} finds no group in {len(strays)} "
-            f"names:\n{listing(strays)}"
+        findings.append(
+            Finding(
+                "no_group",
+                "error",
+                f"params.yaml: prepare.split.group {pattern!r} finds no group in {len(strays)} names",
+                "change the pattern so that it fits all names, or rename these files",
+                tuple(strays),
+            )
         )
     return groups
 
 
-def _by_folder(names: list[str]) -> dict[str, list[str]]:
+def _by_folder(
+    names: list[str], images: list[str], findings: list[Finding]
+) -> dict[str, list[str]]:
     chosen = {part: [name for name in names if name.startswith(f"{part}/")] for part in SPLITS}
-    strays = sorted(set(names) - {name for part in chosen.values() for name in part})
+    strays = [name for name in images if name.partition("/")[0] not in SPLITS or "/" not in name]
     if strays:
-        raise DataError(
-            f"{len(strays)} images are not in images/train, images/val or images/test; move them, "
-            f"or set prepare.split.by to lists or ratio:\n{listing(strays)}"
+        findings.append(
+            Finding(
+                "outside_splits",
+                "error",
+                f"{len(strays)} images are not in images/train, images/val or images/test",
+                "move them, or set prepare.split.by to lists or ratio",
+                tuple(strays),
+            )
         )
     return chosen
 
 
-def _by_lists(names: list[str], raw: Path) -> dict[str, list[str]]:
-    known = set(names)
-    chosen: dict[str, list[str]] = {}
+def _by_lists(
+    names: Mapping[str, str], images: Mapping[str, str], raw: Path, findings: list[Finding]
+) -> dict[str, list[str]]:
+    """Return the listed of `names`; what the lists name beyond `images` is a fault of theirs."""
+    chosen: dict[str, list[str]] = {part: [] for part in SPLITS}
     faults: list[str] = []
     owner: dict[str, str] = {}
     for part in SPLITS:
         path = raw / f"{part}.txt"
         if not path.is_file():
-            if part != "test":
-                faults.append(f"{path}: there is no such file")
-            chosen[part] = []
+            faults += [f"{path}: there is no such file"] if part != "test" else []
             continue
-        lines = [line.strip() for line in path.read_text(encoding="utf-8").splitlines()]
-        chosen[part] = sorted(line for line in lines if line and not line.startswith("#"))
-        faults += [f"{path.name}: {name} is no image" for name in chosen[part] if name not in known]
-        for name in chosen[part]:
-            if name in owner:
+        lines = [line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines()]
+        for name in sorted(line for line in lines if line and not line.startswith("#")):
+            if name not in images:
+                faults.append(f"{path.name}: {name} is no image{_without_suffix(name, images)}")
+            elif owner.get(name) == path.name:
+                faults.append(f"{path.name}: {name} stands in it twice")
+            elif name in owner:
                 faults.append(f"{path.name}: {name} stands in {owner[name]} too")
-            owner[name] = path.name
+            elif name in names:
+                chosen[part].append(name)
+            owner.setdefault(name, path.name)
     if faults:
-        raise DataError(f"prepare.split.by is lists, but:\n{listing(faults)}")
+        findings.append(
+            Finding(
+                "lists",
+                "error",
+                f"prepare.split.by is lists, but {len(faults)} things are wrong with the lists",
+                "each line must be the base name of one image, in one list alone",
+                tuple(faults),
+            )
+        )
+    unlisted = sorted(set(images) - set(owner))
+    if unlisted and owner:
+        findings.append(
+            Finding(
+                "unlisted",
+                "warning",
+                f"{len(unlisted)} images stand in no list, so they are not used",
+                "add them to train.txt, val.txt or test.txt if they are meant",
+                tuple(images[name] for name in unlisted),
+            )
+        )
     return chosen
 
 
-def _refuse_torn_groups(chosen: Mapping[str, list[str]], groups: Mapping[str, str]) -> None:
+def _without_suffix(name: str, images: Mapping[str, str]) -> str:
+    bare = name.removeprefix("images/").rpartition(".")[0]
+    return f" (did you mean {bare}?)" if bare in images else ""
+
+
+def _torn_groups(chosen: Mapping[str, list[str]], groups: Mapping[str, str]) -> list[Finding]:
     """A drive or scene in two splits lets the model be tested on what it was taught."""
     parts: dict[str, set[str]] = {}
     for part, members in chosen.items():
@@ -181,7 +195,14 @@ def _refuse_torn_groups(chosen: Mapping[str, list[str]], groups: Mapping[str, st
         for group, where in sorted(parts.items())
         if len(where) > 1
     ]
-    if torn:
-        raise DataError(
-            f"{len(torn)} groups of prepare.split.group stand in more than one split:\n{listing(torn)}"
+    if not torn:
+        return []
+    return [
+        Finding(
+            "torn_group",
+            "error",
+            f"{len(torn)} groups of prepare.split.group stand in more than one split",
+            "put all samples of a group into one split, or set prepare.split.by to ratio",
+            tuple(torn),
         )
+    ]

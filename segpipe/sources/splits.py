@@ -1,7 +1,12 @@
-"""Seeded splits that keep the samples of a group together and move few when data is added."""
+"""Which names train, validate and test: by folder, by lists, or by seeded shares of whole groups."""
 
 import hashlib
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+from segpipe.findings import Finding
+from segpipe.sample import SPLITS
 
 
 def split_by_ratio(
@@ -30,6 +35,140 @@ def split_by_ratio(
     for group in ranked:
         chosen["train"] += members[group]
     return {part: sorted(names) for part, names in chosen.items()}
+
+
+def split_by_folder(
+    names: Iterable[str], every: Iterable[str], what: str, findings: list[Finding]
+) -> dict[str, list[str]]:
+    """Share out names such as train/a by their first folder.
+
+    every: all names, also those that are left out for another fault; what of them lies in no split
+    becomes a finding. what: in the plural, for messages (images).
+    """
+    wanted = sorted(names)
+    chosen = {part: [name for name in wanted if name.startswith(f"{part}/")] for part in SPLITS}
+    strays = sorted(name for name in every if not name.startswith(tuple(f"{s}/" for s in SPLITS)))
+    if strays:
+        findings.append(
+            Finding(
+                "outside_splits",
+                "error",
+                f"{len(strays)} {what} are not in images/train, images/val or images/test",
+                "move them, or set prepare.split.by to lists or ratio",
+                tuple(strays),
+            )
+        )
+    return chosen
+
+
+def split_by_lists(
+    names: Iterable[str], every: Iterable[str], folder: Path, what: str, findings: list[Finding]
+) -> dict[str, list[str]]:
+    """Share out names by train.txt, val.txt and perhaps test.txt in `folder`.
+
+    A name a line; empty lines and those that begin with # are passed over. every: all names, also
+    those that are left out for another fault; a list may name them. what: in the plural, for
+    messages. What is wrong with the lists, and what stands in none, becomes a finding.
+    """
+    usable, known = set(names), set(every)
+    chosen: dict[str, list[str]] = {part: [] for part in SPLITS}
+    faults: list[str] = []
+    owner: dict[str, str] = {}
+    for part in SPLITS:
+        path = folder / f"{part}.txt"
+        if not path.is_file():
+            faults += [f"{path}: there is no such file"] if part != "test" else []
+            continue
+        for name in sorted(_listed(path, faults)):
+            if name not in known:
+                faults.append(f"{path.name}: {name} is not among the {what}")
+            elif name in owner:
+                faults.append(f"{path.name}: {name} stands in {owner[name]} already")
+            elif name in usable:
+                chosen[part].append(name)
+            owner.setdefault(name, path.name)
+    if faults:
+        findings.append(
+            Finding(
+                "lists",
+                "error",
+                f"prepare.split.by is lists, but {len(faults)} things are wrong with the lists",
+                f"each line must be the name of one of the {what}, in one list alone",
+                tuple(faults),
+            )
+        )
+    unlisted = sorted(known - set(owner))
+    if unlisted and owner:
+        findings.append(
+            Finding(
+                "unlisted",
+                "warning",
+                f"{len(unlisted)} {what} stand in no list, so they are not used",
+                "add them to train.txt, val.txt or test.txt if they are meant",
+                tuple(unlisted),
+            )
+        )
+    return chosen
+
+
+def groups_by_pattern(
+    names: Sequence[str], pattern: str | None, findings: list[Finding]
+) -> dict[str, str]:
+    """Return the group by name: what the pattern's parentheses catch, or the name without pattern.
+
+    The pattern is searched in the last part of the name. Names without a group are left out, and
+    become a finding.
+    """
+    if pattern is None:
+        return {name: name for name in names}
+    found = {name: re.search(pattern, name.rpartition("/")[2]) for name in names}
+    groups = {name: match[1] for name, match in found.items() if match and match[1] is not None}
+    strays = sorted(set(names) - set(groups))
+    if strays:
+        findings.append(
+            Finding(
+                "no_group",
+                "error",
+                f"params.yaml: prepare.split.group {pattern!r} finds no group in {len(strays)} names",
+                "change the pattern so that it fits all names, or rename these files",
+                tuple(strays),
+            )
+        )
+    return groups
+
+
+def torn_groups(
+    chosen: Mapping[str, Sequence[str]], groups: Mapping[str, str], findings: list[Finding]
+) -> None:
+    """Add a finding of the groups in two splits: they test a model on what it was taught."""
+    parts: dict[str, set[str]] = {}
+    for part, members in chosen.items():
+        for name in members:
+            parts.setdefault(groups[name], set()).add(part)
+    torn = tuple(
+        f"{group}: {', '.join(sorted(where))}"
+        for group, where in sorted(parts.items())
+        if len(where) > 1
+    )
+    if torn:
+        findings.append(
+            Finding(
+                "torn_group",
+                "error",
+                f"{len(torn)} groups of prepare.split.group stand in more than one split",
+                "put all samples of a group into one split, or set prepare.split.by to ratio",
+                torn,
+            )
+        )
+
+
+def _listed(path: Path, faults: list[str]) -> list[str]:
+    try:
+        lines = [line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines()]
+    except UnicodeDecodeError:
+        faults.append(f"{path}: is no text in UTF-8")
+        return []
+    return [line for line in lines if line and not line.startswith("#")]
 
 
 def _rank(seed: int, group: str) -> bytes:

@@ -1,5 +1,6 @@
 """How an image of any shape comes onto a canvas of the network's size, and back."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -49,28 +50,37 @@ def covered(
 
 
 def fit_image(
-    image_HW3: NDArray[np.uint8], canvas_height: int, canvas_width: int, fit: Fit
+    picture: Image.Image, canvas_height: int, canvas_width: int, fit: Fit
 ) -> NDArray[np.uint8]:
-    """Return the image on its canvas, (canvas_height, canvas_width, 3); padding is black.
+    """Return an RGB picture on its canvas, (canvas_height, canvas_width, 3); padding is black.
 
     Resized bilinearly with antialiasing (Pillow widens the filter when it makes smaller).
     """
-    height, width = image_HW3.shape[:2]
-    placed = place(height, width, canvas_height, canvas_width, fit)
-    return _on_canvas(
-        resize_image(image_HW3, placed.height, placed.width), placed, canvas_height, canvas_width, 0
-    )
+    placed = place(picture.height, picture.width, canvas_height, canvas_width, fit)
+    resized = np.asarray(_resized(picture, placed, Image.Resampling.BILINEAR))
+    return on_canvas(resized, placed, canvas_height, canvas_width, 0)
 
 
-def fit_mask(
-    mask_HW: NDArray[np.uint8], canvas_height: int, canvas_width: int, fit: Fit
+def fit_labels(
+    picture: Image.Image,
+    encode: Callable[[Image.Image], NDArray[np.uint8]],
+    canvas_height: int,
+    canvas_width: int,
+    fit: Fit,
 ) -> NDArray[np.uint8]:
-    """Return the mask on its canvas; resized by nearest (law 4), padding is VOID."""
-    height, width = mask_HW.shape
-    placed = place(height, width, canvas_height, canvas_width, fit)
-    return _on_canvas(
-        resize_mask(mask_HW, placed.height, placed.width), placed, canvas_height, canvas_width, VOID
-    )
+    """Return the train ids of a mask on its canvas; resized by nearest (law 4), padding is VOID.
+
+    picture: of raw ids or colours, which `encode` turns into train ids: after resizing, when there
+    are fewer.
+    """
+    placed = place(picture.height, picture.width, canvas_height, canvas_width, fit)
+    resized = encode(_resized(picture, placed, Image.Resampling.NEAREST))
+    return on_canvas(resized, placed, canvas_height, canvas_width, VOID)
+
+
+def _resized(picture: Image.Image, placed: Placement, how: Image.Resampling) -> Image.Image:
+    sides = placed.width, placed.height
+    return picture if picture.size == sides else picture.resize(sides, how)
 
 
 def resize_image(image_HW3: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:
@@ -80,21 +90,15 @@ def resize_image(image_HW3: NDArray[np.uint8], height: int, width: int) -> NDArr
     return np.asarray(Image.fromarray(image_HW3).resize((width, height), Image.Resampling.BILINEAR))
 
 
-def resize_mask(mask_HW: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:
-    """Resize by nearest: no value comes up that was not there."""
-    if mask_HW.shape == (height, width):
-        return mask_HW
-    return np.asarray(Image.fromarray(mask_HW).resize((width, height), Image.Resampling.NEAREST))
-
-
 def _half(difference: int) -> int:
     """Half of a positive or negative difference, towards zero, so that both fits are symmetric."""
     return int(difference / 2)
 
 
-def _on_canvas(
+def on_canvas(
     resized: NDArray[np.uint8], placed: Placement, height: int, width: int, fill: int
 ) -> NDArray[np.uint8]:
+    """Lay what was resized as `placed` says onto a canvas of height x width; the rest is `fill`."""
     if resized.shape[:2] == (height, width):
         return resized
     canvas = np.full((height, width, *resized.shape[2:]), fill, np.uint8)

@@ -2,18 +2,20 @@
 
 import csv
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from pathlib import Path
 
 from segpipe.atomic import write_text
 from segpipe.errors import DataError
-from segpipe.sample import Sample
+from segpipe.sample import Sample, Window
 
-FORMAT = 1
+FORMAT = 2
 DESCRIPTION, IMAGES, MASKS, INDEX = "dataset.json", "images.npy", "masks.npy", "index.csv"
 # Splits that training reads; a test split is checked and listed, and scored from the raw files.
 STORED_SPLITS = ("train", "val")
-_COLUMNS = ("name", "group", "image", "mask", "copy")
+_COLUMNS = ("name", "group", "image", "mask", "copy", "frames", "window")
+# Stands in no path of a data set that can be read on every system.
+_BETWEEN_FRAMES = "|"
 
 
 @dataclass(frozen=True)
@@ -29,7 +31,15 @@ def write_index(path: Path, rows: Iterable[Row]) -> None:
     lines = [",".join(_COLUMNS)]
     for row in rows:
         sample = row.sample
-        cells = (sample.name, sample.group, sample.image, sample.mask or "", str(row.copy))
+        cells = (
+            sample.name,
+            sample.group,
+            sample.image,
+            sample.mask or "",
+            str(row.copy),
+            _BETWEEN_FRAMES.join(sample.frames),
+            " ".join(map(str, astuple(sample.window))) if sample.window else "",
+        )
         lines.append(",".join(_quoted(cell) for cell in cells))
     write_text(path, "\n".join(lines) + "\n")
 
@@ -39,7 +49,14 @@ def read_index(path: Path) -> list[Row]:
     with path.open(newline="", encoding="utf-8") as file:
         return [
             Row(
-                Sample(line["name"], line["group"], line["image"], line["mask"] or None),
+                Sample(
+                    line["name"],
+                    line["group"],
+                    line["image"],
+                    line["mask"] or None,
+                    tuple(line["frames"].split(_BETWEEN_FRAMES)) if line["frames"] else (),
+                    Window(*map(int, line["window"].split())) if line["window"] else None,
+                ),
                 int(line["copy"]),
             )
             for line in csv.DictReader(file)

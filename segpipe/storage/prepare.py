@@ -1,22 +1,20 @@
 """Raw samples become prepared arrays: checked, resized and counted in parallel (docs/data-format.md)."""
 
 import hashlib
-import multiprocessing
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
-from functools import partial
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
 from segpipe.atomic import write_json
-from segpipe.console import progress
 from segpipe.errors import DataError, listing
 from segpipe.labels.scheme import LabelScheme
-from segpipe.params.schema import PrepareParams
-from segpipe.sample import Sample
+from segpipe.sample import SPLITS, Sample
+from segpipe.storage.copies import refuse_impossible
+from segpipe.storage.facts import Survey
 from segpipe.storage.layout import (
     DESCRIPTION,
     FORMAT,
@@ -27,87 +25,49 @@ from segpipe.storage.layout import (
     Row,
     write_index,
 )
-from segpipe.storage.statistics import Totals, mean_and_std
-from segpipe.storage.task import Outcome, Task, work
+from segpipe.storage.pool import outcomes
+from segpipe.storage.statistics import Totals
+from segpipe.storage.task import Outcome, Task, Work
+
+Samples = Mapping[str, Sequence[Sample]]
 
 
-def prepare_data(
-    samples: Mapping[str, Sequence[Sample]],
-    raw: Path,
-    scheme: LabelScheme,
-    prepare: PrepareParams,
-    target: Path,
-) -> None:
+def survey_data(samples: Samples, shared: Work) -> Survey:
+    """Read and check every file of every split, in parallel; nothing is written."""
+    tasks = [Task(sample, split) for split in samples for sample in samples[split]]
+    facts = [outcome.facts for outcome in outcomes(tasks, shared, "check")]
+    return Survey(facts, tuple(shared.excluded))
+
+
+def prepare_data(samples: Samples, shared: Work, target: Path) -> tuple[Survey, dict[str, Totals]]:
     """Fill the folder `target` with the prepared arrays of `samples` (by split).
 
     Every file of every split is read and checked; the arrays are made for train and val, offline
-    copies for train alone. Memory does not grow with the number of samples: workers write each
-    sample straight into its place of the arrays on the disk.
+    copies for train alone. What is wrong with files stands in the survey that is returned, with the
+    totals by split; the arrays are of use only where nothing is. Of each sample a few hundred bytes
+    are kept; the workers write the arrays straight into their place on the disk.
 
-    Raises DataError, listing all offenders of each kind, when a split is empty or files are
-    unreadable, of different sizes or hold values outside the scheme.
+    Raises ParameterError when the copies that are asked for cannot be made of such data, DataError
+    when labels.exclude_images_with leaves a split empty.
     """
-    refuse_empty(samples)
-    tasks = [task for split in samples for task in _lay_out(split, samples[split], prepare, target)]
-    totals = {split: Totals() for split in samples}
-    split_of_task = (split for split, members in samples.items() for _ in members)
-    fingerprint = hashlib.blake2b(repr(scheme).encode(), digest_size=16)
-    faulty: list[Outcome] = []
-    # Only sums and faults are kept, so that memory does not grow with the data.
-    for split, outcome in zip(
-        split_of_task, _outcomes(tasks, raw, scheme, prepare, "prepare"), strict=True
-    ):
-        totals[split].add(outcome)
-        fingerprint.update(repr(outcome.sample).encode() + b"".join(outcome.digests))
-        if not outcome.good:
-            faulty.append(outcome)
-    refuse_faulty(faulty)
-    mean, std = mean_and_std(totals["train"].histogram_3x256)
-    write_json(
-        target / DESCRIPTION,
-        {
-            "format": FORMAT,
-            "height": prepare.height,
-            "width": prepare.width,
-            "fit": prepare.fit,
-            "channels": len(mean),
-            "mean": mean,
-            "std": std,
-            "scheme": scheme.to_json(),
-            "splits": {split: counted.describe(scheme) for split, counted in totals.items()},
-            "fingerprint": fingerprint.hexdigest(),
-        },
-    )
+    if shared.prepare.copies.count:
+        reading = shared.reading
+        refuse_impossible(shared.prepare.copies, len(reading.channels), reading.truth_ratio > 1)
+    plans = {split: _lay_out(split, samples[split], shared, target) for split in samples}
+    survey, made = Survey([], tuple(shared.excluded)), _Made(shared.scheme)
+    tasks = [task for plan in plans.values() for task in plan]
+    for task, outcome in zip(tasks, outcomes(tasks, shared, "prepare"), strict=True):
+        survey.facts.append(outcome.facts)
+        made.add(task, outcome)
+    _refuse_all_excluded(made, survey)
+    if all(Outcome(facts).good for facts in survey.facts) and made.kept["train"]:
+        for split, plan in plans.items():
+            _finish(plan, made.kept[split], target / split)
+        write_json(target / DESCRIPTION, _describe(shared, made, survey))
+    return survey, made.totals
 
 
-def _lay_out(
-    split: str, members: Sequence[Sample], prepare: PrepareParams, target: Path
-) -> list[Task]:
-    """Make a split's folder, index and empty arrays; return who fills which rows."""
-    stored = split in STORED_SPLITS
-    each = 1 + (prepare.copies if split == "train" else 0)
-    folder = target / split
-    folder.mkdir()
-    write_index(folder / INDEX, [Row(sample, copy) for sample in members for copy in range(each)])
-    if stored:
-        _allocate(folder, len(members) * each, prepare)
-    return [
-        Task(sample, folder if stored else None, place * each, each)
-        for place, sample in enumerate(members)
-    ]
-
-
-def check_data(
-    samples: Mapping[str, Sequence[Sample]], raw: Path, scheme: LabelScheme, prepare: PrepareParams
-) -> None:
-    """Read and check every file as `prepare_data` does, and write nothing."""
-    refuse_empty(samples)
-    tasks = [Task(sample) for members in samples.values() for sample in members]
-    outcomes = _outcomes(tasks, raw, scheme, prepare, "check")
-    refuse_faulty([outcome for outcome in outcomes if not outcome.good])
-
-
-def refuse_empty(samples: Mapping[str, Sequence[Sample]]) -> None:
+def refuse_empty(samples: Samples) -> None:
     """Raise DataError when there is nothing to train on or nothing to validate on."""
     empty = [split for split in STORED_SPLITS if not samples[split]]
     if empty:
@@ -118,58 +78,111 @@ def refuse_empty(samples: Mapping[str, Sequence[Sample]]) -> None:
         )
 
 
-def refuse_faulty(outcomes: Sequence[Outcome]) -> None:
-    """Raise one DataError for all that is wrong with the files, by kind."""
-    faults = []
-    unreadable = [reason for outcome in outcomes for reason in outcome.unreadable]
-    if unreadable:
-        faults.append(f"{len(unreadable)} files cannot be read:\n{listing(unreadable)}")
-    mismatches = [outcome.mismatch for outcome in outcomes if outcome.mismatch]
-    if mismatches:
-        faults.append(
-            f"{len(mismatches)} masks are not of their image's size (height x width):\n{listing(mismatches)}"
-        )
-    strangers = [
-        f"{outcome.sample.mask}: {_value(value, outcome.painted)} in {pixels:,} pixels"
-        for outcome in outcomes
-        for value, pixels in sorted(outcome.unknown.items())
+@dataclass
+class _Made:
+    """What is summed up while the samples are prepared, in their order."""
+
+    scheme: LabelScheme
+    totals: dict[str, Totals] = field(default_factory=dict)
+    kept: dict[str, list[Task]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._hash = hashlib.blake2b(repr(self.scheme).encode(), digest_size=16)
+        for split in SPLITS:
+            self.totals[split], self.kept[split] = Totals(), []
+
+    def add(self, task: Task, outcome: Outcome) -> None:
+        if outcome.facts.excluded:
+            return
+        self.kept[task.split].append(task)
+        self.totals[task.split].add(outcome.counted)
+        self._hash.update(repr(task.sample).encode() + b"".join(outcome.digests))
+
+    @property
+    def fingerprint(self) -> str:
+        return self._hash.hexdigest()
+
+
+def _describe(shared: Work, made: _Made, survey: Survey) -> dict[str, object]:
+    """Return the content of dataset.json."""
+    mean, std = made.totals["train"].mean_and_std()
+    prepare, reading = shared.prepare, shared.reading
+    clips = [len(task.sample.frames) + 1 for task in made.kept["train"]]
+    return {
+        "format": FORMAT,
+        "height": prepare.height,
+        "width": prepare.width,
+        "frames": clips[0],
+        "fit": prepare.fit,
+        "reading": reading.to_json(),
+        "mean": mean,
+        "std": std,
+        "scheme": shared.scheme.to_json(),
+        "splits": {split: total.describe(shared.scheme) for split, total in made.totals.items()},
+        "excluded": survey.excluded,
+        "fingerprint": made.fingerprint,
+    }
+
+
+def _lay_out(split: str, members: Sequence[Sample], shared: Work, target: Path) -> list[Task]:
+    """Make a split's folder and empty arrays; return who fills which rows."""
+    stored = split in STORED_SPLITS
+    each = 1 + (shared.prepare.copies.count if split == "train" else 0)
+    folder = target / split
+    folder.mkdir()
+    if stored and members:
+        _allocate(folder, len(members) * each, len(members[0].frames) + 1, shared)
+    return [
+        Task(sample, split, folder if stored else None, place * each, each)
+        for place, sample in enumerate(members)
     ]
-    if strangers:
-        faults.append(
-            f"{len(strangers)} times a mask holds a value outside the label scheme:\n"
-            + "\n".join([listing(strangers), *_mapping(outcomes)])
+
+
+def _refuse_all_excluded(made: "_Made", survey: Survey) -> None:
+    empty = [split for split in STORED_SPLITS if not made.kept[split]]
+    if empty and survey.labels:
+        counts = [f"{name}: {images} images" for name, images in survey.excluded.items()]
+        raise DataError(
+            f"params.yaml: labels.exclude_images_with leaves no image in {' and '.join(empty)}; "
+            f"take labels out of the list:\n{listing(counts)}"
         )
-    if faults:
-        raise DataError("\n".join(faults))
 
 
-def _value(value: int, painted: bool) -> str:
-    return f"colour {value >> 16},{value >> 8 & 255},{value & 255}" if painted else f"value {value}"
+def _finish(plan: list[Task], kept: list[Task], folder: Path) -> None:
+    """Close up the rows of samples that were left out, and write the index of the others."""
+    if len(kept) < len(plan) and plan[0].folder is not None:
+        clip = len(plan[0].sample.frames) + 1
+        rows = [task.first_row + copy for task in kept for copy in range(task.rows)]
+        for name, each in ((IMAGES, clip), (MASKS, 1)):
+            _keep(folder / name, [row * each + part for row in rows for part in range(each)])
+    write_index(
+        folder / INDEX, [Row(task.sample, copy) for task in kept for copy in range(task.rows)]
+    )
 
 
-def _mapping(outcomes: Sequence[Outcome]) -> list[str]:
-    """What would give the unknown values a meaning: a line of params.yaml, or rows of the CSV."""
-    ways = []
-    numbers = sorted({v for outcome in outcomes if not outcome.painted for v in outcome.unknown})
-    if numbers:
-        shown = ", ".join(f"{value}: void" for value in numbers[:10])
-        rest = ", ..." if len(numbers) > 10 else ""
-        ways.append(
-            f"params.yaml: the line `map: {{{shown}{rest}}}` under labels leaves them out; with the "
-            "name of a class in place of void they count as that class"
-        )
-    if any(outcome.painted and outcome.unknown for outcome in outcomes):
-        ways.append(
-            "add the colours to the CSV file of the labels (a row named void counts nowhere)"
-        )
-    return ways
+def _keep(path: Path, rows: list[int]) -> None:
+    """Write the array anew with these rows alone, one at a time."""
+    whole = np.load(path, mmap_mode="r")
+    smaller = path.with_suffix(".kept.npy")
+    shape = len(rows), *whole.shape[1:]
+    kept = np.lib.format.open_memmap(smaller, "w+", whole.dtype, shape)
+    for place, row in enumerate(rows):
+        kept[place] = whole[row]
+    kept.flush()
+    del kept, whole
+    shutil.move(smaller, path)
 
 
-def _allocate(folder: Path, rows: int, prepare: PrepareParams) -> None:
+def _allocate(folder: Path, rows: int, clip: int, shared: Work) -> None:
     """Make the arrays at their full size, so that the workers can fill their rows in any order."""
-    for name, channels in ((IMAGES, (3,)), (MASKS, ())):
-        shape = rows, prepare.height, prepare.width, *channels
-        np.lib.format.open_memmap(folder / name, "w+", np.uint8, shape).flush()
+    prepare, reading = shared.prepare, shared.reading
+    sides, ratio = (prepare.height, prepare.width), reading.truth_ratio
+    truth = tuple(side // ratio for side in sides)
+    for name, dtype, shape in (
+        (IMAGES, reading.dtype, (rows * clip, *sides, len(reading.channels))),
+        (MASKS, np.uint8, (rows, *truth)),
+    ):
+        np.lib.format.open_memmap(folder / name, "w+", dtype, shape).flush()
         _reserve(folder / name)
 
 
@@ -178,28 +191,3 @@ def _reserve(path: Path) -> None:
     if hasattr(os, "posix_fallocate"):
         with path.open("r+b") as file:
             os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
-
-
-def _outcomes(
-    tasks: Sequence[Task], raw: Path, scheme: LabelScheme, prepare: PrepareParams, verb: str
-) -> Iterable[Outcome]:
-    """Yield each task's outcome, in their order, under a progress bar."""
-    one = partial(work, raw=raw, scheme=scheme, prepare=prepare)
-    processes = min(os.cpu_count() or 1, len(tasks))
-    return progress(_mapped(one, tasks, processes), verb, "image", len(tasks))
-
-
-def _mapped(one: partial[Outcome], tasks: Sequence[Task], processes: int) -> Iterator[Outcome]:
-    """Yield the outcomes in the tasks' order, so that nothing depends on which worker is faster."""
-    context = multiprocessing.get_context("spawn")
-    try:
-        with ProcessPoolExecutor(processes, context) as pool:
-            try:
-                yield from pool.map(one, tasks, chunksize=4)
-            except BaseException:
-                pool.shutdown(cancel_futures=True)
-                raise
-    except BrokenProcessPool as error:
-        raise DataError(
-            "a worker process died while it read the images; the machine may be out of memory"
-        ) from error

@@ -12,17 +12,19 @@ from segpipe.errors import DataError
 from segpipe.labels.scheme import LabelScheme
 from segpipe.storage.geometry import Fit
 from segpipe.storage.layout import DESCRIPTION, FORMAT, IMAGES, INDEX, MASKS, Row, read_index
+from segpipe.storage.reading import Reading
 
 
 @dataclass(frozen=True)
 class Split:
-    """The arrays of one split.
+    """The arrays of one split; N rows of T frames (1 unless they are clips).
 
-    images_NHWC: uint8, RGB. masks_NHW: uint8 train ids. rows: what each row of the arrays is.
+    images_NTHWC: uint8, or float16 in 0..1 for the bands of rasters. masks_Nhw: uint8 train ids, of
+    the image's size or coarser by a whole ratio. rows: what each row of the arrays is.
     """
 
-    images_NHWC: NDArray[np.uint8]
-    masks_NHW: NDArray[np.uint8]
+    images_NTHWC: NDArray[Any]
+    masks_Nhw: NDArray[np.uint8]
     rows: list[Row]
 
     def __len__(self) -> int:
@@ -31,17 +33,29 @@ class Split:
 
 @dataclass(frozen=True)
 class Dataset:
-    """Prepared data: its label scheme, the statistics of its training split (0..1), its arrays."""
+    """Prepared data: its label scheme, the statistics of its training split (0..1), its arrays.
+
+    frames: T, of each sample. reading: how its raw files are read. excluded: samples that were left
+    out, by the label found in them.
+    """
 
     folder: Path
     scheme: LabelScheme
     height: int
     width: int
+    frames: int
     fit: Fit
+    reading: Reading
     mean: list[float]
     std: list[float]
     splits: dict[str, dict[str, Any]]
+    excluded: dict[str, int]
     fingerprint: str
+
+    @property
+    def truth_ratio(self) -> int:
+        """Image pixels along each side of a truth pixel."""
+        return self.reading.truth_ratio
 
     def split(self, name: str) -> Split:
         """Open a split's arrays; DataError when they are not what dataset.json says."""
@@ -52,17 +66,20 @@ class Dataset:
             rows = read_index(folder / INDEX)
         except (OSError, ValueError, KeyError, EOFError) as error:
             raise DataError(f"{folder}: cannot be opened ({error}); {_AGAIN}") from error
-        shape = self.splits[name]["rows"], self.height, self.width
-        if images.shape != (*shape, 3) or masks.shape != shape or len(rows) != shape[0]:
+        number, ratio = self.splits[name]["rows"], self.truth_ratio
+        image_shape = number * self.frames, self.height, self.width, len(self.reading.channels)
+        mask_shape = number, self.height // ratio, self.width // ratio
+        if (images.shape, masks.shape, len(rows)) != (image_shape, mask_shape, number):
             raise DataError(
                 f"{folder}: holds images {images.shape}, masks {masks.shape} and {len(rows)} rows, "
-                f"but {DESCRIPTION} says {shape}; {_AGAIN}"
+                f"but {DESCRIPTION} says {image_shape}, {mask_shape} and {number}; {_AGAIN}"
             )
-        if images.dtype != np.uint8 or masks.dtype != np.uint8:
+        if images.dtype != self.reading.dtype or masks.dtype != np.uint8:
             raise DataError(
-                f"{folder}: holds {images.dtype} and {masks.dtype}, not uint8; {_AGAIN}"
+                f"{folder}: holds images of {images.dtype} and masks of {masks.dtype}, not "
+                f"{np.dtype(self.reading.dtype)} and uint8; {_AGAIN}"
             )
-        return Split(images, masks, rows)
+        return Split(images.reshape(number, self.frames, *image_shape[1:]), masks, rows)
 
 
 _AGAIN = "run `dvc repro --force prepare` to make it again"
@@ -84,9 +101,12 @@ def open_dataset(folder: Path) -> Dataset:
         LabelScheme.from_json(about["scheme"]),
         about["height"],
         about["width"],
+        about["frames"],
         about["fit"],
+        Reading.from_json(about["reading"]),
         about["mean"],
         about["std"],
         about["splits"],
+        about["excluded"],
         about["fingerprint"],
     )

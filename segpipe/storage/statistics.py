@@ -1,4 +1,7 @@
-"""Statistics of prepared data, from exact whole-number counts."""
+"""Statistics of prepared data, from exact whole-number counts where the pixels are whole numbers.
+
+Shapes: T frames, H, W, C of the images, h, w of the masks.
+"""
 
 from dataclasses import dataclass, field
 from math import sqrt
@@ -6,43 +9,132 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from segpipe.labels.scheme import VOID, LabelScheme
-from segpipe.storage.task import Outcome
+
+_NONE_256 = np.zeros(256, np.int64)
+
+
+@dataclass(frozen=True)
+class Counted:
+    """What is counted in one row of the arrays.
+
+    pixels_256: of the mask, by train id. histogram_C256: of the image, by channel and value; values
+    in 0..1 go to the nearest of 256 steps. first_C, second_C: sum and sum of squares by channel, of
+    values in 0..1, None where the histogram holds them exactly. pixels: of the image.
+    """
+
+    pixels_256: NDArray[np.int64]
+    histogram_C256: NDArray[np.int64] | None
+    pixels: int
+    first_C: NDArray[np.float64] | None = None
+    second_C: NDArray[np.float64] | None = None
+
+
+def count_row(frames_THWC: NDArray[Any] | None, mask_hw: NDArray[np.uint8]) -> Counted:
+    """Count one row.
+
+    frames_THWC: uint8, or float16 in 0..1, without padding; None where only the mask is counted.
+    """
+    pixels_256 = np.array(Image.fromarray(mask_hw).histogram(), np.int64)
+    if frames_THWC is None:
+        return Counted(pixels_256, None, 0)
+    pixels = int(np.prod(frames_THWC.shape[:3]))
+    if frames_THWC.dtype == np.uint8:
+        return Counted(pixels_256, _histogram(frames_THWC), pixels)
+    wide_NC = frames_THWC.reshape(-1, frames_THWC.shape[-1]).astype(np.float64)
+    steps_NC = np.rint(wide_NC * 255).astype(np.uint8)
+    return Counted(
+        pixels_256,
+        np.stack([np.bincount(channel, minlength=256) for channel in steps_NC.T]),
+        pixels,
+        wide_NC.sum(0),
+        np.square(wide_NC).sum(0),
+    )
+
+
+def _histogram(frames_THWC: NDArray[np.uint8]) -> NDArray[np.int64]:
+    """Pillow counts three channels in a third of the time of numpy's bincount."""
+    total = np.zeros((frames_THWC.shape[-1], 256), np.int64)
+    for frame_HWC in frames_THWC:
+        total += np.array(Image.fromarray(np.ascontiguousarray(frame_HWC)).histogram()).reshape(
+            -1, 256
+        )
+    return total
 
 
 @dataclass
 class Totals:
-    """What is counted over a split; it does not grow with the number of samples."""
+    """What is counted over a split; it does not grow with the number of samples.
+
+    rows_256: rows that hold a train id. present_256: valid pixels of the rows that hold it.
+    """
 
     samples: int = 0
     rows: int = 0
-    pixels_256: NDArray[np.int64] = field(default_factory=lambda: np.zeros(256, np.int64))
-    histogram_3x256: NDArray[np.int64] = field(default_factory=lambda: np.zeros((3, 256), np.int64))
+    pixels_256: NDArray[np.int64] = field(default_factory=_NONE_256.copy)
+    rows_256: NDArray[np.int64] = field(default_factory=_NONE_256.copy)
+    present_256: NDArray[np.int64] = field(default_factory=_NONE_256.copy)
+    histogram_C256: NDArray[np.int64] | None = None
+    pixels: int = 0
+    first_C: NDArray[np.float64] | None = None
+    second_C: NDArray[np.float64] | None = None
 
-    def add(self, outcome: Outcome) -> None:
+    def add(self, counted: tuple[Counted, ...]) -> None:
         """Count one more sample and its copies."""
         self.samples += 1
-        self.rows += len(outcome.digests)
-        self.pixels_256 += outcome.pixels_256
-        self.histogram_3x256 += outcome.histogram_3x256
+        for row in counted:
+            self.rows += 1
+            self.pixels_256 += row.pixels_256
+            held_256 = row.pixels_256 > 0
+            self.rows_256 += held_256
+            self.present_256 += held_256 * int(row.pixels_256[:VOID].sum())
+            self.pixels += row.pixels
+            # In the samples' order, whichever worker was faster: float sums depend on it.
+            self.histogram_C256 = _plus(self.histogram_C256, row.histogram_C256)
+            self.first_C = _plus(self.first_C, row.first_C)
+            self.second_C = _plus(self.second_C, row.second_C)
+
+    def mean_and_std(self) -> tuple[list[float], list[float]]:
+        """Return mean and population standard deviation by channel, of values in 0..1.
+
+        A channel without variation has the std 1/255, one step of its values, so that dividing by
+        it stays possible.
+        """
+        if self.first_C is None or self.second_C is None:
+            assert self.histogram_C256 is not None
+            return mean_and_std(self.histogram_C256)
+        means = self.first_C / self.pixels
+        variances = self.second_C / self.pixels - means**2
+        stds = np.sqrt(np.maximum(variances, 0)).clip(min=1 / 255)
+        return means.tolist(), stds.tolist()
 
     def describe(self, scheme: LabelScheme) -> dict[str, Any]:
         """Return what dataset.json says of the split."""
-        counted = self.pixels_256[: scheme.num_classes].tolist()
+
+        def by_class(counts_256: NDArray[np.int64]) -> dict[str, int]:
+            counted = counts_256[: scheme.num_classes].tolist()
+            return dict(zip(scheme.classes, counted, strict=True))
+
         return {
             "samples": self.samples,
             "rows": self.rows,
-            "class_pixels": dict(zip(scheme.classes, counted, strict=True)),
+            "class_pixels": by_class(self.pixels_256),
+            "class_rows": by_class(self.rows_256),
+            "class_present_pixels": by_class(self.present_256),
             "void_pixels": int(self.pixels_256[VOID]),
         }
+
+
+def _plus(total: NDArray[Any] | None, more: NDArray[Any] | None) -> NDArray[Any] | None:
+    return total if more is None else more if total is None else total + more
 
 
 def mean_and_std(histogram_C256: NDArray[np.int64]) -> tuple[list[float], list[float]]:
     """Return mean and population standard deviation by channel, in 0..1, of a (C, 256) histogram.
 
-    A channel without variation has the std 1/255, one step of its values, so that dividing by it
-    stays possible.
+    A channel without variation has the std 1/255.
     """
     values = list(range(256))
     means, stds = [], []

@@ -1,20 +1,31 @@
-"""What one worker does with one sample: read, check, resize, copy, count."""
+"""What one worker does with one sample: read, check, resize, copy, count.
+
+Shapes: T frames, H and W of the canvas, C channels, h and w of the truth.
+"""
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from segpipe.errors import DataError
+from segpipe.labels.exclusion import ExcludedLabel
 from segpipe.labels.scheme import LabelScheme
 from segpipe.params.schema import PrepareParams
 from segpipe.sample import Sample
-from segpipe.storage.copies import recoloured
-from segpipe.storage.decode import read_image, read_mask
-from segpipe.storage.geometry import covered, fit_image, fit_mask
+from segpipe.storage.copies import changed_copy
+from segpipe.storage.decode import MaskFile, open_image, open_mask
+from segpipe.storage.facts import SampleFacts, Side
+from segpipe.storage.geometry import covered, fit_image, fit_labels
 from segpipe.storage.layout import IMAGES, MASKS
+from segpipe.storage.raw import read_frames, read_sample_truth
+from segpipe.storage.reading import Reading, picture_of
+from segpipe.storage.statistics import Counted, count_row
 
 
 @dataclass(frozen=True)
@@ -22,87 +33,201 @@ class Task:
     """One sample, and the rows of the arrays in `folder` that it fills (none: it is only checked)."""
 
     sample: Sample
+    split: str
     folder: Path | None = None
     first_row: int = 0
     rows: int = 0
 
 
-@dataclass
-class Outcome:
-    """What was found in one sample.
+@dataclass(frozen=True)
+class Work:
+    """What all tasks have in common.
 
-    unreadable: the reason, where a file could not be read. mismatch: where the sizes differ.
-    unknown: values outside the label scheme, with their pixels; 0xRRGGBB where the mask is painted
-    in colours and not numbered.
-    pixels_256: pixels by train id after resizing, over all rows. histogram_3x256: pixels by channel
-    and value, of the images themselves (not of padding), from which mean and std come exactly.
-    digests: a hash for each row, from which the data's fingerprint is made.
+    excluded: the labels whose images are left out, by name.
     """
 
-    sample: Sample
-    unreadable: list[str] = field(default_factory=list)
-    mismatch: str | None = None
-    unknown: dict[int, int] = field(default_factory=dict)
-    painted: bool = False
-    pixels_256: NDArray[np.int64] = field(default_factory=lambda: np.zeros(256, np.int64))
-    histogram_3x256: NDArray[np.int64] = field(default_factory=lambda: np.zeros((3, 256), np.int64))
-    digests: list[bytes] = field(default_factory=list)
+    raw: Path
+    scheme: LabelScheme
+    reading: Reading
+    prepare: PrepareParams
+    excluded: dict[str, ExcludedLabel] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of one sample.
+
+    counted: an entry for each row that was written. digests: a hash for each, from which the data's
+    fingerprint is made.
+    """
+
+    facts: SampleFacts
+    counted: tuple[Counted, ...] = ()
+    digests: tuple[bytes, ...] = ()
 
     @property
     def good(self) -> bool:
         """Whether nothing is wrong with the sample."""
-        return not (self.unreadable or self.mismatch or self.unknown)
+        facts = self.facts
+        differ = facts.mask_side is not None and facts.mask_side != facts.image_side
+        return not (facts.unreadable or facts.unknown or differ)
 
 
-def work(task: Task, raw: Path, scheme: LabelScheme, prepare: PrepareParams) -> Outcome:
-    """Check one sample and, where the task has rows, write them. Faults are returned, not raised."""
-    sample, outcome = task.sample, Outcome(task.sample)
-    image_HW3 = mask_HW = None
-    try:
-        image_HW3 = read_image(raw / sample.image)
-    except DataError as error:
-        outcome.unreadable.append(str(error))
+@dataclass
+class _Seen:
+    """A sample on its canvas, and what was seen on the way."""
+
+    frames_THWC: NDArray[Any] | None = None
+    mask_hw: NDArray[np.uint8] | None = None
+    image_side: Side | None = None
+    mask_side: Side | None = None
+    image_mode: str = ""
+    mask_mode: str = ""
+    unknown: dict[int, int] = field(default_factory=dict)
+    painted: bool = False
+    values: dict[int, int] = field(default_factory=dict)
+    train_pixels: dict[int, int] = field(default_factory=dict)
+    unreadable: list[str] = field(default_factory=list)
+
+
+def work(tasks: Sequence[Task], shared: Work) -> list[Outcome]:
+    """Check samples and, where a task has rows, write them. Faults are returned, not raised."""
+    return [_work(task, shared) for task in tasks]
+
+
+def _work(task: Task, shared: Work) -> Outcome:
+    sample = task.sample
+    seen = _picture(sample, shared) if shared.reading.kind == "picture" else _raster(sample, shared)
+    outcome = Outcome(_facts(task, seen, shared))
+    if task.folder is None or outcome.facts.excluded or not outcome.good:
+        return outcome
+    counted, digests = _fill_rows(task, task.folder, seen, shared)
+    return Outcome(outcome.facts, tuple(counted), tuple(digests))
+
+
+def _picture(sample: Sample, shared: Work) -> _Seen:
+    """Read the pictures of a sample, resizing each before it is turned into numbers."""
+    seen, raw, prepare = _Seen(), shared.raw, shared.prepare
+    canvas = prepare.height, prepare.width, prepare.fit
+    frames = []
+    for path in (*sample.frames, sample.image):
+        try:
+            picture, seen.image_mode = open_image(raw / path)
+        except DataError as error:
+            seen.unreadable.append(str(error))
+            continue
+        seen.image_side = picture.height, picture.width
+        frames.append(fit_image(picture, *canvas))
+    if frames and not seen.unreadable:
+        seen.frames_THWC = np.stack(frames) if len(frames) > 1 else frames[0][None]
     if sample.mask is not None:
         try:
-            mask_HW, outcome.unknown, outcome.painted = read_mask(raw / sample.mask, scheme)
+            _add_mask(seen, open_mask(raw / sample.mask, shared.scheme), shared)
         except DataError as error:
-            outcome.unreadable.append(str(error))
-    if image_HW3 is not None and mask_HW is not None and image_HW3.shape[:2] != mask_HW.shape:
-        outcome.mismatch = (
-            f"{sample.image} is {_size(image_HW3)}, {sample.mask} is {_size(mask_HW)}"
+            seen.unreadable.append(str(error))
+    return seen
+
+
+def _add_mask(seen: _Seen, mask: MaskFile, shared: Work) -> None:
+    picture, prepare = mask.picture, shared.prepare
+    seen.mask_side, seen.mask_mode = (picture.height, picture.width), mask.mode
+    seen.painted, seen.unknown = mask.painted, mask.unknown(shared.scheme)
+    seen.values, seen.train_pixels = mask.values, mask.train_pixels(shared.scheme)
+    if not seen.unknown:
+        seen.mask_hw = fit_labels(
+            picture,
+            lambda resized: mask.encoded(shared.scheme, resized),
+            prepare.height,
+            prepare.width,
+            prepare.fit,
         )
-    if outcome.good and task.folder is not None and image_HW3 is not None and mask_HW is not None:
-        _fill_rows(task, task.folder, image_HW3, mask_HW, prepare, outcome)
-    return outcome
+
+
+def _raster(sample: Sample, shared: Work) -> _Seen:
+    """Read a window of a raster or tile; it is as large as the canvas already."""
+    seen = _Seen()
+    try:
+        seen.frames_THWC = read_frames(sample, shared.raw, shared.reading)
+        truth = read_sample_truth(sample, shared.raw, shared.scheme, shared.reading)
+    except DataError as error:
+        seen.unreadable.append(str(error))
+        return seen
+    height, width, channels = seen.frames_THWC.shape[1:]
+    seen.image_side, seen.image_mode = (height, width), f"{channels} bands"
+    if truth is not None:
+        ratio = shared.reading.truth_ratio
+        seen.mask_side = truth.mask_hw.shape[0] * ratio, truth.mask_hw.shape[1] * ratio
+        seen.mask_hw, seen.mask_mode = truth.mask_hw, "raster"
+        seen.unknown, seen.values = truth.unknown, truth.values
+        ids, counts = np.unique(truth.mask_hw, return_counts=True)
+        seen.train_pixels = dict(zip(ids.tolist(), counts.tolist(), strict=True))
+    return seen
+
+
+def _facts(task: Task, seen: _Seen, shared: Work) -> SampleFacts:
+    brightness = dhash = None
+    if seen.frames_THWC is not None:
+        grey_HW = _grey(seen.frames_THWC[-1], shared.reading)
+        brightness, dhash = float(np.mean(grey_HW)) / 255, difference_hash(grey_HW)
+    return SampleFacts(
+        sample=task.sample,
+        split=task.split,
+        unreadable=tuple(seen.unreadable),
+        image_side=seen.image_side,
+        mask_side=seen.mask_side,
+        image_mode=seen.image_mode,
+        mask_mode=seen.mask_mode,
+        unknown=seen.unknown,
+        painted=seen.painted,
+        raw_pixels={} if seen.painted else seen.values,
+        train_pixels=seen.train_pixels,
+        brightness=brightness,
+        dhash=dhash,
+        excluded=tuple(
+            name
+            for name, label in shared.excluded.items()
+            if label.is_in(seen.values, seen.painted)
+        ),
+    )
+
+
+def _grey(image_HWC: NDArray[Any], reading: Reading) -> NDArray[np.uint8]:
+    return np.asarray(Image.fromarray(picture_of(image_HWC, reading)).convert("L"))
+
+
+def difference_hash(grey_HW: NDArray[np.uint8]) -> int:
+    """Return the difference hash: which of 8x9 areas is brighter than its left neighbour, 64 bits.
+
+    N. Krawetz 2013, "Kind of like that" (hackerfactor.com/blog/index.php?/archives/529).
+    """
+    small = Image.fromarray(grey_HW).resize((9, 8), Image.Resampling.BOX)
+    tiny_89 = np.asarray(small, np.int16)
+    return int.from_bytes(np.packbits(tiny_89[:, 1:] > tiny_89[:, :-1]).tobytes(), "big")
 
 
 def _fill_rows(
-    task: Task,
-    folder: Path,
-    image_HW3: NDArray[np.uint8],
-    mask_HW: NDArray[np.uint8],
-    prepare: PrepareParams,
-    outcome: Outcome,
-) -> None:
-    canvas = prepare.height, prepare.width, prepare.fit
-    image, mask = fit_image(image_HW3, *canvas), fit_mask(mask_HW, *canvas)
-    rows, columns = covered(mask_HW.shape[0], mask_HW.shape[1], *canvas)
-    pixels_256 = np.bincount(mask.ravel(), minlength=256)
+    task: Task, folder: Path, seen: _Seen, shared: Work
+) -> tuple[list[Counted], list[bytes]]:
+    assert seen.frames_THWC is not None
+    assert seen.mask_hw is not None
+    assert seen.image_side is not None
+    prepare, clip = shared.prepare, len(seen.frames_THWC)
+    fit = prepare.fit if shared.reading.kind == "picture" else "stretch"
+    area = covered(*seen.image_side, prepare.height, prepare.width, fit)
     # Opened anew for each sample, so that a worker's mapped pages do not pile up.
     images = np.load(folder / IMAGES, mmap_mode="r+")
     masks = np.load(folder / MASKS, mmap_mode="r+")
+    counted, digests = [], []
     for copy in range(task.rows):
-        shown = recoloured(image, task.sample.name, copy, prepare)
-        images[task.first_row + copy] = shown
-        masks[task.first_row + copy] = mask
-        outcome.pixels_256 += pixels_256
-        for channel in range(3):
-            seen = shown[rows, columns, channel].ravel()
-            outcome.histogram_3x256[channel] += np.bincount(seen, minlength=256)
-        outcome.digests.append(
-            hashlib.blake2b(shown.tobytes() + mask.tobytes(), digest_size=16).digest()
+        frames_THWC, mask_hw = changed_copy(
+            seen.frames_THWC, seen.mask_hw, task.sample.name, copy, prepare.copies
         )
-
-
-def _size(array: NDArray[np.uint8]) -> str:
-    return f"{array.shape[0]}x{array.shape[1]}"
+        row = task.first_row + copy
+        images[row * clip : (row + 1) * clip] = frames_THWC
+        masks[row] = mask_hw
+        # Mean and std are those of the originals: what a copy turns in from outside is no image.
+        seen_THWC = frames_THWC[:, *area] if copy == 0 else None
+        counted.append(count_row(seen_THWC, mask_hw))
+        content = frames_THWC.tobytes() + mask_hw.tobytes()
+        digests.append(hashlib.blake2b(content, digest_size=16).digest())
+    return counted, digests

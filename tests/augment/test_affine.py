@@ -1,3 +1,4 @@
+import dataclasses
 import math
 
 import numpy as np
@@ -25,7 +26,8 @@ def batch(
 
 def geometry(scale: float, top: float, left: float, flip: bool = False, samples: int = 3) -> Draws:
     one = np.ones(samples)
-    return Draws(one * scale, one * top, one * left, np.full(samples, flip), one, one)
+    no = np.zeros(samples, np.bool_)
+    return Draws(one * scale, one * top, one * left, np.full(samples, flip), one, one, no)
 
 
 @pytest.mark.parametrize("kind", [torch.uint8, torch.float32, torch.float16])
@@ -167,3 +169,34 @@ def test_sizes_that_differ_are_refused():
     for samples in (2, 4):
         with pytest.raises(ValueError, match=f"draws of {samples} samples do not fit together"):
             sample_window(image, mask, neutral(samples), 8, 8)
+
+
+@pytest.mark.parametrize("crop", [(15, 20), (10, 15)])
+def test_a_coarser_mask_moves_with_the_image(crop: tuple[int, int]):
+    """Each truth pixel covers 5x5 image pixels, which all carry its number as their colour."""
+    random = torch.Generator().manual_seed(1)
+    mask = torch.randint(0, 200, (6, 3, 4), generator=random).to(torch.uint8)
+    image = mask.repeat_interleave(5, 1).repeat_interleave(5, 2)[:, None]
+    params = AugmentParams(scale=(1.0, 1.0), flip=0.5, flip_vertical=0.5)
+    draws = draw(params, 3, 0, range(6), 15, 20, *crop, step=5)
+    assert draws.flip_B.any() and draws.upend_B.any() and not draws.upend_B.all()
+    found, labels, inside = sample_window(image, mask, draws, *crop)
+    assert inside.all()
+    assert labels.shape == (6, crop[0] // 5, crop[1] // 5)
+    expected = labels.repeat_interleave(5, 1).repeat_interleave(5, 2)[:, None]
+    assert torch.equal(found, expected.float())
+
+
+def test_a_coarser_mask_is_not_scaled():
+    mask = torch.zeros(2, 3, 4, dtype=torch.uint8)
+    image = torch.zeros(2, 3, 15, 20, dtype=torch.uint8)
+    draws = draw(AugmentParams(scale=(0.5, 0.9)), 0, 0, range(2), 15, 20, 15, 20, step=5)
+    with pytest.raises(ValueError, match="5 times coarser"):
+        sample_window(image, mask, draws, 15, 20)
+
+
+def test_upside_down_is_torchs_flip():
+    image, mask = batch()
+    draws = dataclasses.replace(neutral(3), upend_B=np.ones(3, np.bool_))
+    found, labels, _ = sample_window(image, mask, draws, 14, 19)
+    assert torch.equal(found, image.float().flip(-2)) and torch.equal(labels, mask.flip(-2))

@@ -18,7 +18,7 @@ def batch(
     samples: int = 4, channels: int = 3, height: int = 37, width: int = 53
 ) -> tuple[Tensor, Tensor]:
     random = torch.Generator().manual_seed(0)
-    image = torch.randint(0, 256, (samples, height, width, channels), generator=random)
+    image = torch.randint(0, 256, (samples, 1, height, width, channels), generator=random)
     mask = torch.randint(0, 19, (samples, height, width), generator=random)
     mask[torch.rand(mask.shape, generator=random) < 0.1] = VOID
     return image.to(torch.uint8), mask.to(torch.uint8)
@@ -26,7 +26,7 @@ def batch(
 
 def test_normalising_is_torchvisions():
     image, _ = batch()
-    planes = image.permute(0, 3, 1, 2)
+    planes = image[:, 0].permute(0, 3, 1, 2)
     expected = tv.normalize(tv.to_dtype(planes, torch.float32, scale=True), MEAN, STD)
     found = normalise_batch(image, MEAN, STD)
     torch.testing.assert_close(found, expected)
@@ -84,7 +84,7 @@ def test_window_gamma_saturation_and_normalising_follow_each_other():
     found, labels = augment_batch(image, mask, draws, MEAN, STD, (16, 24))
     for b in range(4):
         window = (slice(int(draws.top_B[b]), None), slice(int(draws.left_B[b]), None))
-        by_hand = image[b][window][:16, :24].permute(2, 0, 1).float() / 255
+        by_hand = image[b, 0][window][:16, :24].permute(2, 0, 1).float() / 255
         by_hand = tv.adjust_gamma(by_hand, float(draws.gamma_B[b]))
         by_hand = tv.adjust_saturation(by_hand, float(draws.saturation_B[b]))
         truth = mask[b][window][:16, :24]
@@ -148,3 +148,19 @@ def test_twelve_bands_are_augmented_but_not_saturated():
     with pytest.raises(ValueError, match=r"12 channels; set train\.augment\.saturation"):
         draws = draw(AugmentParams(), 0, 0, range(4), *sizes)
         augment_batch(image, mask, draws, mean, std, (16, 16))
+
+
+def test_the_frames_of_a_clip_share_their_draws():
+    """A clip of one frame twice gives the same picture twice; other frames change nothing of it."""
+    image, mask = batch(samples=3)
+    clip = torch.cat([image, image.flip(2), image], dim=1)
+    params = AugmentParams()
+    draws = draw(params, 0, 0, range(3), 37, 53, 20, 30)
+    single, labels = augment_batch(image, mask, draws, MEAN, STD, (20, 30))
+    frames, same_labels = augment_batch(clip, mask, draws, MEAN, STD, (20, 30))
+    frames_BTCHW = frames.view(3, 3, 3, 20, 30)
+    assert torch.equal(frames_BTCHW[:, 0], single) and torch.equal(frames_BTCHW[:, 2], single)
+    assert not torch.equal(frames_BTCHW[:, 1], single)
+    assert torch.equal(labels, same_labels)
+    plain = normalise_batch(clip, MEAN, STD).view(3, 3, 3, 37, 53)
+    assert torch.equal(plain[:, 0], normalise_batch(image, MEAN, STD))

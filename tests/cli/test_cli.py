@@ -14,6 +14,7 @@ from segpipe.errors import BundleError
 from segpipe.labels.load import load_scheme
 from segpipe.models.build import build_model
 from segpipe.params.schema import ModelParams, UNetParams
+from segpipe.storage.reading import PICTURES
 from tests.forge import CLASSES_CSV, make_folder, save, scene, tiny_parameters, write_parameters
 
 
@@ -24,7 +25,7 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     params = ModelParams(unet=UNetParams(width=4, depth=3))
     torch.manual_seed(0)
     weights = plain_weights(build_model(params, 3, 3))
-    form = InputForm(24, 40, "pad", [0.4, 0.4, 0.4], [0.2, 0.2, 0.2], "fp32")
+    form = InputForm(24, 40, "pad", [0.4, 0.4, 0.4], [0.2, 0.2, 0.2], "fp32", 1, PICTURES)
     scheme = load_scheme("classes.csv", {}, folder)
     save_bundle(folder, weights, weights, params, scheme, form, {"data": "x"})
     return folder

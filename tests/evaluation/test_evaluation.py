@@ -17,6 +17,7 @@ from segpipe.evaluation.report import Interval, summarise, write_tables
 from segpipe.labels.load import load_scheme
 from segpipe.params.schema import SplitParams
 from segpipe.sources.folder import list_samples
+from segpipe.storage.reading import PICTURES
 from tests.forge import make_folder, save, scene
 
 
@@ -24,14 +25,16 @@ class Oracle:
     """Stands in for a predictor: it errs in a known way."""
 
     precision = "fp32"
+    reading = PICTURES
 
     def __init__(self, scheme, wrong: NDArray[np.uint8] | None = None) -> None:
         self.scheme = scheme
-        form = InputForm(8, 8, "stretch", [0.5] * 3, [0.5] * 3, "fp32")
+        form = InputForm(8, 8, "stretch", [0.5] * 3, [0.5] * 3, "fp32", 1, PICTURES)
         self.bundle = Bundle(None, None, scheme, form, {"data": "abc"})
 
-    def predict(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    def predict(self, frames: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Darker than the middle is road, bright is sky, and red a car."""
+        image = frames[-1]
         red = (image[..., 0] > 110) & (image[..., 1] < 80)
         sky = image[..., 2] > 150
         return np.where(red, 2, np.where(sky, 0, 1)).astype(np.uint8)
@@ -45,7 +48,7 @@ def raw(tmp_path: Path) -> Path:
 def counted(raw: Path):
     scheme = load_scheme("classes.csv", {}, raw)
     oracle = Oracle(scheme)
-    samples = list_samples(raw, SplitParams())["val"]
+    samples = list_samples(raw, SplitParams()).samples["val"]
     return oracle, samples, count(oracle, samples, raw)
 
 
@@ -56,7 +59,7 @@ def test_scores_equal_the_reference_on_all_valid_pixels(raw: Path) -> None:
         with Image.open(raw / str(sample.mask)) as mask, Image.open(raw / sample.image) as image:
             valid = np.asarray(mask) != 9
             truth.append(np.asarray(mask)[valid])
-            guess.append(oracle.predict(np.asarray(image))[valid])
+            guess.append(oracle.predict(np.asarray(image)[None])[valid])
     truth, guess = np.concatenate(truth), np.concatenate(guess)
     assert (counts.confusion_KK == confusion_matrix(truth, guess, labels=[0, 1, 2])).all()
     summary = summarise(counts, oracle, "val", Interval(200, 0))
@@ -110,7 +113,7 @@ def test_a_split_without_truth_or_without_valid_pixels_is_refused(tmp_path: Path
     for path in (raw / "masks/val").iterdir():
         save(path, np.full((48, 64), 9, np.uint8))
     scheme = load_scheme("classes.csv", {}, raw)
-    samples = list_samples(raw, SplitParams())
+    samples = list_samples(raw, SplitParams()).samples
     with pytest.raises(DataError, match="2 of 2 images of this split have no mask"):
         count(Oracle(scheme), samples["test"], raw)
     with pytest.raises(DataError, match="every pixel of this split's masks is void"):

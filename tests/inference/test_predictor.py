@@ -11,6 +11,7 @@ from segpipe.inference.predictor import Predictor
 from segpipe.labels.scheme import LabelScheme, RawLabel
 from segpipe.models.build import build_model
 from segpipe.params.schema import ModelParams, UNetParams
+from segpipe.storage.reading import PICTURES
 
 SCHEME = LabelScheme(
     "three",
@@ -22,12 +23,12 @@ SCHEME = LabelScheme(
 def predictor(fit: str = "stretch", height: int = 32, width: int = 48, **unet: object) -> Predictor:
     params = ModelParams(unet=UNetParams(width=4, depth=2, **unet))
     torch.manual_seed(0)
-    form = InputForm(height, width, fit, [0.5, 0.4, 0.3], [0.2, 0.3, 0.2], "fp32")
+    form = InputForm(height, width, fit, [0.5, 0.4, 0.3], [0.2, 0.3, 0.2], "fp32", 1, PICTURES)
     return Predictor(Bundle(build_model(params, 3, 3).eval(), params, SCHEME, form, {}))
 
 
 def picture(height: int, width: int) -> np.ndarray:
-    return np.random.default_rng(0).integers(0, 256, (height, width, 3)).astype(np.uint8)
+    return np.random.default_rng(0).integers(0, 256, (1, height, width, 3)).astype(np.uint8)
 
 
 @pytest.mark.parametrize("fit", ["stretch", "pad", "crop"])
@@ -44,7 +45,7 @@ def test_the_label_image_has_the_size_of_the_image(
 
 def test_at_the_training_size_it_is_the_network_itself() -> None:
     one, image = predictor(), picture(32, 48)
-    normal = (torch.from_numpy(image) / 255 - torch.tensor([0.5, 0.4, 0.3])) / torch.tensor(
+    normal = (torch.from_numpy(image[0]) / 255 - torch.tensor([0.5, 0.4, 0.3])) / torch.tensor(
         [0.2, 0.3, 0.2]
     )
     with torch.inference_mode():
@@ -54,7 +55,7 @@ def test_at_the_training_size_it_is_the_network_itself() -> None:
 
 def test_scores_come_back_bilinearly() -> None:
     one, image = predictor(), picture(64, 96)
-    small = one.logits(np.asarray(Image.fromarray(image).resize((48, 32), 2)))
+    small = one.logits(np.asarray(Image.fromarray(image[0]).resize((48, 32), 2))[None])
     expected = F.interpolate(small[None], size=(64, 96), mode="bilinear", align_corners=False)[0]
     torch.testing.assert_close(one.logits(image), expected)
 
@@ -63,7 +64,7 @@ def test_valid_padding_scores_every_pixel_in_its_place() -> None:
     """Where no mirrored edge is seen, the scores are those of a larger piece of the same image."""
     large = picture(96, 112)
     whole = predictor(height=96, width=112, padding="valid").logits(large)
-    part = predictor(height=64, width=80, padding="valid").logits(large[16:80, 16:96])
+    part = predictor(height=64, width=80, padding="valid").logits(large[:, 16:80, 16:96])
     inner = 24
     torch.testing.assert_close(
         part[:, inner:-inner, inner:-inner],

@@ -1,5 +1,6 @@
 """Label schemes: raw ids, colours and train ids."""
 
+import pickle
 from pathlib import Path
 
 import numpy as np
@@ -8,8 +9,8 @@ from cityscapesscripts.helpers.labels import labels as official
 from cityscapesscripts.helpers.labels import trainId2label
 
 from segpipe.errors import DataError, ParameterError
-from segpipe.labels.load import built_in_schemes, load_scheme
-from segpipe.labels.scheme import VOID, LabelScheme
+from segpipe.labels.load import load_scheme
+from segpipe.labels.scheme import VOID, LabelScheme, pack_colours
 from tests.forge import CLASSES_CSV
 
 
@@ -57,6 +58,50 @@ def test_unknown_values_are_counted_and_void() -> None:
     assert train.tolist() == [[0, VOID, VOID], [VOID, 1, 0]]
 
 
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.int32, np.int64])
+def test_all_kinds_of_whole_numbers_are_encoded_alike(dtype: type[np.integer]) -> None:
+    scheme = cityscapes()
+    values = [-1, -300, 65536, 2**31 - 1, 65535, 255, 254] if dtype().itemsize > 2 else [254, 255]
+    raw = np.random.default_rng(2).choice([*range(40), *values], (31, 17)).astype(dtype)
+    train, unknown = scheme.encode(raw)
+    by_id = {label.id: label.train_id for label in scheme.raw}
+    flat = raw.ravel().tolist()
+    assert train.ravel().tolist() == [by_id.get(value, VOID) for value in flat]
+    assert unknown == {value: flat.count(value) for value in set(flat) if value not in by_id}
+    assert train.dtype == np.uint8
+
+
+def test_the_largest_scheme_keeps_its_last_class_and_void_apart(tmp_path: Path) -> None:
+    rows = "".join(f"{value},label{value},{value},{value // 2},7\n" for value in range(254))
+    (tmp_path / "many.csv").write_text(f"id,name,red,green,blue\n{rows}")
+    scheme = load_scheme("many.csv", {300: "void"}, tmp_path)
+    raw = np.array([[253, 254, 300]], np.uint16)
+    train, unknown = scheme.encode(raw)
+    assert (train.tolist(), unknown) == ([[253, VOID, VOID]], {254: 1})
+    assert scheme.encode_colours(scheme.paint(train)[:, :1])[0].tolist() == [[253]]
+    (tmp_path / "many.csv").write_text(f"id,name,red,green,blue\n{rows}254,one more,1,1,1\n")
+    with pytest.raises(DataError, match="255 classes; a mask of train ids holds at most 254"):
+        load_scheme("many.csv", {}, tmp_path)
+
+
+def test_packing_is_red_green_blue_from_the_left() -> None:
+    colours = np.random.default_rng(3).integers(0, 256, (5, 4, 3)).astype(np.uint8)
+    expected = [
+        [int(f"{red:02x}{green:02x}{blue:02x}", 16) for red, green, blue in row]
+        for row in colours.tolist()
+    ]
+    assert pack_colours(colours).tolist() == expected
+    assert pack_colours(colours[:, ::2]).tolist() == [row[::2] for row in expected]
+
+
+def test_workers_get_the_scheme_without_its_tables(folder: Path) -> None:
+    scheme = load_scheme("classes.csv", {}, folder)
+    scheme.encode_colours(scheme.paint(np.zeros((2, 2), np.uint8)))
+    sent = pickle.dumps(scheme)
+    assert len(sent) < 2000
+    assert pickle.loads(sent) == scheme
+
+
 def test_decoding_brings_back_the_raw_ids() -> None:
     scheme = cityscapes()
     train = np.arange(19, dtype=np.uint8)[None]
@@ -84,6 +129,51 @@ def test_the_map_adds_moves_and_voids_values(folder: Path) -> None:
     scheme = load_scheme("classes.csv", {255: "void", 2: "road", 40: "car"}, folder)
     raw = np.array([[255, 2, 40, 1]], np.uint8)
     assert scheme.encode(raw)[0].tolist() == [[VOID, 1, 2, 1]]
+
+
+def test_mapped_values_take_the_colour_of_what_they_mean(folder: Path) -> None:
+    scheme = load_scheme("classes.csv", {40: "car", 41: "void"}, folder)
+    colours = {label.id: label.colour for label in scheme.raw}
+    assert (colours[40], colours[41]) == (colours[2], colours[9])
+    assert scheme.ambiguous_colours == {}
+    black = np.zeros((1, 1, 3), np.uint8)
+    assert scheme.encode_colours(black)[0].tolist() == [[VOID]]
+    (folder / "binary.csv").write_text("id,name,red,green,blue\n0,rest,0,0,0\n1,sky,255,255,255\n")
+    binary = load_scheme("binary.csv", {7: "void"}, folder)
+    assert binary.ambiguous_colours == {}
+    assert binary.encode_colours(black)[0].tolist() == [[0]]
+
+
+def test_a_colour_of_several_meanings_is_refused(folder: Path) -> None:
+    text = "id,name,red,green,blue\n0,a,1,1,1\n1,b,2,2,2\n2,c,1,1,1\n3,void,2,2,2\n4,d,5,5,5\n"
+    (folder / "twice.csv").write_text(text)
+    scheme = load_scheme("twice.csv", {}, folder)
+    shared = scheme.ambiguous_colours
+    names = {code: [label.name for label in labels] for code, labels in shared.items()}
+    assert names == {0x010101: ["a", "c"], 0x020202: ["b", "void"]}
+    assert scheme.encode(np.array([[0, 1, 2, 3]], np.uint8))[0].tolist() == [[0, 1, 2, VOID]]
+    painted = np.array([[[5, 5, 5], [1, 1, 1], [2, 2, 2], [9, 9, 9]]], np.uint8)
+    with pytest.raises(DataError) as raised:
+        scheme.encode_colours(painted)
+    said = str(raised.value)
+    assert "colour 1,1,1: a (a) and c (c)" in said
+    assert "colour 2,2,2: b (b) and void (void)" in said
+    # A map cannot take the only label of class c.
+    assert "or a label scheme in which the labels of one colour are one class" in said
+    train, unknown = scheme.encode_colours(painted[:, ::3])
+    assert (train.tolist(), unknown) == ([[3, VOID]], {0x090909: 1})
+
+
+def test_the_line_of_the_message_joins_the_labels() -> None:
+    scheme = cityscapes()
+    said = scheme.ambiguity([0x999999, 0x804080])
+    assert said is not None
+    assert "colour 153,153,153: pole (pole) and polegroup (void)" in said
+    assert "`map: {18: pole}`" in said
+    assert scheme.ambiguity([0x804080]) is None
+    joined = load_scheme("cityscapes19", {18: "pole"}, Path("nowhere"))
+    grey = np.full((1, 1, 3), 153, np.uint8)
+    assert joined.encode_colours(grey)[0].tolist() == [[5]]
 
 
 def test_a_scheme_survives_json(folder: Path) -> None:
@@ -141,4 +231,7 @@ def test_unknown_and_missing_schemes_are_named(tmp_path: Path) -> None:
         load_scheme("cityscape", {}, tmp_path)
     with pytest.raises(DataError, match=r"labels\.scheme in params\.yaml names it"):
         load_scheme("labels.csv", {}, tmp_path)
-    assert built_in_schemes() == ["cityscapes19"]
+    with pytest.raises(ParameterError, match=r"did you mean cityscapes34\?"):
+        load_scheme("cityscape34", {}, tmp_path)
+    with pytest.raises(DataError, match=r"labels\.scheme in params\.yaml names it"):
+        load_scheme("labels.yaml", {}, tmp_path)

@@ -55,12 +55,28 @@ plots:
       template: score_histogram
       x: name
       y: miou
+  - shares.csv:
+      template: class_shares
+      x: share
+      y: class
+  - brightness.csv:
+      template: brightness
+      x: from
+      y: share
 """
 TABLES = {
     "history.csv": "epoch,lr,train_loss,val_loss\n1,0.1,2.5,\n2,0.05,1.5,1.75\n",
     "classes.csv": "class,iou,pixels,share\nroad,0.5,90,0.9\ntraffic light,,10,0.1\n",
     "confusion.csv": "actual,predicted,count,share\na,a,9,0.9\na,b,1,0.1\nb,a,0,\nb,b,0,\n",
     "images.csv": "name,miou\none,0.25\ntwo,\n",
+    "shares.csv": (
+        "class,split,share,images_share,mean_pixels\n"
+        "road,train,0.9,1.0,90\nroad,val,1.0,1.0,80\ncar,train,0.1,0.5,20\ncar,val,0.0,0.0,\n"
+    ),
+    "brightness.csv": (
+        "from,to,split,images,share\n0.0,0.5,train,1,0.25\n0.5,1.0,train,3,0.75\n"
+        "0.0,0.5,val,0,\n0.5,1.0,val,0,\n"
+    ),
 }
 
 
@@ -138,7 +154,14 @@ def test_the_licences_are_named() -> None:
 
 
 def test_there_are_templates() -> None:
-    assert TEMPLATES == ["class_bars", "confusion_pixels", "curves", "score_histogram"]
+    assert TEMPLATES == [
+        "brightness",
+        "class_bars",
+        "class_shares",
+        "confusion_pixels",
+        "curves",
+        "score_histogram",
+    ]
 
 
 @pytest.mark.parametrize("name", TEMPLATES)
@@ -182,7 +205,7 @@ def test_dvc_makes_a_page_that_needs_no_network(tmp_path: Path) -> None:
     reading = read(html)
     assert reading.loaded == []
     charts = [text for _, text in reading.scripts if "vegaEmbed('#" in text]
-    assert len(charts) == 5
+    assert len(charts) == 7
     for chart in charts:
         spec, _end = json.JSONDecoder().raw_decode(chart.split("var spec = ", 1)[1])
         assert spec["data"]["values"]

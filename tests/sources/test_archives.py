@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from segpipe.errors import DataError
-from segpipe.sources.archives import member_names, unpack
+from segpipe.sources.archives import member_sizes, unpack
 
 
 def archive_of(path: Path, members: dict[str, bytes]) -> Path:
@@ -37,7 +37,7 @@ def test_the_content_comes_out_as_it_went_in(tmp_path: Path, target: Path) -> No
         p.relative_to(target).as_posix(): p.read_bytes() for p in target.rglob("*") if p.is_file()
     }
     assert found == members
-    assert sorted(member_names(archive)) == sorted(members)
+    assert member_sizes(archive) == {name: len(content) for name, content in members.items()}
 
 
 @pytest.mark.parametrize(
@@ -100,5 +100,58 @@ def test_a_disk_too_small_is_said_before_writing(
     assert list(target.iterdir()) == []
 
 
+def test_a_name_that_is_file_and_folder_is_refused(tmp_path: Path, target: Path) -> None:
+    archive = archive_of(tmp_path / "x.zip", {"a": b"1", "a/b": b"2"})
+    refused(archive, target, "a: is a file, and a folder of other files")
+    assert list(target.iterdir()) == []
+
+
 def test_a_missing_archive_is_named(tmp_path: Path, target: Path) -> None:
     refused(tmp_path / "none.zip", target, "there is no such file")
+
+
+class TestWanted:
+    def test_only_the_wanted_comes_out(self, tmp_path: Path, target: Path) -> None:
+        members = {f"{kind}/{n}.png": f"{kind}{n}".encode() for kind in "ab" for n in range(3)}
+        archive = archive_of(tmp_path / "x.zip", members)
+        unpack(archive, target, lambda name: name.startswith("a/") and not name.endswith("1.png"))
+        found = {p.relative_to(target).as_posix(): p.read_bytes() for p in target.rglob("*.*")}
+        assert found == {name: members[name] for name in ("a/0.png", "a/2.png")}
+        assert not (target / "b").exists()
+
+    def test_an_unsafe_member_is_refused_even_if_nobody_wants_it(
+        self, tmp_path: Path, target: Path
+    ) -> None:
+        archive = archive_of(tmp_path / "x.zip", {"a.png": b"1", "../b.png": b"2"})
+        with pytest.raises(DataError, match="outside the folder"):
+            unpack(archive, target, lambda name: name == "a.png")
+        assert list(target.iterdir()) == []
+
+    def test_a_bomb_is_refused_even_if_nobody_wants_it(self, tmp_path: Path, target: Path) -> None:
+        archive = archive_of(tmp_path / "x.zip", {"a.png": b"1", "zeros.png": bytes(50_000_000)})
+        with pytest.raises(DataError, match="claim to unpack to"):
+            unpack(archive, target, lambda name: name == "a.png")
+        assert list(target.iterdir()) == []
+
+    def test_the_disk_must_hold_the_wanted_alone(
+        self, tmp_path: Path, target: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        archive = archive_of(tmp_path / "x.zip", {"a.png": bytes(400), "b.png": bytes(4000)})
+        monkeypatch.setattr(
+            shutil, "disk_usage", lambda _path: shutil._ntuple_diskusage(9999, 9499, 500)
+        )
+        unpack(archive, target, lambda name: name == "a.png")
+        assert [path.name for path in target.iterdir()] == ["a.png"]
+        refused(archive, target, "needs 4,400 bytes, but only 500 are free")
+
+    def test_damage_in_what_nobody_wants_does_no_harm(self, tmp_path: Path, target: Path) -> None:
+        archive = tmp_path / "x.zip"
+        with zipfile.ZipFile(archive, "w", zipfile.ZIP_STORED) as file:
+            file.writestr("a.png", bytes(range(256)))
+            file.writestr("b.png", bytes(range(256)))
+        content = bytearray(archive.read_bytes())
+        content[100] ^= 1
+        archive.write_bytes(bytes(content))
+        unpack(archive, target, lambda name: name == "b.png")
+        assert (target / "b.png").read_bytes() == bytes(range(256))
+        refused(archive, target, r"a\.png is damaged")

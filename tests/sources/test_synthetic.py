@@ -18,9 +18,9 @@ from ruamel.yaml import YAML
 from torchvision.datasets import Cityscapes
 
 from segpipe.errors import ParameterError
-from segpipe.params.schema import SyntheticParams
+from segpipe.params.schema import CityscapesParams, ClipParams, SourceParams, SyntheticParams
 from segpipe.sources.archives import unpack
-from segpipe.sources.cityscapes import list_samples
+from segpipe.sources.cityscapes.source import list_samples
 from segpipe.sources.synthetic import archives
 from segpipe.sources.synthetic.archives import write_archives
 from segpipe.sources.synthetic.compose import compose
@@ -30,13 +30,15 @@ from segpipe.sources.synthetic.view import look
 from segpipe.sources.synthetic.world import World, read_world
 
 WORLD = Path(__file__).parents[2] / "data" / "synthetic.yaml"
-SMALL = SyntheticParams(train=5, val=2, test=1, height=64, width=128, frames=1, seed=7)
+SMALL = SyntheticParams(train=5, val=2, test=1, height=64, width=128, seed=7)
+STILL = ClipParams()
+SOURCE = SourceParams(name="synthetic", path=str(WORLD), synthetic=SMALL)
 
 
 @pytest.fixture(scope="module")
 def packed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("packed")
-    write_archives(SMALL, WORLD, folder)
+    write_archives(SMALL, STILL, WORLD, folder)
     return folder
 
 
@@ -99,10 +101,10 @@ class TestArchives:
     ) -> None:
         (tmp_path / "again").mkdir()
         (tmp_path / "other").mkdir()
-        for path in write_archives(SMALL, WORLD, tmp_path / "again"):
+        for path in write_archives(SMALL, STILL, WORLD, tmp_path / "again"):
             assert path.read_bytes() == (packed / path.name).read_bytes()
         other = SMALL.model_copy(update={"seed": 8})
-        for path in write_archives(other, WORLD, tmp_path / "other"):
+        for path in write_archives(other, STILL, WORLD, tmp_path / "other"):
             ours, theirs = members(packed / path.name), members(path)
             assert ours.keys() == theirs.keys()
             assert all(ours[name] != theirs[name] for name in ours)
@@ -113,7 +115,7 @@ class TestArchives:
         monkeypatch.setattr(archives, "_WORTH_A_PROCESS", 1)
         monkeypatch.setattr("os.cpu_count", lambda: 2)
         more = SMALL.model_copy(update={"train": 6, "test": 0})
-        for path in write_archives(more, WORLD, tmp_path):
+        for path in write_archives(more, STILL, WORLD, tmp_path):
             few, many = members(packed / path.name), members(path)
             common = few.keys() & many.keys()
             assert len(common) == len([name for name in few if "/test/" not in name])
@@ -121,15 +123,21 @@ class TestArchives:
             assert all(few[name] == many[name] for name in common)
 
     def test_our_own_source_pairs_all_of_it(self, raw: Path) -> None:
-        samples = list_samples(raw)
-        assert {split: len(found) for split, found in samples.items()} == {
+        found = list_samples(raw, SOURCE, truth_withheld=False)
+        assert found.findings == []
+        assert {split: len(members) for split, members in found.samples.items()} == {
             "train": 5,
             "val": 2,
             "test": 1,
         }
-        assert all(one.mask for found in samples.values() for one in found)
-        groups = [{one.group for one in found} for found in samples.values()]
+        assert all(one.mask for members in found.samples.values() for one in members)
+        groups = [{one.group for one in members} for members in found.samples.values()]
         assert not groups[0] & groups[1] and not groups[0] & groups[2] and not groups[1] & groups[2]
+
+    def test_coarse_scenes_are_asked_of_cityscapes_alone(self, raw: Path) -> None:
+        coarse = SOURCE.model_copy(update={"cityscapes": CityscapesParams(coarse_per_fine=2.0)})
+        found = list_samples(raw, coarse, truth_withheld=False)
+        assert found == list_samples(raw, SOURCE, truth_withheld=False)
 
 
 class TestOfficialTools:
@@ -213,7 +221,7 @@ class TestScenes:
 
     def test_any_size_can_be_drawn(self, tmp_path: Path) -> None:
         odd = SyntheticParams(train=1, val=1, test=0, height=37, width=51, seed=1)
-        images = members(write_archives(odd, WORLD, tmp_path)[0])
+        images = members(write_archives(odd, STILL, WORLD, tmp_path)[0])
         for content in images.values():
             assert np.asarray(Image.open(io.BytesIO(content))).shape == (37, 51, 3)
 
@@ -238,8 +246,8 @@ class TestScenes:
 
 class TestSequences:
     def test_frames_end_with_the_annotated_one(self, packed: Path, tmp_path: Path) -> None:
-        moving = SMALL.model_copy(update={"frames": 4, "train": 2, "val": 1, "test": 0})
-        paths = write_archives(moving, WORLD, tmp_path)
+        few = SMALL.model_copy(update={"train": 2, "val": 1, "test": 0})
+        paths = write_archives(few, ClipParams(frames=4), WORLD, tmp_path)
         assert [path.name for path in paths][2] == "leftImg8bit_sequence_trainvaltest.zip"
         frames = members(paths[2])
         stem = "leftImg8bit_sequence/train/aldbeck/aldbeck_000000_"
@@ -252,6 +260,38 @@ class TestSequences:
         assert len({frames[name] for name in mine}) == 4
         # The annotated frame is the same picture, whether earlier ones are drawn or not.
         assert images[annotated] == members(packed / archives.IMAGES)[annotated]
+
+    def test_a_stride_leaves_frames_out_and_changes_none(self, tmp_path: Path) -> None:
+        one = SMALL.model_copy(update={"train": 1, "val": 1, "test": 0})
+        drawn = []
+        for frames, stride in ((7, 1), (3, 3)):
+            folder = tmp_path / str(stride)
+            folder.mkdir()
+            clip = ClipParams(frames=frames, stride=stride)
+            drawn.append(members(write_archives(one, clip, WORLD, folder)[2]))
+        numbers = sorted({name.rsplit("_", 2)[1] for name in drawn[1]})
+        assert numbers == ["000013", "000016", "000019"]
+        assert drawn[1].items() <= drawn[0].items()
+
+    def test_the_longest_clip_begins_the_snippet(self, tmp_path: Path) -> None:
+        one = SyntheticParams(train=1, val=1, test=0, height=8, width=16)
+        frames = members(write_archives(one, ClipParams(frames=2, stride=19), WORLD, tmp_path)[2])
+        assert {name.rsplit("_", 2)[1] for name in frames} == {"000000", "000019"}
+
+    def test_our_own_source_finds_the_clips(self, tmp_path: Path) -> None:
+        few = SMALL.model_copy(update={"train": 1, "val": 1, "test": 1})
+        clip = ClipParams(frames=3, stride=2)
+        (tmp_path / "raw").mkdir()
+        for archive in write_archives(few, clip, WORLD, tmp_path):
+            unpack(archive, tmp_path / "raw")
+        source = SOURCE.model_copy(update={"clip": clip})
+        found = list_samples(tmp_path / "raw", source, truth_withheld=False)
+        assert found.findings == []
+        stem = "leftImg8bit_sequence/train/aldbeck/aldbeck_000000_"
+        (sample,) = found.samples["train"]
+        assert sample.frames == tuple(f"{stem}{k:06d}_leftImg8bit.png" for k in (15, 17))
+        assert sample.image == "leftImg8bit/train/aldbeck/aldbeck_000000_000019_leftImg8bit.png"
+        assert [len(found.samples[split][0].frames) for split in ("val", "test")] == [2, 2]
 
     def test_the_street_comes_nearer(self) -> None:
         scene = compose(read_world(WORLD), 0, "train", "aldbeck", 0)
@@ -325,7 +365,7 @@ class TestWorld:
 
     def test_a_missing_world_is_explained_and_nothing_is_left(self, tmp_path: Path) -> None:
         with pytest.raises(ParameterError, match=r"source\.path is .*there is no such file"):
-            write_archives(SMALL, tmp_path / "none.yaml", tmp_path)
+            write_archives(SMALL, STILL, tmp_path / "none.yaml", tmp_path)
         assert list(tmp_path.iterdir()) == []
 
     def test_a_list_is_no_world(self, tmp_path: Path) -> None:

@@ -4,12 +4,22 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
+from PIL import Image
 
 from segpipe.labels.scheme import VOID
 from segpipe.storage.copies import apply_gamma, saturate
-from segpipe.storage.geometry import covered, fit_image, fit_mask, place
+from segpipe.storage.geometry import covered, fit_image, fit_labels, place
 
 SIDES = st.integers(8, 90)
+
+
+def image_on(image: NDArray[np.uint8], height: int, width: int, fit: str) -> NDArray[np.uint8]:
+    return fit_image(Image.fromarray(image), height, width, fit)
+
+
+def mask_on(mask: NDArray[np.uint8], height: int, width: int, fit: str) -> NDArray[np.uint8]:
+    return fit_labels(Image.fromarray(mask), np.asarray, height, width, fit)
 
 
 @given(
@@ -23,18 +33,18 @@ def test_no_label_comes_up_that_was_not_there(
     height: int, width: int, canvas: tuple[int, int], fit: str
 ) -> None:
     mask = np.random.default_rng(0).choice([7, 23], (height, width)).astype(np.uint8)
-    placed = fit_mask(mask, *canvas, fit)
+    placed = mask_on(mask, *canvas, fit)
     assert placed.shape == canvas
     assert set(np.unique(placed)) <= {7, 23, VOID}
     assert (VOID in placed) <= (fit == "pad")
     image = np.repeat(mask[..., None], 3, 2)
-    assert fit_image(image, *canvas, fit).shape == (*canvas, 3)
+    assert image_on(image, *canvas, fit).shape == (*canvas, 3)
 
 
 def test_padding_keeps_proportions_and_centres() -> None:
     placed = place(100, 200, 60, 60, "pad")
     assert (placed.height, placed.width, placed.top, placed.left) == (30, 60, 15, 0)
-    mask = fit_mask(np.zeros((100, 200), np.uint8), 60, 60, "pad")
+    mask = mask_on(np.zeros((100, 200), np.uint8), 60, 60, "pad")
     assert (mask[:15] == VOID).all()
     assert (mask[15:45] == 0).all()
     assert (mask[45:] == VOID).all()
@@ -43,7 +53,7 @@ def test_padding_keeps_proportions_and_centres() -> None:
 def test_cropping_covers_and_centres() -> None:
     image = np.zeros((10, 40, 3), np.uint8)
     image[:, 15:25] = 200
-    assert (fit_image(image, 10, 10, "crop") == 200).all()
+    assert (image_on(image, 10, 10, "crop") == 200).all()
 
 
 def test_image_and_mask_stay_aligned() -> None:
@@ -51,7 +61,7 @@ def test_image_and_mask_stay_aligned() -> None:
     mask[20:50, 30:90] = 1
     image = np.repeat(mask[..., None] * 200, 3, 2)
     for fit in ("stretch", "pad", "crop"):
-        small, truth = fit_image(image, 48, 48, fit)[..., 0], fit_mask(mask, 48, 48, fit)
+        small, truth = image_on(image, 48, 48, fit)[..., 0], mask_on(mask, 48, 48, fit)
         inside = truth != VOID
         disagree = ((small > 100) != (truth == 1)) & inside
         assert disagree.mean() < 0.05
@@ -60,7 +70,7 @@ def test_image_and_mask_stay_aligned() -> None:
 def test_the_same_size_changes_nothing() -> None:
     image = np.random.default_rng(0).integers(0, 256, (20, 30, 3)).astype(np.uint8)
     for fit in ("stretch", "pad", "crop"):
-        assert (fit_image(image, 20, 30, fit) == image).all()
+        assert (image_on(image, 20, 30, fit) == image).all()
 
 
 @pytest.mark.parametrize("gamma", [0.5, 1.0, 1.5])
@@ -91,4 +101,4 @@ def test_what_is_covered_is_what_is_not_padding(
 ) -> None:
     inside = np.zeros(canvas, bool)
     inside[covered(height, width, *canvas, fit)] = True
-    assert (inside == (fit_mask(np.zeros((height, width), np.uint8), *canvas, fit) == 0)).all()
+    assert (inside == (mask_on(np.zeros((height, width), np.uint8), *canvas, fit) == 0)).all()

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from segpipe.atomic import disk_errors_explained, whole_file
 from segpipe.console import progress
-from segpipe.params.schema import SyntheticParams
+from segpipe.params.schema import ClipParams, SyntheticParams
 from segpipe.sources.synthetic.compose import compose
 from segpipe.sources.synthetic.painter import paint
 from segpipe.sources.synthetic.truth import annotate, png
@@ -40,23 +40,27 @@ class _Job:
 
     world: World
     scenes: SyntheticParams
+    clip: ClipParams
     split: str
     city: str
     index: int
     snippet: int
 
 
-def write_archives(scenes: SyntheticParams, world: Path, target: Path) -> list[Path]:
+def write_archives(
+    scenes: SyntheticParams, clip: ClipParams, world: Path, target: Path
+) -> list[Path]:
     """Draw all scenes and write the archives into the folder `target`; return their paths.
 
-    world: the description of the streets (data/synthetic.yaml). The sequence archive, with the
-    `scenes.frames` frames that end with the annotated one, is written where that is above 1.
+    world: the description of the streets (data/synthetic.yaml). Where `clip.frames` is above 1 the
+    sequence archive is written too, with the frames of the clips: every `clip.stride`-th one that
+    leads to the annotated one, and that one itself. The official snippets have all 30.
 
     The same arguments give the same bytes, whatever the number of processes. Raises ParameterError
     when `world` is missing or faulty, SegpipeError when the disk is full.
     """
-    jobs = _jobs(scenes, read_world(world))
-    names = [IMAGES, TRUTH, *([SEQUENCES] if scenes.frames > 1 else [])]
+    jobs = _jobs(scenes, clip, read_world(world))
+    names = [IMAGES, TRUTH, *([SEQUENCES] if clip.frames > 1 else [])]
     with disk_errors_explained(target), contextlib.ExitStack() as stack:
         opened: dict[str, zipfile.ZipFile] = {}
         for name in names:
@@ -68,7 +72,7 @@ def write_archives(scenes: SyntheticParams, world: Path, target: Path) -> list[P
     return [target / name for name in names]
 
 
-def _jobs(scenes: SyntheticParams, world: World) -> list[_Job]:
+def _jobs(scenes: SyntheticParams, clip: ClipParams, world: World) -> list[_Job]:
     """List the scenes in the order in which their files stand in the archives."""
     counts = {"test": scenes.test, "train": scenes.train, "val": scenes.val}
     cities = {"test": world.cities.test, "train": world.cities.train, "val": world.cities.val}
@@ -77,7 +81,7 @@ def _jobs(scenes: SyntheticParams, world: World) -> list[_Job]:
         names = cities[split]
         for index in range(count):
             city = names[index % len(names)]
-            jobs.append(_Job(world, scenes, split, city, index, index // len(names)))
+            jobs.append(_Job(world, scenes, clip, split, city, index, index // len(names)))
     return sorted(jobs, key=lambda job: (job.split, job.city, job.snippet))
 
 
@@ -105,16 +109,16 @@ def _drawn(jobs: list[_Job]) -> Iterator[list[Member]]:
 
 def _draw(job: _Job) -> list[Member]:
     """Draw one scene and return its files as (archive, name in it, content)."""
-    scenes = job.scenes
+    scenes, clip = job.scenes, job.clip
     scene = compose(job.world, scenes.seed, job.split, job.city, job.index)
     folder = f"{job.split}/{job.city}"
     members: list[Member] = []
-    for back in reversed(range(scenes.frames)):
+    for back in reversed(range(0, clip.frames * clip.stride, clip.stride)):
         view = look(scene, -back / _RATE, scenes.height, scenes.width)
         truth = annotate(view)
         picture = png(paint(view, truth))
         stem = f"{job.city}_{job.snippet:06d}_{ANNOTATED - back:06d}"
-        if scenes.frames > 1:
+        if clip.frames > 1:
             name = f"leftImg8bit_sequence/{folder}/{stem}_leftImg8bit.png"
             members.append((SEQUENCES, name, picture))
     members.append((IMAGES, f"leftImg8bit/{folder}/{stem}_leftImg8bit.png", picture))

@@ -1,0 +1,193 @@
+"""Labels as YAML: classes in the order of the model's outputs, each with the ids that mean it.
+
+    classes:
+      road: {ids: [7, 8], colour: [128, 64, 128]}
+      car: 26
+    void: [0, 255]
+
+An entry is an id, a list of ids, or a section of `ids` and `colour`. `colour` is one colour, or a
+list with one for each id. Where no class has ids they are 0, 1, 2, ... in order (`classes` may then
+be a list of names), one for each colour of a class. Colours that are left out are chosen.
+"""
+
+import difflib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from segpipe.errors import DataError, ParameterError
+from segpipe.labels.assemble import LARGEST_ID, VOID_NAMES, assemble
+from segpipe.labels.colours import distinct_colours, void_colour
+from segpipe.labels.scheme import VOID, Colour, LabelScheme, RawLabel
+from segpipe.params.load import read_yaml
+
+_PARTS = ("classes", "void")
+_KEYS = ("ids", "colour")
+
+
+@dataclass(frozen=True)
+class _Entry:
+    """What the file says of a class, or of void; `ids` is None where it leaves them out."""
+
+    name: str
+    ids: tuple[int, ...] | None = None
+    colours: tuple[Colour, ...] = ()
+
+
+def read_yaml_labels(path: Path, name: str) -> LabelScheme:
+    """Return the scheme of a YAML file; raises DataError with all that is wrong with it."""
+    try:
+        content = read_yaml(path)
+    except ParameterError as error:
+        raise DataError(str(error)) from error
+    if not isinstance(content, Mapping) or not content:
+        raise DataError(
+            f"{path}: must hold `classes:` with a line for each class, such as `road: [7, 8]`, and "
+            "perhaps `void: [0, 255]`"
+        )
+    faults = [_unknown_key(key, _PARTS, "the file") for key in content if key not in _PARTS]
+    entries = _classes(content.get("classes"), faults)
+    void = _entry("void", content["void"], faults) if "void" in content else None
+    faults += _clashes([*entries, *([void] if void else [])])
+    entries = _with_ids(entries, faults)
+    raw = [] if faults else _labels(entries, void)
+    return assemble(path, name, [entry.name for entry in entries], raw, faults)
+
+
+def _classes(content: Any, faults: list[str]) -> list[_Entry]:
+    match content:
+        case Mapping() if content:
+            given = list(content.items())
+        case list() if content:
+            given = [(name, None) for name in content]
+            names = [str(name) for name in content]
+            twice = sorted({name for name in names if names.count(name) > 1})
+            faults += [f"classes: {name} stands twice" for name in twice]
+        case _:
+            faults.append(f"classes is {content!r}; it must name the classes, one a line")
+            return []
+    return [entry for name, value in given if (entry := _class(name, value, faults))]
+
+
+def _class(name: Any, content: Any, faults: list[str]) -> _Entry | None:
+    if not isinstance(name, str) or not name.strip():
+        faults.append(f"classes: {name!r} is no name; write it in quotes if it is meant as one")
+    elif name.strip().lower() in VOID_NAMES:
+        faults.append(
+            f"classes: {name} is a name for what counts nowhere; move its ids to `void:` beside "
+            "classes, or choose another name"
+        )
+    else:
+        return _entry(name.strip(), content, faults)
+    return None
+
+
+def _entry(name: str, content: Any, faults: list[str]) -> _Entry:
+    """Read an id, a list of ids, a section, or nothing."""
+    if not isinstance(content, Mapping):
+        return _Entry(name, _ids(name, content, faults))
+    faults += [_unknown_key(key, _KEYS, name) for key in content if key not in _KEYS]
+    ids = _ids(f"{name}.ids", content.get("ids"), faults)
+    colours = _colours(f"{name}.colour", content.get("colour"), faults)
+    if ids and len(colours) > 1 and len(colours) != len(ids):
+        faults.append(
+            f"{name} has {len(ids)} ids and {len(colours)} colours; give one colour, or one for each"
+        )
+    return _Entry(name, ids, colours)
+
+
+def _ids(place: str, content: Any, faults: list[str]) -> tuple[int, ...] | None:
+    if content is None:
+        return None
+    given = content if isinstance(content, list) else [content]
+    if not given:
+        faults.append(f"{place} is an empty list; give an id, or leave it out")
+    wrong = [value for value in given if not _is_whole(value, LARGEST_ID)]
+    faults += [
+        f"{place}: {value!r} is no id; ids are whole numbers 0..{LARGEST_ID}" for value in wrong
+    ]
+    return tuple(value for value in given if _is_whole(value, LARGEST_ID))
+
+
+def _is_whole(value: Any, largest: int) -> bool:
+    return type(value) is int and 0 <= value <= largest  # True and False are no numbers
+
+
+def _colours(place: str, content: Any, faults: list[str]) -> tuple[Colour, ...]:
+    if content is None:
+        return ()
+    several = isinstance(content, list) and content and isinstance(content[0], list)
+    found: list[Colour] = []
+    for value in content if several else [content]:
+        match value:
+            case [red, green, blue] if all(_is_whole(part, 255) for part in value):
+                found.append((red, green, blue))
+            case _:
+                faults.append(f"{place}: {value!r} is no colour; write [red, green, blue], 0..255")
+    return tuple(found)
+
+
+def _clashes(entries: list[_Entry]) -> list[str]:
+    """Name each id that stands under several entries, or several times under one."""
+    owners: dict[int, list[str]] = {}
+    for entry in entries:
+        for value in entry.ids or ():
+            owners.setdefault(value, []).append(entry.name)
+    return [
+        f"the id {value} stands under {' and under '.join(names)}; leave it at one place"
+        for value, names in owners.items()
+        if len(names) > 1
+    ]
+
+
+def _with_ids(entries: list[_Entry], faults: list[str]) -> list[_Entry]:
+    """Number the classes where none of them has ids; name those without where others have some."""
+    bare = [entry.name for entry in entries if entry.ids is None]
+    if len(bare) < len(entries):
+        faults += [f"{name} has no ids, though other classes have; give it some" for name in bare]
+        return entries
+    numbered, start = [], 0
+    for entry in entries:
+        end = start + max(1, len(entry.colours))
+        numbered.append(_Entry(entry.name, tuple(range(start, end)), entry.colours))
+        start = end
+    return numbered
+
+
+def _labels(entries: list[_Entry], void: _Entry | None) -> list[RawLabel]:
+    given = [colour for entry in (*entries, *([void] if void else [])) for colour in entry.colours]
+    bare = sum(not entry.colours for entry in entries)
+    chosen = iter(distinct_colours(bare, given))
+    raw: list[RawLabel] = []
+    for train_id, entry in enumerate(entries):
+        raw += _numbered(entry, entry.colours or (next(chosen),), train_id)
+    return raw + (_void(void, raw) if void else [])
+
+
+def _void(void: _Entry, classes: list[RawLabel]) -> list[RawLabel]:
+    """Make the void labels; without ids they take 255 and downwards, where nothing else stands."""
+    colours = void.colours or (void_colour(classes),)
+    if void.ids is None:
+        taken = {label.id for label in classes}
+        places = (*range(255, -1, -1), *range(256, LARGEST_ID + 1))
+        free = [value for value in places if value not in taken]
+        void = _Entry(void.name, tuple(free[: len(colours)]), colours)
+    return _numbered(void, colours, VOID)
+
+
+def _numbered(entry: _Entry, colours: tuple[Colour, ...], train_id: int) -> list[RawLabel]:
+    """Make a label for each id; of several, each is named with its id as well."""
+    ids = entry.ids or ()
+    each = colours if len(colours) == len(ids) else colours * len(ids)
+    alone = len(ids) == 1
+    return [
+        RawLabel(value, entry.name if alone else f"{entry.name} {value}", colour, train_id)
+        for value, colour in zip(ids, each, strict=True)
+    ]
+
+
+def _unknown_key(key: Any, known: tuple[str, ...], place: str) -> str:
+    near = difflib.get_close_matches(str(key), known, n=1)
+    meant = f"did you mean {near[0]}?" if near else f"{place} can have {' and '.join(known)}"
+    return f"{place}: {key} is not a key of it; {meant}"

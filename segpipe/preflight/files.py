@@ -1,0 +1,165 @@
+"""Rules about files: unreadable ones, sizes that differ, pixels of several kinds."""
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import PurePosixPath
+
+from segpipe.findings import Finding
+from segpipe.preflight.wording import pictures_of, size
+from segpipe.storage.facts import SampleFacts
+
+_GREY = frozenset({"1", "L", "LA", "La", "I", "I;16", "I;16B", "I;16L", "F"})
+_COLOUR = frozenset({"RGB", "RGBA", "RGBa", "P", "PA", "CMYK", "YCbCr", "HSV", "LAB"})
+_ALPHA = frozenset({"RGBA", "LA", "PA"})
+_LOSSY = frozenset({".jpg", ".jpeg"})
+
+
+def unreadable(facts: Sequence[SampleFacts]) -> list[Finding]:
+    """Files that are damaged, cut off, missing or of a form that cannot be read are errors."""
+    reasons = [reason for fact in facts for reason in fact.unreadable]
+    if not reasons:
+        return []
+    text = f"{len(reasons)} files cannot be read"
+    repair = "copy or save them again, or move image and mask away"
+    return [Finding("unreadable", "error", text, repair, tuple(reasons))]
+
+
+def sizes_differ(facts: Sequence[SampleFacts]) -> list[Finding]:
+    """A mask must have its image's size; a turned one is named as such."""
+    other = [f for f in facts if f.image_side and f.mask_side and f.image_side != f.mask_side]
+    turned = [fact for fact in other if _swapped(fact)]
+    rest = [fact for fact in other if not _swapped(fact)]
+    found = []
+    if turned:
+        text = f"{len(turned)} masks lie on their side: height and width are those of their image, swapped"
+        repair = (
+            "turn the masks by a quarter; perhaps they were drawn before the camera's mark of rotation "
+            "(EXIF), which is honoured here, was applied to the image"
+        )
+        found.append(_sizes("turned", turned, text, repair))
+    if rest:
+        text = f"{len(rest)} masks are not of their image's size (height x width)"
+        repair = "export the masks at the size of their images; resize labels by nearest only"
+        found.append(_sizes("size_differs", rest, text, repair))
+    return found
+
+
+def _swapped(fact: SampleFacts) -> bool:
+    return fact.image_side is not None and fact.image_side[::-1] == fact.mask_side
+
+
+def _sizes(kind: str, facts: Sequence[SampleFacts], text: str, repair: str) -> Finding:
+    items = tuple(
+        f"{fact.sample.image} is {size(fact.image_side)}, {fact.sample.mask} is {size(fact.mask_side)}"
+        for fact in facts
+        if fact.image_side and fact.mask_side
+    )
+    return Finding(kind, "error", text, repair, items, pictures_of(facts))
+
+
+def mask_modes(facts: Sequence[SampleFacts]) -> list[Finding]:
+    """Numbered masks among painted ones, and masks with alpha, are doubtful."""
+    masks = [fact for fact in facts if fact.mask_mode]
+    painted = [fact for fact in masks if fact.painted]
+    numbered = [fact for fact in masks if not fact.painted]
+    found = []
+    if painted and numbered:
+        fewer = min((painted, numbered), key=len)
+        kind = "painted in colours" if fewer is painted else "of numbers"
+        found.append(
+            Finding(
+                "mask_modes",
+                "warning",
+                f"{len(fewer)} of {len(masks)} masks are {kind}, unlike the others ({_modes(masks)})",
+                "make sure that both mean the same; better export all masks in one way",
+                tuple(f"{fact.sample.mask} ({fact.mask_mode})" for fact in fewer),
+                pictures_of(fewer),
+            )
+        )
+    clear = [fact for fact in masks if fact.mask_mode in _ALPHA]
+    if clear:
+        found.append(
+            Finding(
+                "mask_alpha",
+                "warning",
+                f"{len(clear)} masks have an alpha channel, which is not looked at",
+                "save them without alpha; half-transparent edges may hide colours that mean nothing",
+                tuple(f"{fact.sample.mask} ({fact.mask_mode})" for fact in clear),
+                pictures_of(clear),
+            )
+        )
+    return found
+
+
+def lossy_masks(facts: Sequence[SampleFacts]) -> list[Finding]:
+    """JPEG changes values; where they left the scheme that is an error, else it is doubtful."""
+    lossy = [fact for fact in facts if is_lossy(fact)]
+    if not lossy:
+        return []
+    broken = [fact for fact in lossy if fact.unknown]
+    text = f"{len(lossy)} masks are JPEG files, whose compression changes the labels"
+    if broken:
+        text += f"; {len(broken)} of them hold values outside the label scheme"
+    return [
+        Finding(
+            "lossy_mask",
+            "error" if broken else "warning",
+            text,
+            "export them anew as PNG from where they were drawn; to save the JPEG as PNG mends nothing",
+            tuple(
+                f"{fact.sample.mask}"
+                + (f": {len(fact.unknown)} values that mean nothing" if fact.unknown else "")
+                for fact in sorted(lossy, key=lambda fact: not fact.unknown)
+            ),
+            pictures_of(broken or lossy),
+        )
+    ]
+
+
+def is_lossy(fact: SampleFacts) -> bool:
+    """Whether the mask is stored in a form that does not keep its values."""
+    return PurePosixPath(fact.sample.mask or "").suffix.lower() in _LOSSY
+
+
+def image_modes(facts: Sequence[SampleFacts]) -> list[Finding]:
+    """Grey images among coloured ones are doubtful, and so are colours for print."""
+    images = [fact for fact in facts if fact.image_mode]
+    kinds: dict[str, list[SampleFacts]] = {}
+    for fact in images:
+        kinds.setdefault(_pixel_kind(fact.image_mode), []).append(fact)
+    found = []
+    if len(kinds) > 1:
+        fewer = [f for kind in sorted(kinds, key=lambda k: len(kinds[k]))[:-1] for f in kinds[kind]]
+        found.append(
+            Finding(
+                "image_modes",
+                "warning",
+                f"{len(fewer)} of {len(images)} images are not of the kind of the others "
+                f"({_modes(images, masks=False)})",
+                "make sure that they belong here; grey images are used with three equal channels",
+                tuple(f"{fact.sample.image} ({fact.image_mode})" for fact in fewer),
+                pictures_of(fewer),
+            )
+        )
+    print_colours = [fact for fact in images if fact.image_mode == "CMYK"]
+    if print_colours:
+        found.append(
+            Finding(
+                "print_colours",
+                "warning",
+                f"{len(print_colours)} images hold colours for print (CMYK), converted without a profile",
+                "save them as RGB with the programme that made them",
+                tuple(fact.sample.image for fact in print_colours),
+                pictures_of(print_colours),
+            )
+        )
+    return found
+
+
+def _pixel_kind(mode: str) -> str:
+    return "grey" if mode in _GREY else "colour" if mode in _COLOUR else mode
+
+
+def _modes(facts: Sequence[SampleFacts], masks: bool = True) -> str:
+    counts = Counter(fact.mask_mode if masks else fact.image_mode for fact in facts)
+    return ", ".join(f"{count} {mode}" for mode, count in counts.most_common())

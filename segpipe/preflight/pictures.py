@@ -1,0 +1,155 @@
+"""Pictures of offenders: image beside mask, with the pixels that offend marked.
+
+Shapes: H height, W width, 3 colour channels, all uint8.
+"""
+
+import warnings
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps
+
+from segpipe.console import say
+from segpipe.findings import Finding
+from segpipe.labels.scheme import VOID, LabelScheme, pack_colours
+from segpipe.preflight.wording import place, size
+from segpipe.rendering.contact_sheet import contact_sheet
+from segpipe.rendering.png import write_png
+from segpipe.sample import Sample
+from segpipe.storage.facts import SampleFacts, Side, Survey
+
+_MOST = 12  # pictures in a report
+_SIDE = 480  # pixels of an image or mask in a picture
+_PAIRED = frozenset({"near_duplicate"})  # kinds whose names come two by two
+_MARK = (255, 0, 90)
+_VOID_SHADES = ((58, 58, 64), (92, 92, 100))
+_Tile = tuple[NDArray[np.uint8], str]
+
+
+def draw_offenders(
+    folder: Path,
+    findings: Sequence[Finding],
+    survey: Survey,
+    scheme: LabelScheme,
+    raw: Path,
+) -> list[list[str]]:
+    """Write at most a dozen PNG files to `folder`; return their names for each finding.
+
+    Every finding gets its first picture before any gets its second. A picture that cannot be drawn
+    (the file is damaged, or a raster) is left out: the report is worth more than its pictures.
+    """
+    by_place = {place(fact): fact for fact in survey.facts}
+    wanted = [_wanted(finding, by_place) for finding in findings]
+    drawn: list[list[str]] = [[] for _ in findings]
+    left = _MOST
+    for turn in range(max((len(each) for each in wanted), default=0)):
+        for number, each in enumerate(wanted):
+            if turn >= len(each) or not left:
+                continue
+            name = f"{number + 1:02d}-{findings[number].kind}-{turn + 1}.png"
+            if _drawn(folder / name, each[turn], scheme, raw):
+                drawn[number].append(name)
+                left -= 1
+    return drawn
+
+
+def _wanted(finding: Finding, by_place: Mapping[str, SampleFacts]) -> list[list[SampleFacts]]:
+    """Return which samples come onto each picture of a finding."""
+    named = [by_place[name] for name in finding.pictures if name in by_place]
+    facts = [fact for fact in named if fact.sample.window is None]
+    if finding.kind in _PAIRED:
+        return [facts[at : at + 2] for at in range(0, len(facts) - 1, 2)]
+    return [[fact] for fact in facts]
+
+
+def _drawn(path: Path, facts: Sequence[SampleFacts], scheme: LabelScheme, raw: Path) -> bool:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            if len(facts) == 1:
+                tiles = _image_and_mask(facts[0], scheme, raw)
+            else:
+                tiles = [(_image(fact.sample, raw), place(fact)) for fact in facts]
+        write_png(path, contact_sheet(tiles, columns=2))
+    # Decoders raise anything on damaged files, and a report without a picture is better than none.
+    except Exception as error:
+        say(f"no picture of {place(facts[0])} in the report: {type(error).__name__}: {error}")
+        return False
+    return True
+
+
+def _image_and_mask(fact: SampleFacts, scheme: LabelScheme, raw: Path) -> list[_Tile]:
+    tiles = [(_image(fact.sample, raw), _caption(place(fact), fact.image_side))]
+    if fact.sample.mask is not None:
+        words = "mask, unknown in pink" if fact.unknown else "mask"
+        mask_HW3 = _mask(raw / fact.sample.mask, fact, scheme)
+        tiles.append((mask_HW3, _caption(words, fact.mask_side)))
+    return tiles
+
+
+def _caption(words: str, side: Side | None) -> str:
+    return words if side is None else f"{words}, {size(side)}"
+
+
+def _image(sample: Sample, raw: Path) -> NDArray[np.uint8]:
+    with Image.open(raw / sample.image) as picture:
+        picture.draft("RGB", (_SIDE, _SIDE))  # JPEG is decoded smaller at once
+        upright = ImageOps.exif_transpose(picture).convert("RGB")
+    upright.thumbnail((_SIDE, _SIDE))
+    return np.asarray(upright)
+
+
+def _mask(path: Path, fact: SampleFacts, scheme: LabelScheme) -> NDArray[np.uint8]:
+    """Paint a mask in the scheme's colours, void as a dark chequer, unknown values in pink."""
+    with Image.open(path) as picture:
+        picture.load()
+        values = np.asarray(picture.convert("RGB") if fact.painted else picture)
+    if values.ndim == 3 and not fact.painted:
+        values = values[..., 0]  # grey with alpha
+    shrink = max(1, -(-max(values.shape[:2]) // _SIDE))
+    small = values[::shrink, ::shrink]
+    if fact.painted:
+        train_HW = scheme.encode_colours(small)[0]
+    else:
+        train_HW = scheme.encode(small.astype(np.int64).clip(0, 65535).astype(np.uint16))[0]
+    shown_HW3 = scheme.paint(train_HW)
+    rows, columns = np.indices(train_HW.shape) // 6
+    shades_HW3 = np.array(_VOID_SHADES, np.uint8)[(rows + columns) % 2]
+    shown_HW3 = np.where((train_HW == VOID)[..., None], shades_HW3, shown_HW3)
+    if fact.unknown:
+        marked_HW = _unknown_areas(values, fact, shrink)
+        shown_HW3[_thickened(marked_HW, 1 + max(train_HW.shape) // 160)] = _MARK
+    return shown_HW3
+
+
+def _unknown_areas(values: NDArray[Any], fact: SampleFacts, shrink: int) -> NDArray[np.bool_]:
+    """Return which areas of shrink x shrink pixels hold an unknown value, if only in one pixel.
+
+    Strip by strip, so that the memory stays small on large masks.
+    """
+    unknown = np.array(sorted(fact.unknown), np.int64)
+    starts = range(0, values.shape[1], shrink)
+    areas = []
+    for top in range(0, values.shape[0], shrink):
+        strip = values[top : top + shrink]
+        codes = pack_colours(strip) if fact.painted else strip.astype(np.int64)
+        areas.append(np.logical_or.reduceat(np.isin(codes, unknown).any(axis=0), starts))
+    return np.array(areas)
+
+
+def _thickened(marked_HW: NDArray[np.bool_], times: int) -> NDArray[np.bool_]:
+    """Grow a few single pixels until they can be seen; large areas stay as they are."""
+    if not 0 < marked_HW.mean() < 0.01:
+        return marked_HW
+    grown_HW = marked_HW.copy()
+    for _ in range(times):
+        again_HW = grown_HW.copy()
+        again_HW[1:] |= grown_HW[:-1]
+        again_HW[:-1] |= grown_HW[1:]
+        again_HW[:, 1:] |= grown_HW[:, :-1]
+        again_HW[:, :-1] |= grown_HW[:, 1:]
+        grown_HW = again_HW
+    return grown_HW

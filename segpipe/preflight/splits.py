@@ -1,0 +1,70 @@
+"""Rules about splits: empty or small ones, groups in two of them."""
+
+from collections.abc import Sequence
+
+from segpipe.findings import Finding
+from segpipe.sample import SPLITS
+from segpipe.storage.facts import SampleFacts
+
+_HANDFUL = 5
+
+
+def empty_splits(facts: Sequence[SampleFacts], excluded: int) -> list[Finding]:
+    """There must be something to train on and something to validate on.
+
+    excluded: images that were left out for the labels in them.
+    """
+    counts = _counts(facts)
+    empty = [split for split in ("train", "val") if not counts[split]]
+    if not empty:
+        return []
+    shown = ", ".join(f"{split} {count}" for split, count in counts.items())
+    text = f"the split {' and '.join(empty)} is empty ({shown} samples)"
+    repair = "put images there, or share them out by prepare.split (by: ratio) in params.yaml"
+    if excluded:
+        text += f", after {excluded} images were left out by labels.exclude_images_with"
+        repair = "take labels out of labels.exclude_images_with in params.yaml; or " + repair
+    return [Finding("empty_split", "error", text, repair, tuple(empty))]
+
+
+def few_samples(facts: Sequence[SampleFacts]) -> list[Finding]:
+    """A handful of images neither teaches nor tells."""
+    few = [(split, n) for split, n in _counts(facts).items() if 0 < n < _HANDFUL]
+    if not few:
+        return []
+    text = "a split has hardly any images, so its scores mean little"
+    repair = "add images, or share them out by prepare.split (by: ratio) in params.yaml"
+    items = tuple(f"{split}: {n}" for split, n in few)
+    return [Finding("few_samples", "warning", text, repair, items)]
+
+
+def large_batch(facts: Sequence[SampleFacts], batch_size: int | None, copies: int) -> list[Finding]:
+    """A batch larger than the training split can never be filled."""
+    rows = _counts(facts)["train"] * (1 + copies)
+    if batch_size is None or not 0 < rows < batch_size:
+        return []
+    text = f"train.batch_size is {batch_size}, but the training split has {rows} samples"
+    repair = f"set train.batch_size in params.yaml to {rows} or less, or add samples"
+    return [Finding("large_batch", "warning", text, repair)]
+
+
+def torn_groups(facts: Sequence[SampleFacts]) -> list[Finding]:
+    """A city, drive, scene or tile in two splits lets the model be tested on what it was taught."""
+    parts: dict[str, dict[str, int]] = {}
+    for fact in facts:
+        counts = parts.setdefault(fact.sample.group, {})
+        counts[fact.split] = counts.get(fact.split, 0) + 1
+    torn = [
+        f"{group}: " + ", ".join(f"{n} in {split}" for split, n in counts.items())
+        for group, counts in sorted(parts.items())
+        if len(counts) > 1
+    ]
+    if not torn:
+        return []
+    text = f"{len(torn)} groups (city, drive, scene or tile) stand in more than one split"
+    repair = "put all samples of a group into one split, or set prepare.split.by to ratio"
+    return [Finding("torn_group", "error", text, repair, tuple(torn))]
+
+
+def _counts(facts: Sequence[SampleFacts]) -> dict[str, int]:
+    return {split: sum(fact.split == split for fact in facts) for split in SPLITS}

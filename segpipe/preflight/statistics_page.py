@@ -1,0 +1,198 @@
+"""The statistics page: what a data set is like, in pictures, in tables for `dvc plots`, and in words.
+
+Shapes: K classes, C channels.
+"""
+
+import csv
+import io
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from segpipe.atomic import write_text
+from segpipe.labels.scheme import LabelScheme
+from segpipe.rendering.channels import channel_histograms
+from segpipe.rendering.png import write_png
+from segpipe.rendering.samples import Mask, Picture, copies_sheet, sample_sheet
+from segpipe.rendering.sizes import image_sizes
+from segpipe.rendering.statistics import brightness_histogram, class_frequencies
+from segpipe.storage.facts import SampleFacts, Survey
+from segpipe.storage.reader import Dataset, Split, open_dataset
+from segpipe.storage.reading import picture_of
+
+PAGE = "statistics.md"
+CLASSES, BRIGHTNESS = "classes.csv", "brightness.csv"
+_BINS = 32
+_SHOWN = 9
+
+Counts = NDArray[np.int64]
+_BySplit = Mapping[str, Sequence[SampleFacts]]
+
+
+def write_statistics(
+    folder: Path, survey: Survey, prepared: Path, histogram_CB: Counts | None
+) -> None:
+    """Write the pictures, tables and statistics.md of a prepared data set into `folder`.
+
+    survey: the facts of its samples. prepared: the folder of its arrays, from which samples are
+    shown. histogram_CB: training pixels by channel and value (256 steps from 0 to 1).
+    """
+    dataset = open_dataset(prepared)
+    by_split: dict[str, list[SampleFacts]] = {}
+    for fact in survey.kept:
+        by_split.setdefault(fact.split, []).append(fact)
+    told = {split: facts for split, facts in by_split.items() if any(f.train_pixels for f in facts)}
+    pixels = {split: _pixels_K(facts, dataset.scheme) for split, facts in told.items()}
+    holding = {split: _holding_K(facts, dataset.scheme) for split, facts in told.items()}
+    images = {split: len(facts) for split, facts in told.items()}
+    class_frequencies(dataset.scheme.classes, pixels, holding, images, folder / "classes.png")
+    _write_csv(folder / CLASSES, _class_rows(dataset.scheme, pixels, holding, images))
+    sizes = {split: _sizes(facts) for split, facts in by_split.items()}
+    image_sizes(sizes, folder / "sizes.png")
+    brightness = {split: _brightness_B(facts) for split, facts in by_split.items()}
+    brightness_histogram(brightness, folder / "brightness.png")
+    _write_csv(folder / BRIGHTNESS, _brightness_rows(brightness))
+    if histogram_CB is not None:
+        channels = dataset.reading.channels
+        channel_histograms(histogram_CB, channels, folder / "channels.png")
+    write_png(folder / "samples.png", _samples(dataset))
+    copies = _copies(dataset)
+    if copies is not None:
+        write_png(folder / "copies.png", copies)
+    write_text(folder / PAGE, _page(dataset, images, copies is not None))
+
+
+def _pixels_K(facts: Sequence[SampleFacts], scheme: LabelScheme) -> Counts:
+    """Pixels by class at the masks' own resolution."""
+    counts = Counter[int]()
+    for fact in facts:
+        counts.update(fact.train_pixels)
+    return np.array([counts[k] for k in range(scheme.num_classes)], np.int64)
+
+
+def _holding_K(facts: Sequence[SampleFacts], scheme: LabelScheme) -> Counts:
+    """Images by class that hold it."""
+    counts = Counter(k for fact in facts for k, pixels in fact.train_pixels.items() if pixels)
+    return np.array([counts[k] for k in range(scheme.num_classes)], np.int64)
+
+
+def _sizes(facts: Sequence[SampleFacts]) -> dict[tuple[int, int], int]:
+    return Counter(fact.image_side for fact in facts if fact.image_side is not None)
+
+
+def _brightness_B(facts: Sequence[SampleFacts]) -> Counts:
+    values = [fact.brightness for fact in facts if fact.brightness is not None]
+    return np.histogram(values, bins=_BINS, range=(0, 1))[0].astype(np.int64)
+
+
+def _class_rows(
+    scheme: LabelScheme,
+    pixels: Mapping[str, Counts],
+    holding: Mapping[str, Counts],
+    images: Mapping[str, int],
+) -> list[dict[str, Any]]:
+    """A row for each class and split; mean_pixels: of the images that hold the class."""
+    rows = []
+    for split, pixels_K in pixels.items():
+        total = max(int(pixels_K.sum()), 1)
+        for k, name in enumerate(scheme.classes):
+            held = int(holding[split][k])
+            rows.append(
+                {
+                    "class": name,
+                    "split": split,
+                    "pixels": int(pixels_K[k]),
+                    "share": f"{pixels_K[k] / total:.6g}",
+                    "images": held,
+                    "images_share": f"{held / max(images[split], 1):.6g}",
+                    "mean_pixels": f"{pixels_K[k] / held:.6g}" if held else "",
+                }
+            )
+    return rows
+
+
+def _brightness_rows(counts: Mapping[str, Counts]) -> list[dict[str, Any]]:
+    return [
+        {
+            "from": f"{place / _BINS:.6g}",
+            "to": f"{(place + 1) / _BINS:.6g}",
+            "split": split,
+            "images": int(count),
+            "share": f"{count / max(int(counts_B.sum()), 1):.6g}",
+        }
+        for split, counts_B in counts.items()
+        for place, count in enumerate(counts_B)
+    ]
+
+
+def _samples(dataset: Dataset) -> NDArray[np.uint8]:
+    """Training samples, evenly spread over the split, with their masks."""
+    split = dataset.split("train")
+    originals = [number for number, row in enumerate(split.rows) if row.copy == 0]
+    shown = [originals[place] for place in _spread(len(originals))]
+    samples = [
+        (split.rows[n].sample.name, _picture(dataset, split, n), split.masks_Nhw[n]) for n in shown
+    ]
+    return sample_sheet(samples, dataset.scheme)
+
+
+def _copies(dataset: Dataset) -> NDArray[np.uint8] | None:
+    """Originals beside their first copies: before and after offline augmentation."""
+    split = dataset.split("train")
+    changed = [number for number, row in enumerate(split.rows) if row.copy > 0]
+    if not changed:
+        return None
+    each = max(row.copy for row in split.rows)
+    pairs: list[tuple[str, Picture, Mask, Picture, Mask]] = []
+    for place in _spread(len(changed) // each):
+        # One copy after the other is shown, so that all kinds of changes come up.
+        copy = place * each + len(pairs) % each
+        number = changed[copy]
+        original = number - split.rows[number].copy
+        name = f"{split.rows[number].sample.name}, copy {split.rows[number].copy}"
+        before = _picture(dataset, split, original), split.masks_Nhw[original]
+        after = _picture(dataset, split, number), split.masks_Nhw[number]
+        pairs.append((name, *before, *after))
+    return copies_sheet(pairs, dataset.scheme)
+
+
+def _picture(dataset: Dataset, split: Split, row: int) -> NDArray[np.uint8]:
+    return picture_of(split.images_NTHWC[row, -1], dataset.reading)
+
+
+def _spread(count: int) -> list[int]:
+    """Up to nine places, evenly spread."""
+    shown = min(count, _SHOWN)
+    return [place * count // shown for place in range(shown)]
+
+
+def _page(dataset: Dataset, images: Mapping[str, int], copies: bool) -> str:
+    counts = ", ".join(f"{number} {split}" for split, number in images.items())
+    parts = [
+        "# What the data is like",
+        f"{counts} images with truth; {dataset.scheme.num_classes} classes of the scheme "
+        f"{dataset.scheme.name}; prepared at {dataset.height}x{dataset.width}.",
+        f"## Classes\n\n![classes](classes.png)\n\nThe numbers: [{CLASSES}]({CLASSES}). Pixels are "
+        "counted at the masks' own resolution, void left out.",
+        "## Samples\n\n![samples](samples.png)",
+    ]
+    if copies:
+        parts.append("## Before and after offline augmentation\n\n![copies](copies.png)")
+    parts += [
+        "## Sizes\n\n![sizes](sizes.png)",
+        f"## Brightness\n\n![brightness](brightness.png)\n\nThe numbers: [{BRIGHTNESS}]({BRIGHTNESS}).",
+        "## Channels\n\n![channels](channels.png)\n\nTraining split, as prepared.",
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _write_csv(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
+    text = io.StringIO()
+    table = csv.DictWriter(text, rows[0].keys(), lineterminator="\n")
+    table.writeheader()
+    table.writerows(rows)
+    write_text(path, text.getvalue())

@@ -1,0 +1,102 @@
+"""What a data set holds, counted from the facts: the numbers of the report.
+
+K classes.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from segpipe.class_weights import KINDS, class_weights
+from segpipe.labels.scheme import VOID, LabelScheme
+from segpipe.preflight.wording import size
+from segpipe.sample import SPLITS
+from segpipe.storage.facts import SampleFacts, Survey
+
+
+def summarise(survey: Survey, scheme: LabelScheme) -> dict[str, Any]:
+    """Return plain values for report.json: splits, classes, sizes, modes, what was left out.
+
+    Pixels are those of the masks at their own resolution; values outside the scheme count as void.
+    """
+    facts = survey.kept
+    by_split = {split: [fact for fact in facts if fact.split == split] for split in SPLITS}
+    return {
+        "splits": {split: _split(members) for split, members in by_split.items()},
+        "classes": _classes(by_split, scheme),
+        "image_sizes": _counts(size(fact.image_side) for fact in facts if fact.image_side),
+        "image_modes": _counts(fact.image_mode for fact in facts if fact.image_mode),
+        "mask_modes": _counts(fact.mask_mode for fact in facts if fact.mask_mode),
+        "excluded": survey.excluded,
+    }
+
+
+def _split(facts: Sequence[SampleFacts]) -> dict[str, Any]:
+    pixels = sum(sum(fact.train_pixels.values()) for fact in facts)
+    void = sum(fact.train_pixels.get(VOID, 0) for fact in facts)
+    seen = [fact.brightness for fact in facts if fact.brightness is not None]
+    return {
+        "samples": len(facts),
+        "masks": sum(fact.sample.mask is not None for fact in facts),
+        "groups": len({fact.sample.group for fact in facts}),
+        "pixels": pixels,
+        "void_pixels": void,
+        "void_share": round(void / pixels, 6) if pixels else None,
+        "mean_brightness": round(sum(seen) / len(seen), 6) if seen else None,
+    }
+
+
+def _classes(by_split: dict[str, list[SampleFacts]], scheme: LabelScheme) -> list[dict[str, Any]]:
+    """Return for each class its pixels and images by split, and the weights that would balance it."""
+    pixels = {split: _pixels_K(members, scheme) for split, members in by_split.items()}
+    weights = _weights(by_split["train"], pixels["train"], scheme)
+    rows = []
+    for k, name in enumerate(scheme.classes):
+        splits = {}
+        for split, members in by_split.items():
+            valid = int(pixels[split].sum())
+            splits[split] = {
+                "pixels": int(pixels[split][k]),
+                "share": round(int(pixels[split][k]) / valid, 8) if valid else None,
+                "images": sum(fact.train_pixels.get(k, 0) > 0 for fact in members),
+            }
+        rows.append(
+            {
+                "name": name,
+                "splits": splits,
+                "weights": {kind: round(float(w_K[k]), 6) for kind, w_K in weights.items()},
+            }
+        )
+    return rows
+
+
+def _pixels_K(facts: Sequence[SampleFacts], scheme: LabelScheme) -> NDArray[np.int64]:
+    pixels_K = np.zeros(scheme.num_classes, np.int64)
+    for fact in facts:
+        for k, pixels in fact.train_pixels.items():
+            if k != VOID:
+                pixels_K[k] += pixels
+    return pixels_K
+
+
+def _weights(
+    facts: Sequence[SampleFacts], pixels_K: NDArray[np.int64], scheme: LabelScheme
+) -> dict[str, NDArray[np.float64]]:
+    """Return the weights of each kind; none where no training pixel shows a class."""
+    present_K = np.zeros(scheme.num_classes, np.int64)
+    for fact in facts:
+        valid = sum(pixels for k, pixels in fact.train_pixels.items() if k != VOID)
+        for k, pixels in fact.train_pixels.items():
+            if k != VOID and pixels:
+                present_K[k] += valid
+    if not pixels_K.any():
+        return {}
+    return {kind: class_weights(kind, pixels_K, present_K) for kind in KINDS}
+
+
+def _counts(values: Any) -> dict[str, int]:
+    """Return how often each value occurs, the most frequent first."""
+    return dict(Counter(values).most_common())

@@ -1,0 +1,122 @@
+"""Where the parts of Cityscapes lie: as folders, as archives beside them, or downloaded before."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from segpipe.errors import DataError, ParameterError
+from segpipe.params.schema import SourceParams
+from segpipe.sources.archives import member_sizes, unpack
+from segpipe.sources.cityscapes.layout import (
+    COARSE_TRUTH,
+    EXTRA_IMAGES,
+    IMAGES,
+    SEQUENCES,
+    TRUTH,
+    Part,
+    split_of_folder,
+)
+from segpipe.sources.copying import copy_files, size_of_files
+
+
+def parts_needed(source: SourceParams) -> list[Part]:
+    """Return the parts that the parameters ask for.
+
+    Raises ParameterError for clips together with coarse scenes: no frames before the scenes of
+    train_extra are published in leftImg8bit_sequence_trainvaltest.zip.
+    """
+    parts = [IMAGES, TRUTH]
+    coarse = source.cityscapes.coarse_per_fine > 0
+    if coarse:
+        parts += [EXTRA_IMAGES, COARSE_TRUTH]
+    if source.clip.frames > 1:
+        parts.append(SEQUENCES)
+    if coarse and source.clip.frames > 1:
+        raise ParameterError(
+            f"params.yaml: source.clip.frames is {source.clip.frames} and "
+            f"source.cityscapes.coarse_per_fine is {source.cityscapes.coarse_per_fine:g}, but "
+            "Cityscapes publishes no frames before its coarse scenes; set frames to 1, or "
+            "coarse_per_fine to 0"
+        )
+    return parts
+
+
+@dataclass(frozen=True)
+class Holding:
+    """A part, and the place of its files: the folder that holds `part.folder`, or an archive."""
+
+    part: Part
+    place: Path
+
+    @cached_property
+    def names(self) -> list[str]:
+        """The paths of the part's files below the data set, with forward slashes.
+
+        Raises DataError when there are none, or the archive is damaged or not safe to unpack.
+        """
+        names = folder_names(self.place, self.part) if self._unpacked else self._sizes
+        found = [name for name in names if self.part.holds(name)]
+        if not found:
+            raise DataError(
+                f"{self.place}: holds no files {self.part.folder}/SPLIT/CITY/FILE of "
+                f"{' or '.join(self.part.splits)}; get {self.part.archive} anew"
+            )
+        return found
+
+    def size(self, names: Collection[str]) -> int:
+        """Return how many bytes the named files have, unpacked."""
+        if self._unpacked:
+            return size_of_files(self.place / name for name in names)
+        return sum(self._sizes[name] for name in names)
+
+    def bring(self, names: Collection[str], target: Path) -> None:
+        """Copy or unpack the named files to the same places below `target`."""
+        if self._unpacked:
+            copy_files(self.place, [self.place / name for name in names], target)
+        else:
+            unpack(self.place, target, frozenset(names).__contains__)
+
+    @property
+    def _unpacked(self) -> bool:
+        return self.place.is_dir()
+
+    @cached_property
+    def _sizes(self) -> dict[str, int]:
+        return member_sizes(self.place)
+
+
+def find(part: Part, source: Path, downloads: Path) -> Holding | None:
+    """Return where a part lies: as a folder in `source`, else as an archive there or in `downloads`."""
+    if lies_unpacked(part, source):
+        return Holding(part, source)
+    for folder in (source, downloads):
+        if (folder / part.archive).is_file():
+            return Holding(part, folder / part.archive)
+    return None
+
+
+def lies_unpacked(part: Part, source: Path) -> bool:
+    """Return whether the part's folder in `source` holds one of its splits or cities.
+
+    The folder alone says little: leftImg8bit may hold train_extra only, or the others only.
+    """
+    folder = source / part.folder
+    return folder.is_dir() and any(
+        part.claims(split_of_folder(inner.name))
+        for inner in folder.iterdir()
+        if inner.is_dir() and not inner.name.startswith(".")
+    )
+
+
+def folder_names(root: Path, part: Part) -> list[str]:
+    """Return the part's files below `root`, with and without the folder of the split, sorted."""
+    # Patterns of fixed depth follow links to folders, and never go round in circles.
+    found = [*(root / part.folder).glob("*/*"), *(root / part.folder).glob("*/*/*")]
+    return sorted(path.relative_to(root).as_posix() for path in found if path.suffix)
+
+
+def describe(part: Part, source: Path) -> str:
+    """Name the two forms in which a part can lie in `source`."""
+    splits = ", ".join(f"{split}/" for split in part.splits)
+    return f"{source / part.archive} (or the folder {source / part.folder} with {splits})"

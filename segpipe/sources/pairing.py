@@ -1,0 +1,133 @@
+"""Why files do not pair: what differs between the name of an image and that of its likely mask."""
+
+import unicodedata
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+
+from segpipe.findings import Finding
+
+# Endings and beginnings that labelling tools and data sets add to a name, the longest first.
+_MASK_ENDS = (
+    "_gtFine_labelTrainIds",
+    "_gtCoarse_labelIds",
+    "_gtFine_labelIds",
+    "_gtFine_color",
+    "_labelTrainIds",
+    "_segmentation",
+    "_groundtruth",
+    "_labelIds",
+    "_colour",
+    "_labels",
+    "_color",
+    "_label",
+    "_masks",
+    "_mask",
+    "_gt",
+    "_seg",
+    "-mask",
+    "-label",
+    "_L",
+)
+_IMAGE_ENDS = ("_leftImg8bit", "_image", "_img", "_rgb", "_sat")
+
+
+def unpaired(images: Mapping[str, str], masks: Mapping[str, str]) -> list[Finding]:
+    """Return what has no partner, as findings of the kind `unpaired`.
+
+    images, masks: path by name, where partners have the same name. Masks of test/ may be missing,
+    all of them. The repair names what would pair the files: an ending that all masks have, another
+    case or Unicode normalisation, another folder.
+    """
+    withheld = not any(name.startswith("test/") for name in masks)
+    bare = [
+        name
+        for name in sorted(set(images) - set(masks))
+        if not (withheld and name.startswith("test/"))
+    ]
+    lonely = sorted(set(masks) - set(images))
+    reason = _reasons(bare, lonely)
+    findings = []
+    if bare:
+        text = f"{len(bare)} images have no mask of the same base name below masks/"
+        repair = _repair(bare, reason, "add the masks, or move the images away")
+        items = tuple(_item(images[name], masks, reason.get(name)) for name in bare)
+        findings.append(Finding("unpaired", "error", text, repair, items))
+    if lonely:
+        text = f"{len(lonely)} masks have no image of the same base name below images/"
+        mirrored = {
+            partner: (name, *why) for name, (partner, *why) in reason.items() if name in images
+        }
+        repair = _repair(lonely, mirrored, "add the images, or move the masks away")
+        items = tuple(_item(masks[name], images, mirrored.get(name)) for name in lonely)
+        findings.append(Finding("unpaired", "error", text, repair, items))
+    return findings
+
+
+def _reasons(bare: Sequence[str], lonely: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """Map an image's name to its likely mask's name, what differs, and how to mend it."""
+    found: dict[str, tuple[str, ...]] = {}
+    for what, mend, key in (
+        (
+            "only in Unicode normalisation",
+            "rename the files so that both use the same Unicode normalisation (NFC)",
+            _normal,
+        ),
+        ("only in case", "write both names in the same case", _folded),
+        ("only in its folder", "put masks/ into the same subfolders as images/", _last),
+    ):
+        partners = _unique(key, lonely)
+        for name in bare:
+            partner = partners.get(key(name))
+            if name not in found and partner is not None:
+                found[name] = partner, what, mend
+    taken = set(lonely)
+    for name in bare:
+        affixed = _affixed(name, taken)
+        if name not in found and affixed is not None:
+            found[name] = affixed
+    return found
+
+
+def _affixed(name: str, masks: set[str]) -> tuple[str, ...] | None:
+    """Return the mask that differs from an image in a usual ending alone, with the mending."""
+    for image_end in ("", *_IMAGE_ENDS):
+        if not name.endswith(image_end):
+            continue
+        stem = name.removesuffix(image_end)
+        for mask_end in (*_MASK_ENDS, "") if image_end else _MASK_ENDS:
+            if stem + mask_end in masks:
+                ends = [f"`{mask_end}` off the masks' names"] if mask_end else []
+                ends += [f"`{image_end}` off the images' names"] if image_end else []
+                return stem + mask_end, "in its ending", f"take {' and '.join(ends)}"
+    return None
+
+
+def _repair(names: Sequence[str], reason: Mapping[str, tuple[str, ...]], otherwise: str) -> str:
+    """Join the different ways that mend, the most frequent first."""
+    ways = Counter(reason[name][2] for name in names if name in reason)
+    said = [f"{way} ({count} would pair)" for way, count in ways.most_common()]
+    if sum(ways.values()) < len(names):
+        said.append(otherwise)
+    return "; ".join(said)
+
+
+def _item(path: str, others: Mapping[str, str], reason: tuple[str, ...] | None) -> str:
+    return path if reason is None else f"{path}: differs from {others[reason[0]]} {reason[1]}"
+
+
+def _unique(key: Callable[[str], str], names: Sequence[str]) -> dict[str, str]:
+    """Map keys to names, without the keys that several names share."""
+    counts = Counter(key(name) for name in names)
+    return {key(name): name for name in names if counts[key(name)] == 1}
+
+
+def _normal(name: str) -> str:
+    return unicodedata.normalize("NFC", name)
+
+
+def _folded(name: str) -> str:
+    return _normal(name).casefold()
+
+
+def _last(name: str) -> str:
+    return name.rpartition("/")[2]

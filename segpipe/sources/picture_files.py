@@ -1,0 +1,78 @@
+"""Which files of a folder are pictures, and which are passed over."""
+
+from collections import Counter
+from pathlib import Path
+
+from segpipe.errors import DataError
+from segpipe.findings import Finding
+
+SUFFIXES = frozenset({".jpg", ".jpeg", ".png"})
+
+
+def _files(folder: Path) -> list[Path]:
+    """Return all files below `folder` but hidden ones, such as ._name.png of macOS."""
+    return sorted(
+        path
+        for path in folder.rglob("*")
+        if not path.is_dir()
+        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
+    )
+
+
+def picture_files(folder: Path) -> list[Path]:
+    """Return the JPEG and PNG files below `folder`, in any case of the suffix, sorted."""
+    return [path for path in _files(folder) if path.suffix.lower() in SUFFIXES]
+
+
+def by_name(raw: Path, part: str, findings: list[Finding]) -> dict[str, str]:
+    """Map names (the path below images/ or masks/, without suffix) to paths below `raw`.
+
+    Files of one name are added to `findings`, and the first of them is taken. Raises DataError
+    when there is none at all.
+    """
+    found: dict[str, str] = {}
+    twice = []
+    for path in picture_files(raw / part):
+        name = path.relative_to(raw / part).with_suffix("").as_posix()
+        if name in found:
+            twice.append(f"{found[name]} and {path.relative_to(raw).as_posix()}")
+        found.setdefault(name, path.relative_to(raw).as_posix())
+    if not found:
+        raise DataError(f"{raw / part}: holds no {', '.join(sorted(SUFFIXES))} files")
+    if twice:
+        findings.append(
+            Finding(
+                "name_twice",
+                "error",
+                f"{len(twice)} base names stand twice in {part}/; which one is meant?",
+                "remove or rename one of each two",
+                tuple(twice),
+            )
+        )
+    return found
+
+
+def ignored_files(raw: Path) -> list[Finding]:
+    """Return a warning that counts the files of other kinds in images/ and masks/.
+
+    Such a file is often an image that someone believes to be used.
+    """
+    others = [
+        path
+        for part in ("images", "masks")
+        for path in _files(raw / part)
+        if path.suffix.lower() not in SUFFIXES
+    ]
+    if not others:
+        return []
+    kinds = Counter(path.suffix.lower() or "no suffix" for path in others)
+    counts = ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items()))
+    return [
+        Finding(
+            "ignored_files",
+            "warning",
+            f"{len(others)} files in images/ and masks/ are no pictures that are read ({counts})",
+            f"save them as {', '.join(sorted(SUFFIXES))} if they are meant, else move them away",
+            tuple(path.relative_to(raw).as_posix() for path in others),
+        )
+    ]

@@ -1,0 +1,50 @@
+"""Tasks shared out to worker processes, their outcomes in order."""
+
+import multiprocessing
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from functools import partial
+from itertools import chain, groupby
+
+from segpipe.console import progress
+from segpipe.errors import DataError
+from segpipe.storage.task import Outcome, Task, Work, work
+
+# Starting a process takes as long as reading a few dozen small images.
+_WORTH_A_PROCESS = 16
+
+
+def outcomes(tasks: Sequence[Task], shared: Work, verb: str) -> Iterable[Outcome]:
+    """Yield each task's outcome, in the tasks' order, under a progress bar.
+
+    The windows of one raster or tile go to one worker, which then reads it once.
+    """
+    groups = [list(members) for _, members in groupby(tasks, key=lambda task: task.sample.image)]
+    processes = min(os.cpu_count() or 1, max(1, len(groups) // _WORTH_A_PROCESS))
+    if shared.reading.kind == "esd":  # a tile takes seconds
+        processes = min(os.cpu_count() or 1, len(groups))
+    one = partial(work, shared=shared)
+    done = map(one, groups) if processes == 1 else _mapped(one, groups, processes)
+    return progress(chain.from_iterable(done), verb, "image", len(tasks))
+
+
+def _mapped(
+    one: partial[list[Outcome]], groups: Sequence[Sequence[Task]], processes: int
+) -> Iterator[list[Outcome]]:
+    """Yield the outcomes in the tasks' order, so that nothing depends on which worker is faster."""
+    # A forked copy of a process with running threads can hang; a spawned one starts clean.
+    context = multiprocessing.get_context("spawn")
+    chunk = max(1, min(4, len(groups) // (4 * processes)))
+    try:
+        with ProcessPoolExecutor(processes, context) as pool:
+            try:
+                yield from pool.map(one, groups, chunksize=chunk)
+            except BaseException:
+                pool.shutdown(cancel_futures=True)
+                raise
+    except BrokenProcessPool as error:
+        raise DataError(
+            "a worker process died while it read the images; the machine may be out of memory"
+        ) from error

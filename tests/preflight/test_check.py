@@ -1,0 +1,112 @@
+"""`segpipe check` beyond the zoo: what it does not look at, where it writes, real data."""
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from segpipe.cli.main import main
+from tests.forge import CLASSES_CSV, make_folder, save, scene, tiny_parameters, write_parameters
+from tests.preflight.zoo import sound
+
+
+@pytest.fixture(autouse=True)
+def _workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "work").mkdir()
+    monkeypatch.chdir(tmp_path / "work")
+    monkeypatch.setattr("segpipe.forecast.available_bytes", lambda _device: 1 << 40)
+
+
+def test_of_a_synthetic_source_it_says_that_no_image_was_looked_at(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    world = Path(__file__).resolve().parents[2] / "data/synthetic.yaml"
+    content = tiny_parameters(world, source__name="synthetic", labels__scheme="cityscapes19")
+    write_parameters(Path("params.yaml"), content)
+    assert main(["check"]) == 0
+    assert "no image was looked at" in capsys.readouterr().out
+    assert [path.name for path in Path().iterdir()] == ["params.yaml"]
+
+
+def test_the_data_are_read_only_and_the_report_is_all_that_is_written(tmp_path: Path) -> None:
+    data = sound(tmp_path / "data")
+    before = {path: path.stat().st_mtime_ns for path in data.rglob("*")}
+    write_parameters(Path("params.yaml"), tiny_parameters(data))
+    assert main(["check"]) == 0
+    assert {path: path.stat().st_mtime_ns for path in data.rglob("*")} == before
+    written = {path.as_posix() for path in Path().rglob("*") if path.is_file()}
+    assert written == {
+        "params.yaml",
+        ".segpipe/preflight/report.md",
+        ".segpipe/preflight/report.json",
+    }
+
+
+def test_a_folder_with_files_of_ones_own_is_no_place_for_the_report(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = sound(tmp_path / "data")
+    write_parameters(Path("params.yaml"), tiny_parameters(data))
+    assert main(["check", "--report", str(data)]) == 1
+    assert main(["check", "--report", "."]) == 1
+    said = capsys.readouterr().err
+    assert "no part of a report and would be lost" in said
+    assert (data / "classes.csv").exists()
+    assert Path("params.yaml").exists()
+
+
+def test_the_forecast_stands_in_the_report_and_warns(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("segpipe.forecast.available_bytes", lambda _device: 1 << 20)
+    write_parameters(Path("params.yaml"), tiny_parameters(sound(tmp_path / "data")))
+    assert main(["check"]) == 0
+    report = json.loads(Path(".segpipe/preflight/report.json").read_text())
+    assert report["forecast"]["total_mb"] > 100
+    assert "available_mb" not in report["forecast"]  # the same data gives the same report
+    assert [finding["kind"] for finding in report["findings"]] == ["memory"]
+    assert "warning: training will need about" in capsys.readouterr().out
+
+
+def test_images_left_out_for_their_labels_are_counted(tmp_path: Path) -> None:
+    data = sound(tmp_path / "data")
+    (data / "classes.csv").write_text(CLASSES_CSV + "4,tram,0,80,100,car\n")
+    text = (data / "classes.csv").read_text().replace("blue\n", "blue,class\n", 1)
+    (data / "classes.csv").write_text(text)
+    mask = scene(6)[1]
+    mask[20:30, 5:15] = 4
+    save(data / "masks/train/drive0_006.png", mask)  # a name that val has not
+    content = tiny_parameters(data, labels__exclude_images_with=["tram"])
+    write_parameters(Path("params.yaml"), content)
+    assert main(["check"]) == 0
+    report = json.loads(Path(".segpipe/preflight/report.json").read_text())
+    assert report["excluded"] == {"tram": 1}
+    assert report["splits"]["train"]["samples"] == 7
+    assert "| tram | 1 |" in Path(".segpipe/preflight/report.md").read_text()
+
+
+def test_without_a_whole_training_sample_all_faults_are_named_still(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = make_folder(tmp_path / "data", train=3, val=2)
+    for path in (data / "masks/train").iterdir():
+        path.unlink()
+    write_parameters(Path("params.yaml"), tiny_parameters(data))
+    assert main(["check"]) == 1
+    said = capsys.readouterr().err
+    assert "3 images have no mask of the same base name" in said
+    assert "the split train is empty (train 0, val 2, test 0 samples)" in said
+
+
+@pytest.mark.slow
+def test_camvid_is_sound(capsys: pytest.CaptureFixture[str]) -> None:
+    data = os.environ.get("SEGPIPE_TEST_CAMVID")
+    if data is None:
+        pytest.skip("SEGPIPE_TEST_CAMVID names no folder with CamVid")
+    content = tiny_parameters(Path(data), prepare__height=240, prepare__width=320)
+    write_parameters(Path("params.yaml"), content)
+    assert main(["check"]) == 0
+    report = json.loads(Path(".segpipe/preflight/report.json").read_text())
+    assert report["findings"] == []
+    assert report["splits"]["train"]["samples"] == 367
