@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from segpipe.preflight.memory import exceeds
 from segpipe.preflight.wording import share
 
 _ITEMS = 30  # offenders of one finding on the page; report.json has all
@@ -133,8 +132,7 @@ def _forecast(forecast: Mapping[str, Any] | None) -> str:
     if not forecast:
         return ""
     rows = [(_text(str(key).replace("_", " ")), _value(value)) for key, value in forecast.items()]
-    said = "\n\n**This is more than is free.**" if exceeds(forecast) else ""
-    return f"## Memory forecast of the training\n\n{_table(('what', 'value'), rows)}{said}"
+    return f"## Memory forecast of the training\n\n{_table(('what', 'value'), rows)}"
 
 
 def _value(value: Any) -> str:

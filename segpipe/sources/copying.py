@@ -8,7 +8,6 @@ from pathlib import Path
 from segpipe.console import progress
 from segpipe.errors import DataError
 
-
 _DESCRIBING = frozenset({".csv", ".txt", ".yaml", ".yml"})
 
 def copy_files(source: Path, files: Sequence[Path], target: Path) -> None:
@@ -49,7 +48,8 @@ def refuse_too_little_space(needed: int, target: Path, what: str) -> None:
 
 def beside_data(source: Path) -> list[Path]:
     """Return the files in `source` itself that describe the data: labels and lists, sorted."""
-    return sorted(path for path in source.iterdir() if path.suffix.lower() in _DESCRIBING)
+    found = source.iterdir() if source.is_dir() else ()
+    return sorted(path for path in found if path.suffix.lower() in _DESCRIBING)
 
 
 def refuse_nested(source: Path, target: Path) -> None:

@@ -20,7 +20,6 @@ from segpipe.sources.picture_files import by_name, ignored_files, picture_files
 from segpipe.sources.splits import split_by_ratio
 
 
-
 def fetch(source: Path, target: Path) -> None:
     """Copy images, masks, label and list files from `source`, which is only read, to `target`."""
     refuse_missing(source)

@@ -32,7 +32,6 @@ from segpipe.sources.splits import (
 )
 
 
-
 @dataclass(frozen=True)
 class _Raster:
     """A raster and its truth: paths below raw, grid, image pixels of a truth pixel (0 without)."""

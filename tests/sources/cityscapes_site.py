@@ -46,8 +46,9 @@ class Fault:
     """What the server does instead, once, at the next matching request.
 
     status: answer with it at once. headers: with these. body: and this content. cut: send only so
-    many bytes of the file and close. stall: send so many bytes and then nothing until `resume` is set
-    (the rest follows) or the server ends. plain: ignore Range. garbage: flip a byte. expire: forget all sessions first.
+    many bytes of the file and close. stall: send so many bytes and then nothing until `resume` is
+    set (the rest follows) or the server ends. plain: ignore Range. garbage: flip a byte. expire:
+    forget all sessions first.
     """
 
     status: int | None = None

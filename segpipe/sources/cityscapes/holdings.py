@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from segpipe.errors import DataError, ParameterError
+from segpipe.errors import DataError
 from segpipe.params.schema import SourceParams
 from segpipe.sources.archives import member_sizes, unpack
 from segpipe.sources.cityscapes.layout import (
@@ -21,24 +21,12 @@ from segpipe.sources.copying import copy_files, size_of_files
 
 
 def parts_needed(source: SourceParams) -> list[Part]:
-    """Return the parts that the parameters ask for.
-
-    Raises ParameterError for clips together with coarse scenes: no frames before the scenes of
-    train_extra are published in leftImg8bit_sequence_trainvaltest.zip.
-    """
+    """Return the parts that the parameters ask for."""
     parts = [IMAGES, TRUTH]
-    coarse = source.cityscapes.coarse_per_fine > 0
-    if coarse:
+    if source.cityscapes.coarse_per_fine > 0:
         parts += [EXTRA_IMAGES, COARSE_TRUTH]
     if source.clip.frames > 1:
         parts.append(SEQUENCES)
-    if coarse and source.clip.frames > 1:
-        raise ParameterError(
-            f"params.yaml: source.clip.frames is {source.clip.frames} and "
-            f"source.cityscapes.coarse_per_fine is {source.cityscapes.coarse_per_fine:g}, but "
-            "Cityscapes publishes no frames before its coarse scenes; set frames to 1, or "
-            "coarse_per_fine to 0"
-        )
     return parts
 
 
