@@ -38,7 +38,7 @@ class ScoreMemory(nn.Module):
     def forward(self, scores_BTKhw: Tensor) -> Tensor:
         """Return what is remembered at the last frame, (B, K, h, w) in -1..1, in the weights' precision."""
         batch, frames = scores_BTKhw.shape[:2]
-        wide: torch.dtype = self.lstm.bias_hh_l0.dtype
+        wide = next(self.lstm.parameters()).dtype
         # Autocast has no bf16 form of an LSTM on every device.
         with torch.autocast(scores_BTKhw.device.type, enabled=False):
             grid = F.adaptive_avg_pool2d(scores_BTKhw.to(wide).flatten(0, 1), self.shape[1:])

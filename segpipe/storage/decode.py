@@ -34,7 +34,9 @@ def open_image(path: Path) -> tuple[Image.Image, str]:
             f"{path}: has pixels of kind {picture.mode} (more than 8 bits a channel?); "
             "save it with 8 bits"
         )
-    return ImageOps.exif_transpose(picture).convert("RGB"), picture.mode
+    mode = picture.mode
+    ImageOps.exif_transpose(picture, in_place=True)  # a copy of a large image takes milliseconds
+    return picture if mode == "RGB" else picture.convert("RGB"), mode
 
 
 @dataclass(frozen=True)
@@ -96,7 +98,7 @@ def open_mask(path: Path, scheme: LabelScheme) -> MaskFile:
     """Return a mask file with all values that stand in it; DataError as `read_mask` says."""
     picture = _open(path)
     if picture.mode in _COLOUR_MODES:
-        painted = picture.convert("RGB")
+        painted = picture if picture.mode == "RGB" else picture.convert("RGB")
         values = _colours(painted)
         if fault := scheme.ambiguity(values):
             raise DataError(f"{path}: {fault}")

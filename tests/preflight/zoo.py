@@ -477,7 +477,7 @@ ZOO = [
     Animal("label ids for train ids", label_ids, "unknown_value", "error",
            "set `scheme: cityscapes19` under labels", (f"masks/{FIRST}: value 26 in",), (),
            changes={"labels__scheme": "cityscapes19_trainids"}),
-    Animal("a strange colour", strange_colour, "unknown_colour", "error", "the CSV or YAML file of the labels",
+    Animal("a strange colour", strange_colour, "unknown_colour", "error", "CSV or YAML file of the labels",
            (f"masks/{FIRST}: colour 1,2,3 in 40 pixels",)),
     Animal("blue, green, red", exchanged_channels, "unknown_colour", "error",
            "red and blue exchanged", (f"masks/{FIRST}: colour 180,130,70 in",), ()),

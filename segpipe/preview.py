@@ -1,0 +1,53 @@
+"""What augmentation does to training samples: before and after, as training will see them.
+
+Shapes: B samples, T frames, C channels, h and w the window's sides.
+"""
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from segpipe.augment.apply import augment_batch
+from segpipe.augment.draw import crop_sides, draw
+from segpipe.params.schema import AugmentParams
+from segpipe.rendering.samples import Mask, Picture, copies_sheet
+from segpipe.storage.reader import Dataset
+from segpipe.storage.reading import picture_of
+
+_SHOWN = 6
+
+
+def augmentation_sheet(dataset: Dataset, augment: AugmentParams, seed: int) -> NDArray[np.uint8]:
+    """Return a picture of training samples beside their first window: image and mask of each.
+
+    The draws are those of the first epoch, so the windows are the very ones that are trained on.
+    """
+    split = dataset.split("train")
+    rows_B = np.unique(np.linspace(0, len(split) - 1, _SHOWN).astype(np.int64))
+    crop = crop_sides(augment, dataset.height, dataset.width)
+    sides = dataset.height, dataset.width, *crop
+    draws = draw(augment, seed, 0, rows_B, *sides, step=dataset.truth_ratio)
+    images_B1HWC = np.ascontiguousarray(split.images_NTHWC[rows_B, -1:])
+    masks_Bhw = np.ascontiguousarray(split.masks_Nhw[rows_B])
+    channels = images_B1HWC.shape[-1]
+    # Neither mean nor std: what comes back is the picture itself, black outside of it.
+    seen_BChw, windows_Bhw = augment_batch(
+        torch.from_numpy(images_B1HWC),
+        torch.from_numpy(masks_Bhw),
+        draws,
+        torch.zeros(channels),
+        torch.ones(channels),
+        crop,
+    )
+    pairs: list[tuple[str, Picture, Mask, Picture, Mask]] = []
+    for place, row in enumerate(rows_B):
+        after_hwC = seen_BChw[place].permute(1, 2, 0).clamp(0, 1).numpy()
+        before = picture_of(images_B1HWC[place, 0], dataset.reading)
+        after = _bytes(after_hwC[..., list(dataset.reading.display)])
+        name = split.rows[row].sample.name
+        pairs.append((name, before, masks_Bhw[place], after, windows_Bhw[place].numpy()))
+    return copies_sheet(pairs, dataset.scheme)
+
+
+def _bytes(image_hw3: NDArray[np.float32]) -> NDArray[np.uint8]:
+    return np.rint(image_hw3 * 255).astype(np.uint8)

@@ -1,0 +1,95 @@
+"""The memory forecast against the real thing."""
+
+import resource
+from pathlib import Path
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from segpipe.forecast import forecast
+from segpipe.models.build import build_model
+from segpipe.models.network import count_parameters
+from segpipe.params.schema import AugmentParams, ModelParams, TrainParams, UNetParams
+from tests.forge import ROOT, run_python
+
+MODEL = ModelParams(unet=UNetParams(width=8, depth=3))
+
+
+def told(batch: int = 4, **train: object) -> dict[str, object]:
+    params = TrainParams(batch_size=batch, precision="fp32", **train)
+    return forecast(MODEL, params, 64, 96, 3, 5)
+
+
+def test_parameters_and_their_states() -> None:
+    network = build_model(MODEL, 3, 5)
+    said = told()
+    assert said["parameters"] == count_parameters(network)
+    assert said["weights_mb"] == pytest.approx(16 * count_parameters(network) / 2**20, abs=0.06)
+
+
+def test_what_is_kept_is_what_autograd_keeps_on_real_tensors() -> None:
+    """Another way of counting: the tensors that the graph of a real run holds."""
+    network = build_model(MODEL, 3, 5).train()
+    image = torch.randn(4, 3, 64, 96)
+    own = {weight.data_ptr() for weight in network.parameters()}
+    kept: dict[int, int] = {}
+
+    def hold(tensor: torch.Tensor) -> torch.Tensor:
+        if tensor.data_ptr() not in own:
+            kept[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage().nbytes()
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(hold, lambda tensor: tensor):
+        logits = network(image)
+        loss = F.log_softmax(logits.float(), 1).sum()
+    del loss
+    rest = image.numel() * 8 + 2 * logits.numel() * 4
+    expected = (sum(kept.values()) + rest) / 2**20
+    assert told()["activations_mb"] == pytest.approx(expected, rel=0.05)
+
+
+def test_it_grows_with_the_batch_and_shrinks_with_accumulation_crop_and_processes() -> None:
+    four, eight = told(4)["activations_mb"], told(8)["activations_mb"]
+    assert eight == pytest.approx(2 * four, rel=0.01)
+    assert told(8, accumulation=2)["activations_mb"] == four
+    crop = AugmentParams(crop_height=32, crop_width=48)
+    assert told(4, augment=crop)["activations_mb"] == pytest.approx(four / 4, rel=0.05)
+    params = TrainParams(batch_size=8, precision="fp32")
+    shared = forecast(MODEL, params, 64, 96, 3, 5, processes=2)
+    assert (shared["activations_mb"], shared["batch_size"]) == (four, 4)
+
+
+def test_bf16_halves_most_of_it() -> None:
+    half = forecast(MODEL, TrainParams(batch_size=4, precision="bf16"), 64, 96, 3, 5)
+    assert 0.45 < half["activations_mb"] / told(4)["activations_mb"] < 0.75
+
+
+MEASURE = """
+import resource, torch
+import torch.nn.functional as F
+from segpipe.models.build import build_model
+from segpipe.params.schema import ModelParams
+torch.manual_seed(0)
+network = build_model(ModelParams(), 3, 19).to(memory_format=torch.channels_last).train()
+optimizer = torch.optim.AdamW(network.parameters(), fused=True)
+for _ in range(2):
+    image = torch.randn(8, 3, 240, 320).contiguous(memory_format=torch.channels_last)
+    mask = torch.randint(0, 19, (8, 240, 320))
+    F.cross_entropy(network(image), mask, reduction="none").sum().backward()
+    optimizer.step()
+    optimizer.zero_grad()
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+"""
+
+
+@pytest.mark.slow
+def test_the_whole_is_right_to_a_third(tmp_path: Path) -> None:
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss > 0
+    script = tmp_path / "measure.py"
+    script.write_text(MEASURE)
+    done = run_python([str(script)], ROOT, PYTHONPATH=str(ROOT))
+    assert done.returncode == 0, done.stderr
+    params = TrainParams(batch_size=8, precision="fp32")
+    said = forecast(ModelParams(), params, 240, 320, 3, 19)["total_mb"]
+    assert said / float(done.stdout) == pytest.approx(1, abs=0.33)
