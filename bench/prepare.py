@@ -19,7 +19,7 @@ import numpy as np
 from PIL import Image
 
 from segpipe.labels.load import load_scheme
-from segpipe.params.schema import PrepareParams
+from segpipe.params.prepare import PrepareParams
 from segpipe.sample import Sample
 from segpipe.storage.prepare import prepare_data
 from segpipe.storage.reading import PICTURES

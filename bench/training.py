@@ -29,12 +29,15 @@ from segpipe.labels.load import load_scheme
 from segpipe.loading.batches import Batch, Prefetch, read_batch
 from segpipe.loading.order import epoch_batches
 from segpipe.models.build import build_model
-from segpipe.params.schema import LossParams, ModelParams, PrepareParams, TrainParams, UNetParams
+from segpipe.params.loss import LossParams
+from segpipe.params.model import ModelParams, UNetParams
+from segpipe.params.prepare import PrepareParams
+from segpipe.params.train import TrainParams
 from segpipe.sample import Sample
 from segpipe.storage.prepare import prepare_data
+from segpipe.storage.reader import open_dataset
 from segpipe.storage.reading import PICTURES
 from segpipe.storage.task import Work
-from segpipe.storage.reader import open_dataset
 
 _CLASSES = 19
 

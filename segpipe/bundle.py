@@ -20,7 +20,7 @@ from segpipe.errors import BundleError
 from segpipe.labels.scheme import LabelScheme
 from segpipe.models.build import build_model
 from segpipe.models.network import Network
-from segpipe.params.schema import ModelParams
+from segpipe.params.model import ModelParams
 from segpipe.storage.geometry import Fit
 from segpipe.storage.reading import Reading
 

@@ -14,7 +14,8 @@ from segpipe.augment.draw import crop_sides
 from segpipe.hardware import available_memory, best_device, choose_precision
 from segpipe.models.build import build_model
 from segpipe.models.network import count_parameters
-from segpipe.params.schema import ModelParams, TrainParams
+from segpipe.params.model import ModelParams
+from segpipe.params.train import TrainParams
 
 _MB = 1 << 20
 # What a process holds before it trains: Python, torch and its libraries; on a GPU its context.

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from segpipe.augment.apply import augment_batch
 from segpipe.augment.draw import crop_sides, draw
-from segpipe.params.schema import AugmentParams
+from segpipe.params.train import AugmentParams
 from segpipe.rendering.samples import Mask, Picture, copies_sheet
 from segpipe.storage.reader import Dataset
 from segpipe.storage.reading import picture_of

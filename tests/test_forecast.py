@@ -10,7 +10,8 @@ import torch.nn.functional as F
 from segpipe.forecast import forecast
 from segpipe.models.build import build_model
 from segpipe.models.network import count_parameters
-from segpipe.params.schema import AugmentParams, ModelParams, TrainParams, UNetParams
+from segpipe.params.model import ModelParams, UNetParams
+from segpipe.params.train import AugmentParams, TrainParams
 from tests.forge import ROOT, run_python
 
 MODEL = ModelParams(unet=UNetParams(width=8, depth=3))
@@ -69,7 +70,7 @@ MEASURE = """
 import resource, torch
 import torch.nn.functional as F
 from segpipe.models.build import build_model
-from segpipe.params.schema import ModelParams
+from segpipe.params.model import ModelParams
 torch.manual_seed(0)
 network = build_model(ModelParams(), 3, 19).to(memory_format=torch.channels_last).train()
 optimizer = torch.optim.AdamW(network.parameters(), fused=True)

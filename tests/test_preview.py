@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from segpipe.params.schema import AugmentParams
+from segpipe.params.train import AugmentParams
 from segpipe.preview import augmentation_sheet
 from segpipe.rendering.samples import copies_sheet
 from segpipe.storage.reader import Dataset, open_dataset

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from segpipe.params.schema import AugmentParams
+from segpipe.params.train import AugmentParams
 from segpipe.randomness import generator
 
 Floats = NDArray[np.float64]

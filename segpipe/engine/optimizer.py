@@ -5,7 +5,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from segpipe.params.schema import TrainParams
+from segpipe.params.train import TrainParams
 
 
 def build_optimizer(network: nn.Module, train: TrainParams) -> torch.optim.Optimizer:

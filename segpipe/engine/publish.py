@@ -11,7 +11,7 @@ from segpipe.engine.checkpoint import Progress
 from segpipe.engine.setup import Job
 from segpipe.hardware import device_name
 from segpipe.models.network import count_parameters
-from segpipe.params.schema import ModelParams
+from segpipe.params.model import ModelParams
 
 
 def write_bundle(

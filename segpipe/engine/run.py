@@ -17,7 +17,10 @@ from segpipe.engine.loop import Row, train
 from segpipe.engine.publish import training_summary, write_bundle, write_history
 from segpipe.engine.setup import Job, set_up
 from segpipe.models.network import count_parameters
-from segpipe.params.schema import LossParams, ModelParams, TrackingParams, TrainParams
+from segpipe.params.loss import LossParams
+from segpipe.params.model import ModelParams
+from segpipe.params.schema import TrackingParams
+from segpipe.params.train import TrainParams
 from segpipe.provenance import Snapshot
 from segpipe.revision import git_revision
 from segpipe.state import held_alone, state_folder

@@ -18,7 +18,9 @@ from segpipe.loading.order import Share, steps_per_epoch
 from segpipe.losses.build import Loss, build_loss
 from segpipe.models.build import build_model
 from segpipe.models.network import Network
-from segpipe.params.schema import AugmentParams, LossParams, ModelParams, TrainParams
+from segpipe.params.loss import LossParams
+from segpipe.params.model import ModelParams
+from segpipe.params.train import AugmentParams, TrainParams
 from segpipe.storage.reader import Dataset, Split
 
 

@@ -29,7 +29,7 @@ from segpipe.losses.dice import dice_sum
 from segpipe.losses.focal import focal_sum
 from segpipe.losses.lovasz import lovasz_sum
 from segpipe.losses.ohem import ohem_sum
-from segpipe.params.schema import LossName, LossParams
+from segpipe.params.loss import LossName, LossParams
 
 # (logits_BKHW, mask_BHW) -> sum over the samples, float32 scalar
 Loss = Callable[[Tensor, Tensor], Tensor]

@@ -13,7 +13,7 @@ from segpipe.models.resnet_lstm import ResNetLSTM
 from segpipe.models.smp import Smp
 from segpipe.models.truth_cnn import TruthCNN
 from segpipe.models.unet import UNet
-from segpipe.params.schema import ModelParams
+from segpipe.params.model import ModelParams
 
 
 def build_model(

@@ -6,7 +6,7 @@ https://arxiv.org/abs/1706.05587
 from segpipe.models.mobilenet import rest_idle_biases
 from segpipe.models.resnet import first_convolution
 from segpipe.models.torchvision_network import TorchvisionNetwork
-from segpipe.params.schema import DeepLabV3Params
+from segpipe.params.model import DeepLabV3Params
 
 
 def deeplabv3(in_channels: int, num_classes: int, options: DeepLabV3Params) -> TorchvisionNetwork:

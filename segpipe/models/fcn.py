@@ -2,7 +2,7 @@
 
 from segpipe.models.resnet import first_convolution
 from segpipe.models.torchvision_network import TorchvisionNetwork
-from segpipe.params.schema import FCNParams
+from segpipe.params.model import FCNParams
 
 
 def fcn(in_channels: int, num_classes: int, options: FCNParams) -> TorchvisionNetwork:

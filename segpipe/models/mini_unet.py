@@ -1,7 +1,7 @@
 """Mini U-Net: two levels below the first, no norm, no dropout."""
 
 from segpipe.models.unet import UNet
-from segpipe.params.schema import MiniUNetParams, UNetParams
+from segpipe.params.model import MiniUNetParams, UNetParams
 
 
 def mini_unet(in_channels: int, num_classes: int, options: MiniUNetParams) -> UNet:

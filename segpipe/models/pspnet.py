@@ -11,7 +11,7 @@ from segpipe.models.blocks import conv_norm, initialise_normed, initialise_score
 from segpipe.models.fitting import cells, padded, refuse_single_value
 from segpipe.models.network import Logits, Network
 from segpipe.models.resnet import ResNetFeatures
-from segpipe.params.schema import PSPNetParams
+from segpipe.params.model import PSPNetParams
 
 _STRIDE = 8
 _BINS = (1, 2, 3, 6)

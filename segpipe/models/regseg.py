@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from segpipe.models.blocks import conv_norm, initialise_normed, initialise_scores
 from segpipe.models.fitting import cells, padded, refuse_single_value
 from segpipe.models.network import Network
-from segpipe.params.schema import RegSegParams
+from segpipe.params.model import RegSegParams
 
 _STRIDE = 16
 

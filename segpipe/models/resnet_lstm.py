@@ -12,7 +12,7 @@ from segpipe.models.fitting import cells, padded, refuse_single_value
 from segpipe.models.light_psp import LightPSP
 from segpipe.models.network import Network
 from segpipe.models.resnet import ResNetFeatures
-from segpipe.params.schema import ResNetLSTMParams
+from segpipe.params.model import ResNetLSTMParams
 
 _STRIDE = 32
 

@@ -1,4 +1,6 @@
-"""Any decoder and encoder of segmentation_models.pytorch (https://github.com/qubvel-org).
+"""Any decoder and encoder of segmentation_models.pytorch.
+
+https://github.com/qubvel-org/segmentation_models.pytorch
 
 Shapes: B batch, C channels, K classes.
 """
@@ -15,7 +17,7 @@ from torch.func import functional_call
 from segpipe.errors import ParameterError
 from segpipe.models.fitting import cells, padded, refuse_single_value
 from segpipe.models.network import Network
-from segpipe.params.schema import SmpParams
+from segpipe.params.model import SmpParams
 
 # Decoders with a batch norm after an average of the whole image.
 _POOLED = frozenset({"deeplabv3", "deeplabv3plus", "pan", "upernet"})

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from segpipe.models.blocks import conv_norm, initialise_normed, initialise_scores
 from segpipe.models.network import Network
-from segpipe.params.schema import TruthCNNParams
+from segpipe.params.model import TruthCNNParams
 
 _POOLS = (5, 5, 2)
 _REDUCTION = 50

@@ -11,7 +11,7 @@ from segpipe.cropping import centre_crop
 from segpipe.models.blocks import double_conv, initialise, upsampling
 from segpipe.models.network import Network
 from segpipe.models.valid_sides import valid_input, valid_output
-from segpipe.params.schema import UNetParams
+from segpipe.params.model import UNetParams
 
 
 class UNet(Network):

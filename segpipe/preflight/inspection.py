@@ -4,7 +4,8 @@ from pathlib import Path
 
 from segpipe.labels.exclusion import excluded_labels
 from segpipe.labels.scheme import LabelScheme
-from segpipe.params.schema import LabelParams, PrepareParams
+from segpipe.params.prepare import PrepareParams
+from segpipe.params.schema import LabelParams
 from segpipe.sources.listing import Listing
 from segpipe.storage.facts import SampleFacts, Survey
 from segpipe.storage.layout import STORED_SPLITS

@@ -8,7 +8,7 @@ from segpipe.console import say
 from segpipe.errors import DataError
 from segpipe.findings import Finding
 from segpipe.labels.scheme import LabelScheme
-from segpipe.params.schema import PrepareParams
+from segpipe.params.prepare import PrepareParams
 from segpipe.preflight import classes, duplicates, files, looks, memory, splits, values
 from segpipe.storage.facts import Survey
 

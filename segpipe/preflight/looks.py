@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from segpipe.findings import Finding
-from segpipe.params.schema import PrepareParams
+from segpipe.params.prepare import PrepareParams
 from segpipe.preflight.wording import pictures_of, size
 from segpipe.storage.facts import SampleFacts, Side
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segpipe.errors import DataError, listing
-from segpipe.params.schema import EsdParams
+from segpipe.params.prepare import EsdParams
 from segpipe.rasters import satellites
 from segpipe.rasters.gdal import opened
 from segpipe.rasters.grid import Grid, read_grid

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from segpipe.errors import DataError, listing
-from segpipe.params.schema import EsdParams
+from segpipe.params.prepare import EsdParams
 
 TRUTH = "groundTruth.tif"
 

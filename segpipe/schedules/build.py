@@ -1,6 +1,6 @@
 """The learning rate schedules by name; one unit inside: optimizer steps."""
 
-from segpipe.params.schema import TrainParams
+from segpipe.params.train import TrainParams
 from segpipe.schedules.cosine import cosine_factor
 from segpipe.schedules.poly import poly_factor
 

@@ -4,7 +4,8 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from segpipe.params.schema import PrepareParams, SourceParams
+from segpipe.params.prepare import PrepareParams
+from segpipe.params.source import SourceParams
 from segpipe.sources import esd, folder, rasters
 from segpipe.sources.archives import unpack
 from segpipe.sources.cityscapes import source as cityscapes

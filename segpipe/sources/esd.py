@@ -11,7 +11,7 @@ from pathlib import Path
 
 from segpipe.errors import DataError, ParameterError, listing
 from segpipe.findings import Finding
-from segpipe.params.schema import SplitParams
+from segpipe.params.prepare import SplitParams
 from segpipe.rasters.esd import tile_grid
 from segpipe.rasters.grid import Grid, contradictions, read_grid, shape_ratio
 from segpipe.rasters.read import refuse_odd_labels

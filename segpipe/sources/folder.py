@@ -11,7 +11,7 @@ from pathlib import Path
 
 from segpipe.errors import DataError, listing
 from segpipe.findings import Finding
-from segpipe.params.schema import SplitParams
+from segpipe.params.prepare import SplitParams
 from segpipe.sample import SPLITS, Sample
 from segpipe.sources.copying import beside_data, copy_files, refuse_nested
 from segpipe.sources.listing import Listing

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from segpipe.errors import DataError
 from segpipe.findings import Finding
-from segpipe.params.schema import RasterParams, SplitParams
+from segpipe.params.prepare import RasterParams, SplitParams
 from segpipe.rasters.grid import Grid, read_grid, truth_ratio
 from segpipe.rasters.pixels import chosen_bands
 from segpipe.rasters.read import refuse_odd_labels

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segpipe.errors import ParameterError, listing
-from segpipe.params.schema import CopyParams
+from segpipe.params.prepare import CopyParams
 from segpipe.randomness import generator
 from segpipe.storage.copy_changes import (
     add_noise,

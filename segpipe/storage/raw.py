@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segpipe.labels.scheme import VOID, LabelScheme
-from segpipe.params.schema import EsdParams
+from segpipe.params.prepare import EsdParams
 from segpipe.rasters.esd import read_tile
 from segpipe.rasters.read import coarse_valid, read_truth, read_window
 from segpipe.rasters.windows import counted

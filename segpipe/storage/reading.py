@@ -8,7 +8,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from segpipe.params.schema import EsdParams, PrepareParams
+from segpipe.params.prepare import EsdParams, PrepareParams
 from segpipe.rasters.esd import channel_names, display_channels
 from segpipe.rasters.scaling import Scaling, measure_scaling
 from segpipe.sample import Sample

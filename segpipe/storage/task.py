@@ -16,7 +16,7 @@ from PIL import Image
 from segpipe.errors import DataError
 from segpipe.labels.exclusion import ExcludedLabel
 from segpipe.labels.scheme import LabelScheme
-from segpipe.params.schema import PrepareParams
+from segpipe.params.prepare import PrepareParams
 from segpipe.sample import Sample
 from segpipe.storage.copies import changed_copy
 from segpipe.storage.decode import MaskFile, open_image, open_mask

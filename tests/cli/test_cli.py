@@ -13,7 +13,7 @@ from segpipe.cli.main import main
 from segpipe.errors import BundleError
 from segpipe.labels.load import load_scheme
 from segpipe.models.build import build_model
-from segpipe.params.schema import ModelParams, UNetParams
+from segpipe.params.model import ModelParams, UNetParams
 from segpipe.storage.reading import PICTURES
 from tests.forge import CLASSES_CSV, make_folder, save, scene, tiny_parameters, write_parameters
 

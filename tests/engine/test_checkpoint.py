@@ -9,7 +9,7 @@ from torch import nn
 from segpipe.engine.checkpoint import Checkpoints, Progress
 from segpipe.engine.optimizer import build_optimizer, optimizer_tensors
 from segpipe.errors import BundleError
-from segpipe.params.schema import TrainParams
+from segpipe.params.train import TrainParams
 
 
 def parts(seed: int) -> tuple[nn.Module, torch.optim.Optimizer]:

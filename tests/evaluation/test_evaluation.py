@@ -15,7 +15,7 @@ from segpipe.errors import DataError
 from segpipe.evaluation.evaluate import count
 from segpipe.evaluation.report import Interval, summarise, write_tables
 from segpipe.labels.load import load_scheme
-from segpipe.params.schema import SplitParams
+from segpipe.params.prepare import SplitParams
 from segpipe.sources.folder import list_samples
 from segpipe.storage.reading import PICTURES
 from tests.forge import make_folder, save, scene

@@ -10,7 +10,7 @@ from segpipe.bundle import Bundle, InputForm
 from segpipe.inference.predictor import Predictor
 from segpipe.labels.scheme import LabelScheme, RawLabel
 from segpipe.models.build import build_model
-from segpipe.params.schema import ModelParams, UNetParams
+from segpipe.params.model import ModelParams, UNetParams
 from segpipe.storage.reading import PICTURES
 
 SCHEME = LabelScheme(

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from segpipe.labels.scheme import VOID
 from segpipe.losses.build import Loss, build_loss
-from segpipe.params.schema import LossParams, OhemParams
+from segpipe.params.loss import LossParams, OhemParams
 
 WEIGHTS = {1: torch.tensor([0.5, 3.0]), 4: torch.tensor([0.2, 1.0, 2.5, 0.0])}
 

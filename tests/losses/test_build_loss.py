@@ -11,7 +11,7 @@ from segpipe.losses.dice import dice_sum
 from segpipe.losses.focal import focal_sum
 from segpipe.losses.lovasz import lovasz_sum
 from segpipe.losses.ohem import ohem_sum
-from segpipe.params.schema import (
+from segpipe.params.loss import (
     BoundaryParams,
     CrossEntropyParams,
     DiceParams,

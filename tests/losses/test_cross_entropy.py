@@ -9,7 +9,7 @@ from segpipe.cropping import centre_crop
 from segpipe.labels.scheme import VOID
 from segpipe.losses.build import build_loss
 from segpipe.losses.valid import valid_pixels
-from segpipe.params.schema import LossParams
+from segpipe.params.loss import LossParams
 
 loss = build_loss(LossParams(name="cross_entropy"))
 

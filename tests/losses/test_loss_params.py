@@ -4,7 +4,8 @@ import pytest
 
 from segpipe.errors import ParameterError
 from segpipe.params.load import validate
-from segpipe.params.schema import LossParams, Params
+from segpipe.params.loss import LossParams
+from segpipe.params.schema import Params
 
 
 def section(changes: dict) -> LossParams:

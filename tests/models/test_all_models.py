@@ -13,7 +13,7 @@ from segpipe.bundle import InputForm, load_bundle, plain_weights, save_bundle
 from segpipe.labels.scheme import LabelScheme, RawLabel
 from segpipe.models.build import build_model
 from segpipe.models.network import Network
-from segpipe.params.schema import ModelParams
+from segpipe.params.model import ModelParams
 from segpipe.storage.reading import Reading
 
 CHANNELS, CLASSES, FRAMES = 4, 5, 3

@@ -12,7 +12,7 @@ from PIL import Image
 from torch import Tensor
 
 from segpipe.models.build import build_model
-from segpipe.params.schema import ModelParams, RegSegParams
+from segpipe.params.model import ModelParams, RegSegParams
 from tests.forge import ROOT
 
 CAMVID = Path(os.environ.get("SEGPIPE_CAMVID", ROOT / "data/camvid"))

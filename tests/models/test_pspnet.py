@@ -4,7 +4,7 @@ import torch
 from segpipe.models.light_psp import LightPSP
 from segpipe.models.network import count_parameters
 from segpipe.models.pspnet import PSPNet, Pyramid
-from segpipe.params.schema import PSPNetParams
+from segpipe.params.model import PSPNetParams
 
 
 def pspnet(**options: object) -> PSPNet:

@@ -4,7 +4,7 @@ from torch import nn
 
 from segpipe.models.network import count_parameters
 from segpipe.models.regseg import DilatedBlock, RegSeg
-from segpipe.params.schema import RegSegParams
+from segpipe.params.model import RegSegParams
 
 
 def test_parameters_of_the_paper():

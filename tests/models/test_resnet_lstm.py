@@ -5,7 +5,7 @@ from torch import Tensor
 
 from segpipe.models.network import count_parameters
 from segpipe.models.resnet_lstm import ResNetLSTM, ScoreMemory, _bilinear_upsampling
-from segpipe.params.schema import ResNetLSTMParams
+from segpipe.params.model import ResNetLSTMParams
 
 
 def network(**options: object) -> ResNetLSTM:

@@ -8,7 +8,7 @@ from torch import nn
 
 from segpipe.errors import ParameterError
 from segpipe.models.smp import Smp
-from segpipe.params.schema import SmpParams
+from segpipe.params.model import SmpParams
 
 DECODERS = get_args(SmpParams.model_fields["decoder"].annotation)
 POOLED = {"deeplabv3", "deeplabv3plus", "pan", "upernet"}

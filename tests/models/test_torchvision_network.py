@@ -4,7 +4,7 @@ from torch import nn
 
 from segpipe.models.build import build_model
 from segpipe.models.network import count_parameters
-from segpipe.params.schema import DeepLabV3Params, FCNParams, ModelParams
+from segpipe.params.model import DeepLabV3Params, FCNParams, ModelParams
 from tests.forge import ROOT, run_python
 
 # As torchvision publishes them with its weights for 21 classes.

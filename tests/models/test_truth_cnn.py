@@ -7,7 +7,7 @@ from segpipe.models.build import build_model
 from segpipe.models.coarse import Coarse
 from segpipe.models.network import Network, count_parameters
 from segpipe.models.truth_cnn import TruthCNN
-from segpipe.params.schema import ModelParams, PSPNetParams, TruthCNNParams
+from segpipe.params.model import ModelParams, PSPNetParams, TruthCNNParams
 
 
 def truth_cnn(width: int = 4) -> TruthCNN:

@@ -5,7 +5,7 @@ from torch import Tensor, nn
 from segpipe.models.build import build_model
 from segpipe.models.network import count_parameters
 from segpipe.models.unet import UNet
-from segpipe.params.schema import MiniUNetParams, ModelParams, UNetParams
+from segpipe.params.model import MiniUNetParams, ModelParams, UNetParams
 
 NORMS = ["batch", "group", "none"]
 

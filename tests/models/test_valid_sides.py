@@ -5,7 +5,7 @@ from torch import nn
 from segpipe.cropping import centre_crop
 from segpipe.models.unet import UNet
 from segpipe.models.valid_sides import margin, valid_input, valid_output
-from segpipe.params.schema import UNetParams
+from segpipe.params.model import UNetParams
 
 LARGEST = 700
 

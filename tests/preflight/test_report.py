@@ -13,7 +13,7 @@ from segpipe.errors import ParameterError
 from segpipe.findings import Finding
 from segpipe.labels.load import load_scheme
 from segpipe.labels.scheme import LabelScheme
-from segpipe.params.schema import PrepareParams, SplitParams
+from segpipe.params.prepare import PrepareParams, SplitParams
 from segpipe.preflight.judge import judge
 from segpipe.preflight.report import write_report
 from segpipe.sources.folder import list_samples

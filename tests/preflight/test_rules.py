@@ -10,7 +10,7 @@ from segpipe.errors import DataError
 from segpipe.findings import Finding
 from segpipe.labels.load import load_scheme
 from segpipe.labels.scheme import VOID, LabelScheme
-from segpipe.params.schema import PrepareParams
+from segpipe.params.prepare import PrepareParams
 from segpipe.preflight.classes import absent_classes, one_class, void_share
 from segpipe.preflight.files import sizes_differ
 from segpipe.preflight.judge import judge, refuse, say_warnings

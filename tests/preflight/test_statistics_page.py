@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from segpipe.labels.load import load_scheme
-from segpipe.params.schema import CopyParams, PrepareParams, SplitParams
+from segpipe.params.prepare import CopyParams, PrepareParams, SplitParams
 from segpipe.preflight.statistics_page import write_statistics
 from segpipe.sources.folder import list_samples
 from segpipe.storage.prepare import prepare_data

@@ -8,7 +8,7 @@ import rasterio
 from scipy.ndimage import gaussian_filter
 
 from segpipe.errors import DataError
-from segpipe.params.schema import EsdParams
+from segpipe.params.prepare import EsdParams
 from segpipe.rasters import satellites
 from segpipe.rasters.esd import channel_names, display_channels, read_tile, tile_grid
 from tests.rasters.geotiffs import ESD_FILES, make_esd_tile, write_tif

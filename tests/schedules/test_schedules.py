@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch.optim.lr_scheduler import CosineAnnealingLR, PolynomialLR
 
-from segpipe.params.schema import TrainParams
+from segpipe.params.train import TrainParams
 from segpipe.schedules.build import learning_rate
 from segpipe.schedules.cosine import cosine_factor
 from segpipe.schedules.poly import poly_factor

@@ -15,7 +15,7 @@ from segpipe.errors import DataError
 from segpipe.findings import Finding
 from segpipe.labels.load import load_scheme
 from segpipe.labels.scheme import VOID
-from segpipe.params.schema import SourceParams
+from segpipe.params.source import SourceParams
 from segpipe.sample import Sample
 from segpipe.sources.cityscapes import source as cityscapes
 from segpipe.sources.cityscapes.cities import SPLIT_OF

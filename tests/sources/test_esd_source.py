@@ -7,7 +7,7 @@ import pytest
 import rasterio
 
 from segpipe.errors import DataError, ParameterError
-from segpipe.params.schema import SplitParams
+from segpipe.params.prepare import SplitParams
 from segpipe.rasters.read import read_truth
 from segpipe.rasters.stitch import stitch
 from segpipe.sample import SPLITS, Window

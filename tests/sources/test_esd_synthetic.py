@@ -8,7 +8,8 @@ import rasterio
 from sklearn.metrics import roc_auc_score
 
 from segpipe.errors import ParameterError
-from segpipe.params.schema import EsdParams, SplitParams, SyntheticEsdParams
+from segpipe.params.prepare import EsdParams, SplitParams
+from segpipe.params.source import SyntheticEsdParams
 from segpipe.rasters.esd import read_tile
 from segpipe.rasters.grid import read_grid, truth_ratio
 from segpipe.rasters.tile_files import SATELLITES, raster_files

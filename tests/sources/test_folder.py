@@ -6,7 +6,7 @@ import pytest
 
 from segpipe.errors import DataError
 from segpipe.findings import Finding
-from segpipe.params.schema import SplitParams
+from segpipe.params.prepare import SplitParams
 from segpipe.sources.folder import fetch, list_samples
 from tests.forge import make_folder, save, scene
 

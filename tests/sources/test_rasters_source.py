@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from segpipe.errors import DataError
-from segpipe.params.schema import RasterParams, SplitParams
+from segpipe.params.prepare import RasterParams, SplitParams
 from segpipe.rasters.windows import counted
 from segpipe.sample import SPLITS, Window
 from segpipe.sources.listing import Listing

@@ -18,7 +18,7 @@ from ruamel.yaml import YAML
 from torchvision.datasets import Cityscapes
 
 from segpipe.errors import ParameterError
-from segpipe.params.schema import CityscapesParams, ClipParams, SourceParams, SyntheticParams
+from segpipe.params.source import CityscapesParams, ClipParams, SourceParams, SyntheticParams
 from segpipe.sources.archives import unpack
 from segpipe.sources.cityscapes.source import list_samples
 from segpipe.sources.synthetic import archives

@@ -13,7 +13,7 @@ from torchvision.transforms import functional as reference
 
 from segpipe.errors import ParameterError
 from segpipe.labels.scheme import VOID
-from segpipe.params.schema import CopyParams
+from segpipe.params.prepare import CopyParams
 from segpipe.storage.copies import changed_copy, changes_on, refuse_impossible
 from segpipe.storage.copy_changes import (
     add_noise,

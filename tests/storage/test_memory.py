@@ -10,7 +10,7 @@ MEASURE = """
 import resource, sys
 from pathlib import Path
 from segpipe.labels.load import load_scheme
-from segpipe.params.schema import PrepareParams
+from segpipe.params.prepare import PrepareParams
 from segpipe.sample import Sample
 from segpipe.storage.prepare import prepare_data
 from segpipe.storage.reading import PICTURES

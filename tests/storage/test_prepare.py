@@ -12,7 +12,7 @@ from segpipe.errors import DataError
 from segpipe.labels.exclusion import excluded_labels
 from segpipe.labels.load import load_scheme
 from segpipe.labels.scheme import VOID
-from segpipe.params.schema import CopyParams, PrepareParams, SplitParams
+from segpipe.params.prepare import CopyParams, PrepareParams, SplitParams
 from segpipe.preflight.judge import judge, refuse
 from segpipe.sources.folder import list_samples
 from segpipe.storage.layout import DESCRIPTION, read_samples

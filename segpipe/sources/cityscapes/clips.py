@@ -6,7 +6,7 @@ are numbered within a drive, so the annotated one is 000019 only where each snip
 
 import re
 
-from segpipe.params.schema import ClipParams
+from segpipe.params.source import ClipParams
 
 _STEM = re.compile(r"(?P<drive>.+_\d{6})_(?P<frame>\d{6})")
 

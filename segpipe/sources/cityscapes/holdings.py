@@ -6,7 +6,7 @@ from functools import cached_property
 from pathlib import Path
 
 from segpipe.errors import DataError
-from segpipe.params.schema import SourceParams
+from segpipe.params.source import SourceParams
 from segpipe.sources.archives import member_sizes, unpack
 from segpipe.sources.cityscapes.layout import (
     COARSE_TRUTH,

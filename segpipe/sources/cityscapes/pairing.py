@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from segpipe.findings import Finding
-from segpipe.params.schema import CityscapesParams, ClipParams
+from segpipe.params.source import CityscapesParams, ClipParams
 from segpipe.sample import SPLITS, Sample
 from segpipe.sources.cityscapes.clips import earlier_stems
 from segpipe.sources.cityscapes.coarse import DAMAGED, choose, wanted_number

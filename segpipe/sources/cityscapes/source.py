@@ -10,7 +10,7 @@ from pathlib import Path
 from segpipe.console import say
 from segpipe.errors import DataError, SegpipeError, listing
 from segpipe.findings import Finding
-from segpipe.params.schema import CityscapesParams, SourceParams
+from segpipe.params.source import CityscapesParams, SourceParams
 from segpipe.sample import SPLITS
 from segpipe.sources.cityscapes.holdings import (
     Holding,

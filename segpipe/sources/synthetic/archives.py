@@ -15,7 +15,7 @@ from pathlib import Path
 
 from segpipe.atomic import disk_errors_explained, whole_file
 from segpipe.console import progress
-from segpipe.params.schema import ClipParams, SyntheticParams
+from segpipe.params.source import ClipParams, SyntheticParams
 from segpipe.sources.synthetic.compose import compose
 from segpipe.sources.synthetic.painter import paint
 from segpipe.sources.synthetic.truth import annotate, png

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from segpipe.atomic import disk_errors_explained, whole_folder
 from segpipe.console import progress
-from segpipe.params.schema import SyntheticEsdParams
+from segpipe.params.source import SyntheticEsdParams
 from segpipe.rasters.gdal import created, require_rasterio
 from segpipe.rasters.tile_files import TRUTH
 from segpipe.sources.synthetic_esd import sensors

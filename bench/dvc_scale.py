@@ -1,0 +1,200 @@
+"""What DVC costs at 25,000 samples: prepared arrays against one PNG each for image and mask.
+
+Both layouts hold the same samples and are put, in turns and for each cache link type, into a DVC
+repository that is made for it and thrown away. Timed is the command line of this environment, its
+start included. Medians and, in parentheses, the lowest and highest of the rounds are printed.
+
+commit        `dvc commit`, as after a stage: hash the output, move it to the cache, link it back
+status        `dvc status` right after: DVC remembers the hashes by time of change
+status, cold  the same once DVC's memory of hashes and the files' pages in the disk cache are gone
+checkout      `dvc checkout` of the output after it was deleted
+  ", cold     the same once the pages of the cache's files are gone
+one changed   `dvc commit` after one sample was written anew
+disk          output and DVC's cache together, each inode once: after commit, and after checkout
++ one         what the changed sample adds to that
+
+Images are small (128x256 unless told), so that the arrays fit on any disk; the number of samples is
+what makes the difference. Without `posix_fadvise` (macOS, Windows) pages stay in the disk cache.
+
+Example: python -m bench.dvc_scale --samples 25000 --height 128 --width 256 --rounds 3
+"""
+
+import argparse
+import multiprocessing
+import os
+import shutil
+import statistics
+import sys
+import tempfile
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from bench.dvc_repository import Repository, disk_use, drop_pages, files
+from segpipe.atomic import whole_file
+from segpipe.labels.load import load_scheme
+from segpipe.params.prepare import PrepareParams
+from segpipe.randomness import generator
+from segpipe.sample import Sample
+from segpipe.storage.layout import IMAGES
+from segpipe.storage.prepare import prepare_data
+from segpipe.storage.reading import PICTURES
+from segpipe.storage.task import Work
+
+_LAYOUTS = ("arrays", "PNG files")
+_TIMED = ("commit", "status", "status, cold", "checkout", "checkout, cold", "one changed")
+_SIZED = ("disk, commit", "disk, checkout", "+ one")
+
+
+def main() -> None:
+    """Measure and print."""
+    options = _options()
+    results: dict[tuple[str, str], list[dict[str, float]]] = {}
+    with tempfile.TemporaryDirectory(prefix="dvc_scale_", dir=options.folder) as name:
+        folder = Path(name)
+        _make_data(folder, options)
+        links = options.links or _link_types(folder / "probe")
+        for turn in range(options.rounds):
+            for link in links:
+                for layout in _LAYOUTS:
+                    found = _measure(folder / layout, folder / "repository", link)
+                    results.setdefault((link, layout), []).append(found)
+                    print(f"round {turn + 1}, {link}, {layout}: done", file=sys.stderr)
+        _print_table(results, folder, options)
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--samples", type=int, default=25000)
+    parser.add_argument("--height", type=int, default=128)
+    parser.add_argument("--width", type=int, default=256)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument(
+        "--links", nargs="+", help="values of cache.type; by default all that the disk can do"
+    )
+    parser.add_argument("--folder", type=Path, help="where to work, if not in the temporary folder")
+    options = parser.parse_args()
+    if options.samples < 2 or options.rounds < 1:
+        parser.error("needs at least 2 samples, one to train on and one to validate, and 1 round")
+    return options
+
+
+def _make_data(folder: Path, options: argparse.Namespace) -> None:
+    """Write the samples as PNG files, and prepare them into arrays."""
+    raw, target = folder / "PNG files", folder / "arrays"
+    for place in (raw / "images", raw / "masks", target):
+        place.mkdir(parents=True)
+    make = partial(_make_sample, raw, options.height, options.width)
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(os.cpu_count(), context) as pool:
+        samples = list(pool.map(make, range(options.samples), chunksize=64))
+    held = max(1, len(samples) // 10)
+    splits = {"train": samples[held:], "val": samples[:held], "test": []}
+    scheme = load_scheme("cityscapes19", {}, raw)
+    prepare = PrepareParams(height=options.height, width=options.width)
+    prepare_data(splits, Work(raw, scheme, PICTURES, prepare), target)
+
+
+def _make_sample(raw: Path, height: int, width: int, number: int) -> Sample:
+    """Write an image that compresses like a photograph, smooth shapes with noise, and its labels."""
+    random = generator(0, "dvc_scale", number)
+    coarse = random.integers(0, 256, (8, 16, 3), np.uint8)
+    smooth = np.asarray(Image.fromarray(coarse).resize((width, height)), np.int16)
+    noisy = (smooth + random.integers(-6, 7, smooth.shape, np.int8)).clip(0, 255)
+    labels = Image.fromarray(coarse[..., 0] % 34)
+    sample = Sample(str(number), str(number), f"images/{number}.png", f"masks/{number}.png")
+    Image.fromarray(noisy.astype(np.uint8)).save(raw / sample.image, compress_level=1)
+    labels.resize((width, height), Image.Resampling.NEAREST).save(raw / f"masks/{number}.png")
+    return sample
+
+
+def _link_types(probe: Path) -> list[str]:
+    """Return copy and the link types that DVC finds to work on this file system."""
+    repository = Repository(probe)
+    repository.make()
+    repository.cache.mkdir(parents=True, exist_ok=True)  # without one DVC does not try
+    lines = repository.dvc("doctor").splitlines()
+    found = next(line for line in lines if line.startswith("Cache types:"))
+    return ["copy", *(name for name in ("reflink", "hardlink", "symlink") if name in found)]
+
+
+def _measure(data: Path, root: Path, link: str) -> dict[str, float]:
+    """Return seconds and bytes by name, of a repository that is made at `root` and removed again."""
+    repository = Repository(root)
+    repository.make()
+    repository.dvc("config", "cache.type", link)
+    shutil.copytree(data, repository.output)
+    try:
+        return _timed(repository)
+    finally:
+        shutil.rmtree(root)
+
+
+def _timed(repository: Repository) -> dict[str, float]:
+    """Run the commands in the order in which a person meets them."""
+    commit = ("commit", "--quiet", "--force", "prepare")
+    clean = {"expected": "up to date"}
+    found = {"commit": repository.seconds(*commit)}
+    found["disk, commit"] = disk_use(repository.output, repository.cache)
+    found["status"] = repository.seconds("status", **clean)
+    repository.forget()
+    drop_pages(repository.output)
+    found["status, cold"] = repository.seconds("status", **clean)
+    shutil.rmtree(repository.output)
+    found["checkout"] = repository.seconds("checkout", "--quiet")
+    shutil.rmtree(repository.output)
+    drop_pages(repository.cache)
+    found["checkout, cold"] = repository.seconds("checkout", "--quiet")
+    found["disk, checkout"] = disk_use(repository.output, repository.cache)
+    _change_one(repository.output)
+    found["one changed"] = repository.seconds(*commit)
+    found["+ one"] = disk_use(repository.output, repository.cache) - found["disk, checkout"]
+    return found
+
+
+def _change_one(output: Path) -> None:
+    """Write one sample anew, beside its file, as segpipe writes: a file in place may be a link."""
+    array, picture = output / "train" / IMAGES, output / "images/0.png"
+    if array.exists():
+        with whole_file(array) as copy:
+            shutil.copyfile(array, copy)
+            images = np.load(copy, mmap_mode="r+")
+            images[0] = 255 - images[0]
+            images.flush()
+    else:
+        with whole_file(picture) as copy, Image.open(picture) as image:
+            image.point(lambda value: 255 - value).save(copy, "PNG", compress_level=1)
+
+
+def _print_table(
+    results: dict[tuple[str, str], list[dict[str, float]]],
+    folder: Path,
+    options: argparse.Namespace,
+) -> None:
+    counts = [
+        f"{layout}: {len(list(files(folder / layout)))} files, {disk_use(folder / layout) / 1e9:.2f} GB"
+        for layout in _LAYOUTS
+    ]
+    print(
+        f"{options.samples} samples of {options.height}x{options.width}, {options.rounds} rounds, "
+        f"{os.cpu_count()} cores; {'; '.join(counts)}\n"
+    )
+    print("| cache.type | layout |" + "".join(f" {name} |" for name in (*_TIMED, *_SIZED)))
+    print("| --- | --- |" + " ---: |" * len(_TIMED + _SIZED))
+    for (link, layout), rounds in results.items():
+        seconds = [_spread([found[name] for found in rounds]) for name in _TIMED]
+        sizes = [f"{statistics.median(f[name] for f in rounds) / 1e9:.2f} GB" for name in _SIZED]
+        print(f"| {link} | {layout} |" + "".join(f" {cell} |" for cell in (*seconds, *sizes)))
+
+
+def _spread(values: list[float]) -> str:
+    return f"{statistics.median(values):.1f} s ({min(values):.1f} to {max(values):.1f})"
+
+
+if __name__ == "__main__":
+    main()

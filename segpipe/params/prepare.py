@@ -1,0 +1,134 @@
+"""What is made of the raw files before training: the section `prepare` of params.yaml."""
+
+import re
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BeforeValidator, Field, field_validator, model_validator
+
+from segpipe.params.section import (
+    Count,
+    Degrees,
+    Fraction,
+    Pixels,
+    Range,
+    Section,
+    Seed,
+    Spread,
+    Steps,
+    Zoom,
+    pair,
+    strictly_ascending,
+)
+
+Sentinel2Band = Literal[
+    "B01", "B02", "B03", "B04", "B05", "B06", "B07", "B08", "B8A", "B09", "B11", "B12"
+]
+
+
+LandsatBand = Literal["B1", "B2", "B3", "B4", "B5", "B6", "B7", "B8", "B9", "B10", "B11"]
+
+
+class SplitParams(Section):
+    """Which samples train, which validate, which test."""
+
+    by: Literal["folder", "lists", "ratio"] = "folder"
+    val: Fraction = 0.2
+    test: Fraction = 0.0
+    group: str | None = None
+    seed: Seed = 0
+
+    @field_validator("group")
+    @classmethod
+    def _group_is_a_pattern(cls, pattern: str | None) -> str | None:
+        if pattern is not None:
+            try:
+                groups = re.compile(pattern).groups
+            except re.error as error:
+                raise ValueError(f"is no regular expression: {error}") from error
+            if groups != 1:
+                raise ValueError(f"needs exactly one (group) in parentheses, not {groups}")
+        return pattern
+
+    @model_validator(mode="after")
+    def _something_left_to_train_on(self) -> "SplitParams":
+        if self.by == "ratio" and not 0 < self.val < 1 - self.test:
+            raise ValueError(
+                f"val ({self.val}) must be above 0, and val + test ({self.val + self.test:g}) below 1"
+            )
+        return self
+
+
+class CopyParams(Section):
+    """Offline augmentation: changed copies of the training images, and of their masks.
+
+    brightness, colour: how far the factor lies from 1, either way. rotation: how far in degrees,
+    either way. noise: standard deviation in steps of 1/255. blur: radius in pixels.
+    """
+
+    count: Annotated[int, Field(ge=0, le=100)] = 0
+    apply: Literal["all", "one"] = "all"
+    gamma: Range = (0.5, 1.5)
+    saturation: Range = (0.5, 1.5)
+    brightness: Spread = (0.0, 0.0)
+    colour: Spread = (0.0, 0.0)
+    flip: Fraction = 0.0
+    zoom: Zoom = (1.0, 1.0)
+    rotation: Degrees = (0.0, 0.0)
+    noise: Steps = (0.0, 0.0)
+    blur: Steps = (0.0, 0.0)
+    seed: Seed = 0
+
+    @model_validator(mode="after")
+    def _copies_differ(self) -> "CopyParams":
+        factors = (self.gamma, self.saturation, self.zoom)
+        others = (self.brightness, self.colour, self.rotation, self.noise, self.blur)
+        changed = any(ends != (1.0, 1.0) for ends in factors) or any(map(any, others))
+        if self.count and not changed and not self.flip:
+            raise ValueError(
+                f"count is {self.count}, but every change is off, so the copies would be the images "
+                "themselves; give one of them a range, or set count to 0"
+            )
+        return self
+
+
+class RasterParams(Section):
+    """How windows are cut from large rasters, and how their bands are scaled to 0..1.
+
+    bands: numbers from 1; null takes all. overlap: pixels that neighbouring windows share.
+    quantiles: of each band over the training rasters, which become 0 and 1.
+    """
+
+    bands: list[Count] | None = None
+    overlap: Annotated[int, Field(ge=0)] = 0
+    quantiles: Annotated[
+        tuple[Fraction, Fraction], BeforeValidator(pair), AfterValidator(strictly_ascending)
+    ] = (0.01, 0.99)
+
+
+class EsdParams(Section):
+    """Which satellites and bands of the ESD tiles are used; null takes all bands, [] none."""
+
+    viirs: bool = True
+    viirs_maximum: bool = True
+    sentinel1: list[Literal["VH", "VV"]] | None = None
+    sentinel2: list[Sentinel2Band] | None = None
+    landsat: list[LandsatBand] | None = None
+
+    @model_validator(mode="after")
+    def _something_to_see(self) -> "EsdParams":
+        rest = (self.sentinel1, self.sentinel2, self.landsat)
+        if not (self.viirs or self.viirs_maximum) and all(bands == [] for bands in rest):
+            raise ValueError("no band of any satellite is chosen; null takes all of a satellite")
+        return self
+
+
+class PrepareParams(Section):
+    """What is made of the raw files before training."""
+
+    height: Pixels = 256
+    width: Pixels = 512
+    fit: Literal["stretch", "pad", "crop"] = "stretch"
+    copies: CopyParams = CopyParams()
+    split: SplitParams = SplitParams()
+    rasters: RasterParams = RasterParams()
+    esd: EsdParams = EsdParams()

@@ -1,0 +1,95 @@
+"""Where the raw images come from: the section `source` of params.yaml."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from segpipe.params.section import (
+    Count,
+    Pixels,
+    Section,
+    Seed,
+)
+
+# Sources whose images are georeferenced rasters, read by windows and with any number of bands.
+RASTER_SOURCES = frozenset({"rasters", "esd", "synthetic_esd"})
+
+
+# Sources that hold the frames before each annotated one.
+CLIP_SOURCES = frozenset({"synthetic", "cityscapes"})
+
+
+# The annotated frame of a Cityscapes snippet has so many before it.
+_FRAMES_BEFORE = 19
+
+
+class SyntheticParams(Section):
+    """How many procedural street scenes there are, and how large."""
+
+    train: Count = 128
+    val: Count = 32
+    test: Annotated[int, Field(ge=0)] = 16
+    height: Pixels = 256
+    width: Pixels = 512
+    seed: Seed = 0
+
+
+class SyntheticEsdParams(Section):
+    """How many procedural satellite tiles there are, and how large."""
+
+    tiles: Annotated[int, Field(ge=2, le=1000)] = 8
+    truth: Annotated[int, Field(ge=1, le=16)] = 4
+    seed: Seed = 0
+
+
+class CityscapesParams(Section):
+    """Which parts of Cityscapes are used beside the finely annotated ones."""
+
+    coarse_per_fine: Annotated[float, Field(ge=0, le=10, allow_inf_nan=False)] = 0.0
+    seed: Seed = 0
+
+
+class ClipParams(Section):
+    """How many frames a sample has, and how far they lie apart; the last is the annotated one."""
+
+    frames: Annotated[int, Field(ge=1, le=_FRAMES_BEFORE + 1)] = 1
+    stride: Annotated[int, Field(ge=1, le=_FRAMES_BEFORE)] = 1
+
+    @model_validator(mode="after")
+    def _lies_in_the_snippet(self) -> "ClipParams":
+        before = (self.frames - 1) * self.stride
+        if before > _FRAMES_BEFORE:
+            raise ValueError(
+                f"{self.frames} frames with stride {self.stride} begin {before} frames before the "
+                f"annotated one, and a snippet has {_FRAMES_BEFORE}; with this stride frames can be "
+                f"up to {_FRAMES_BEFORE // self.stride + 1}"
+            )
+        return self
+
+
+class SourceParams(Section):
+    """Where the raw images and masks come from."""
+
+    name: Literal["synthetic", "cityscapes", "folder", "rasters", "esd", "synthetic_esd"] = (
+        "synthetic"
+    )
+    path: Annotated[str, Field(min_length=1)] = "data/synthetic.yaml"
+    clip: ClipParams = ClipParams()
+    synthetic: SyntheticParams = SyntheticParams()
+    cityscapes: CityscapesParams = CityscapesParams()
+    synthetic_esd: SyntheticEsdParams = SyntheticEsdParams()
+
+    @model_validator(mode="after")
+    def _clips_where_there_are_frames(self) -> "SourceParams":
+        if self.clip.frames > 1 and self.name not in CLIP_SOURCES:
+            raise ValueError(
+                f"clip.frames is {self.clip.frames}, but the {self.name} source has single images; "
+                f"set clip.frames to 1, or name to {' or '.join(sorted(CLIP_SOURCES))}"
+            )
+        if self.name == "cityscapes" and self.clip.frames > 1 and self.cityscapes.coarse_per_fine:
+            raise ValueError(
+                f"clip.frames is {self.clip.frames} and cityscapes.coarse_per_fine is "
+                f"{self.cityscapes.coarse_per_fine:g}, but the coarse scenes have no sequences; set "
+                "clip.frames to 1 or cityscapes.coarse_per_fine to 0.0"
+            )
+        return self
