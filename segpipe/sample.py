@@ -5,7 +5,7 @@ from dataclasses import dataclass
 SPLITS = ("train", "val", "test")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Window:
     """A part of a raster, in pixels of the image.
 
@@ -20,7 +20,7 @@ class Window:
     skip_left: int = 0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Sample:
     """Names of one image and its mask.
 

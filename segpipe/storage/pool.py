@@ -14,20 +14,30 @@ from segpipe.storage.task import Outcome, Task, Work, work
 
 # Starting a process takes as long as reading a few dozen small images.
 _WORTH_A_PROCESS = 16
+# Outcomes come back together; a raster of thousands of windows must not fill the memory with them.
+_MOST_TOGETHER = 32
 
 
 def outcomes(tasks: Sequence[Task], shared: Work, verb: str) -> Iterable[Outcome]:
     """Yield each task's outcome, in the tasks' order, under a progress bar.
 
-    The windows of one raster or tile go to one worker, which then reads it once.
+    The subtiles of one tile go to one worker, which then reads it once.
     """
-    groups = [list(members) for _, members in groupby(tasks, key=lambda task: task.sample.image)]
+    groups = [
+        members[start : start + _MOST_TOGETHER]
+        for members in _by_image(tasks)
+        for start in range(0, len(members), _MOST_TOGETHER)
+    ]
     processes = min(os.cpu_count() or 1, max(1, len(groups) // _WORTH_A_PROCESS))
     if shared.reading.kind == "esd":  # a tile takes seconds
         processes = min(os.cpu_count() or 1, len(groups))
     one = partial(work, shared=shared)
     done = map(one, groups) if processes == 1 else _mapped(one, groups, processes)
     return progress(chain.from_iterable(done), verb, "image", len(tasks))
+
+
+def _by_image(tasks: Sequence[Task]) -> list[list[Task]]:
+    return [list(members) for _, members in groupby(tasks, key=lambda task: task.sample.image)]
 
 
 def _mapped(

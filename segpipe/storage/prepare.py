@@ -3,8 +3,9 @@
 import hashlib
 import os
 import shutil
+import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ from segpipe.errors import DataError, listing
 from segpipe.labels.scheme import LabelScheme
 from segpipe.sample import SPLITS, Sample
 from segpipe.storage.copies import refuse_impossible
-from segpipe.storage.facts import Survey
+from segpipe.storage.facts import SampleFacts, Survey
 from segpipe.storage.layout import (
     DESCRIPTION,
     FORMAT,
@@ -35,8 +36,8 @@ Samples = Mapping[str, Sequence[Sample]]
 def survey_data(samples: Samples, shared: Work) -> Survey:
     """Read and check every file of every split, in parallel; nothing is written."""
     tasks = [Task(sample, split) for split in samples for sample in samples[split]]
-    facts = [outcome.facts for outcome in outcomes(tasks, shared, "check")]
-    return Survey(facts, tuple(shared.excluded))
+    found = zip(tasks, outcomes(tasks, shared, "check"), strict=True)
+    return Survey([_kept(task, outcome) for task, outcome in found], tuple(shared.excluded))
 
 
 def prepare_data(samples: Samples, shared: Work, target: Path) -> tuple[Survey, dict[str, Totals]]:
@@ -57,7 +58,7 @@ def prepare_data(samples: Samples, shared: Work, target: Path) -> tuple[Survey, 
     survey, made = Survey([], tuple(shared.excluded)), _Made(shared.scheme)
     tasks = [task for plan in plans.values() for task in plan]
     for task, outcome in zip(tasks, outcomes(tasks, shared, "prepare"), strict=True):
-        survey.facts.append(outcome.facts)
+        survey.facts.append(_kept(task, outcome))
         made.add(task, outcome)
     _refuse_all_excluded(made, survey)
     if all(Outcome(facts).good for facts in survey.facts) and made.kept["train"]:
@@ -136,6 +137,18 @@ def _lay_out(split: str, members: Sequence[Sample], shared: Work, target: Path) 
         Task(sample, split, folder if stored else None, place * each, each)
         for place, sample in enumerate(members)
     ]
+
+
+def _kept(task: Task, outcome: Outcome) -> SampleFacts:
+    """The facts with the task's own names: what came from a worker is a copy of them."""
+    facts = outcome.facts
+    return replace(
+        facts,
+        sample=task.sample,
+        split=task.split,
+        image_mode=sys.intern(facts.image_mode),
+        mask_mode=sys.intern(facts.mask_mode),
+    )
 
 
 def _refuse_all_excluded(made: "_Made", survey: Survey) -> None:

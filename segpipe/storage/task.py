@@ -20,7 +20,7 @@ from segpipe.params.prepare import PrepareParams
 from segpipe.sample import Sample
 from segpipe.storage.copies import changed_copy
 from segpipe.storage.decode import MaskFile, open_image, open_mask
-from segpipe.storage.facts import SampleFacts, Side
+from segpipe.storage.facts import Pixels, SampleFacts, Side
 from segpipe.storage.geometry import covered, fit_image, fit_labels
 from segpipe.storage.layout import IMAGES, MASKS
 from segpipe.storage.raw import read_frames, read_sample_truth
@@ -177,10 +177,10 @@ def _facts(task: Task, seen: _Seen, shared: Work) -> SampleFacts:
         mask_side=seen.mask_side,
         image_mode=seen.image_mode,
         mask_mode=seen.mask_mode,
-        unknown=seen.unknown,
+        unknown=Pixels(seen.unknown),
         painted=seen.painted,
-        raw_pixels={} if seen.painted else seen.values,
-        train_pixels=seen.train_pixels,
+        raw_pixels=Pixels({} if seen.painted else seen.values),
+        train_pixels=Pixels(seen.train_pixels),
         brightness=brightness,
         dhash=dhash,
         excluded=tuple(

@@ -2,6 +2,7 @@
 
 import csv
 import json
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -12,9 +13,11 @@ from sklearn.metrics import confusion_matrix, jaccard_score
 
 from segpipe.bundle import Bundle, InputForm
 from segpipe.errors import DataError
-from segpipe.evaluation.evaluate import count
+from segpipe.evaluation.evaluate import Counts, count
 from segpipe.evaluation.report import Interval, summarise, write_tables
 from segpipe.labels.load import load_scheme
+from segpipe.metrics.bootstrap import bootstrap_interval
+from segpipe.metrics.scores import mean_iou
 from segpipe.params.prepare import SplitParams
 from segpipe.sources.folder import list_samples
 from segpipe.storage.reading import PICTURES
@@ -106,7 +109,9 @@ def test_a_class_in_neither_truth_nor_prediction_has_no_score(tmp_path: Path) ->
     assert summary["miou"] == 1.0
 
 
-def test_a_split_without_truth_or_without_valid_pixels_is_refused(tmp_path: Path) -> None:
+def test_a_split_without_truth_has_no_scores_and_one_without_valid_pixels_is_refused(
+    tmp_path: Path,
+) -> None:
     raw = make_folder(tmp_path / "raw", train=1, val=2, test=2)
     for path in (raw / "masks/test").iterdir():
         path.unlink()
@@ -114,10 +119,41 @@ def test_a_split_without_truth_or_without_valid_pixels_is_refused(tmp_path: Path
         save(path, np.full((48, 64), 9, np.uint8))
     scheme = load_scheme("classes.csv", {}, raw)
     samples = list_samples(raw, SplitParams()).samples
-    with pytest.raises(DataError, match="2 of 2 images of this split have no mask"):
-        count(Oracle(scheme), samples["test"], raw)
+    oracle = Oracle(scheme)
+    counts = count(oracle, samples["test"], raw)
+    summary = summarise(counts, oracle, "test", Interval(100, 0))
+    write_tables(counts, oracle, summary, tmp_path)
+    assert json.loads((tmp_path / "evaluation.json").read_text())["miou"] is None
+    assert summary["pixel_accuracy"] is summary["miou_interval"] is summary["mean_dice"] is None
+    assert all(found["iou"] is None for found in summary["classes"].values())
+    assert (summary["protocol"]["images"], summary["protocol"]["images_without_truth"]) == (0, 2)
+    assert (tmp_path / "images.csv").read_text().splitlines()[1:] == [
+        "drive0_000,,,0",
+        "drive1_001,,,0",
+    ]
     with pytest.raises(DataError, match="every pixel of this split's masks is void"):
-        count(Oracle(scheme), samples["val"], raw)
+        count(oracle, samples["val"], raw)
+    with pytest.raises(DataError, match="this split is empty"):
+        count(oracle, [], raw)
+
+
+def test_windows_of_one_raster_are_drawn_together_by_the_bootstrap() -> None:
+    """Ten equal windows of two rasters are no more certain than the two rasters."""
+    good, bad = np.diag([90, 10]), np.array([[50, 40], [10, 0]])
+    one_a_file = counts_of([good, bad], ["a", "b"])
+    five_a_file = counts_of([good] * 5 + [bad] * 5, ["a"] * 5 + ["b"] * 5)
+    apart = counts_of([good] * 5 + [bad] * 5, list("abcdefghij"))
+
+    def width(counts: Counts) -> float:
+        low, high = bootstrap_interval(counts.confusion_by_file, mean_iou, 500, 0)
+        return high - low
+
+    assert width(five_a_file) == pytest.approx(width(one_a_file))
+    assert width(apart) < 0.9 * width(one_a_file)
+
+
+def counts_of(matrices: list[NDArray[np.int64]], files: list[str]) -> Counts:
+    return Counts(files, files, np.stack(matrices), 0, Counter())
 
 
 def test_masks_of_another_scheme_are_refused(raw: Path) -> None:

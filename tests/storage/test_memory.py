@@ -20,7 +20,10 @@ if __name__ == "__main__":
     raw, count = Path(sys.argv[1]), int(sys.argv[2])
     target = raw / f"prepared{count}"
     target.mkdir()
-    samples = [Sample(str(number), "g", "image.png", "mask.png") for number in range(count)]
+    # As many names as samples: windows of one image would be read together.
+    samples = [
+        Sample(str(number), "g", f"{number % 2}.png", "mask.png") for number in range(count)
+    ]
     splits = {"train": samples[:-1], "val": samples[-1:], "test": []}
     prepare = PrepareParams(height=48, width=64)
     work = Work(raw, load_scheme("classes.csv", {}, raw), PICTURES, prepare)
@@ -33,7 +36,8 @@ if __name__ == "__main__":
 @pytest.mark.slow
 def test_memory_stays_flat(tmp_path: Path) -> None:
     image, mask = scene(0)
-    save(tmp_path / "image.png", image)
+    save(tmp_path / "0.png", image)
+    save(tmp_path / "1.png", image)
     save(tmp_path / "mask.png", mask)
     (tmp_path / "classes.csv").write_text(CLASSES_CSV)
     script = tmp_path / "measure.py"
