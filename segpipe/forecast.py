@@ -1,7 +1,8 @@
 """How much memory a training will need, before it starts.
 
-The network is run once on torch's meta device, where tensors have sizes and no content, and what
-its backward pass would keep is added up. Shapes: B batch, T frames, C channels, K classes.
+The network is run once on two small images, and what its backward pass would keep is added up and
+brought to the size of the training's. (torch's meta device would do without arithmetic, but takes
+four seconds to import.) Shapes: B batch, T frames, C channels, K classes.
 """
 
 import os
@@ -11,13 +12,16 @@ import torch
 from torch import Tensor, nn
 
 from segpipe.augment.draw import crop_sides
+from segpipe.errors import ParameterError
 from segpipe.hardware import available_memory, best_device, choose_precision
 from segpipe.models.build import build_model
-from segpipe.models.network import count_parameters
+from segpipe.models.network import Network, count_parameters
 from segpipe.params.model import ModelParams
 from segpipe.params.train import TrainParams
 
 _MB = 1 << 20
+# Shorter sides would be mostly margin, and too short for deep networks.
+_LEAST = 64
 # What a process holds before it trains: Python, torch and its libraries; on a GPU its context.
 _BASE_MB = {"cpu": 700, "cuda": 600}
 # Weights, gradients and the two moments of Adam, all in 32 bits.
@@ -40,17 +44,24 @@ def forecast(
     height, width, channels: of the prepared images; classes, truth_ratio, frames: of their data.
     The activations are counted exactly as far as autograd keeps them; what the allocator wastes and
     workspaces of convolutions are not in it, so take it as a lower bound that is good to a third.
+
+    Raises ParameterError when the network cannot be trained on such images.
     """
     device = best_device()
     precision = choose_precision(train.precision, device)
     size = max(1, train.batch_size // (train.accumulation * processes))
     crop = crop_sides(train.augment, height, width)
-    with torch.device("meta"):
-        network = build_model(model, channels, classes, truth_ratio)
-        clip = (frames,) if network.takes_clips else ()
-        image = torch.empty(size, *clip, channels, *crop)
+    network = build_model(model, channels, classes, truth_ratio)
+    clip = (frames,) if network.takes_clips else ()
+    sides = _small(network, crop, truth_ratio)
+    image = torch.zeros(2, *clip, channels, *sides)
     parameters = count_parameters(network)
-    kept = _kept_bytes(network, image, torch.bfloat16 if precision == "bf16" else torch.float32)
+    # What is kept grows with the batch and, but for margins, with the area.
+    times = size / 2 * (crop[0] * crop[1]) / (sides[0] * sides[1])
+    try:
+        kept = round(_kept_bytes(network, image, precision == "bf16") * times)
+    except ValueError as error:
+        raise ParameterError(f"params.yaml: {error}") from error
     # Copies of the weights in lower precision, made anew in each step.
     cast = 2 * parameters if precision == "bf16" else 0
     states = _BYTES_A_PARAMETER * parameters + cast
@@ -79,27 +90,44 @@ def available_bytes(device: torch.device) -> int:
     return available_memory() or os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
 
 
-def _kept_bytes(network: nn.Module, image: Tensor, dtype: torch.dtype) -> int:
-    """Run forward and loss in `dtype`; return the bytes of what the backward pass needs."""
-    network = network.to(dtype).train()
+def _small(network: Network, crop: tuple[int, int], ratio: int) -> tuple[int, int]:
+    """Return sides of the crop's proportions that take little time: whole fractions of its own."""
+    if any(network.input_side(side // ratio) != side // ratio * ratio for side in crop):
+        return crop  # without padding the margins are a large part
+    fitting = [
+        parts
+        for parts in range(1, min(crop) // _LEAST + 1)
+        if all(side % (parts * ratio) == 0 for side in crop)
+    ]
+    parts = max(fitting, default=1)
+    return crop[0] // parts, crop[1] // parts
+
+
+def _kept_bytes(network: nn.Module, image: Tensor, half: bool) -> int:
+    """Run the network; return the bytes of what its backward pass and the loss need.
+
+    half: floating values will be kept in 16 bits. They are computed in 32 here all the same, since
+    some 16-bit convolutions are slow.
+    """
     own = {id(weight) for weight in network.parameters()}
     seen: set[int] = set()
-    total = image.numel() * (4 + dtype.itemsize)  # the batch as it is augmented, and as it is fed
+    held: list[Tensor] = []
+    kept = 0
 
     def count(tensor: Tensor) -> Tensor:
-        nonlocal total
+        nonlocal kept
         storage = tensor.untyped_storage()
         if id(tensor) not in own and storage._cdata not in seen:
             seen.add(storage._cdata)
             held.append(tensor)  # a storage that lives cannot give its address to another
-            total += storage.nbytes()
+            kept += storage.nbytes() // (2 if half and tensor.is_floating_point() else 1)
         return tensor
 
-    held: list[Tensor] = []
     with torch.autograd.graph.saved_tensors_hooks(count, lambda tensor: tensor):
-        outputs = network(image.to(dtype))
-        for logits in outputs if isinstance(outputs, tuple) else (outputs,):
-            torch.log_softmax(logits.float(), 1).sum()
-            # Log-probabilities' gradient and that of the logits stand side by side for a moment.
-            total += 2 * logits.numel() * 4
-    return total
+        outputs = network.train()(image)
+    scored = outputs if isinstance(outputs, tuple) else (outputs,)
+    # The loss keeps log-probabilities in 32 bits; their gradient and the logits' stand beside them.
+    loss = sum(3 * 4 * int(logits.numel()) for logits in scored)
+    # The batch as it is augmented, and as it is fed.
+    batch = image.numel() * (4 + (2 if half else 4))
+    return kept + loss + batch
