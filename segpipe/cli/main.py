@@ -4,7 +4,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from segpipe.cli import check, predict, show
+from segpipe.cli import check, compare, predict, show, use
 from segpipe.ending import explained
 
 
@@ -15,7 +15,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         description="Semantic segmentation that a person can trust. The pipeline itself runs by `dvc repro`.",
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for module in (check, predict, show):
+    for module in (use, check, show, compare, predict):
         module.add_command(commands)
     chosen = parser.parse_args(arguments)
     return explained(lambda: int(chosen.run(chosen)))

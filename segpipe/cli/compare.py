@@ -1,0 +1,101 @@
+"""segpipe compare: evaluations side by side, class by class."""
+
+import argparse
+import string
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from segpipe.cli.compare_tables import markdown_lines, text_lines, write_csv
+from segpipe.cli.comparison import class_rows, cost_rows, doubts, rare_classes, score_rows
+from segpipe.cli.evaluations import Measured, read_measured
+from segpipe.console import say
+from segpipe.errors import ParameterError
+
+_LETTERS = string.ascii_uppercase
+_EXAMPLES = """
+examples:
+  segpipe compare HEAD workspace
+  segpipe compare exp-plain exp-weighted --sort difference
+  segpipe compare main exp-a exp-b --markdown
+  segpipe compare ../earlier/metrics workspace --csv comparison.csv
+
+Each name is `workspace` (metrics/ here), a folder with evaluation.json, a revision of git, or an
+experiment of DVC (`dvc exp list` names them); revisions and experiments are read without checking
+them out. Rare classes come first. `rare mIoU` is the mean IoU of the rarest third of the classes,
+which are named. The pixel shares are those of the truth. Differences are to the first name, in
+percentage points for scores. The 95 % interval is that of other images of the same kind; what
+another seed of the training would change is not in it.
+"""
+
+
+def add_command(commands: "argparse._SubParsersAction[Any]") -> None:
+    """Add `compare` to the command line."""
+    parser = commands.add_parser(
+        "compare",
+        help="compare the scores of runs, class by class",
+        description="Show IoU by class of two or more evaluations with their differences, beside the "
+        "pixel share of the class, then the totals and what the trainings cost. What makes them hard "
+        "to compare (other classes, split, images, truth) is said first.",
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("first", metavar="A", help="what the others are compared with")
+    parser.add_argument("others", metavar="B", nargs="+", help="one or more others")
+    parser.add_argument(
+        "--sort",
+        choices=("share", "difference", "name"),
+        default="share",
+        help="order of the classes: the rarest, the largest loss (of the last name against A), or by "
+        "name (default: share)",
+    )
+    parser.add_argument("--markdown", action="store_true", help="print a Markdown table")
+    parser.add_argument("--csv", type=Path, metavar="FILE", help="write the numbers there as well")
+    parser.set_defaults(run=_run)
+
+
+def _run(options: argparse.Namespace) -> int:
+    names = [options.first, *options.others]
+    _refuse_names(names)
+    measured = [read_measured(name) for name in names]
+    rare = rare_classes(measured)
+    groups = [class_rows(measured, options.sort), score_rows(measured, rare), cost_rows(measured)]
+    if options.markdown:
+        said = [f"> {line}" for line in doubts(measured, names)]
+        lines = [*said, *[""] * bool(said), *markdown_lines(groups, names)]
+    else:
+        letters = _LETTERS[: len(names)]
+        lines = [*doubts(measured, letters), *_legend(letters, measured), ""]
+        lines += text_lines(groups, letters)
+    lines += ["", _footnote(rare)]
+    for line in lines:
+        say(line)
+    if options.csv is not None:
+        write_csv(options.csv, groups, names)
+        say(f"the numbers are in {options.csv}")
+    return 0
+
+
+def _refuse_names(names: Sequence[str]) -> None:
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise ParameterError(f"{', '.join(twice)}: stands twice among the names; name each once")
+    if len(names) > len(_LETTERS):
+        raise ParameterError(
+            f"{len(names)} evaluations do not fit a table; name {len(_LETTERS)} at most "
+            "(`dvc exp show` lists any number of them)"
+        )
+
+
+def _legend(letters: str, measured: Sequence[Measured]) -> list[str]:
+    return [
+        f"{letter}  {one.name}"
+        + ("" if one.place.rstrip("/") == one.name.rstrip("/") else f" ({one.place})")
+        for letter, one in zip(letters, measured, strict=True)
+    ]
+
+
+def _footnote(rare: Sequence[str]) -> str:
+    if not rare:
+        return "rare mIoU: none, since no class has true pixels in all of them"
+    return f"rare mIoU: mean IoU of the rarest third of the classes: {', '.join(rare)}"

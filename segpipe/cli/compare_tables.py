@@ -1,0 +1,98 @@
+"""A comparison as text for a terminal, as Markdown, and as CSV."""
+
+import csv
+import io
+from collections.abc import Sequence
+from pathlib import Path
+
+from segpipe.atomic import write_text
+from segpipe.cli.comparison import Row
+from segpipe.cli.evaluations import Interval
+from segpipe.errors import ParameterError
+
+_COST_DECIMALS = {"images/s": 2, "training, s": 1, "peak memory, MB": 0}
+
+
+def text_lines(groups: Sequence[Sequence[Row]], names: Sequence[str]) -> list[str]:
+    """Return an aligned table, a blank line between the groups; scores in percent."""
+    head = _head(names)
+    blocks = [_cells(rows) for rows in groups]
+    everything = [head, *(row for block in blocks for row in block)]
+    widths = [max(len(row[place]) for row in everything) for place in range(len(head))]
+    lines = [_aligned(head, widths)]
+    for block in blocks:
+        lines += [*(_aligned(row, widths) for row in block), ""]
+    return lines[:-1]
+
+
+def markdown_lines(groups: Sequence[Sequence[Row]], names: Sequence[str]) -> list[str]:
+    """Return a table in the Markdown of GitHub, numbers to the right."""
+    head = _head(names)
+    rows = [row for group in groups for row in _cells(group)]
+    rule = ["---"] + ["---:"] * (len(head) - 1)
+    return [f"| {' | '.join(map(_escaped, row))} |" for row in (head, rule, *rows)]
+
+
+def write_csv(path: Path, groups: Sequence[Sequence[Row]], names: Sequence[str]) -> None:
+    """Write all rows; scores and shares in 0..1, what is missing as an empty cell.
+
+    Columns: kind, name, share, for each evaluation its value, its low and its high end of the 95 %
+    interval, and for each but the first its difference to the first.
+    """
+    if path.is_dir():
+        raise ParameterError(f"--csv is {path}, which is a folder; name a file in it")
+    text = io.StringIO()
+    table = csv.writer(text, lineterminator="\n")
+    valued = [column for name in names for column in (name, f"{name} low", f"{name} high")]
+    table.writerow(["kind", "name", "share", *valued, *_against(names)])
+    for row in (row for rows in groups for row in rows):
+        intervals = row.intervals or (None,) * len(names)
+        numbers: list[float | None] = [row.share]
+        for value, ends in zip(row.values, intervals, strict=True):
+            numbers += [value, *((None, None) if ends is None else (ends.low, ends.high))]
+        cells = ["" if one is None else f"{one:.6g}" for one in (*numbers, *row.differences)]
+        table.writerow([row.kind, row.name, *cells])
+    write_text(path, text.getvalue())
+
+
+def _head(names: Sequence[str]) -> list[str]:
+    return ["class", "share", *names, *_against(names)]
+
+
+def _against(names: Sequence[str]) -> list[str]:
+    return [f"{name} - {names[0]}" for name in names[1:]]
+
+
+def _cells(rows: Sequence[Row]) -> list[list[str]]:
+    """Return the rows as text; the interval of a score stands in a row below it."""
+    lines = []
+    for row in rows:
+        share = "" if row.share is None else f"{100 * row.share:.2f}%"
+        values = [_shown(row, value, "") for value in row.values]
+        lines.append([row.name, share, *values, *(_shown(row, d, "+") for d in row.differences)])
+        if any(row.intervals):
+            ends = [_between(interval) for interval in row.intervals]
+            lines.append(["  95% interval", "", *ends, *[""] * len(row.differences)])
+    return lines
+
+
+def _shown(row: Row, value: float | None, sign: str) -> str:
+    if value is None:
+        return "-"
+    if row.kind == "cost":
+        return f"{value:{sign}.{_COST_DECIMALS[row.name]}f}"
+    return f"{100 * value:{sign}.2f}"
+
+
+def _between(interval: Interval | None) -> str:
+    return "-" if interval is None else f"{100 * interval.low:.1f}..{100 * interval.high:.1f}"
+
+
+def _aligned(row: Sequence[str], widths: Sequence[int]) -> str:
+    first, *others = row
+    right = [cell.rjust(width) for cell, width in zip(others, widths[1:], strict=True)]
+    return "  ".join([first.ljust(widths[0]), *right]).rstrip()
+
+
+def _escaped(cell: str) -> str:
+    return cell.strip().replace("|", "\\|")

@@ -1,0 +1,146 @@
+"""Recipes: complete parameter files in recipes/, each with a header that says what it needs."""
+
+import difflib
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from segpipe.errors import ParameterError, listing
+from segpipe.params.load import read_yaml
+
+FOLDER = Path("recipes")
+# `# data      text`, continued by lines that are indented further: `#           more text`.
+_FIELD = re.compile(r"#\s([a-z]+)(?::\s*|\s{2,})(\S.*)")
+_WORDS = ("", "null", "~", "true", "false")
+_MORE = re.compile(r"#\s{3,}(\S.*)")
+
+
+@dataclass(frozen=True)
+class Header:
+    """What the comment at the top of a parameter file says.
+
+    about: its first paragraph. fields: what stands behind `data`, `command`, `result` and the like.
+    """
+
+    about: str
+    fields: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Change:
+    """A parameter, by its dotted key, that a recipe sets otherwise; None where it is in one alone."""
+
+    key: str
+    old: str | None
+    new: str | None
+
+    @property
+    def section(self) -> str:
+        """The first part of the key."""
+        return self.key.partition(".")[0]
+
+
+def recipe_paths() -> list[Path]:
+    """Return the recipes of the working directory by name; ParameterError when there is none."""
+    found = sorted(FOLDER.glob("*.yaml"))
+    if not found:
+        raise ParameterError(
+            f"{FOLDER}/: no recipe is here; run this in the root of the repository, where params.yaml "
+            "is, or name a parameter file: segpipe use path/to/file.yaml"
+        )
+    return found
+
+
+def find_recipe(name: str) -> Path:
+    """Return recipes/NAME.yaml, or the file that `name` is the path of.
+
+    Raises ParameterError with the nearest names when there is neither.
+    """
+    for path in (FOLDER / f"{name}.yaml", Path(name), FOLDER / name):
+        if path.is_file():
+            return path
+    known = [path.stem for path in recipe_paths()]
+    near = difflib.get_close_matches(Path(name).stem, known, n=3, cutoff=0.5)
+    hint = f"did you mean {' or '.join(near)}?" if near else f"the recipes:\n{listing(known, 50)}"
+    raise ParameterError(f"{name}: is no recipe and no parameter file; {hint}")
+
+
+def read_header(text: str) -> Header:
+    """Read the comment lines at the top of a parameter file."""
+    about: list[str] = []
+    fields: dict[str, str] = {}
+    field, paragraph = "", True
+    for line in text.splitlines():
+        if not line.startswith("#"):
+            break
+        if found := _FIELD.fullmatch(line.rstrip()):
+            field, paragraph = found[1], False
+            fields[field] = found[2]
+        elif field and (found := _MORE.fullmatch(line.rstrip())):
+            fields[field] += f" {found[1]}"
+        else:
+            field, words = "", line.lstrip("#").strip()
+            paragraph = paragraph and bool(words or not about)
+            about += [words] if paragraph and words else []
+    return Header(" ".join(about), fields)
+
+
+def changes(old: Any, new: Any) -> tuple[list[Change], int]:
+    """Compare two parameter files (nested dictionaries): what differs, and how many keys do not."""
+    before, after = _flat(old), _flat(new)
+    keys = [*after, *(key for key in before if key not in after)]
+    differing = [
+        Change(key, before.get(key), after.get(key))
+        for key in keys
+        if before.get(key) != after.get(key)
+    ]
+    # What the recipe does not have stands with its section, not at the end.
+    sections = list(dict.fromkeys(key.partition(".")[0] for key in keys))
+    differing.sort(key=lambda change: sections.index(change.section))
+    return differing, len(keys) - len(differing)
+
+
+def change_lines(differing: list[Change]) -> list[str]:
+    """Return the differences as lines, below the name of their section."""
+    lines, section = [], None
+    for change in differing:
+        if change.section != section:
+            section = change.section
+            lines.append(section)
+        old = "(not there)" if change.old is None else change.old
+        new = "(not there)" if change.new is None else change.new
+        lines.append(f"  {change.key}: {old} → {new}")
+    return lines
+
+
+def values_of(path: Path) -> Any:
+    """Return the parameters of a file without judging them; nothing for a file that is no YAML."""
+    try:
+        return read_yaml(path)
+    except ParameterError:
+        return {}
+
+
+def _flat(content: Any, prefix: str = "") -> dict[str, str]:
+    """Return dotted key → value as it would be written; an empty section is a value."""
+    if not isinstance(content, dict):
+        return {}
+    flat: dict[str, str] = {}
+    for key, value in content.items():
+        if isinstance(value, dict) and value:
+            flat |= _flat(value, f"{prefix}{key}.")
+        else:
+            flat[f"{prefix}{key}"] = _written(value)
+    return flat
+
+
+def _written(value: Any) -> str:
+    # Text is shown bare, unless YAML would make a number or a word of its own of it.
+    if isinstance(value, str) and value == value.strip() and value not in _WORDS:
+        try:
+            float(value)
+        except ValueError:
+            return value
+    return json.dumps(value, ensure_ascii=False, default=str)

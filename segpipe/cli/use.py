@@ -1,0 +1,175 @@
+"""segpipe use: a recipe becomes params.yaml."""
+
+import argparse
+import hashlib
+import json
+import os
+import textwrap
+from pathlib import Path
+from typing import Any
+
+from segpipe.atomic import whole_file
+from segpipe.cli.git import commit_with
+from segpipe.cli.recipes import (
+    change_lines,
+    changes,
+    find_recipe,
+    read_header,
+    recipe_paths,
+    values_of,
+)
+from segpipe.console import say
+from segpipe.errors import BusyError, ParameterError
+from segpipe.params.load import load_params
+from segpipe.state import repository_root
+
+_PARAMS = Path("params.yaml")
+_REPLACED = Path(".segpipe/replaced")
+_EXAMPLES = """
+examples:
+  segpipe use
+  segpipe use camvid --dry-run
+  segpipe use camvid
+  segpipe use my/params.yaml
+
+Without a name the recipes are listed. The file is taken as it is, with its comments. A params.yaml
+that is in the last commit, an experiment or a recipe can be had back, so it is replaced at once; any
+other is replaced with --force alone, and a copy of it kept in .segpipe/replaced/.
+"""
+
+
+def add_command(commands: "argparse._SubParsersAction[Any]") -> None:
+    """Add `use` to the command line."""
+    parser = commands.add_parser(
+        "use",
+        help="take a recipe as params.yaml",
+        description="Show what a recipe (recipes/NAME.yaml, or any parameter file) changes in "
+        "params.yaml, and take it. A recipe with a fault is refused.",
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("name", nargs="?", help="a recipe, or the path of a parameter file")
+    parser.add_argument("--dry-run", action="store_true", help="show the difference alone")
+    parser.add_argument(
+        "--force", action="store_true", help="replace a params.yaml that is kept nowhere else"
+    )
+    parser.set_defaults(run=_run)
+
+
+def _run(options: argparse.Namespace) -> int:
+    if options.name is None:
+        _list_recipes()
+    else:
+        _use(find_recipe(options.name), options.dry_run, options.force)
+    return 0
+
+
+def _use(recipe: Path, dry_run: bool, force: bool) -> None:
+    params = load_params(recipe)
+    content = recipe.read_bytes()
+    present = _PARAMS.read_bytes() if _PARAMS.is_file() else None
+    _say_difference(recipe, present is not None)
+    if present == content:
+        say(f"{_PARAMS} is {recipe} already; nothing is written")
+    elif dry_run:
+        if present is not None and not _kept(present):
+            say(
+                f"{_PARAMS} is neither committed nor a recipe; it would be replaced with --force alone"
+            )
+        say(f"nothing is written, because of --dry-run; take it with: segpipe use {recipe}")
+        return
+    else:
+        _refuse_running()
+        _protect(present, force)
+        with whole_file(_PARAMS) as partial:
+            partial.write_bytes(content)
+        say(f"{_PARAMS} is {recipe} now")
+    _say_next(read_header(content.decode()).fields.get("data"), params.source.path)
+
+
+def _say_difference(recipe: Path, present: bool) -> None:
+    if not present:
+        say(f"{_PARAMS}: there is none yet")
+        return
+    differing, same = changes(values_of(_PARAMS), values_of(recipe))
+    for line in change_lines(differing):
+        say(line)
+    count = f"{len(differing)} of {len(differing) + same} parameters differ, {same} are the same"
+    say(count if differing else f"all {same} parameters are the same")
+
+
+def _say_next(data: str | None, path: str) -> None:
+    there = "is there" if Path(path).exists() else "is not there yet"
+    say(f"data: {path} {there}" + (f"; {data}" if data else ""))
+    say("next: segpipe check && dvc repro")
+
+
+def _kept(present: bytes) -> bool:
+    """Say whether this params.yaml can be had back, byte for byte."""
+    saved = [*Path("recipes").glob("*.yaml"), *_REPLACED.glob("*.yaml")]
+    return commit_with(_PARAMS) is not None or any(path.read_bytes() == present for path in saved)
+
+
+def _protect(present: bytes | None, force: bool) -> None:
+    if present is None or _kept(present):
+        return
+    if not force:
+        raise ParameterError(
+            f"{_PARAMS}: holds what is neither in the last commit, nor in an experiment, nor in a "
+            f"recipe, and would be lost; commit it (`git commit {_PARAMS}`), or replace it with "
+            f"--force, which keeps a copy in {_REPLACED}/"
+        )
+    digest = hashlib.blake2b(present, digest_size=5).hexdigest()
+    copy = _REPLACED / f"params-{digest}.yaml"
+    with whole_file(copy) as partial:
+        partial.write_bytes(present)
+    say(f"the former {_PARAMS} is kept; have it back with: segpipe use {copy}")
+
+
+def _refuse_running() -> None:
+    """Refuse while DVC runs a stage here: at its end it would find other parameters and be refused.
+
+    DVC writes into .dvc/tmp/rwlock which process reads which file. Entries of processes that ended
+    without tidying up are passed over, as DVC does. Queued experiments read a copy of their own.
+    """
+    lock = repository_root() / ".dvc/tmp/rwlock"
+    try:
+        readers = json.loads(lock.read_text(encoding="utf-8"))["read"][str(_PARAMS.resolve())]
+        alive = [(int(one["pid"]), str(one["cmd"])) for one in readers if _lives(int(one["pid"]))]
+    except (OSError, ValueError, KeyError, TypeError):
+        return  # no lock, or none on params.yaml
+    if alive:
+        number, command = alive[0]
+        raise BusyError(
+            f"{_PARAMS}: process {number} (`{command}`) is running a stage with it, whose result would "
+            "be refused if the parameters changed meanwhile; wait for it, or end it, and try again"
+        )
+
+
+def _lives(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def _list_recipes() -> None:
+    paths = recipe_paths()
+    present = values_of(_PARAMS) if _PARAMS.is_file() else {}
+    distances = {path: len(changes(present, values_of(path))[0]) for path in paths}
+    width = max(len(path.stem) for path in paths)
+    for path in paths:
+        about = read_header(path.read_text(encoding="utf-8", errors="replace")).about
+        mark = "*" if distances[path] == 0 else " "
+        say(f"{mark} {path.stem:<{width}}  {textwrap.shorten(about, 90, placeholder=' ...')}")
+    nearest = min(paths, key=lambda path: distances[path])
+    count = distances[nearest]
+    if not _PARAMS.is_file():
+        say(f"{_PARAMS}: there is none yet; `segpipe use NAME` writes it")
+    elif count:
+        say(f"{_PARAMS} is none of them; nearest is {nearest.stem}, {count} parameter(s) differ")
+    else:
+        say(f"{_PARAMS} has the parameters of {nearest.stem}")
