@@ -10,6 +10,7 @@ from segpipe.errors import DataError
 
 _DESCRIBING = frozenset({".csv", ".txt", ".yaml", ".yml"})
 
+
 def copy_files(source: Path, files: Sequence[Path], target: Path) -> None:
     """Copy `files`, which lie below `source`, to the same places below `target`.
 

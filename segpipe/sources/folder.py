@@ -5,7 +5,6 @@ Layout: images/ and masks/ with files of the same base name, either in images/{t
 and perhaps test.txt beside them, a base name a line; a CSV of the labels beside them.
 """
 
-import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -17,7 +16,13 @@ from segpipe.sources.copying import beside_data, copy_files, refuse_nested
 from segpipe.sources.listing import Listing
 from segpipe.sources.pairing import unpaired
 from segpipe.sources.picture_files import by_name, ignored_files, picture_files
-from segpipe.sources.splits import split_by_ratio
+from segpipe.sources.splits import (
+    groups_by_pattern,
+    split_by_folder,
+    split_by_lists,
+    split_by_ratio,
+    torn_groups,
+)
 
 
 def fetch(source: Path, target: Path) -> None:
@@ -47,16 +52,16 @@ def list_samples(raw: Path, split: SplitParams) -> Listing:
     findings += ignored_files(raw)
     findings += unpaired(images, masks)
     names = sorted(set(images) & (set(masks) | _withheld(images, masks)))
-    groups = _groups(names, split.group, findings)
+    groups = groups_by_pattern(names, split.group, findings)
     match split.by:
         case "folder":
-            chosen = _by_folder(sorted(groups), sorted(images), findings)
+            chosen = split_by_folder(groups, images, "images", findings)
         case "lists":
-            chosen = _by_lists(groups, images, raw, findings)
+            chosen = split_by_lists(groups, images, raw, "images", findings)
         case "ratio":
             chosen = split_by_ratio(groups, split.val, split.test, split.seed)
     if split.group is not None:
-        findings += _torn_groups(chosen, groups)
+        torn_groups(chosen, groups, findings)
     prefix = len if split.by == "folder" else (lambda _part: -1)
     samples = {
         part: [
@@ -87,121 +92,3 @@ def _withheld(images: Mapping[str, str], masks: Mapping[str, str]) -> set[str]:
     if any(name.startswith("test/") for name in masks):
         return set()
     return {name for name in images if name.startswith("test/")}
-
-
-def _groups(names: list[str], pattern: str | None, findings: list[Finding]) -> dict[str, str]:
-    """Return each name's group: what the pattern's parentheses catch, or the name itself."""
-    if pattern is None:
-        return {name: name for name in names}
-    groups, strays = {}, []
-    for name in names:
-        found = re.search(pattern, name.rpartition("/")[2])
-        if found is None or found[1] is None:
-            strays.append(name)
-        else:
-            groups[name] = found[1]
-    if strays:
-        findings.append(
-            Finding(
-                "no_group",
-                "error",
-                f"params.yaml: prepare.split.group {pattern!r} finds no group in {len(strays)} names",
-                "change the pattern so that it fits all names, or rename these files",
-                tuple(strays),
-            )
-        )
-    return groups
-
-
-def _by_folder(
-    names: list[str], images: list[str], findings: list[Finding]
-) -> dict[str, list[str]]:
-    chosen = {part: [name for name in names if name.startswith(f"{part}/")] for part in SPLITS}
-    strays = [name for name in images if name.partition("/")[0] not in SPLITS or "/" not in name]
-    if strays:
-        findings.append(
-            Finding(
-                "outside_splits",
-                "error",
-                f"{len(strays)} images are not in images/train, images/val or images/test",
-                "move them, or set prepare.split.by to lists or ratio",
-                tuple(strays),
-            )
-        )
-    return chosen
-
-
-def _by_lists(
-    names: Mapping[str, str], images: Mapping[str, str], raw: Path, findings: list[Finding]
-) -> dict[str, list[str]]:
-    """Return the listed of `names`; what the lists name beyond `images` is a fault of theirs."""
-    chosen: dict[str, list[str]] = {part: [] for part in SPLITS}
-    faults: list[str] = []
-    owner: dict[str, str] = {}
-    for part in SPLITS:
-        path = raw / f"{part}.txt"
-        if not path.is_file():
-            faults += [f"{path}: there is no such file"] if part != "test" else []
-            continue
-        lines = [line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines()]
-        for name in sorted(line for line in lines if line and not line.startswith("#")):
-            if name not in images:
-                faults.append(f"{path.name}: {name} is no image{_without_suffix(name, images)}")
-            elif owner.get(name) == path.name:
-                faults.append(f"{path.name}: {name} stands in it twice")
-            elif name in owner:
-                faults.append(f"{path.name}: {name} stands in {owner[name]} too")
-            elif name in names:
-                chosen[part].append(name)
-            owner.setdefault(name, path.name)
-    if faults:
-        findings.append(
-            Finding(
-                "lists",
-                "error",
-                f"prepare.split.by is lists, but {len(faults)} things are wrong with the lists",
-                "each line must be the base name of one image, in one list alone",
-                tuple(faults),
-            )
-        )
-    unlisted = sorted(set(images) - set(owner))
-    if unlisted and owner:
-        findings.append(
-            Finding(
-                "unlisted",
-                "warning",
-                f"{len(unlisted)} images stand in no list, so they are not used",
-                "add them to train.txt, val.txt or test.txt if they are meant",
-                tuple(images[name] for name in unlisted),
-            )
-        )
-    return chosen
-
-
-def _without_suffix(name: str, images: Mapping[str, str]) -> str:
-    bare = name.removeprefix("images/").rpartition(".")[0]
-    return f" (did you mean {bare}?)" if bare in images else ""
-
-
-def _torn_groups(chosen: Mapping[str, list[str]], groups: Mapping[str, str]) -> list[Finding]:
-    """A drive or scene in two splits lets the model be tested on what it was taught."""
-    parts: dict[str, set[str]] = {}
-    for part, members in chosen.items():
-        for name in members:
-            parts.setdefault(groups[name], set()).add(part)
-    torn = [
-        f"{group}: {', '.join(sorted(where))}"
-        for group, where in sorted(parts.items())
-        if len(where) > 1
-    ]
-    if not torn:
-        return []
-    return [
-        Finding(
-            "torn_group",
-            "error",
-            f"{len(torn)} groups of prepare.split.group stand in more than one split",
-            "put all samples of a group into one split, or set prepare.split.by to ratio",
-            tuple(torn),
-        )
-    ]

@@ -1,6 +1,7 @@
 """Which files of a folder are pictures, and which are passed over."""
 
 from collections import Counter
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from segpipe.errors import DataError
@@ -25,30 +26,35 @@ def picture_files(folder: Path) -> list[Path]:
 
 
 def by_name(raw: Path, part: str, findings: list[Finding]) -> dict[str, str]:
-    """Map names (the path below images/ or masks/, without suffix) to paths below `raw`.
+    """Map the names of the pictures below images/ or masks/ to paths, as `named_apart` does."""
+    return named_apart(picture_files(raw / part), raw, part, SUFFIXES, findings)
 
-    Files of one name are added to `findings`, and the first of them is taken. Raises DataError
-    when there is none at all.
+
+def named_apart(
+    files: Sequence[Path],
+    raw: Path,
+    part: str,
+    suffixes: Collection[str],
+    findings: list[Finding],
+) -> dict[str, str]:
+    """Map names (the path below raw/part, without suffix) to paths below `raw`, in their order.
+
+    Files of one name are added to `findings`, and the first of them is taken. Raises DataError,
+    which names the suffixes that are looked for, when there is none at all.
     """
     found: dict[str, str] = {}
     twice = []
-    for path in picture_files(raw / part):
+    for path in files:
         name = path.relative_to(raw / part).with_suffix("").as_posix()
-        if name in found:
-            twice.append(f"{found[name]} and {path.relative_to(raw).as_posix()}")
-        found.setdefault(name, path.relative_to(raw).as_posix())
+        place = path.relative_to(raw).as_posix()
+        if found.setdefault(name, place) != place:
+            twice.append(f"{found[name]} and {place}")
     if not found:
-        raise DataError(f"{raw / part}: holds no {', '.join(sorted(SUFFIXES))} files")
+        raise DataError(f"{raw / part}: holds no {', '.join(sorted(suffixes))} files")
     if twice:
-        findings.append(
-            Finding(
-                "name_twice",
-                "error",
-                f"{len(twice)} base names stand twice in {part}/; which one is meant?",
-                "remove or rename one of each two",
-                tuple(twice),
-            )
-        )
+        text = f"{len(twice)} base names stand twice in {part}/; which one is meant?"
+        repair = "remove or rename one of each two"
+        findings.append(Finding("name_twice", "error", text, repair, tuple(twice)))
     return found
 
 

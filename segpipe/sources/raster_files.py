@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from segpipe.errors import DataError
 from segpipe.findings import Finding
+from segpipe.sources.picture_files import named_apart
 
 _SUFFIXES = frozenset({".tif", ".tiff"})
 # Beside NAME.tif: georeference as NAME.tfw; statistics, mask and overviews as NAME.tif.aux.xml.
@@ -30,22 +30,5 @@ def sidecars(raster: Path) -> list[Path]:
 
 
 def rasters_by_name(raw: Path, part: str, findings: list[Finding]) -> dict[str, str]:
-    """Map names (the path below images/ or masks/, without suffix) to paths below `raw`, sorted.
-
-    Files of one name are added to `findings`, and the first of them is taken. Raises DataError
-    when there is none at all.
-    """
-    found: dict[str, str] = {}
-    twice = []
-    for path in raster_paths(raw / part):
-        name = path.relative_to(raw / part).with_suffix("").as_posix()
-        place = path.relative_to(raw).as_posix()
-        if found.setdefault(name, place) != place:
-            twice.append(f"{found[name]} and {place}")
-    if not found:
-        raise DataError(f"{raw / part}: holds no GeoTIFF ({', '.join(sorted(_SUFFIXES))})")
-    if twice:
-        text = f"{len(twice)} base names stand twice in {part}/; which one is meant?"
-        repair = "remove or rename one of each two"
-        findings.append(Finding("name_twice", "error", text, repair, tuple(twice)))
-    return found
+    """Map the names of the rasters below images/ or masks/ to paths, as `named_apart` does."""
+    return named_apart(raster_paths(raw / part), raw, part, _SUFFIXES, findings)

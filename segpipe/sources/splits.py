@@ -81,9 +81,12 @@ def split_by_lists(
             continue
         for name in sorted(_listed(path, faults)):
             if name not in known:
-                faults.append(f"{path.name}: {name} is not among the {what}")
+                meant = _without_suffix(name, known)
+                faults.append(f"{path.name}: {name} is not among the {what}{meant}")
+            elif owner.get(name) == path.name:
+                faults.append(f"{path.name}: {name} stands in it twice")
             elif name in owner:
-                faults.append(f"{path.name}: {name} stands in {owner[name]} already")
+                faults.append(f"{path.name}: {name} stands in {owner[name]} too")
             elif name in usable:
                 chosen[part].append(name)
             owner.setdefault(name, path.name)
@@ -109,6 +112,11 @@ def split_by_lists(
             )
         )
     return chosen
+
+
+def _without_suffix(name: str, known: set[str]) -> str:
+    bare = name.removeprefix("images/").rpartition(".")[0]
+    return f" (did you mean {bare}?)" if bare in known else ""
 
 
 def groups_by_pattern(

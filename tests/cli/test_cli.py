@@ -144,7 +144,7 @@ def test_check_reads_parameters_and_data_and_writes_nothing(
     save(data / "masks/val/drive0_000.png", mask)
     assert main(["check"]) == 1
     assert "value 200 in 1 pixels" in capsys.readouterr().err
-    assert [path.name for path in work.iterdir()] == ["params.yaml"]
+    assert sorted(path.name for path in work.iterdir()) == [".segpipe", "params.yaml"]
 
 
 def test_check_names_a_folder_that_is_not_there(

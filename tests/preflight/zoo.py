@@ -418,7 +418,7 @@ ZOO = [
            ("train/walk",), also=frozenset({"torn_group"}),
            changes={"prepare__split__group": "^(drive[0-9])_"}),
     Animal("lists that contradict", faulty_lists, "lists", "error", "wrong with the lists",
-           ("train.txt: train/gone is no image", "stands in train.txt too"), (VAL_FIRST,),
+           ("train.txt: train/gone is not among the images", "stands in train.txt too"), (VAL_FIRST,),
            frozenset({"unlisted", "few_samples"}), {"prepare__split__by": "lists"}),
     Animal("nothing to validate on", empty_validation, "empty_split", "error",
            "the split val is empty (train 8, val 0, test 0 samples)", ("val",)),

@@ -279,8 +279,8 @@ def test_faulty_lists_are_explained_together(tmp_path: Path) -> None:
     assert "val.txt: there is no such file" in said(tmp_path, lists)
     (tmp_path / "val.txt").write_text("drive00_000\n")
     text = said(tmp_path, lists)
-    assert "train.txt: absent is no image" in text
-    assert "train.txt: drive01_000.png is no image (did you mean drive01_000?)" in text
+    assert "train.txt: absent is not among the images" in text
+    assert "train.txt: drive01_000.png is not among the images (did you mean drive01_000?)" in text
     assert "train.txt: drive00_000 stands in it twice" in text
     assert "val.txt: drive00_000 stands in train.txt too" in text
 

@@ -2,13 +2,12 @@
 
 import re
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
-from pydantic import BeforeValidator, Field, ValidationError, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
-from segpipe.errors import ParameterError
-from segpipe.params.load import read_yaml
 from segpipe.params.section import Fraction, Section
+from segpipe.sources.description import read_description
 
 _CITY = re.compile(r"[a-z]+(-[a-z]+)*")
 
@@ -122,45 +121,5 @@ class World(Section):
 
 
 def read_world(path: Path) -> World:
-    """Read and validate a world file.
-
-    Raises ParameterError when it is missing, is no YAML, or with one line for each faulty key.
-    """
-    if not path.is_file():
-        raise ParameterError(
-            f"params.yaml: source.path is {path}, but there is no such file; for the synthetic "
-            "source it names the description of the streets, usually data/synthetic.yaml"
-        )
-    content = read_yaml(path)
-    if not isinstance(content, dict):
-        keys = ", ".join(World.model_fields)
-        raise ParameterError(f"{path}: must hold the sections {keys}, not {content!r}")
-    try:
-        return World.model_validate(content)
-    except ValidationError as error:
-        faults = [f"{path}: {_explain(fault)}" for fault in error.errors()]
-        raise ParameterError("\n".join(faults)) from error
-
-
-def _explain(fault: Any) -> str:
-    place = ".".join(str(part) for part in fault["loc"])
-    match fault["type"]:
-        case "missing":
-            return f"{place} is missing; add it"
-        case "extra_forbidden":
-            return f"{place} is no key of a world; {_siblings(fault['loc'])}"
-        case "too_short":
-            return f"{place} is empty; it must name at least one"
-        case "value_error":
-            return f"{place}: {fault['ctx']['error']}"
-        case _:
-            wanted = fault["msg"].removeprefix("Input should be ").removeprefix("a valid ")
-            return f"{place} is {fault['input']!r}; it must be {wanted}"
-
-
-def _siblings(place: tuple[str | int, ...]) -> str:
-    section: Any = World
-    for key in place[:-1]:
-        section = section.model_fields[key].annotation
-    owner = ".".join(str(part) for part in place[:-1]) or "the file"
-    return f"{owner} has: {', '.join(section.model_fields)}"
+    """Read and validate a world file; ParameterError as `read_description` says."""
+    return read_description(path, World, "data/synthetic.yaml")

@@ -1,13 +1,12 @@
 """Land: what the synthetic satellite tiles show, as written in data/synthetic_esd.yaml."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
-from pydantic import Field, ValidationError
+from pydantic import Field
 
-from segpipe.errors import ParameterError
-from segpipe.params.load import read_yaml
 from segpipe.params.section import Fraction, Section
+from segpipe.sources.description import read_description
 
 Share = Annotated[float, Field(gt=0, lt=1, allow_inf_nan=False)]
 Mean = Annotated[float, Field(ge=0, le=200, allow_inf_nan=False)]
@@ -70,41 +69,5 @@ class Land(Section):
 
 
 def read_land(path: Path) -> Land:
-    """Read and validate a description of the land.
-
-    Raises ParameterError when it is missing, is no YAML, or with one line for each faulty key.
-    """
-    if not path.is_file():
-        raise ParameterError(
-            f"params.yaml: source.path is {path}, but there is no such file; for the synthetic_esd "
-            "source it names the description of the land, usually data/synthetic_esd.yaml"
-        )
-    content = read_yaml(path)
-    if not isinstance(content, dict):
-        sections = ", ".join(Land.model_fields)
-        raise ParameterError(f"{path}: must hold the sections {sections}, not {content!r}")
-    try:
-        return Land.model_validate(content)
-    except ValidationError as error:
-        faults = [f"{path}: {_explain(fault)}" for fault in error.errors()]
-        raise ParameterError("\n".join(faults)) from error
-
-
-def _explain(fault: Any) -> str:
-    place = ".".join(str(part) for part in fault["loc"])
-    match fault["type"]:
-        case "missing":
-            return f"{place} is missing; add it"
-        case "extra_forbidden":
-            return f"{place} is no key of the land; {_siblings(fault['loc'])}"
-        case _:
-            wanted = fault["msg"].removeprefix("Input should be ").removeprefix("a valid ")
-            return f"{place} is {fault['input']!r}; it must be {wanted}"
-
-
-def _siblings(place: tuple[str | int, ...]) -> str:
-    section: Any = Land
-    for key in place[:-1]:
-        section = section.model_fields[key].annotation
-    owner = ".".join(str(part) for part in place[:-1]) or "the file"
-    return f"{owner} has: {', '.join(section.model_fields)}"
+    """Read and validate a description of the land; ParameterError as `read_description` says."""
+    return read_description(path, Land, "data/synthetic_esd.yaml")
