@@ -8,9 +8,17 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
+from typing import NamedTuple
 
 _OUTPUT = "data"
 _PIPELINE = f"stages:\n  prepare:\n    cmd: prepare\n    outs:\n      - {_OUTPUT}\n"
+
+
+class Timing(NamedTuple):
+    """Seconds by the clock, and of the processor, which other work on the machine changes little."""
+
+    wall: float
+    cpu: float
 
 
 @dataclass(frozen=True)
@@ -54,15 +62,16 @@ class Repository:
             raise RuntimeError(f"dvc {' '.join(arguments)}: {done.stdout}{done.stderr}")
         return done.stdout
 
-    def seconds(self, *arguments: str, expected: str = "") -> float:
-        """Return how long DVC takes; RuntimeError when it does not print `expected`."""
+    def timed(self, *arguments: str, expected: str = "") -> Timing:
+        """Return what DVC takes; RuntimeError when it does not print `expected`."""
         os.sync()  # so that what was written before is not paid for here
-        start = perf_counter()
+        start, before = perf_counter(), os.times()
         printed = self.dvc(*arguments)
-        passed = perf_counter() - start
+        wall, after = perf_counter() - start, os.times()
         if expected not in printed:
             raise RuntimeError(f"dvc {' '.join(arguments)} did not say {expected!r}: {printed}")
-        return passed
+        user = after.children_user - before.children_user
+        return Timing(wall, user + after.children_system - before.children_system)
 
     def forget(self) -> None:
         """Throw away DVC's memory of hashes; the cache stays."""

@@ -2,7 +2,8 @@
 
 Both layouts hold the same samples and are put, in turns and for each cache link type, into a DVC
 repository that is made for it and thrown away. Timed is the command line of this environment, its
-start included. Medians and, in parentheses, the lowest and highest of the rounds are printed.
+start included. Printed are, of the rounds, the median, lowest and highest time by the clock, and the
+median time of the processor, which other work on the machine changes little.
 
 commit        `dvc commit`, as after a stage: hash the output, move it to the cache, link it back
 status        `dvc status` right after: DVC remembers the hashes by time of change
@@ -13,10 +14,10 @@ one changed   `dvc commit` after one sample was written anew
 disk          output and DVC's cache together, each inode once: after commit, and after checkout
 + one         what the changed sample adds to that
 
-Images are small (128x256 unless told), so that the arrays fit on any disk; the number of samples is
+Images are small (96x192 unless told), so that the arrays fit on any disk; the number of samples is
 what makes the difference. Without `posix_fadvise` (macOS, Windows) pages stay in the disk cache.
 
-Example: python -m bench.dvc_scale --samples 25000 --height 128 --width 256 --rounds 3
+Example: python -m bench.dvc_scale --samples 25000 --height 96 --width 192 --rounds 3
 """
 
 import argparse
@@ -29,11 +30,12 @@ import tempfile
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from PIL import Image
 
-from bench.dvc_repository import Repository, disk_use, drop_pages, files
+from bench.dvc_repository import Repository, Timing, disk_use, drop_pages, files
 from segpipe.atomic import whole_file
 from segpipe.labels.load import load_scheme
 from segpipe.params.prepare import PrepareParams
@@ -46,13 +48,25 @@ from segpipe.storage.task import Work
 
 _LAYOUTS = ("arrays", "PNG files")
 _TIMED = ("commit", "status", "status, cold", "checkout", "checkout, cold", "one changed")
+_COMMIT = ("commit", "--quiet", "--force", "prepare")
 _SIZED = ("disk, commit", "disk, checkout", "+ one")
+
+
+class Found(NamedTuple):
+    """What one round found: times by command, bytes on the disk by moment."""
+
+    times: dict[str, Timing]
+    sizes: dict[str, int]
+
+
+# By link type and layout, a round each.
+Results = dict[tuple[str, str], list[Found]]
 
 
 def main() -> None:
     """Measure and print."""
     options = _options()
-    results: dict[tuple[str, str], list[dict[str, float]]] = {}
+    results: Results = {}
     with tempfile.TemporaryDirectory(prefix="dvc_scale_", dir=options.folder) as name:
         folder = Path(name)
         _make_data(folder, options)
@@ -62,7 +76,8 @@ def main() -> None:
                 for layout in _LAYOUTS:
                     found = _measure(folder / layout, folder / "repository", link)
                     results.setdefault((link, layout), []).append(found)
-                    print(f"round {turn + 1}, {link}, {layout}: done", file=sys.stderr)
+                    seconds = ", ".join(f"{name} {found.times[name].wall:.1f} s" for name in _TIMED)
+                    print(f"round {turn + 1}, {link}, {layout}: {seconds}", file=sys.stderr)
         _print_table(results, folder, options)
 
 
@@ -71,8 +86,8 @@ def _options() -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--samples", type=int, default=25000)
-    parser.add_argument("--height", type=int, default=128)
-    parser.add_argument("--width", type=int, default=256)
+    parser.add_argument("--height", type=int, default=96)
+    parser.add_argument("--width", type=int, default=192)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument(
         "--links", nargs="+", help="values of cache.type; by default all that the disk can do"
@@ -117,13 +132,15 @@ def _link_types(probe: Path) -> list[str]:
     """Return copy and the link types that DVC finds to work on this file system."""
     repository = Repository(probe)
     repository.make()
-    repository.cache.mkdir(parents=True, exist_ok=True)  # without one DVC does not try
+    repository.output.mkdir()
+    (repository.output / "file").write_text("content")
+    repository.dvc(*_COMMIT)  # without a cache DVC tries no links
     lines = repository.dvc("doctor").splitlines()
     found = next(line for line in lines if line.startswith("Cache types:"))
     return ["copy", *(name for name in ("reflink", "hardlink", "symlink") if name in found)]
 
 
-def _measure(data: Path, root: Path, link: str) -> dict[str, float]:
+def _measure(data: Path, root: Path, link: str) -> Found:
     """Return seconds and bytes by name, of a repository that is made at `root` and removed again."""
     repository = Repository(root)
     repository.make()
@@ -135,26 +152,25 @@ def _measure(data: Path, root: Path, link: str) -> dict[str, float]:
         shutil.rmtree(root)
 
 
-def _timed(repository: Repository) -> dict[str, float]:
+def _timed(repository: Repository) -> Found:
     """Run the commands in the order in which a person meets them."""
-    commit = ("commit", "--quiet", "--force", "prepare")
-    clean = {"expected": "up to date"}
-    found = {"commit": repository.seconds(*commit)}
-    found["disk, commit"] = disk_use(repository.output, repository.cache)
-    found["status"] = repository.seconds("status", **clean)
+    clean, times, sizes = {"expected": "up to date"}, {}, {}
+    times["commit"] = repository.timed(*_COMMIT)
+    sizes["disk, commit"] = disk_use(repository.output, repository.cache)
+    times["status"] = repository.timed("status", **clean)
     repository.forget()
     drop_pages(repository.output)
-    found["status, cold"] = repository.seconds("status", **clean)
+    times["status, cold"] = repository.timed("status", **clean)
     shutil.rmtree(repository.output)
-    found["checkout"] = repository.seconds("checkout", "--quiet")
+    times["checkout"] = repository.timed("checkout", "--quiet")
     shutil.rmtree(repository.output)
     drop_pages(repository.cache)
-    found["checkout, cold"] = repository.seconds("checkout", "--quiet")
-    found["disk, checkout"] = disk_use(repository.output, repository.cache)
+    times["checkout, cold"] = repository.timed("checkout", "--quiet")
+    sizes["disk, checkout"] = disk_use(repository.output, repository.cache)
     _change_one(repository.output)
-    found["one changed"] = repository.seconds(*commit)
-    found["+ one"] = disk_use(repository.output, repository.cache) - found["disk, checkout"]
-    return found
+    times["one changed"] = repository.timed(*_COMMIT)
+    sizes["+ one"] = disk_use(repository.output, repository.cache) - sizes["disk, checkout"]
+    return Found(times, sizes)
 
 
 def _change_one(output: Path) -> None:
@@ -172,7 +188,7 @@ def _change_one(output: Path) -> None:
 
 
 def _print_table(
-    results: dict[tuple[str, str], list[dict[str, float]]],
+    results: Results,
     folder: Path,
     options: argparse.Namespace,
 ) -> None:
@@ -187,13 +203,18 @@ def _print_table(
     print("| cache.type | layout |" + "".join(f" {name} |" for name in (*_TIMED, *_SIZED)))
     print("| --- | --- |" + " ---: |" * len(_TIMED + _SIZED))
     for (link, layout), rounds in results.items():
-        seconds = [_spread([found[name] for found in rounds]) for name in _TIMED]
-        sizes = [f"{statistics.median(f[name] for f in rounds) / 1e9:.2f} GB" for name in _SIZED]
+        seconds = [_spread([found.times[name] for found in rounds]) for name in _TIMED]
+        sizes = [_gigabytes([found.sizes[name] for found in rounds]) for name in _SIZED]
         print(f"| {link} | {layout} |" + "".join(f" {cell} |" for cell in (*seconds, *sizes)))
 
 
-def _spread(values: list[float]) -> str:
-    return f"{statistics.median(values):.1f} s ({min(values):.1f} to {max(values):.1f})"
+def _spread(times: list[Timing]) -> str:
+    walls, cpu = [time.wall for time in times], statistics.median(time.cpu for time in times)
+    return f"{statistics.median(walls):.1f} s ({min(walls):.1f} to {max(walls):.1f}), {cpu:.1f} s"
+
+
+def _gigabytes(sizes: list[int]) -> str:
+    return f"{statistics.median(sizes) / 1e9:.2f} GB"
 
 
 if __name__ == "__main__":

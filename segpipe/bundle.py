@@ -1,8 +1,10 @@
 """The model file: weights and everything that is needed to use them.
 
 A bundle is a folder with model.safetensors (the best weights), last.safetensors (those of the last
-epoch) and model.json: architecture and options, label scheme with colours, normalisation, input
-size, training parameters, data fingerprint, code revision, scores.
+step) and model.json: architecture and options, label scheme with colours, normalisation, input
+size, threshold, training parameters, data fingerprint, code revision, scores.
+
+Shapes: B batch, K classes; K = 1 where one logit scores the second class against the first.
 """
 
 import json
@@ -24,7 +26,7 @@ from segpipe.params.model import ModelParams
 from segpipe.storage.geometry import Fit
 from segpipe.storage.reading import Reading
 
-FORMAT = 2
+FORMAT = 3
 DESCRIPTION, BEST, LAST = "model.json", "model.safetensors", "last.safetensors"
 
 
@@ -58,13 +60,29 @@ class InputForm:
 
 @dataclass(frozen=True)
 class Bundle:
-    """A bundle read from disk. lineage: training parameters, data, code and scores, as recorded."""
+    """A bundle read from disk.
+
+    lineage: training parameters, data, code and scores, as recorded. threshold: of the probability,
+    where the network has one logit a pixel; None where it has one for each class.
+    """
 
     model: Network
     model_params: ModelParams
     scheme: LabelScheme
     form: InputForm
     lineage: dict[str, Any]
+    threshold: float | None = None
+
+
+def predicted_ids(logits_BKHW: Tensor, threshold: float | None) -> Tensor:
+    """Return the train ids, (B, H, W) int64, that logits stand for.
+
+    threshold: None for the class with the largest logit; else train id 1 where the sigmoid of the
+    one logit is above it, and 0 elsewhere.
+    """
+    if threshold is None:
+        return logits_BKHW.argmax(1)
+    return (logits_BKHW[:, 0].float().sigmoid() > threshold).long()
 
 
 def save_bundle(
@@ -75,8 +93,9 @@ def save_bundle(
     scheme: LabelScheme,
     form: InputForm,
     lineage: dict[str, Any],
+    threshold: float | None = None,
 ) -> None:
-    """Write a bundle into the existing `folder`."""
+    """Write a bundle into the existing `folder`; `threshold` as in Bundle."""
     save_file(best, folder / BEST)
     save_file(last, folder / LAST)
     write_json(
@@ -86,6 +105,7 @@ def save_bundle(
             "model": model_params.model_dump(mode="json"),
             "scheme": scheme.to_json(),
             "input": form.to_json(),
+            "threshold": threshold,
             "lineage": lineage,
         },
     )
@@ -102,11 +122,11 @@ def load_bundle(folder: Path, weights: str = BEST) -> Bundle:
         scheme = LabelScheme.from_json(about["scheme"])
         form = InputForm.from_json(about["input"])
         lineage = dict(about["lineage"])
+        threshold = None if about["threshold"] is None else float(about["threshold"])
     except (KeyError, TypeError, ValueError, ValidationError) as error:
         raise BundleError(f"{folder / DESCRIPTION}: is not whole: {error}") from error
-    model = build_model(
-        model_params, len(form.mean), scheme.num_classes, form.reading.truth_ratio
-    )
+    outputs = scheme.num_classes if threshold is None else 1
+    model = build_model(model_params, len(form.mean), outputs, form.reading.truth_ratio)
     try:
         model.load_state_dict(read_weights(folder / weights))
     except RuntimeError as error:
@@ -114,7 +134,7 @@ def load_bundle(folder: Path, weights: str = BEST) -> Bundle:
             f"{folder / weights}: holds the weights of another network than {DESCRIPTION} "
             f"describes: {error}"
         ) from error
-    return Bundle(model.eval(), model_params, scheme, form, lineage)
+    return Bundle(model.eval(), model_params, scheme, form, lineage, threshold)
 
 
 def read_weights(path: Path) -> dict[str, Tensor]:

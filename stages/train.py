@@ -1,12 +1,14 @@
 """Stage train: train the network, in as many processes as there are GPUs or as are asked for.
 
 reads   data/prepared/
-writes  models/ (the bundle), metrics/history.csv, metrics/training.json, metrics/mlflow.json
+writes  models/ (the bundle), metrics/history.csv, metrics/learning_rate.csv (as planned),
+        metrics/training.json, metrics/mlflow.json
 
 A run that was interrupted goes on from its last checkpoint.
 
 Examples:
   dvc exp run -S train.lr=0.0005
+  dvc exp run -S 'train.length=2000 steps' -S train.schedule=cosine
   SEGPIPE_PROCESSES=2 dvc repro
   accelerate launch --num_processes 8 stages/train.py
   torchrun --nproc_per_node 8 -m stages.train
@@ -32,6 +34,7 @@ PREPARED = Path("data/prepared")
 OUTPUTS = Outputs(
     bundle=Path("models"),
     history=Path("metrics/history.csv"),
+    planned=Path("metrics/learning_rate.csv"),
     summary=Path("metrics/training.json"),
     tracking=Path("metrics/mlflow.json"),
 )

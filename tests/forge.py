@@ -64,8 +64,8 @@ def tiny_parameters(data: Path, **changes: Any) -> dict[str, Any]:
     content["labels"]["scheme"] = "classes.csv"
     content["prepare"] |= {"height": 32, "width": 48}
     content["model"]["unet"] |= {"width": 4, "depth": 2}
-    content["train"] |= {"epochs": 2, "batch_size": 4, "lr": 0.01, "precision": "fp32"}
-    content["train"]["warmup_epochs"] = 0.5
+    content["train"] |= {"length": 2, "batch_size": 4, "lr": 0.01, "precision": "fp32"}
+    content["train"]["warmup"] = 0.5
     content["train"]["validate_every"] = 1
     content["evaluate"]["bootstrap"] = 50
     content["render"]["images"] = 2

@@ -15,28 +15,35 @@ from segpipe.engine.optimizer import optimizer_tensors, restore_optimizer
 from segpipe.errors import BundleError
 
 _BEST = "best.safetensors"
+_NETWORK, _AVERAGE = "network.safetensors", "average.safetensors"
 
 
 @dataclass
 class Progress:
     """How far a run is.
 
-    epoch, step: the next step to take, step counted within the epoch. loss_sum, pixels: of the
-    epoch's steps so far, over all processes. seconds, waited: spent in the epoch so far. best_miou,
-    best_epoch: of the validations so far (-1 before the first). history: a row for each whole
-    epoch. mlflow_run: the id of the run that tracks this training.
+    step: optimizer steps taken. history: a row for each validation and each whole epoch. loss_sum,
+    pixels: of the steps since the last row, over all processes. seconds, waited: spent in them.
+    best_row: of the history, with the best validation mIoU (-1 before the first); best_threshold:
+    of its weights, where the network has one logit. mlflow_run: the id of the run that tracks this
+    training.
     """
 
-    epoch: int = 0
     step: int = 0
     loss_sum: float = 0.0
     pixels: int = 0
     seconds: float = 0.0
     waited: float = 0.0
     best_miou: float = -1.0
-    best_epoch: int = -1
+    best_row: int = -1
+    best_threshold: float | None = None
     history: list[dict[str, float | None]] = field(default_factory=list)
     mlflow_run: str | None = None
+
+    def start_row(self) -> None:
+        """Forget what belongs to the last row of the history."""
+        self.loss_sum, self.pixels = 0.0, 0
+        self.seconds, self.waited = 0.0, 0.0
 
 
 class Checkpoints:
@@ -47,11 +54,19 @@ class Checkpoints:
         # What the run was started with; a resumed run compares it and says what differs.
         self.about = about
 
-    def save(self, progress: Progress, network: nn.Module, optimizer: Any) -> None:
-        """Write a checkpoint, then drop the older ones."""
-        target = self.folder / f"checkpoint-{progress.epoch:06d}-{progress.step:06d}"
+    def save(
+        self,
+        progress: Progress,
+        network: nn.Module,
+        optimizer: Any,
+        average: nn.Module | None = None,
+    ) -> None:
+        """Write a checkpoint, then drop the older ones. average: of the network's weights."""
+        target = self.folder / f"checkpoint-{progress.step:09d}"
         with whole_folder(target) as partial:
-            save_file(plain_weights(network), partial / "network.safetensors")
+            save_file(plain_weights(network), partial / _NETWORK)
+            if average is not None:
+                save_file(plain_weights(average), partial / _AVERAGE)
             save_file(optimizer_tensors(optimizer), partial / "optimizer.safetensors")
             write_json(
                 partial / "progress.json", {"progress": asdict(progress), "about": self.about}
@@ -60,8 +75,10 @@ class Checkpoints:
             if older != target:
                 shutil.rmtree(older, ignore_errors=True)
 
-    def resume(self, network: nn.Module, optimizer: Any) -> tuple[Progress, list[str]]:
-        """Restore the newest checkpoint into network and optimizer, or return a fresh start.
+    def resume(
+        self, network: nn.Module, optimizer: Any, average: nn.Module | None = None
+    ) -> tuple[Progress, list[str]]:
+        """Restore the newest checkpoint into what `save` was given, or return a fresh start.
 
         The second value says what is not as it was when the checkpoint was written.
 
@@ -75,7 +92,9 @@ class Checkpoints:
         try:
             content = json.loads((newest / "progress.json").read_text(encoding="utf-8"))
             progress = Progress(**content["progress"])
-            network.load_state_dict(read_weights(newest / "network.safetensors"))
+            network.load_state_dict(read_weights(newest / _NETWORK))
+            if average is not None:
+                average.load_state_dict(read_weights(newest / _AVERAGE))
             restore_optimizer(optimizer, read_weights(newest / "optimizer.safetensors"))
         except (OSError, ValueError, KeyError, TypeError, RuntimeError, BundleError) as error:
             raise BundleError(

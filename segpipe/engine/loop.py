@@ -1,9 +1,8 @@
-"""The training loop, read from top to bottom (law 3): next batch, step, log, validate, save."""
+"""The training loop, read from top to bottom (law 3): next batch, step, validate, save, log."""
 
 from collections.abc import Callable, Iterator
 from functools import partial
 from math import isnan
-from time import perf_counter
 
 import numpy as np
 import torch
@@ -12,61 +11,70 @@ from tqdm import tqdm
 
 from segpipe.console import step_bar
 from segpipe.engine.checkpoint import Progress
+from segpipe.engine.clock import Clock
 from segpipe.engine.interruption import Interrupted, StopRequest
 from segpipe.engine.optimizer import set_learning_rate
 from segpipe.engine.setup import Job
 from segpipe.engine.step import StepReport, train_step
+from segpipe.engine.stopping import Row, metric_values, stops_early
 from segpipe.engine.validate import Validation, validate
 from segpipe.hardware import peak_memory_mb
 from segpipe.loading.batches import Batch, Prefetch, read_batch
 from segpipe.loading.order import epoch_batches
 from segpipe.schedules.build import learning_rate
 
-Row = dict[str, float | None]
-
 
 def train(job: Job, progress: Progress, stop: StopRequest, log: Callable[[Row], None]) -> None:
-    """Train from `progress` to the last epoch; `progress` then holds the history.
+    """Train from `progress` to the end; `progress` then holds the history.
 
-    log: called with each epoch's row of the history, in the leading process, once it is saved.
+    log: called with each row of the history, in the leading process, once it is saved.
     Raises Interrupted when a stop was asked for; the state is saved then.
     """
-    for epoch in range(progress.epoch, job.train.epochs):
-        bar = step_bar(
-            f"epoch {epoch + 1}/{job.train.epochs}", job.steps_per_epoch, progress.step, job.leads
-        )
+    while not is_over(job, progress):
         batches = Prefetch(_rows_to_come(job, progress), partial(_read_pieces, job))
-        began = perf_counter() - progress.seconds
-        waited_before = progress.waited
+        clock, bar = Clock(batches), _bar(job, progress)
         for pieces in batches:
-            lr = learning_rate(
-                job.train, epoch * job.steps_per_epoch + progress.step, job.steps_per_epoch
-            )
+            epoch, step = divmod(progress.step, job.steps_per_epoch)
+            lr = learning_rate(job.train, job.lengths, progress.step, _watched(job, progress))
             set_learning_rate(job.optimizer, lr)
-            report = train_step(job, pieces, epoch, progress.step, lr, stop.asked)
-            _advance(progress, report, perf_counter() - began, waited_before + batches.waited)
+            report = train_step(job, pieces, epoch, step, lr, stop.asked)
+            _advance(job, progress, report, clock)
             _show(bar, report, lr)
-            if report.stop and progress.step < job.steps_per_epoch:
+            row_due = _row_is_due(job, progress.step)
+            if row_due:
+                found = validate(job) if _validation_is_due(job, progress.step) else None
+                row = _add_row(job, progress, found, lr, clock)
+                if _is_best(progress, found) and job.leads:
+                    job.checkpoints.save_best(job.result)
+            if row_due or report.stop:
                 _save(job, progress)
+            if row_due and job.leads:
+                log(row)
+            if is_over(job, progress):
+                break
+            if report.stop:
                 raise Interrupted
+            clock.lap()  # validating and saving is no training
         bar.close()
-        found = validate(job) if _is_due(job, epoch) else None
-        row = _close_epoch(job, progress, found, lr, perf_counter() - began)
-        if job.leads and found is not None and progress.best_epoch == epoch:
-            job.checkpoints.save_best(job.network)
-        _save(job, progress)
-        if job.leads:
-            log(row)
-        if report.stop and progress.epoch < job.train.epochs:
-            raise Interrupted
+
+
+def is_over(job: Job, progress: Progress) -> bool:
+    """Whether no step is left to take: at the length, or by early stopping."""
+    early = stops_early(job.train.early_stopping, progress.history)
+    return early or progress.step >= job.lengths.total
+
+
+def _bar(job: Job, progress: Progress) -> "tqdm[None]":
+    epoch, step = divmod(progress.step, job.steps_per_epoch)
+    epochs = -(-job.lengths.total // job.steps_per_epoch)
+    return step_bar(f"epoch {epoch + 1}/{epochs}", job.steps_per_epoch, step, job.leads)
 
 
 def _rows_to_come(job: Job, progress: Progress) -> Iterator[NDArray[np.int64]]:
-    """The global batches of the epoch that are still to be trained on."""
-    batches = epoch_batches(
-        job.train.seed, progress.epoch, len(job.train_split), job.train.batch_size
-    )
-    return iter(batches[progress.step :])
+    """The global batches of the present epoch that are still to be trained on."""
+    epoch, step = divmod(progress.step, job.steps_per_epoch)
+    batches = epoch_batches(job.train.seed, epoch, len(job.train_split), job.train.batch_size)
+    return iter(batches[step : step + job.lengths.total - progress.step])
 
 
 def _read_pieces(job: Job, batch: NDArray[np.int64]) -> list[Batch]:
@@ -75,11 +83,19 @@ def _read_pieces(job: Job, batch: NDArray[np.int64]) -> list[Batch]:
     return [read_batch(job.train_split, rows, job.frames, pin) for rows in pieces]
 
 
-def _advance(progress: Progress, report: StepReport, seconds: float, waited: float) -> None:
+def _watched(job: Job, progress: Progress) -> list[float]:
+    return metric_values(progress.history, job.train.plateau.metric)
+
+
+def _advance(job: Job, progress: Progress, report: StepReport, clock: Clock) -> None:
     progress.step += 1
+    if job.average:
+        job.average.update(progress.step)
     progress.loss_sum += report.loss_sum
     progress.pixels += report.pixels
-    progress.seconds, progress.waited = seconds, waited
+    seconds, waited = clock.lap()
+    progress.seconds += seconds
+    progress.waited += waited
 
 
 def _show(bar: "tqdm[None]", report: StepReport, lr: float) -> None:
@@ -87,39 +103,56 @@ def _show(bar: "tqdm[None]", report: StepReport, lr: float) -> None:
     bar.update()
 
 
-def _is_due(job: Job, epoch: int) -> bool:
-    return (epoch + 1) % job.train.validate_every == 0 or epoch + 1 == job.train.epochs
+def _validation_is_due(job: Job, taken: int) -> bool:
+    return taken % job.lengths.validate_every == 0 or taken == job.lengths.total
 
 
-def _close_epoch(
-    job: Job, progress: Progress, found: Validation | None, lr: float, seconds: float
+def _row_is_due(job: Job, taken: int) -> bool:
+    return taken % job.steps_per_epoch == 0 or _validation_is_due(job, taken)
+
+
+def _add_row(
+    job: Job, progress: Progress, found: Validation | None, lr: float, clock: Clock
 ) -> Row:
-    """Add the epoch's row to the history and move on to the next epoch."""
+    """Add a row to the history: what was learnt since the last one, and what it cost."""
     own = torch.tensor([peak_memory_mb(job.device), progress.waited], device=job.device)
     peaks, waits = job.accelerator.gather(own).reshape(-1, 2).unbind(1)
-    samples = job.steps_per_epoch * job.train.batch_size
+    steps = progress.step - int(progress.history[-1]["step"] or 0 if progress.history else 0)
+    scored = found if found and not isnan(found.miou) else None
     row: Row = {
-        "epoch": progress.epoch + 1,
+        "epoch": _plain(progress.step / job.steps_per_epoch),
+        "step": progress.step,
         "lr": lr,
         "train_loss": progress.loss_sum / max(progress.pixels, 1),
         "val_loss": found.loss if found else None,
-        "val_miou": found.miou if found and not isnan(found.miou) else None,
-        "val_pixel_accuracy": found.pixel_accuracy if found and not isnan(found.miou) else None,
-        "images_per_second": samples / progress.seconds,
+        "val_miou": scored.miou if scored else None,
+        "val_pixel_accuracy": scored.pixel_accuracy if scored else None,
+        "images_per_second": steps * job.train.batch_size / progress.seconds,
         "wait_seconds": float(waits.mean()),
         "peak_memory_mb": float(peaks.max()),
-        "seconds": seconds,
+        "seconds": progress.seconds + clock.lap()[0],
     }
-    if found is not None and (progress.best_epoch < 0 or found.miou > progress.best_miou):
-        progress.best_miou, progress.best_epoch = row["val_miou"] or 0.0, progress.epoch
     progress.history.append(row)
-    progress.epoch += 1
-    progress.step, progress.loss_sum, progress.pixels = 0, 0.0, 0
-    progress.seconds, progress.waited = 0.0, 0.0
+    progress.start_row()
     return row
+
+
+def _is_best(progress: Progress, found: Validation | None) -> bool:
+    """Whether the last row has the best validation mIoU so far; it is noted then."""
+    miou = progress.history[-1]["val_miou"] or 0.0
+    if found is None or (progress.best_row >= 0 and miou <= progress.best_miou):
+        return False
+    progress.best_miou, progress.best_threshold = miou, found.threshold
+    progress.best_row = len(progress.history) - 1
+    return True
+
+
+def _plain(number: float) -> float:
+    return int(number) if number.is_integer() else number
 
 
 def _save(job: Job, progress: Progress) -> None:
     if job.leads:
-        job.checkpoints.save(progress, job.network, job.optimizer)
+        average = job.average.network if job.average else None
+        job.checkpoints.save(progress, job.network, job.optimizer, average)
     job.accelerator.wait_for_everyone()

@@ -1,5 +1,6 @@
 """The optimizers by name, and their state as plain tensors."""
 
+from collections.abc import Iterable
 from typing import Any
 
 import torch
@@ -7,31 +8,50 @@ from torch import Tensor, nn
 
 from segpipe.params.train import TrainParams
 
+# What the learning rate of a parameter group is multiplied by.
+_FACTOR = "lr_factor"
+# torch has kernels for these that take a whole step at once.
+_FUSED = ("cpu", "cuda")
+
 
 def build_optimizer(network: nn.Module, train: TrainParams) -> torch.optim.Optimizer:
-    """Return the optimizer of `train`; all of a step runs in one fused kernel.
+    """Return the optimizer of `train`; a step runs in one fused kernel where torch has one.
 
     adamw: decoupled weight decay (Loshchilov & Hutter 2019). adam: L2 decay in the gradient
-    (Kingma & Ba 2015). Vectors (biases, norm scales) are not decayed: they have no scale to lose.
+    (Kingma & Ba 2015), as in sgd (with momentum, Nesterov's if asked for, as in Sutskever et al.
+    2013) and rmsprop (Hinton 2012, lecture 6e). Vectors (biases, norm scales) are not decayed: they
+    have no scale to lose. The parameters of `backbone_parameters` take part of the learning rate.
     """
-    learnt = [weight for weight in network.parameters() if weight.requires_grad]
-    matrices = [weight for weight in learnt if weight.ndim > 1]
-    vectors = [weight for weight in learnt if weight.ndim <= 1]
-    groups: list[dict[str, Any]] = [
-        {"params": matrices, "weight_decay": train.weight_decay},
-        {"params": vectors, "weight_decay": 0.0},
-    ]
+    groups = _groups(network, train)
+    fused = all(weight.device.type in _FUSED for group in groups for weight in group["params"])
     match train.optimizer:
         case "adamw":
-            return torch.optim.AdamW(groups, lr=train.lr, fused=True)
+            return torch.optim.AdamW(groups, lr=train.lr, fused=fused)
         case "adam":
-            return torch.optim.Adam(groups, lr=train.lr, fused=True)
+            return torch.optim.Adam(groups, lr=train.lr, fused=fused)
+        case "sgd":
+            sgd = train.sgd
+            return torch.optim.SGD(
+                groups, lr=train.lr, momentum=sgd.momentum, nesterov=sgd.nesterov, fused=fused
+            )
+        case "rmsprop":
+            rms = train.rmsprop
+            return torch.optim.RMSprop(groups, lr=train.lr, alpha=rms.alpha, momentum=rms.momentum)
+
+
+def backbone_parameters(network: nn.Module) -> list[nn.Parameter]:
+    """Return the parameters that a network calls its backbone's; none where it names no such part.
+
+    A network names them by a method `backbone_parameters`, which gives each of them once.
+    """
+    named = getattr(network, "backbone_parameters", None)
+    return list(named()) if named is not None else []
 
 
 def set_learning_rate(optimizer: torch.optim.Optimizer, lr: float) -> None:
-    """Set the learning rate of all parameter groups."""
+    """Set the learning rate of all parameter groups; the backbone's is its part of it."""
     for group in optimizer.param_groups:
-        group["lr"] = lr
+        group["lr"] = lr * group[_FACTOR]
 
 
 def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
@@ -58,3 +78,23 @@ def restore_optimizer(optimizer: torch.optim.Optimizer, tensors: dict[str, Tenso
         laid_out = tensor if tensor.ndim == 0 else torch.empty_like(weight).copy_(tensor)
         state.setdefault(int(number), {})[name] = laid_out.detach()
     optimizer.load_state_dict({**optimizer.state_dict(), "state": state})
+
+
+def _groups(network: nn.Module, train: TrainParams) -> list[dict[str, Any]]:
+    """The parameters that learn, by whether they are the backbone's and whether they are decayed."""
+    backbone = {id(weight) for weight in backbone_parameters(network)}
+    learnt = [weight for weight in network.parameters() if weight.requires_grad]
+    own = [weight for weight in learnt if id(weight) not in backbone]
+    theirs = [weight for weight in learnt if id(weight) in backbone]
+    groups = [*_by_decay(own, train, 1.0), *_by_decay(theirs, train, train.backbone_lr)]
+    return [group for group in groups if group["params"]]
+
+
+def _by_decay(
+    weights: Iterable[nn.Parameter], train: TrainParams, factor: float
+) -> Iterable[dict[str, Any]]:
+    weights = list(weights)
+    matrices = [weight for weight in weights if weight.ndim > 1]
+    vectors = [weight for weight in weights if weight.ndim <= 1]
+    yield {"params": matrices, "weight_decay": train.weight_decay, _FACTOR: factor}
+    yield {"params": vectors, "weight_decay": 0.0, _FACTOR: factor}

@@ -1,17 +1,24 @@
-"""A finished training becomes files: the bundle, the history, what it cost."""
+"""A training becomes files: what it will do, the bundle, the history, what it cost."""
 
 import csv
 import io
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from segpipe.atomic import write_text
 from segpipe.bundle import InputForm, plain_weights, save_bundle
 from segpipe.engine.checkpoint import Progress
 from segpipe.engine.setup import Job
+from segpipe.engine.stopping import Row
 from segpipe.hardware import device_name
 from segpipe.models.network import count_parameters
 from segpipe.params.model import ModelParams
+from segpipe.schedules.build import learning_rate
+
+_PLANNED = 1000  # steps of the planned learning rate that are written
 
 
 def write_bundle(
@@ -19,59 +26,81 @@ def write_bundle(
 ) -> None:
     """Write the bundle into the existing `folder`."""
     dataset = job.dataset
-    scores = {"best_epoch": progress.best_epoch + 1, "val_miou": progress.best_miou}
+    best = progress.history[progress.best_row]
+    scores = {"best_epoch": best["epoch"], "best_step": best["step"], "val_miou": best["val_miou"]}
+    form = InputForm(
+        dataset.height,
+        dataset.width,
+        dataset.fit,
+        dataset.mean,
+        dataset.std,
+        job.train.precision,
+        dataset.frames,
+        dataset.reading,
+    )
+    found = {
+        "data": dataset.fingerprint,
+        "excluded": dataset.excluded,
+        "class_weights": job.class_weights,
+        "scores": scores,
+    }
     save_bundle(
         folder,
         job.checkpoints.best(),
-        plain_weights(job.network),
+        plain_weights(job.result),
         model,
         dataset.scheme,
-        InputForm(
-            dataset.height,
-            dataset.width,
-            dataset.fit,
-            dataset.mean,
-            dataset.std,
-            job.train.precision,
-            dataset.frames,
-            dataset.reading,
-        ),
-        {
-            **lineage,
-            "data": dataset.fingerprint,
-            "excluded": dataset.excluded,
-            "scores": scores,
-        },
+        form,
+        {**lineage, **found},
+        progress.best_threshold,
     )
 
 
 def write_history(progress: Progress, path: Path) -> None:
-    """Write a row an epoch; cells without a value are empty."""
-    text = io.StringIO()
-    table = csv.DictWriter(text, progress.history[0].keys(), lineterminator="\n")
-    table.writeheader()
-    for row in progress.history:
-        table.writerow({key: _cell(value) for key, value in row.items()})
-    write_text(path, text.getvalue())
+    """Write a row for each validation and each whole epoch; cells without a value are empty."""
+    _write_csv(path, progress.history)
+
+
+def write_planned_rates(job: Job, path: Path) -> None:
+    """Write the learning rate that each step will have, before the first: step (from 1), epoch, lr.
+
+    Of long trainings a thousand steps, evenly spread with the first and the last. What plateau will
+    do depends on what is learnt: of it the warm-up and the highest rate are planned.
+    """
+    total = job.lengths.total
+    steps = sorted({round(step) for step in np.linspace(0, total - 1, min(total, _PLANNED))})
+    rows: list[Row] = [
+        {
+            "step": step + 1,
+            "epoch": (step + 1) / job.steps_per_epoch,
+            "lr": learning_rate(job.train, job.lengths, step),
+        }
+        for step in steps
+    ]
+    _write_csv(path, rows)
 
 
 def training_summary(job: Job, progress: Progress) -> dict[str, Any]:
-    """Return what metrics/training.json says: the best epoch's scores and what the run cost.
+    """Return what metrics/training.json says: the best validation's scores and what the run cost.
 
-    images_per_second: median over the epochs. device_hours: hours times processes.
+    images_per_second: median over the rows of the history. device_hours: hours times processes.
     """
     rows = progress.history
-    best = rows[progress.best_epoch]
+    best = rows[progress.best_row]
     seconds = sum(row["seconds"] or 0.0 for row in rows)
     waited = sum(row["wait_seconds"] or 0.0 for row in rows)
     speeds = sorted(row["images_per_second"] or 0.0 for row in rows)
+    threshold = {} if progress.best_threshold is None else {"threshold": progress.best_threshold}
     return {
-        "best_epoch": progress.best_epoch + 1,
-        "epochs": len(rows),
+        "best_epoch": best["epoch"],
+        "best_step": best["step"],
+        "epochs": rows[-1]["epoch"],
+        "steps": rows[-1]["step"],
         "val_miou": best["val_miou"],
         "val_pixel_accuracy": best["val_pixel_accuracy"],
         "val_loss": best["val_loss"],
         "train_loss": rows[-1]["train_loss"],
+        **threshold,
         "images_per_second": round(speeds[len(speeds) // 2], 3),
         "seconds": round(seconds, 2),
         "wait_share": round(waited / max(seconds, 1e-9), 5),
@@ -84,5 +113,16 @@ def training_summary(job: Job, progress: Progress) -> dict[str, Any]:
     }
 
 
+def _write_csv(path: Path, rows: Sequence[Row]) -> None:
+    text = io.StringIO()
+    table = csv.DictWriter(text, rows[0].keys(), lineterminator="\n")
+    table.writeheader()
+    for row in rows:
+        table.writerow({key: _cell(value) for key, value in row.items()})
+    write_text(path, text.getvalue())
+
+
 def _cell(value: float | None) -> str:
-    return "" if value is None else f"{value:.6g}"
+    if value is None:
+        return ""
+    return f"{value:.6g}" if value % 1 else f"{value:.0f}"  # whole numbers keep all their digits

@@ -3,7 +3,7 @@
 import contextlib
 import os
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +11,18 @@ from accelerate import PartialState
 
 from segpipe.atomic import whole_folder, write_json
 from segpipe.console import say
+from segpipe.engine.announce import announce, row_line, say_early_stop, say_result
 from segpipe.engine.checkpoint import Progress
 from segpipe.engine.interruption import Interrupted, StopRequest, listening
-from segpipe.engine.loop import Row, train
-from segpipe.engine.publish import training_summary, write_bundle, write_history
+from segpipe.engine.loop import train
+from segpipe.engine.publish import (
+    training_summary,
+    write_bundle,
+    write_history,
+    write_planned_rates,
+)
 from segpipe.engine.setup import Job, set_up
-from segpipe.models.network import count_parameters
+from segpipe.engine.stopping import Row
 from segpipe.params.loss import LossParams
 from segpipe.params.model import ModelParams
 from segpipe.params.schema import TrackingParams
@@ -42,10 +48,11 @@ class Plan:
 
 @dataclass(frozen=True)
 class Outputs:
-    """Where the results go."""
+    """Where the results go. planned: the planned learning rate."""
 
     bundle: Path
     history: Path
+    planned: Path
     summary: Path
     tracking: Path
 
@@ -63,9 +70,11 @@ def run_training(plan: Plan, prepared: Path, outputs: Outputs) -> None:
     with held_alone(state) if leads else contextlib.nullcontext():
         try:
             job = set_up(dataset, plan.model, plan.loss, plan.train, state, _about(plan))
-            progress, differences = job.checkpoints.resume(job.network, job.optimizer)
+            average = job.average.network if job.average else None
+            progress, differences = job.checkpoints.resume(job.network, job.optimizer, average)
             if leads:
-                _announce(job, progress, differences)
+                announce(job, plan.loss, progress, differences)
+                write_planned_rates(job, outputs.planned)
             with listening() as stop:
                 _train_and_publish(plan, job, progress, stop, outputs)
         finally:
@@ -79,6 +88,7 @@ def _train_and_publish(
         train(job, progress, stop, log)
         if tracker is None:
             return
+        say_early_stop(job, progress)
         summary = training_summary(job, progress)
         with whole_folder(outputs.bundle) as partial:
             write_bundle(job, progress, plan.model, _lineage(plan), partial)
@@ -87,31 +97,29 @@ def _train_and_publish(
         write_json(outputs.summary, summary)
         write_json(outputs.tracking, {"run_id": tracker.run_id})
         whole_run = {f"training/{name}": value for name, value in _numbers(summary).items()}
-        tracker.log_metrics(whole_run, step=len(progress.history))
+        tracker.log_metrics(whole_run, step=progress.step)
         tracker.log_files(outputs.bundle, "bundle")
         job.checkpoints.remove()
-    say(
-        f"best validation mIoU {progress.best_miou:.4f} at epoch {progress.best_epoch + 1} of "
-        f"{job.train.epochs}; the model is in {outputs.bundle}/"
-    )
+    say_result(job, progress, str(outputs.bundle))
 
 
 @contextlib.contextmanager
 def _tracked(
     plan: Plan, job: Job, progress: Progress
 ) -> Iterator[tuple[Tracker | None, Callable[[Row], None]]]:
-    """Yield the tracker and what logs an epoch; None and nothing in the processes that follow."""
+    """Yield the tracker and what logs a row of the history; None and nothing in the processes that follow."""
     if not job.leads:
         yield None, lambda _row: None
         return
     tags = {**standard_tags(), "data_fingerprint": job.dataset.fingerprint}
     name = os.environ.get("DVC_EXP_NAME") or plan.model.name
-    with start_run(plan.tracking, name, plan.recorded, tags, progress.mlflow_run) as tracker:
+    known = {**plan.recorded, **_derived(job)}
+    with start_run(plan.tracking, name, known, tags, progress.mlflow_run) as tracker:
         progress.mlflow_run = tracker.run_id
 
         def log(row: Row) -> None:
-            say(_line(row))
-            tracker.log_metrics(_numbers(row), step=int(row["epoch"] or 0))
+            say(row_line(row))
+            tracker.log_metrics(_numbers(row), step=int(row["step"] or 0))
 
         try:
             yield tracker, log
@@ -137,33 +145,15 @@ def _lineage(plan: Plan) -> dict[str, Any]:
     return {"parameters": plan.recorded, "code": plan.snapshot.code, "git_commit": git_revision()}
 
 
-def _line(row: Row) -> str:
-    """What a person reads of an epoch: what was learnt, and what it cost."""
-    miou = row["val_miou"]
-    found = "" if miou is None else f", validation loss {row['val_loss']:.4f}, mIoU {miou:.4f}"
-    return (
-        f"epoch {row['epoch']}: loss {row['train_loss']:.4f}{found}; "
-        f"{row['images_per_second']:.1f} images/s, {row['wait_seconds']:.2f} s waiting for data, "
-        f"peak memory {row['peak_memory_mb']:.0f} MB"
-    )
+def _derived(job: Job) -> dict[str, Any]:
+    """What was made of the parameters and the data, as MLflow shows it beside them."""
+    lengths = {name: value for name, value in asdict(job.lengths).items() if name != "reasons"}
+    weights = {"class_weights": job.class_weights} if job.class_weights else {}
+    return {"steps": lengths, **weights}
 
 
 def _numbers(values: dict[str, Any]) -> dict[str, float]:
     return {name: float(value) for name, value in values.items() if isinstance(value, int | float)}
-
-
-def _announce(job: Job, progress: Progress, differences: list[str]) -> None:
-    if progress.epoch or progress.step:
-        say(f"resuming at epoch {progress.epoch + 1}, step {progress.step + 1}")
-    for difference in differences:
-        say(f"  note: {difference}")
-    say(
-        f"training {count_parameters(job.network):,} parameters on {len(job.train_split)} samples of "
-        f"{job.crop[0]}x{job.crop[1]}, {job.steps_per_epoch} steps an epoch, batch "
-        f"{job.train.batch_size}, {job.share.processes} process(es), {job.device}, {job.precision}"
-    )
-    if progress.epoch == job.train.epochs:
-        say("the training was finished before; only its result is published now")
 
 
 def _leave_group() -> None:

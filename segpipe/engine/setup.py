@@ -9,18 +9,21 @@ from accelerate import Accelerator
 from torch import Tensor, nn
 
 from segpipe.augment.draw import crop_sides
+from segpipe.engine.average import WeightAverage
 from segpipe.engine.checkpoint import Checkpoints
 from segpipe.engine.optimizer import build_optimizer
+from segpipe.engine.suitability import outputs_of, refuse_augmentation, refuse_too_small
 from segpipe.engine.sync_norm import synchronise_norms
-from segpipe.errors import ParameterError
+from segpipe.engine.weighting import loss_weights
 from segpipe.hardware import Precision, best_device, choose_precision
 from segpipe.loading.order import Share, steps_per_epoch
-from segpipe.losses.build import Loss, build_loss
+from segpipe.losses.build import Loss, build_loss, is_binary
 from segpipe.models.build import build_model
 from segpipe.models.network import Network
 from segpipe.params.loss import LossParams
 from segpipe.params.model import ModelParams
-from segpipe.params.train import AugmentParams, TrainParams
+from segpipe.params.train import TrainParams
+from segpipe.schedules.lengths import StepLengths, lengths_in_steps
 from segpipe.storage.reader import Dataset, Split
 
 
@@ -29,9 +32,11 @@ class Job:
     """One training.
 
     network is the model itself, model the same as Accelerate wraps it (processes, precision).
-    frames: T, how many of a sample's frames the network takes. crop: sides (height, width) of what
-    the network sees of a training sample. mean_C, std_C: of the training split, for images in
-    0..1, on the device.
+    average: of the network's weights; None where `train.ema` is 0. binary: the network has one
+    logit a pixel. auxiliary: weight of the loss of its auxiliary heads. class_weights: in the loss,
+    by name; None where all count alike. frames: T, how many of a sample's frames the network takes.
+    lengths: in optimizer steps. crop: sides (height, width) of what the network sees of a training
+    sample. mean_C, std_C: of the training split, for images in 0..1, on the device.
     """
 
     train: TrainParams
@@ -42,11 +47,16 @@ class Job:
     precision: Precision
     network: Network
     model: nn.Module
+    average: WeightAverage | None
     optimizer: Any
     loss: Loss
+    binary: bool
+    auxiliary: float
+    class_weights: dict[str, float] | None
     frames: int
     share: Share
     steps_per_epoch: int
+    lengths: StepLengths
     crop: tuple[int, int]
     mean_C: Tensor
     std_C: Tensor
@@ -62,6 +72,11 @@ class Job:
         """Whether this is the one process that writes files and speaks."""
         return bool(self.accelerator.is_main_process)
 
+    @property
+    def result(self) -> Network:
+        """The network whose weights are validated and kept: the average where there is one."""
+        return self.average.network if self.average else self.network
+
 
 def set_up(
     dataset: Dataset,
@@ -75,7 +90,7 @@ def set_up(
 
     state: the folder of this run's checkpoints. about: what it is started with, kept beside them.
     Raises LaunchError when the global batch cannot be shared by the processes or exceeds the
-    samples, ParameterError when crop or network do not fit the images.
+    samples, ParameterError when crop, network, loss or lengths do not fit the data.
     """
     precision = choose_precision(train.precision, best_device())
     accelerator = Accelerator(
@@ -86,15 +101,15 @@ def set_up(
     )
     train_split, val_split = dataset.split("train"), dataset.split("val")
     steps = steps_per_epoch(len(train_split), train.batch_size)
+    lengths = lengths_in_steps(train, steps)
     crop = crop_sides(train.augment, dataset.height, dataset.width)
+    refuse_augmentation(train.augment, dataset, crop)
+    weights = loss_weights(loss, dataset)
     _repeatable(train.seed)
-    _refuse_augmentation(train.augment, dataset, crop)
-    network = build_model(
-        model, len(dataset.mean), dataset.scheme.num_classes, dataset.truth_ratio
-    )
-    _refuse_too_small(network, crop)
+    network = _network(model, outputs_of(loss, dataset), dataset, crop)
     network.to(accelerator.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     synchronise_norms(network, accelerator.device, share.processes)
+    average = WeightAverage(network, train.ema) if train.ema else None
     optimizer = build_optimizer(network, train)
     compiled = torch.compile(network) if train.compile else network
     wrapped, prepared = accelerator.prepare(compiled, optimizer)
@@ -107,11 +122,16 @@ def set_up(
         precision=precision,
         network=network,
         model=wrapped,
+        average=average,
         optimizer=prepared,
-        loss=build_loss(loss),
+        loss=_loss(loss, weights, accelerator.device),
+        binary=is_binary(loss),
+        auxiliary=loss.auxiliary,
+        class_weights=weights,
         frames=dataset.frames if network.takes_clips else 1,
         share=share,
         steps_per_epoch=steps,
+        lengths=lengths,
         crop=crop,
         mean_C=torch.tensor(dataset.mean, device=accelerator.device),
         std_C=torch.tensor(dataset.std, device=accelerator.device),
@@ -119,35 +139,16 @@ def set_up(
     )
 
 
-def _refuse_augmentation(augment: AugmentParams, dataset: Dataset, crop: tuple[int, int]) -> None:
-    """Some of the variations do not suit every kind of data."""
-    ratio, channels = dataset.truth_ratio, len(dataset.mean)
-    faults = []
-    if ratio > 1 and augment.scale != (1.0, 1.0):
-        faults.append(
-            f"scale is {list(augment.scale)}, but the truth is {ratio} times coarser than the image "
-            "and cannot be scaled; set it to [1.0, 1.0]"
-        )
-    if any(side % ratio for side in crop):
-        faults.append(
-            f"the crop of {crop[0]}x{crop[1]} is no multiple of the {ratio} image pixels of a truth "
-            "pixel; set crop_height and crop_width to such multiples, or to null"
-        )
-    if channels != 3 and augment.saturation != (1.0, 1.0):
-        faults.append(
-            f"saturation is a matter of red, green and blue, and the images have {channels} "
-            "channels; set it to [1.0, 1.0]"
-        )
-    if faults:
-        raise ParameterError("\n".join(f"params.yaml: train.augment: {fault}" for fault in faults))
+def _network(model: ModelParams, outputs: int, dataset: Dataset, crop: tuple[int, int]) -> Network:
+    network = build_model(model, len(dataset.mean), outputs, dataset.truth_ratio)
+    refuse_too_small(network, crop)
+    return network
 
 
-def _refuse_too_small(network: Network, crop: tuple[int, int]) -> None:
-    try:
-        for side in crop:
-            network.output_side(side)
-    except ValueError as error:
-        raise ParameterError(f"params.yaml: {error}") from error
+def _loss(loss: LossParams, weights: dict[str, float] | None, device: torch.device) -> Loss:
+    if weights is None:
+        return build_loss(loss)
+    return build_loss(loss, torch.tensor(list(weights.values()), device=device))
 
 
 def _repeatable(seed: int) -> None:

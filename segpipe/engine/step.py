@@ -18,6 +18,7 @@ from segpipe.engine.setup import Job
 from segpipe.errors import TrainingError
 from segpipe.loading.batches import Batch
 from segpipe.losses.valid import valid_pixels
+from segpipe.models.network import Logits
 from segpipe.randomness import generator
 
 
@@ -25,7 +26,8 @@ from segpipe.randomness import generator
 class StepReport:
     """Of the global batch: the loss summed over its valid pixels, and their number.
 
-    stop: one of the processes was asked to stop.
+    loss_sum: of the main output alone, so that it compares with the loss of validation. stop: one
+    of the processes was asked to stop.
     """
 
     loss_sum: float
@@ -58,10 +60,10 @@ def train_step(
     for number, (image_BCHW, mask_BHW) in enumerate(ready):
         last = number == len(ready) - 1
         with _gradients_exchanged(job, last):
-            piece_sum = job.loss(job.model(image_BCHW), mask_BHW)
+            main_sum, whole_sum = _loss_sums(job, job.model(image_BCHW), mask_BHW)
             # DDP averages gradients over processes; the sum is wanted.
-            job.accelerator.backward(piece_sum / max(pixels, 1) * job.share.processes)
-            loss_sum += piece_sum.detach()
+            job.accelerator.backward(whole_sum / max(pixels, 1) * job.share.processes)
+            loss_sum += main_sum.detach()
     report = StepReport(float(job.accelerator.reduce(loss_sum, "sum")), pixels, stops > 0)
     norm = _clipped_norm(job)
     if not (isfinite(norm) and isfinite(report.loss)):
@@ -90,6 +92,15 @@ def fed(job: Job, image_BCHW: Tensor) -> Tensor:
     if not job.network.takes_clips:
         return image_BCHW
     return image_BCHW.view(-1, job.frames, *image_BCHW.shape[1:])
+
+
+def _loss_sums(job: Job, outputs: Logits, mask_BHW: Tensor) -> tuple[Tensor, Tensor]:
+    """The summed loss of the main output, and the same with the auxiliary heads' weighted one."""
+    if not isinstance(outputs, tuple):
+        main_sum = job.loss(outputs, mask_BHW)
+        return main_sum, main_sum
+    main_sum, *auxiliary_sums = (job.loss(logits_BKHW, mask_BHW) for logits_BKHW in outputs)
+    return main_sum, main_sum + job.auxiliary * torch.stack(auxiliary_sums).sum()
 
 
 def _counted(job: Job, mask_BHW: Tensor) -> Tensor:
@@ -123,5 +134,5 @@ def _not_finite(
     return (
         f"the loss ({loss}) or its gradient (norm {norm}) is not finite at epoch {epoch + 1}, step "
         f"{step + 1}, with learning rate {lr:.3g}, on the samples {names}; the weights were not "
-        "changed. A lower train.lr, a longer train.warmup_epochs or train.precision: fp32 may help"
+        "changed. A lower train.lr, a longer train.warmup or train.precision: fp32 may help"
     )

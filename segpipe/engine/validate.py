@@ -1,21 +1,25 @@
-"""Validation between epochs, on the prepared arrays at the network's own size.
+"""Validation during training, on the prepared arrays at the network's own size.
 
 Shapes: B batch, K classes.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import partial
 from math import isfinite
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from segpipe.augment.apply import normalise_batch
+from segpipe.bundle import predicted_ids
 from segpipe.cropping import centre_crop
 from segpipe.engine.setup import Job
 from segpipe.engine.step import fed
+from segpipe.engine.threshold import PROBABILITIES, best_threshold, count_probabilities
 from segpipe.errors import TrainingError
-from segpipe.loading.batches import Prefetch, read_batch
+from segpipe.loading.batches import Batch, Prefetch, read_batch
 from segpipe.losses.valid import valid_pixels
 from segpipe.metrics.confusion import confusion_matrix
 from segpipe.metrics.scores import scores
@@ -23,50 +27,90 @@ from segpipe.metrics.scores import scores
 
 @dataclass(frozen=True)
 class Validation:
-    """The scores of the validation split, from one confusion matrix of all its valid pixels."""
+    """The scores of the validation split, from one confusion matrix of all its valid pixels.
+
+    threshold: of the probability, where the network has one logit: the one that was asked for, or
+    the best for these weights; the scores are those at the one asked for, or at 0.5.
+    """
 
     loss: float
     miou: float
     pixel_accuracy: float
+    threshold: float | None
 
 
 def validate(job: Job) -> Validation:
-    """Score the model on the validation split; each process takes every n-th sample (law 7).
+    """Score the result so far on the validation split (law 7).
 
-    Raises TrainingError when the loss is not finite.
+    Each process takes every n-th sample. Raises TrainingError when the loss is not finite.
     """
-    classes = job.dataset.scheme.num_classes
-    confusion = torch.zeros(classes, classes, dtype=torch.int64, device=job.device)
-    loss_sum = torch.zeros(1, dtype=torch.float64, device=job.device)
-    pixels = torch.zeros(1, dtype=torch.int64, device=job.device)
-    own = np.arange(job.share.rank, len(job.val_split), job.share.processes)
-    # No larger than a training micro-batch: what trained fits in memory.
-    size = max(1, job.train.batch_size // (job.share.processes * job.train.accumulation))
-    batches = [own[start : start + size] for start in range(0, len(own), size)]
-    read = partial(
-        read_batch, job.val_split, frames=job.frames, pin=job.device.type == "cuda"
-    )
+    counts = _Counts.none(job)
     job.model.eval()
     with torch.inference_mode():
-        for batch in Prefetch(batches, read):
+        for batch in _batches(job):
             image_BTHWC = batch.image_BTHWC.to(job.device)
             image_BCHW = fed(job, normalise_batch(image_BTHWC, job.mean_C, job.std_C))
             # The network itself: DDP's wrapper would wait for processes that have fewer samples.
             with job.accelerator.autocast():
-                logits_BKHW = job.network(image_BCHW)
+                logits_BKHW = job.result(image_BCHW)
             mask_BHW = centre_crop(batch.mask_Bhw.to(job.device), *logits_BKHW.shape[-2:])
-            loss_sum += job.loss(logits_BKHW, mask_BHW)
-            pixels += valid_pixels(mask_BHW)
-            confusion += confusion_matrix(logits_BKHW.argmax(1), mask_BHW, classes)
-    loss_sum, pixels, confusion = (
-        job.accelerator.reduce(counted, "sum") for counted in (loss_sum, pixels, confusion)
-    )
-    loss = float(loss_sum) / max(int(pixels), 1)
+            counts.add(job, logits_BKHW, mask_BHW)
+    counts = counts.of_all_processes(job)
+    loss = float(counts.loss_sum) / max(int(counts.pixels), 1)
     if not isfinite(loss):
         raise TrainingError(
             f"the validation loss is {loss}: the last steps have spoilt the weights, and the state of "
-            "the epoch before is kept. A lower train.lr, a longer train.warmup_epochs or "
+            "the validation before is kept. A lower train.lr, a longer train.warmup or "
             "train.precision: fp32 may help"
         )
-    found = scores(confusion.cpu().numpy())
-    return Validation(loss, found.miou, found.pixel_accuracy)
+    found = scores(counts.confusion_KK.cpu().numpy())
+    return Validation(loss, found.miou, found.pixel_accuracy, counts.threshold(job))
+
+
+@dataclass
+class _Counts:
+    """What adds up over batches and processes. probabilities: as `count_probabilities` counts."""
+
+    loss_sum: Tensor
+    pixels: Tensor
+    confusion_KK: Tensor
+    probabilities: Tensor
+
+    @staticmethod
+    def none(job: Job) -> "_Counts":
+        classes, whole = job.dataset.scheme.num_classes, torch.int64
+        return _Counts(
+            torch.zeros(1, dtype=torch.float64, device=job.device),
+            torch.zeros(1, dtype=whole, device=job.device),
+            torch.zeros(classes, classes, dtype=whole, device=job.device),
+            torch.zeros(2, PROBABILITIES, dtype=whole, device=job.device),
+        )
+
+    def add(self, job: Job, logits_BKHW: Tensor, mask_BHW: Tensor) -> None:
+        fixed = job.train.threshold
+        threshold = (0.5 if fixed == "auto" else fixed) if job.binary else None
+        ids_BHW = predicted_ids(logits_BKHW, threshold)
+        self.loss_sum += job.loss(logits_BKHW, mask_BHW)
+        self.pixels += valid_pixels(mask_BHW)
+        self.confusion_KK += confusion_matrix(ids_BHW, mask_BHW, len(self.confusion_KK))
+        if job.binary and fixed == "auto":
+            self.probabilities += count_probabilities(logits_BKHW, mask_BHW)
+
+    def of_all_processes(self, job: Job) -> "_Counts":
+        own = (self.loss_sum, self.pixels, self.confusion_KK, self.probabilities)
+        return _Counts(*(job.accelerator.reduce(counted, "sum") for counted in own))
+
+    def threshold(self, job: Job) -> float | None:
+        if not job.binary:
+            return None
+        fixed = job.train.threshold
+        return best_threshold(self.probabilities) if fixed == "auto" else fixed
+
+
+def _batches(job: Job) -> Iterable[Batch]:
+    own = np.arange(job.share.rank, len(job.val_split), job.share.processes)
+    # No larger than a training micro-batch: what trained fits in memory.
+    size = max(1, job.train.batch_size // (job.share.processes * job.train.accumulation))
+    batches = [own[start : start + size] for start in range(0, len(own), size)]
+    pin = job.device.type == "cuda"
+    return Prefetch(batches, partial(read_batch, job.val_split, frames=job.frames, pin=pin))

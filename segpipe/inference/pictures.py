@@ -9,14 +9,15 @@ from numpy.typing import NDArray
 
 from segpipe.console import progress
 from segpipe.inference.predictor import Predictor
-from segpipe.inference.rasters import predict_raster, predict_tile
+from segpipe.inference.rasters import predict_raster, predict_tile, write_tile
+from segpipe.labels.scheme import VOID
 from segpipe.rasters.esd import tile_grid
 from segpipe.rendering.comparison import comparison
 from segpipe.rendering.contact_sheet import contact_sheet
 from segpipe.rendering.overlay import overlay
 from segpipe.rendering.png import write_png
 from segpipe.sample import Sample, Window
-from segpipe.storage.raw import read_frames, read_sample_truth
+from segpipe.storage.raw import read_frames, read_sample_truth, read_valid
 from segpipe.storage.reading import at_image_size, picture_of
 
 LABELS, COLOURS, OVERLAYS, COMPARISONS = "labels", "colours", "overlays", "comparisons"
@@ -37,7 +38,43 @@ def draw_samples(
 
     ious: mean IoU by sample name, as evaluation found it; missing or None where it has none.
     """
-    _draw(predictor, samples, ious, raw, opacity, target, predictor.predict)
+
+    def predict(sample: Sample, frames_THWC: NDArray[Any]) -> NDArray[np.uint8]:
+        prediction_hw = predictor.predict(frames_THWC)
+        prediction_hw[~read_valid(sample, raw, predictor.reading, prediction_hw.shape)] = VOID
+        return prediction_hw
+
+    _draw(predictor, samples, ious, raw, opacity, target, predict)
+
+
+def draw_rasters(
+    predictor: Predictor,
+    samples: Sequence[Sample],
+    ious: Mapping[str, float | None],
+    raw: Path,
+    opacity: float,
+    target: Path,
+) -> None:
+    """Write, below `target`, the predictions of the rasters or tiles that `samples` are parts of.
+
+    labels/NAME.tif is the whole raster and lines up with it. Of a tile the pictures show the whole,
+    put together again; of other rasters, which may be huge, they show the windows of `samples`.
+    truth/NAME.png is the truth of what the pictures show, in its colours.
+    """
+    images = list(dict.fromkeys(sample.image for sample in samples))
+    if predictor.reading.kind == "raster":
+        for image in images:
+            predict_raster(predictor, raw / image, _raster_target(target, image))
+        draw_samples(predictor, samples, ious, raw, opacity, target)
+        return
+
+    def predict(tile: Sample, frames_THWC: NDArray[Any]) -> NDArray[np.uint8]:
+        labels_hw = predict_tile(predictor, frames_THWC[-1])
+        write_tile(predictor, raw / tile.image, labels_hw, _raster_target(target, tile.image))
+        return labels_hw
+
+    whole = [_whole_tile(image, samples, raw) for image in images]
+    _draw(predictor, whole, {}, raw, opacity, target, predict)
 
 
 def _draw(
@@ -47,14 +84,14 @@ def _draw(
     raw: Path,
     opacity: float,
     target: Path,
-    predict: Callable[[NDArray[Any]], NDArray[np.uint8]],
+    predict: Callable[[Sample, NDArray[Any]], NDArray[np.uint8]],
 ) -> None:
-    tiles = []
+    """Draw samples of which `predict` makes the label image from their frames."""
+    tiles, reading = [], predictor.reading
     for place, sample in enumerate(progress(samples, "render", "image", len(samples)), start=1):
-        reading = predictor.reading
         frames_THWC = read_frames(sample, raw, reading)
         image_HW3 = picture_of(frames_THWC[-1], reading)
-        prediction_HW = at_image_size(predict(frames_THWC), reading)
+        prediction_HW = at_image_size(predict(sample, frames_THWC), reading)
         truth = read_sample_truth(sample, raw, predictor.scheme, reading)
         truth_HW = at_image_size(truth.mask_hw, reading) if truth else None
         sheet_HW3 = _draw_one(
@@ -70,42 +107,9 @@ def _draw(
     write_png(target / SHEET, contact_sheet(tiles, _SHEET_COLUMNS))
 
 
-def draw_rasters(
-    predictor: Predictor,
-    samples: Sequence[Sample],
-    ious: Mapping[str, float | None],
-    raw: Path,
-    opacity: float,
-    target: Path,
-) -> None:
-    """Write, below `target`, the predictions of the rasters or tiles that `samples` are parts of.
-
-    labels/NAME.tif is the whole raster and lines up with it. Of a tile the pictures show the whole,
-    put together again, and truth/NAME.png is its truth; of other rasters, which may be huge, they
-    show the windows of `samples`, as `draw_samples` draws them.
-    """
-    images = list(dict.fromkeys(sample.image for sample in samples))
-    for image in images:
-        name = image.removeprefix("images/").replace("/", "__")
-        predict_raster(predictor, raw / image, (target / LABELS / name).with_suffix(".tif"))
-    if predictor.reading.kind == "raster":
-        draw_samples(predictor, samples, ious, raw, opacity, target)
-        return
-    whole = [_whole_tile(image, samples, raw) for image in images]
-    _draw(
-        predictor,
-        whole,
-        {},
-        raw,
-        opacity,
-        target,
-        lambda frames_THWC: predict_tile(predictor, frames_THWC[-1]),
-    )
-    for tile in whole:
-        truth = read_sample_truth(tile, raw, predictor.scheme, predictor.reading)
-        if truth is not None:
-            painted = predictor.scheme.paint(truth.mask_hw)
-            write_png(target / TRUTH / f"{tile.name}.png", painted)
+def _raster_target(target: Path, image: str) -> Path:
+    name = image.removeprefix("images/").replace("/", "__")
+    return (target / LABELS / name).with_suffix(".tif")
 
 
 def _whole_tile(image: str, samples: Sequence[Sample], raw: Path) -> Sample:
@@ -124,9 +128,11 @@ def _draw_one(
     opacity: float,
     target: Path,
 ) -> NDArray[np.uint8]:
-    """Write the four pictures of one sample; return the comparison.
+    """Write the pictures of one sample; return the comparison.
 
-    Comparisons are numbered, so that a folder view shows them in the order that was asked for.
+    The truth by itself is written for rasters, whose pictures are parts or made of several bands:
+    it is nowhere else to be looked at. Comparisons are numbered, so that a folder view shows them
+    in the order that was asked for.
     """
     image_HW3, truth_HW, prediction_HW = arrays
     scheme, file = predictor.scheme, f"{sample.name.replace('/', '__')}.png"
@@ -136,5 +142,7 @@ def _draw_one(
     write_png(target / LABELS / file, scheme.decode(prediction_HW))
     write_png(target / COLOURS / file, scheme.paint(prediction_HW))
     write_png(target / OVERLAYS / file, overlay(image_HW3, prediction_HW, scheme, opacity))
+    if truth_HW is not None and predictor.reading.kind != "picture":
+        write_png(target / TRUTH / file, scheme.paint(truth_HW))
     write_png(target / COMPARISONS / f"{place:03d}_{file}", compared)
     return compared

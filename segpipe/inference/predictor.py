@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from segpipe.augment.apply import normalise_batch
-from segpipe.bundle import Bundle, load_bundle
+from segpipe.bundle import Bundle, load_bundle, predicted_ids
 from segpipe.cropping import centre_crop
 from segpipe.hardware import best_device, choose_precision
 from segpipe.labels.scheme import LabelScheme
@@ -54,11 +54,13 @@ class Predictor:
         the network takes single images. The truth's resolution is the image's own (H, W), or
         coarser for data whose truth is.
         """
-        logits_Khw = self.logits(frames_THWC)
-        return logits_Khw.argmax(0).to(torch.uint8).cpu().numpy()
+        ids_1hw = predicted_ids(self.logits(frames_THWC)[None], self.bundle.threshold)
+        return ids_1hw[0].to(torch.uint8).cpu().numpy()
 
     def logits(self, frames_THWC: NDArray[Any]) -> Tensor:
         """Return the scores of all classes, (K, h, w) float32 on the device, as `predict` says.
+
+        Where the bundle has a threshold there is one score, (1, h, w), of train id 1 against 0.
 
         A picture is resized as in training (stretched to the training size, or scaled with its
         proportions to fit or cover it), and the scores are brought back to its size bilinearly.

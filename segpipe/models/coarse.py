@@ -20,6 +20,9 @@ class Coarse(Network):
         self.takes_clips = network.takes_clips
         self.auxiliary_heads = network.auxiliary_heads
         self.reduction = network.reduction * ratio
+        self.inner_path = ".".join(("network", *filter(None, [network.inner_path])))
+        self.backbone_path = network.backbone_path and f"network.{network.backbone_path}"
+        self.published = network.published
 
     def forward(self, image_BCHW: Tensor) -> Logits:
         """Return logits_BKhw with h = H / r, w = W / r; incomplete truth pixels are left out."""

@@ -19,17 +19,18 @@ def deeplabv3(in_channels: int, num_classes: int, options: DeepLabV3Params) -> T
     """
     from torchvision.models import get_model  # takes seconds to import
 
+    name = f"deeplabv3_{options.backbone}"
     network = get_model(
-        f"deeplabv3_{options.backbone}",
+        name,
         weights=None,
         weights_backbone=None,
         num_classes=num_classes,
         aux_loss=options.auxiliary,
     )
-    backbone = network.backbone
+    backbone, published = network.backbone, {"imagenet": options.backbone, "coco": name}
     if options.backbone == "mobilenet_v3_large":
         backbone["0"][0] = first_convolution(backbone["0"][0], in_channels)
         rest_idle_biases(backbone)
-        return TorchvisionNetwork(network, options.auxiliary, stride=16, pooled=True)
+        return TorchvisionNetwork(network, options.auxiliary, 16, pooled=True, published=published)
     backbone.conv1 = first_convolution(backbone.conv1, in_channels)
-    return TorchvisionNetwork(network, options.auxiliary, stride=8, pooled=True)
+    return TorchvisionNetwork(network, options.auxiliary, 8, pooled=True, published=published)

@@ -13,12 +13,14 @@ def fcn(in_channels: int, num_classes: int, options: FCNParams) -> TorchvisionNe
     """
     from torchvision.models import get_model  # takes seconds to import
 
+    name = f"fcn_{options.backbone}"
     network = get_model(
-        f"fcn_{options.backbone}",
+        name,
         weights=None,
         weights_backbone=None,
         num_classes=num_classes,
         aux_loss=options.auxiliary,
     )
     network.backbone.conv1 = first_convolution(network.backbone.conv1, in_channels)
-    return TorchvisionNetwork(network, options.auxiliary, stride=8, pooled=False)
+    published = {"imagenet": options.backbone, "coco": name}
+    return TorchvisionNetwork(network, options.auxiliary, 8, pooled=False, published=published)

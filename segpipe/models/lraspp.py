@@ -4,6 +4,8 @@ from segpipe.models.mobilenet import rest_idle_biases
 from segpipe.models.resnet import first_convolution
 from segpipe.models.torchvision_network import TorchvisionNetwork
 
+_NAME = "lraspp_mobilenet_v3_large"
+
 
 def lraspp(in_channels: int, num_classes: int) -> TorchvisionNetwork:
     """Return torchvision's LR-ASPP on MobileNetV3-Large, for any number of channels.
@@ -13,9 +15,8 @@ def lraspp(in_channels: int, num_classes: int) -> TorchvisionNetwork:
     """
     from torchvision.models import get_model  # takes seconds to import
 
-    network = get_model(
-        "lraspp_mobilenet_v3_large", weights=None, weights_backbone=None, num_classes=num_classes
-    )
+    network = get_model(_NAME, weights=None, weights_backbone=None, num_classes=num_classes)
     network.backbone["0"][0] = first_convolution(network.backbone["0"][0], in_channels)
     rest_idle_biases(network.backbone)
-    return TorchvisionNetwork(network, auxiliary=False, stride=16, pooled=False)
+    published = {"imagenet": "mobilenet_v3_large", "coco": _NAME}
+    return TorchvisionNetwork(network, False, stride=16, pooled=False, published=published)

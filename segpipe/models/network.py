@@ -4,6 +4,8 @@ Shapes: B batch, C channels, K classes.
 """
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from types import MappingProxyType
 
 from torch import Tensor, nn
 
@@ -22,11 +24,17 @@ class Network(nn.Module, ABC):
     auxiliary logits, ...), all of one shape; in eval mode it returns the logits alone.
     reduction: image pixels along each side of a scored one; above 1 in a network that is made for
     a truth that is coarser than its image.
+    inner_path, backbone_path: where in the module the network itself lies, where it is wrapped, and
+    its backbone, the part that other networks have as well; none where it has no such part.
+    published: the names of torchvision's models whose weights fit, by `model.pretrained`.
     """
 
     takes_clips: bool = False
     auxiliary_heads: int = 0
     reduction: int = 1
+    inner_path: str = ""
+    backbone_path: str | None = None
+    published: Mapping[str, str] = MappingProxyType({})
 
     @abstractmethod
     def forward(self, image_BCHW: Tensor) -> Logits:
@@ -42,6 +50,12 @@ class Network(nn.Module, ABC):
         Raises ValueError when the input is too small for any output.
         """
         return given
+
+    def backbone_parameters(self) -> list[nn.Parameter]:
+        """Return the weights and biases of the backbone, each once, also those that rest."""
+        if self.backbone_path is None:
+            return []
+        return list(self.get_submodule(self.backbone_path).parameters())
 
 
 def count_parameters(model: nn.Module) -> int:

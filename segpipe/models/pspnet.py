@@ -47,9 +47,12 @@ class PSPNet(Network):
     19 classes and no auxiliary head it has 46,591,059 parameters.
     """
 
+    backbone_path = "backbone"
+
     def __init__(self, in_channels: int, num_classes: int, options: PSPNetParams) -> None:
         """Build the layers and draw their first weights."""
         super().__init__()
+        self.published = {"imagenet": options.backbone}
         self.auxiliary_heads = int(options.auxiliary)
         self.backbone = ResNetFeatures(options.backbone, in_channels, dilated=True)
         _, middle, widest = self.backbone.channels

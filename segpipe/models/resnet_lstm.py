@@ -3,6 +3,8 @@
 Shapes: B batch, T frames, C channels, K classes, h, w at stride 32.
 """
 
+from types import MappingProxyType
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -63,6 +65,9 @@ class ResNetLSTM(Network):
     With 19 classes, grid 7x14, and psp off it has 39,048,809 parameters, 27,751,248 of them
     in the LSTM.
     """
+
+    backbone_path = "backbone"
+    published = MappingProxyType({"imagenet": "resnet18"})
 
     def __init__(self, in_channels: int, num_classes: int, options: ResNetLSTMParams) -> None:
         """Build the layers and draw their first weights."""

@@ -23,7 +23,8 @@ from segpipe.params.model import SmpParams
 _POOLED = frozenset({"deeplabv3", "deeplabv3plus", "pan", "upernet"})
 # PAN halves the map of stride 16 three times more.
 _LEAST_SIDES = {"pan": 128}
-_TIMM = "tu-"
+# What the library puts before the names of timm's models.
+TIMM = "tu-"
 
 
 class Smp(Network):
@@ -34,10 +35,13 @@ class Smp(Network):
     PSPNet's decoder uses) rest: several processes would wait for their gradients for ever.
     """
 
+    inner_path = "network"
+    backbone_path = "network.encoder"
+
     def __init__(self, in_channels: int, num_classes: int, options: SmpParams) -> None:
         """Build the network; ParameterError when the encoder is unknown or does not fit."""
         super().__init__()
-        self.network = _built(_library(), in_channels, num_classes, options)
+        self.network = _built(library(), in_channels, num_classes, options)
         self.multiple = _multiple(self.network, options)
         self.least = _LEAST_SIDES.get(options.decoder, 1)
         self.pooled = options.decoder in _POOLED
@@ -60,7 +64,8 @@ class Smp(Network):
         return logits_BKHW[..., :height, :width]
 
 
-def _library() -> ModuleType:
+def library() -> ModuleType:
+    """Return segmentation_models_pytorch; ParameterError names the extra where it is missing."""
     try:
         import segmentation_models_pytorch  # an optional package, and slow to import
     except ImportError as error:
@@ -68,20 +73,26 @@ def _library() -> ModuleType:
             "params.yaml: model.name is smp, which needs the package segmentation-models-pytorch; it "
             "is not installed; run: pip install 'segpipe[smp]'"
         ) from error
-    library: ModuleType = segmentation_models_pytorch
-    return library
+    module: ModuleType = segmentation_models_pytorch
+    return module
 
 
-def _built(
-    library: ModuleType, in_channels: int, num_classes: int, options: SmpParams
+def create(
+    smp: ModuleType, in_channels: int, num_classes: int, options: SmpParams, weights: Any = None
 ) -> nn.Module:
-    _check_encoder(library, options)
+    """Return the library's own network; weights: the library's name of those of the encoder."""
     # A vision transformer takes one size only unless it is told otherwise.
     extra: dict[str, Any] = {"dynamic_img_size": True} if options.decoder == "dpt" else {}
+    network: nn.Module = smp.create_model(
+        options.decoder, options.encoder, weights, in_channels, num_classes, **extra
+    )
+    return network
+
+
+def _built(smp: ModuleType, in_channels: int, num_classes: int, options: SmpParams) -> nn.Module:
+    _check_encoder(smp, options)
     try:
-        network: nn.Module = library.create_model(
-            options.decoder, options.encoder, None, in_channels, num_classes, **extra
-        )
+        network = create(smp, in_channels, num_classes, options)
         _rest_idle_biases(network)
         multiple = _multiple(network, options)
         _rest_idle_weights(network, in_channels, side=multiple * -(-128 // multiple))
@@ -102,16 +113,16 @@ def _multiple(network: nn.Module, options: SmpParams) -> int:
     return 2 * stride if options.decoder == "dpt" else stride
 
 
-def _check_encoder(library: ModuleType, options: SmpParams) -> None:
+def _check_encoder(smp: ModuleType, options: SmpParams) -> None:
     """Refuse an unknown encoder, and name the nearest."""
-    name, known = options.encoder, list(library.encoders.get_encoder_names())
-    if name.startswith(_TIMM):
+    name, known = options.encoder, list(smp.encoders.get_encoder_names())
+    if name.startswith(TIMM):
         import timm
 
-        architecture = name.removeprefix(_TIMM).partition(".")[0]
+        architecture = name.removeprefix(TIMM).partition(".")[0]
         if timm.is_model(architecture):
             return
-        known = [_TIMM + model for model in timm.list_models()]
+        known = [TIMM + model for model in timm.list_models()]
     elif options.decoder == "dpt":
         raise ParameterError(
             f"params.yaml: model.smp.encoder is {name}, but the decoder dpt needs a vision "

@@ -3,6 +3,8 @@
 Shapes: B batch, C channels, K classes.
 """
 
+from collections.abc import Mapping
+
 from torch import Tensor, nn
 
 from segpipe.models.fitting import refuse_single_value
@@ -15,15 +17,26 @@ class TorchvisionNetwork(Network):
     torchvision enlarges them bilinearly, without aligned corners.
 
     stride: image pixels along each side of a cell of the coarsest feature map. pooled: whether a
-    batch norm sees the whole image as one cell.
+    batch norm sees the whole image as one cell. published: as in `Network`.
     """
 
-    def __init__(self, network: nn.Module, auxiliary: bool, stride: int, pooled: bool) -> None:
+    inner_path = "network"
+    backbone_path = "network.backbone"
+
+    def __init__(
+        self,
+        network: nn.Module,
+        auxiliary: bool,
+        stride: int,
+        pooled: bool,
+        published: Mapping[str, str],
+    ) -> None:
         super().__init__()
         self.network = network
         self.auxiliary_heads = int(auxiliary)
         self.stride = stride
         self.pooled = pooled
+        self.published = published
 
     def forward(self, image_BCHW: Tensor) -> Logits:
         """Return logits_BKHW of normalised images of any size, in training the auxiliary too.

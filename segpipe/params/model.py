@@ -1,12 +1,25 @@
 """Which network is trained: the section `model` of params.yaml."""
 
+import difflib
+from pathlib import PurePath
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field, model_validator
 
+from segpipe.params.length import AnyLength, Length
 from segpipe.params.section import (
     Section,
 )
+
+# Which models have published weights, and a backbone that other models have as well.
+_PUBLISHED = {
+    "imagenet": ("pspnet", "resnet_lstm", "fcn", "deeplabv3", "lraspp", "smp"),
+    "coco": ("fcn", "deeplabv3", "lraspp"),
+}
+_WITH_BACKBONE = _PUBLISHED["imagenet"]
+_KINDS = ("none", *_PUBLISHED)
+_PICKLES = frozenset({".pt", ".pth", ".bin", ".ckpt", ".pkl"})
+_OUTPUT = "models"
 
 
 class UNetParams(Section):
@@ -95,8 +108,53 @@ class SmpParams(Section):
     encoder: Annotated[str, Field(min_length=1)] = "resnet34"
 
 
+def _weights(value: str) -> str:
+    """Refuse at once what cannot be meant as the path of weights."""
+    if value in _KINDS:
+        return value
+    path = PurePath(value)
+    near = difflib.get_close_matches(value.lower(), _KINDS, n=1, cutoff=0.75)
+    if near and len(path.parts) == 1 and not path.suffix:
+        raise ValueError(f"is {value!r}; did you mean {near[0]}? If it is a path, write ./{value}")
+    if path.suffix.lower() in _PICKLES:
+        raise ValueError(
+            f"is {value!r}; files of this kind are pickles, which can run any code when they are "
+            "opened; turn it into a .safetensors file first (docs/data-format.md)"
+        )
+    if path.parts[:1] == (_OUTPUT,):
+        raise ValueError(
+            f"is {value!r}, but {_OUTPUT}/ is the output of this training, which DVC removes before it "
+            "starts; copy the bundle to another folder"
+        )
+    return value
+
+
+class FreezeParams(Section):
+    """Parts of the network that do not learn at first, and for how long."""
+
+    parts: list[str] = Field(default_factory=list)
+    length: AnyLength = Length(0)
+
+    @property
+    def on(self) -> bool:
+        """Whether anything is frozen at any time."""
+        return self.length.amount > 0
+
+    @model_validator(mode="after")
+    def _names_something(self) -> "FreezeParams":
+        if self.on and not self.parts:
+            raise ValueError(
+                f"length is {self.length}, but parts names nothing; name parts of the network, such "
+                "as [backbone], or set length to 0"
+            )
+        return self
+
+
 class ModelParams(Section):
-    """Which network, and the options of each; only the options of the named one are used."""
+    """Which network, what it starts from, and the options of each; only those of the named are used.
+
+    pretrained: none, imagenet, coco, or the path of a safetensors file or bundle.
+    """
 
     name: Literal[
         "unet",
@@ -110,6 +168,8 @@ class ModelParams(Section):
         "lraspp",
         "smp",
     ] = "unet"
+    pretrained: Annotated[str, Field(min_length=1), AfterValidator(_weights)] = "none"
+    freeze: FreezeParams = FreezeParams()
     unet: UNetParams = UNetParams()
     mini_unet: MiniUNetParams = MiniUNetParams()
     regseg: RegSegParams = RegSegParams()
@@ -119,3 +179,27 @@ class ModelParams(Section):
     fcn: FCNParams = FCNParams()
     deeplabv3: DeepLabV3Params = DeepLabV3Params()
     smp: SmpParams = SmpParams()
+
+    @property
+    def names_a_file(self) -> bool:
+        """Whether `pretrained` is a path."""
+        return self.pretrained not in _KINDS
+
+    @model_validator(mode="after")
+    def _weights_exist(self) -> "ModelParams":
+        faults = []
+        having = _PUBLISHED.get(self.pretrained, (self.name,))
+        if self.name not in having:
+            faults.append(
+                f"pretrained is {self.pretrained}, but no such weights are published for {self.name}, "
+                f"only for {', '.join(having)}; choose one of them, or set pretrained to none or to "
+                "the path of a safetensors file or bundle"
+            )
+        if self.freeze.on and "backbone" in self.freeze.parts and self.name not in _WITH_BACKBONE:
+            faults.append(
+                f"freeze.parts names the backbone, but {self.name} has none, only "
+                f"{', '.join(_WITH_BACKBONE)}; name other parts"
+            )
+        if faults:
+            raise ValueError("; ".join(faults))
+        return self

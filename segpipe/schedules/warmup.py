@@ -1,4 +1,4 @@
-"""The linear warm-up in front of every schedule (Goyal et al. 2017, section 2.2)."""
+"""The linear warm-up in front of a schedule (Goyal et al. 2017, section 2.2)."""
 
 
 def warmup_factor(step: int, warmup: int) -> float:
@@ -16,6 +16,11 @@ def decay_progress(step: int, total: int, warmup: int) -> float:
     """
     if not 0 <= warmup < total:
         raise ValueError(f"a warm-up of {warmup} steps does not fit into {total} steps")
+    refuse_outside(step, total)
+    return max(step - warmup, 0) / (total - warmup)
+
+
+def refuse_outside(step: int, total: int) -> None:
+    """Raise ValueError unless 0 <= step <= total."""
     if not 0 <= step <= total:
         raise ValueError(f"step {step} lies outside of the schedule of {total} steps")
-    return max(step - warmup, 0) / (total - warmup)

@@ -73,6 +73,18 @@ def read_sample_truth(
     )
 
 
+def read_valid(
+    sample: Sample, raw: Path, reading: Reading, shape_hw: tuple[int, ...]
+) -> NDArray[np.bool_]:
+    """Return which truth pixels of a sample its image has data for, of the given (h, w).
+
+    All, but for rasters with nodata. Raises DataError when the file cannot be read.
+    """
+    if reading.kind != "raster":
+        return np.ones(shape_hw, np.bool_)
+    return coarse_valid(_bands(sample, raw, reading)[1], reading.truth_ratio)
+
+
 def _bands(
     sample: Sample, raw: Path, reading: Reading
 ) -> tuple[NDArray[np.float16], NDArray[np.bool_]]:

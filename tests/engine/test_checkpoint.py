@@ -1,5 +1,6 @@
 """Checkpoints: whole, exact, and honest about what differs."""
 
+import copy
 from pathlib import Path
 
 import pytest
@@ -33,12 +34,12 @@ def step(network: nn.Module, optimizer: torch.optim.Optimizer) -> None:
 def test_a_restored_run_takes_the_same_next_step(tmp_path: Path) -> None:
     network, optimizer = parts(0)
     Checkpoints(tmp_path, {}).save(
-        Progress(epoch=2, step=7, loss_sum=0.1 + 0.2), network, optimizer
+        Progress(step=7, best_row=2, loss_sum=0.1 + 0.2), network, optimizer
     )
     step(network, optimizer)
     other, its_optimizer = parts(1)
     progress, differences = Checkpoints(tmp_path, {}).resume(other, its_optimizer)
-    assert (progress.epoch, progress.step, progress.loss_sum) == (2, 7, 0.1 + 0.2)
+    assert (progress.best_row, progress.step, progress.loss_sum) == (2, 7, 0.1 + 0.2)
     assert differences == []
     step(other, its_optimizer)
     for name, value in network.state_dict().items():
@@ -52,10 +53,10 @@ def test_only_the_newest_is_kept_and_fresh_means_nothing_there(tmp_path: Path) -
     network, optimizer = parts(0)
     checkpoints = Checkpoints(tmp_path, {})
     assert checkpoints.resume(network, optimizer) == (Progress(), [])
-    for epoch in (1, 2, 10):
-        checkpoints.save(Progress(epoch=epoch), network, optimizer)
-    assert [path.name for path in tmp_path.iterdir()] == ["checkpoint-000010-000000"]
-    assert checkpoints.resume(network, optimizer)[0].epoch == 10
+    for taken in (1, 2, 10):
+        checkpoints.save(Progress(step=taken), network, optimizer)
+    assert [path.name for path in tmp_path.iterdir()] == ["checkpoint-000000010"]
+    assert checkpoints.resume(network, optimizer)[0].step == 10
 
 
 def test_what_differs_is_said(tmp_path: Path) -> None:
@@ -70,23 +71,27 @@ def test_a_failed_write_leaves_the_older_checkpoint(
 ) -> None:
     network, optimizer = parts(0)
     checkpoints = Checkpoints(tmp_path, {})
-    checkpoints.save(Progress(epoch=1), network, optimizer)
+    checkpoints.save(Progress(step=1), network, optimizer)
 
     def full(*_arguments: object) -> None:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("segpipe.engine.checkpoint.write_json", full)
     with pytest.raises(OSError, match="No space"):
-        checkpoints.save(Progress(epoch=2), network, optimizer)
-    assert [path.name for path in tmp_path.iterdir()] == ["checkpoint-000001-000000"]
+        checkpoints.save(Progress(step=2), network, optimizer)
+    assert [path.name for path in tmp_path.iterdir()] == ["checkpoint-000000001"]
 
 
-@pytest.mark.parametrize("file", ["network.safetensors", "optimizer.safetensors", "progress.json"])
+@pytest.mark.parametrize(
+    "file",
+    ["network.safetensors", "average.safetensors", "optimizer.safetensors", "progress.json"],
+)
 def test_a_damaged_checkpoint_is_refused(file: str, tmp_path: Path) -> None:
     network, optimizer = parts(0)
     checkpoints = Checkpoints(tmp_path, {})
-    checkpoints.save(Progress(epoch=1), network, optimizer)
-    path = tmp_path / "checkpoint-000001-000000" / file
+    average = copy.deepcopy(network)
+    checkpoints.save(Progress(step=1), network, optimizer, average)
+    path = tmp_path / "checkpoint-000000001" / file
     path.write_bytes(path.read_bytes()[:-20])
     with pytest.raises(BundleError, match=r"is damaged .* delete .* to train from the start"):
-        checkpoints.resume(network, optimizer)
+        checkpoints.resume(network, optimizer, average)

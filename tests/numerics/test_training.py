@@ -57,12 +57,12 @@ def largest_difference(first: dict[str, np.ndarray], second: dict[str, np.ndarra
 
 
 def test_two_runs_give_the_same_bits(tmp_path: Path, data: Path, prepared: Path) -> None:
-    options = {"model__unet__dropout": 0.2, "train__epochs": 2}
+    options = {"model__unet__dropout": 0.2, "train__length": 2}
     first, second = (workspace_of(tmp_path / name, data, prepared, **options) for name in "ab")
     assert_equal(trained(first), trained(second))
     for name in ("model.safetensors", "model.json"):
         assert (first / "models" / name).read_bytes() == (second / "models" / name).read_bytes()
-    columns = ("epoch", "lr", "train_loss", "val_loss", "val_miou", "val_pixel_accuracy")
+    columns = ("epoch", "step", "lr", "train_loss", "val_loss", "val_miou", "val_pixel_accuracy")
     assert history(first, *columns) == history(second, *columns)
     other = workspace_of(tmp_path / "c", data, prepared, train__seed=1, **options)
     assert largest_difference(load_file(first / "models/last.safetensors"), trained(other)) > 0.001
@@ -89,7 +89,13 @@ sys.exit(explained(train.start))
 def test_an_interrupted_run_ends_in_the_same_bits(
     at: int, tmp_path: Path, data: Path, prepared: Path
 ) -> None:
-    options = {"model__unet__dropout": 0.2, "train__epochs": 3}
+    # Validations within and at the ends of the epochs of two steps, and an end within one.
+    options = {
+        "model__unet__dropout": 0.2,
+        "train__length": "5 steps",
+        "train__validate_every": "3 steps",
+        "train__ema": 0.9,
+    }
     whole = workspace_of(tmp_path / "whole", data, prepared, **options)
     weights = trained(whole)
     workspace = workspace_of(tmp_path / "cut", data, prepared, **options)
@@ -98,7 +104,8 @@ def test_an_interrupted_run_ends_in_the_same_bits(
     assert "start again to go on" in stopped.stdout
     assert not (workspace / "models").exists()
     assert_equal(trained(workspace), weights)
-    columns = ("epoch", "lr", "train_loss", "val_loss", "val_miou")
+    columns = ("epoch", "step", "lr", "train_loss", "val_loss", "val_miou")
+    assert [int(step) for [step] in history(whole, "step")] == [2, 3, 4, 5]
     assert history(workspace, *columns) == history(whole, *columns)
     assert not list((workspace / ".segpipe/state").glob("*/"))
 
@@ -107,7 +114,7 @@ def test_an_interrupted_run_ends_in_the_same_bits(
 def test_the_number_of_processes_does_not_change_the_result(
     norm: str, tmp_path: Path, data: Path, prepared: Path
 ) -> None:
-    options = {"model__unet__norm": norm, "train__epochs": 2, "train__lr": 0.003}
+    options = {"model__unet__norm": norm, "train__length": 2, "train__lr": 0.003}
     one = workspace_of(tmp_path / "one", data, prepared, **options)
     two = workspace_of(tmp_path / "two", data, prepared, **options)
     assert largest_difference(trained(one), trained(two, SEGPIPE_PROCESSES="2")) < 2e-4
@@ -120,11 +127,35 @@ def test_the_number_of_processes_does_not_change_the_result(
 
 
 @pytest.mark.slow
+def test_what_is_derived_is_the_same_on_any_number_of_processes(
+    tmp_path: Path, data: Path, prepared: Path
+) -> None:
+    """The average of the weights, class weights, plateau's rate and an early stop."""
+    options = {
+        "train__ema": 0.8,
+        "train__lr": 0.003,
+        "train__length": 4,
+        "train__validate_every": "1 step",
+        "loss__class_weights": "inverse",
+        "train__schedule": "plateau",
+        "train__plateau": {"metric": "val_miou", "factor": 0.5, "patience": 0, "threshold": 9.0},
+        "train__early_stopping": {"metric": "val_miou", "patience": 5, "threshold": 9.0},
+    }
+    one = workspace_of(tmp_path / "one", data, prepared, **options)
+    two = workspace_of(tmp_path / "two", data, prepared, **options)
+    assert largest_difference(trained(one), trained(two, SEGPIPE_PROCESSES="2")) < 2e-4
+    assert history(one, "step", "lr") == history(two, "step", "lr")
+    assert len(history(one, "step")) == 6, "the first validation, and five without gain"
+    losses = [np.array(history(w, "train_loss", "val_loss"), float) for w in (one, two)]
+    np.testing.assert_allclose(losses[0], losses[1], rtol=1e-4)
+
+
+@pytest.mark.slow
 def test_accumulation_does_not_change_the_result(
     tmp_path: Path, data: Path, prepared: Path
 ) -> None:
     # Group norm: batch norm sees micro-batches, which is said in docs/distributed.md.
-    options = {"model__unet__norm": "group", "train__epochs": 2, "train__lr": 0.003}
+    options = {"model__unet__norm": "group", "train__length": 2, "train__lr": 0.003}
     once = workspace_of(tmp_path / "once", data, prepared, **options)
     thrice = workspace_of(tmp_path / "four", data, prepared, train__accumulation=4, **options)
     assert largest_difference(trained(once), trained(thrice)) < 2e-4

@@ -180,7 +180,7 @@ def test_experiments_in_the_workspace_and_beside_it(repository: Path) -> None:
     runs = run(repository, sys.executable, "-c", code)
     assert "('FINISHED', 'beside', True)" in runs
     assert "RUNNING" not in runs
-    assert "{(1, 2)}" in runs, "a value for each epoch, and none from elsewhere"
+    assert "{(2, 4)}" in runs, "a value for each epoch of two steps, and none from elsewhere"
     assert runs.count("FINISHED") >= 3
 
 

@@ -20,12 +20,12 @@ BIN = Path(sys.executable).parent
 @pytest.fixture
 def workspace(tmp_path: Path) -> Path:
     data = make_folder(tmp_path / "data", train=8, val=2)
-    return make_prepared(tmp_path / "w", data, train__epochs=2000)
+    return make_prepared(tmp_path / "w", data, train__length=2000)
 
 
 def shorten(workspace: Path) -> None:
     path = workspace / "params.yaml"
-    path.write_text(path.read_text().replace("epochs: 2000", "epochs: 2"))
+    path.write_text(path.read_text().replace("length: 2000", "length: 2"))
 
 
 def checkpoints(workspace: Path) -> list[Path]:

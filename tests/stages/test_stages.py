@@ -251,7 +251,7 @@ def test_an_edit_of_the_code_publishes_nothing(tmp_path: Path, data: Path) -> No
 
 
 def test_two_trainers_on_one_state_are_refused(tmp_path: Path, data: Path) -> None:
-    workspace = make_prepared(tmp_path / "w", data, train__epochs=2000)
+    workspace = make_prepared(tmp_path / "w", data, train__length=2000)
     first = subprocess.Popen(
         [sys.executable, "-m", "stages.train"],
         cwd=workspace,
@@ -277,7 +277,7 @@ def test_two_trainers_on_one_state_are_refused(tmp_path: Path, data: Path) -> No
 
 def test_a_killed_run_goes_on(tmp_path: Path, data: Path) -> None:
     workspace = make_prepared(tmp_path / "w", data)
-    content = tiny_parameters(data, train__epochs=150)
+    content = tiny_parameters(data, train__length=150)
     write_parameters(workspace / "params.yaml", content)
     first = subprocess.Popen(
         [sys.executable, "-m", "stages.train"],
@@ -301,7 +301,7 @@ def test_a_loss_that_is_not_finite_stops_before_the_update(tmp_path: Path, data:
         data,
         train__lr=1e30,
         train__clip=None,
-        train__epochs=8,
+        train__length=8,
         train__validate_every=8,
     )
     refused(

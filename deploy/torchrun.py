@@ -1,0 +1,93 @@
+"""torchrun, with an exit code that says how the training ended.
+
+    python -m deploy.torchrun --nnodes 4 --nproc_per_node 8 ... -m stages.train
+
+takes torchrun's arguments, from the repository root. torchrun itself ends with 1 whatever its
+processes said, and with 1 when it is asked to stop, so that a scheduler could not tell a run that
+saved its state from one that failed.
+
+Exit codes: 0 done; 75 the state is saved, start again to go on; else that of the process that
+failed first, 128 and its number where a signal ended it.
+"""
+
+import contextlib
+import os
+import resource
+import signal
+import sys
+import time
+from pathlib import Path
+from types import FrameType
+
+from torch.distributed.elastic.multiprocessing.api import SignalException
+from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
+from torch.distributed.elastic.rendezvous.api import RendezvousError
+from torch.distributed.run import parse_args, run
+
+from segpipe.engine.interruption import RESUMABLE
+
+# All that torchrun handles by itself but SIGTERM, for which it gives the processes 30 seconds and
+# forgets how they ended.
+_LEFT_TO_TORCHRUN = "SIGINT,SIGHUP,SIGQUIT"
+# CPU seconds; a process that has imported torch took more, anything else that was started less.
+_OF_A_TRAINING = 1.0
+# Seconds that a machine stays after its processes have ended. Without the rendezvous, which one of
+# them holds, the launchers of the others fail before they have seen how their own processes ended.
+_LINGER = 10.0
+
+
+def launch(arguments: list[str]) -> int:
+    """Start and watch the processes of this machine as torchrun does; return the exit code."""
+    signal.signal(signal.SIGTERM, _pass_on)
+    given = parse_args(["--signals_to_handle", _LEFT_TO_TORCHRUN, *arguments])  # type: ignore[no-untyped-call]
+    try:
+        run(given)  # type: ignore[no-untyped-call]
+    except ChildFailedError as failure:
+        if given.nnodes not in ("1", "1:1"):
+            # The traceback of `failure` holds the rendezvous, if it is here, open for the others.
+            time.sleep(_LINGER)
+        return _code(failure)
+    except RendezvousError as error:
+        print(
+            f"the machines did not find each other, or the one at {given.rdzv_endpoint} is gone: "
+            f"{error}",
+            file=sys.stderr,
+        )
+        return 1
+    except SignalException as end:
+        return 128 + int(end.sigval)
+    return 0
+
+
+def _code(failure: ChildFailedError) -> int:
+    rank, first = failure.get_first_failure()
+    code = first.exitcode if first.exitcode > 0 else 128 - first.exitcode
+    if code != RESUMABLE:
+        print(f"the process of rank {rank} failed first, with exit code {code}", file=sys.stderr)
+    return code
+
+
+def _pass_on(_signal: int, _frame: FrameType | None) -> None:
+    """Let the training save and leave; its exit code then ends torchrun."""
+    processes = _children()
+    for process in processes:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(process, signal.SIGTERM)
+    if not processes and not _trained():
+        # Still waiting for the other machines: there is nothing to save.
+        raise SystemExit(RESUMABLE)
+
+
+def _children() -> list[int]:
+    """The processes that this one has started, whichever thread did (proc(5): children)."""
+    lists = Path("/proc/self/task").glob("*/children")
+    return [int(number) for text in lists for number in text.read_text().split()]
+
+
+def _trained() -> bool:
+    """Whether processes of this machine have ended; the others are waited for then."""
+    return resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime > _OF_A_TRAINING
+
+
+if __name__ == "__main__":
+    sys.exit(launch(sys.argv[1:]))

@@ -1,0 +1,66 @@
+"""What a training says to the person who waits for it."""
+
+from segpipe.console import say
+from segpipe.engine.checkpoint import Progress
+from segpipe.engine.loop import is_over
+from segpipe.engine.optimizer import backbone_parameters
+from segpipe.engine.setup import Job
+from segpipe.engine.stopping import Row
+from segpipe.engine.weighting import weight_table
+from segpipe.models.network import count_parameters
+from segpipe.params.loss import LossParams
+
+
+def announce(job: Job, loss: LossParams, progress: Progress, differences: list[str]) -> None:
+    """Say what is about to be trained, from where on, and what was derived from the parameters."""
+    if progress.step:
+        epoch, step = divmod(progress.step, job.steps_per_epoch)
+        say(f"resuming at epoch {epoch + 1}, step {step + 1}")
+    for difference in differences:
+        say(f"  note: {difference}")
+    say(
+        f"training {count_parameters(job.network):,} parameters on {len(job.train_split)} samples of "
+        f"{job.crop[0]}x{job.crop[1]}, {job.steps_per_epoch} steps an epoch, batch "
+        f"{job.train.batch_size}, {job.share.processes} process(es), {job.device}, {job.precision}"
+    )
+    for reason in job.lengths.reasons:
+        say(f"  {reason}")
+    for line in weight_table(loss, job.dataset, job.class_weights):
+        say(line)
+    if job.train.backbone_lr != 1.0 and not backbone_parameters(job.network):
+        say("train.backbone_lr has no effect: this network names no backbone")
+    if progress.step and is_over(job, progress):
+        say("the training was finished before; only its result is published now")
+
+
+def row_line(row: Row) -> str:
+    """Return what a person reads of a row of the history: what was learnt, and what it cost."""
+    miou = row["val_miou"]
+    found = "" if miou is None else f", validation loss {row['val_loss']:.4f}, mIoU {miou:.4f}"
+    return (
+        f"epoch {row['epoch']:.6g}, step {row['step']}: loss {row['train_loss']:.4f}{found}; "
+        f"{row['images_per_second']:.1f} images/s, {row['wait_seconds']:.2f} s waiting for data, "
+        f"peak memory {row['peak_memory_mb']:.0f} MB"
+    )
+
+
+def say_early_stop(job: Job, progress: Progress) -> None:
+    """Say so where the training ended before its length."""
+    stopping = job.train.early_stopping
+    if progress.step < job.lengths.total:
+        least = f" by more than {stopping.threshold:g}" if stopping.threshold else ""
+        say(
+            f"stopped early, at step {progress.step} of {job.lengths.total}: {stopping.metric} was not "
+            f"better{least} for {stopping.patience} validation(s) in a row (train.early_stopping)"
+        )
+
+
+def say_result(job: Job, progress: Progress, place: str) -> None:
+    """Say how good the best weights are, and where they lie."""
+    best = progress.history[progress.best_row]
+    threshold = progress.best_threshold
+    chosen = "" if threshold is None else f", threshold {threshold:g}"
+    say(
+        f"best validation mIoU {progress.best_miou:.4f} at epoch {best['epoch']:.6g} of "
+        f"{progress.history[-1]['epoch']:.6g}{chosen}; the model is in {place}/"
+    )

@@ -1,0 +1,108 @@
+"""The weights that torchvision publishes: which file, how it is fetched, how it is read.
+
+https://docs.pytorch.org/vision/stable/models.html. A file's name ends in the first hexadecimal
+digits of its SHA-256, `resnet18-f37072fd.pth`. The files are pickles, the only ones that segpipe
+ever reads: by torch's restricted unpickler (`weights_only`), which makes tensors and nothing else,
+and only after the hash was checked.
+"""
+
+import contextlib
+import fcntl
+import hashlib
+import re
+import sys
+from collections.abc import Iterator
+from http.client import HTTPException
+from pathlib import Path
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from segpipe.atomic import whole_file
+from segpipe.console import say
+from segpipe.errors import ParameterError
+
+# The versions that torchvision's own segmentation models start from, and those of the whole models.
+_VERSIONS = {"imagenet": "IMAGENET1K_V1", "coco": "COCO_WITH_VOC_LABELS_V1"}
+_HASH = re.compile(r"-([0-9a-f]{8,64})\.pth$")
+
+
+def published_url(kind: Literal["imagenet", "coco"], model: str) -> str:
+    """Return where torchvision publishes the weights of a model; model: its name there."""
+    from torchvision.models import get_model_weights  # takes seconds to import
+
+    return str(get_model_weights(model)[_VERSIONS[kind]].url)
+
+
+def published_tensors(
+    kind: Literal["imagenet", "coco"], model: str
+) -> tuple[str, dict[str, Tensor]]:
+    """Return the file's name and its tensors, which are downloaded where they are not there yet.
+
+    They are kept where torch keeps them, `torch.hub.get_dir()`/checkpoints, and a file that was put
+    there by hand is as good. Raises ParameterError when the file cannot be had or its content does
+    not have the hash that its name promises.
+    """
+    url = published_url(kind, model)
+    path = _cached(url, kind)
+    _check_hash(path, path.name)
+    try:
+        tensors: dict[str, Tensor] = torch.hub.load_state_dict_from_url(
+            url, model_dir=str(path.parent), map_location="cpu", weights_only=True
+        )
+    except Exception as error:  # of zip, unpickler or torch, whatever they stumble on
+        raise ParameterError(
+            f"{path}: is no file of weights as torchvision publishes them; delete it, and start "
+            f"again: {error}"
+        ) from error
+    return path.name, tensors
+
+
+def _cached(url: str, kind: str) -> Path:
+    """Return the file in torch's cache; one process downloads it, others meanwhile wait."""
+    path = Path(torch.hub.get_dir()) / "checkpoints" / url.rpartition("/")[2]
+    if path.exists():  # whole, since it appears by a rename; the folder may be read-only
+        return path
+    try:
+        with _one_at_a_time(path.with_name(f".{path.name}.lock")):
+            if not path.exists():
+                _download(url, path)
+    except (OSError, HTTPException, RuntimeError) as error:
+        raise ParameterError(
+            f"params.yaml: model.pretrained is {kind}, but {path.name} could not be downloaded from "
+            f"{url} ({error}); without a connection put that file into {path.parent} (the "
+            "environment variable TORCH_HOME moves this folder), or name a safetensors file or a "
+            "bundle in model.pretrained"
+        ) from error
+    return path
+
+
+def _download(url: str, path: Path) -> None:
+    say(f"downloading {url} to {path.parent}")
+    with whole_file(path) as partial:
+        torch.hub.download_url_to_file(url, str(partial), progress=sys.stderr.isatty())
+        _check_hash(partial, path.name)
+
+
+@contextlib.contextmanager
+def _one_at_a_time(lock: Path) -> Iterator[None]:
+    """Wait for the lock file's other holders; the system drops it when its holder ends."""
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    with lock.open("a") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def _check_hash(path: Path, name: str) -> None:
+    """Refuse a file whose SHA-256 does not begin as its published name says."""
+    promised = _HASH.search(name)
+    if promised is None:
+        raise ParameterError(f"{name}: its name holds no hash, so that it cannot be checked")
+    with path.open("rb") as file:
+        found = hashlib.file_digest(file, "sha256").hexdigest()
+    if not found.startswith(promised[1]):
+        raise ParameterError(
+            f"{path.with_name(name)}: is damaged or another file: by its name its SHA-256 begins "
+            f"with {promised[1]}, and it is {found}; delete it, and fetch it again"
+        )

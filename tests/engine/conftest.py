@@ -1,0 +1,110 @@
+"""Trainings of a few steps in this process, on prepared data of two or three classes."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import torch
+
+from segpipe.engine.checkpoint import Progress
+from segpipe.engine.interruption import StopRequest
+from segpipe.engine.loop import train
+from segpipe.engine.setup import Job, set_up
+from segpipe.labels.load import load_scheme
+from segpipe.params.length import Length
+from segpipe.params.loss import LossParams
+from segpipe.params.model import ModelParams, UNetParams
+from segpipe.params.prepare import PrepareParams
+from segpipe.params.train import AugmentParams, TrainParams
+from segpipe.sample import Sample
+from segpipe.storage.prepare import prepare_data
+from segpipe.storage.reader import Dataset, open_dataset
+from segpipe.storage.reading import PICTURES
+from segpipe.storage.task import Work
+from tests.forge import make_folder
+
+MODEL = ModelParams(unet=UNetParams(width=4, depth=1, dropout=0.2))
+SKY = (
+    "id,name,red,green,blue,class\n1,road,128,64,128,rest\n2,car,0,0,142,rest\n"
+    "0,sky,70,130,180,sky\n9,void,0,0,0,void\n"
+)
+
+
+def prepared(folder: Path, classes: str | None) -> Dataset:
+    raw = make_folder(folder / "raw", train=10, val=5, height=24, width=32)
+    if classes:
+        (raw / "classes.csv").write_text(classes)
+    scheme = load_scheme("classes.csv", {}, raw)
+    splits: dict[str, list[Sample]] = {"test": []}
+    for split in ("train", "val"):
+        names = sorted(path.name for path in (raw / "images" / split).iterdir())
+        splits[split] = [
+            Sample(name, "", f"images/{split}/{name}", f"masks/{split}/{name}") for name in names
+        ]
+    target = folder / "prepared"
+    target.mkdir()
+    prepare_data(splits, Work(raw, scheme, PICTURES, PrepareParams(height=16, width=24)), target)
+    return open_dataset(target)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_thread() -> Iterator[None]:
+    """Networks as small as these take far longer where threads wait for each other."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="session")
+def dataset(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
+    """Ten training and five validation images of three classes: five steps an epoch of two."""
+    return prepared(tmp_path_factory.mktemp("three"), None)
+
+
+@pytest.fixture(scope="session")
+def sky_dataset(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
+    """The same images, of two classes: rest and sky."""
+    return prepared(tmp_path_factory.mktemp("two"), SKY)
+
+
+class StopAfter(StopRequest):
+    """Asks for a stop after so many steps of this process."""
+
+    def __init__(self, steps: int) -> None:
+        self.left = steps
+
+    @property
+    def asked(self) -> bool:  # type: ignore[override]
+        """Whether the present step is the last one; the loop looks once a step."""
+        self.left -= 1
+        return self.left == 0
+
+
+Trained = tuple[Job, Progress, list[dict[str, float | None]]]
+
+
+@pytest.fixture
+def trained(tmp_path: Path) -> Callable[..., Trained]:
+    """Train, or go on training, in the folder `state`; return job, progress and logged rows."""
+
+    def run(
+        data: Dataset,
+        *,
+        state: str = "state",
+        stop: int = 0,
+        loss: LossParams | None = None,
+        model: ModelParams = MODEL,
+        **options: object,
+    ) -> Trained:
+        usual = {"length": Length(2), "warmup": Length(1, "steps"), "lr": 0.01, "precision": "fp32"}
+        augment = AugmentParams(scale=(0.9, 1.2))
+        params = TrainParams(**{"batch_size": 2, "augment": augment, **usual, **options})
+        job = set_up(data, model, loss or LossParams(), params, tmp_path / state, {})
+        average = job.average.network if job.average else None
+        progress, _ = job.checkpoints.resume(job.network, job.optimizer, average)
+        rows: list[dict[str, float | None]] = []
+        train(job, progress, StopAfter(stop), rows.append)
+        return job, progress, rows
+
+    return run

@@ -1,0 +1,388 @@
+"""Rasters and tiles, window by window: the same labels as in one piece, on the image's own grid."""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import rasterio
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from segpipe.bundle import DESCRIPTION, Bundle, InputForm, plain_weights, save_bundle
+from segpipe.cli.main import main
+from segpipe.errors import DataError, ParameterError
+from segpipe.inference.predictor import Predictor
+from segpipe.inference.rasters import predict_raster, predict_tile, refuse_odd_overlap
+from segpipe.labels.scheme import LabelScheme, RawLabel
+from segpipe.models.build import build_model
+from segpipe.models.coarse import Coarse
+from segpipe.models.network import Network
+from segpipe.params.model import ModelParams, UNetParams
+from segpipe.params.prepare import EsdParams, SplitParams
+from segpipe.rasters.esd import channel_names, display_channels, read_tile
+from segpipe.rasters.scaling import Scaling
+from segpipe.sources.esd import list_samples
+from segpipe.storage.raw import read_frames
+from segpipe.storage.reading import PICTURES, Reading
+from tests.forge import ROOT, run_python, save, scene
+from tests.rasters.geotiffs import METRES, UTM, coarser, make_esd_tile, write_tif
+
+DARK, BRIGHT, VOID_ID = 3, 7, 9
+SCHEME = LabelScheme(
+    "two",
+    ("dark", "bright"),
+    (
+        RawLabel(DARK, "dark", (10, 20, 30), 0),
+        RawLabel(BRIGHT, "bright", (200, 210, 220), 1),
+        RawLabel(VOID_ID, "void", (0, 0, 0), 255),
+    ),
+)
+BANDS = EsdParams(viirs=False, sentinel1=["VV"], sentinel2=["B04", "B03", "B02"], landsat=[])
+UNET = ModelParams(unet=UNetParams(width=4, depth=1))
+
+
+class Above(Network):
+    """Looks at one pixel of the first band alone: bright where it is above a half."""
+
+    def forward(self, image_BCHW: Tensor) -> Tensor:
+        above_B1HW = image_BCHW[:, :1] - 0.5
+        return torch.cat([-above_B1HW, above_B1HW], 1)
+
+
+def raster_reading(bands: int = 1, ratio: int = 1) -> Reading:
+    scaling = Scaling(tuple(range(1, bands + 1)), (0.0,) * bands, (1.0,) * bands)
+    names = tuple(f"band {band}" for band in scaling.bands)
+    return Reading("raster", names, (0, 0, 0), ratio, scaling=scaling)
+
+
+def form_of(reading: Reading, height: int, width: int) -> InputForm:
+    channels = len(reading.channels)
+    return InputForm(
+        height, width, "stretch", [0.0] * channels, [1.0] * channels, "fp32", 1, reading
+    )
+
+
+def pixelwise(height: int = 16, width: int = 24, ratio: int = 1) -> Predictor:
+    network: Network = Coarse(Above(), ratio) if ratio > 1 else Above()
+    form = form_of(raster_reading(ratio=ratio), height, width)
+    return Predictor(Bundle(network.eval(), ModelParams(), SCHEME, form, {}), torch.device("cpu"))
+
+
+def values(height: int, width: int, seed: int = 0) -> NDArray[np.float32]:
+    # Steps that float16 holds exactly.
+    steps = np.random.default_rng(seed).integers(0, 1025, (height, width))
+    return (steps / 1024).astype(np.float32)
+
+
+def read(path: Path) -> NDArray[Any]:
+    with rasterio.open(path) as file:
+        band: NDArray[Any] = file.read(1)
+    return band
+
+
+@pytest.mark.parametrize("overlap", [None, 0, 1, 2, 5, 8])
+@pytest.mark.parametrize("size", [(16, 24), (37, 53), (48, 25)])
+def test_windows_give_what_the_whole_raster_gives(
+    overlap: int | None, size: tuple[int, int], tmp_path: Path
+) -> None:
+    band_HW = values(*size)
+    band_HW[3:20, 5:9] = -1
+    path = write_tif(tmp_path / "a.tif", band_HW, nodata=-1)
+    predict_raster(pixelwise(), path, tmp_path / "out.tif", overlap)
+    expected = np.where(band_HW < 0, VOID_ID, np.where(band_HW > 0.5, BRIGHT, DARK))
+    assert (read(tmp_path / "out.tif") == expected).all()
+
+
+@pytest.mark.parametrize("overlap", [None, 0, 4, 8])
+def test_coarse_labels_are_those_of_each_truth_pixel(overlap: int | None, tmp_path: Path) -> None:
+    band_HW = values(36, 52)
+    band_HW[:4, :4] = np.nan  # all of one truth pixel
+    band_HW[4:6, 4:8] = np.nan  # half of another
+    band_HW[8:11, 8:12] = np.nan  # three quarters
+    path = write_tif(tmp_path / "a.tif", band_HW)
+    predict_raster(pixelwise(ratio=4), path, tmp_path / "out.tif", overlap)
+    blocks = np.nan_to_num(band_HW).reshape(9, 4, 13, 4)
+    seen = np.isfinite(band_HW).reshape(9, 4, 13, 4).sum((1, 3))
+    expected = np.where(blocks.mean((1, 3)) > 0.5, BRIGHT, DARK)
+    expected[seen < 8] = VOID_ID
+    assert (expected == VOID_ID).sum() == 2
+    assert (read(tmp_path / "out.tif") == expected).all()
+
+
+class WindowNumbers:
+    """Stands in for a Predictor; labels each pixel by its distance to the window's nearest edge."""
+
+    def __init__(self, one: Predictor) -> None:
+        self.bundle, self.reading = one.bundle, one.reading
+        decoded = tuple(RawLabel(k, str(k), (k, k, k), k) for k in range(50))
+        self.scheme = LabelScheme("distance", tuple(map(str, range(50))), decoded)
+
+    def predict(self, frames_THWC: NDArray[Any]) -> NDArray[np.uint8]:
+        rows, columns = (np.arange(side) for side in frames_THWC.shape[1:3])
+        near_H, near_W = (np.minimum(place, place[::-1]) for place in (rows, columns))
+        return np.minimum.outer(near_H, near_W).astype(np.uint8)
+
+
+def test_no_label_comes_from_the_edge_of_a_window_but_at_the_edge_of_the_raster(
+    tmp_path: Path,
+) -> None:
+    path = write_tif(tmp_path / "a.tif", values(61, 83))
+    stand_in: Any = WindowNumbers(pixelwise(16, 16))
+    predict_raster(stand_in, path, tmp_path / "out.tif", 8)
+    inner = read(tmp_path / "out.tif")[4:-4, 4:-4]
+    assert inner.min() == 4
+    predict_raster(stand_in, path, tmp_path / "out.tif", 0)
+    assert read(tmp_path / "out.tif")[4:-4, 4:-4].min() == 0
+
+
+@pytest.mark.parametrize("ratio", [1, 4])
+def test_the_labels_lie_where_the_raster_lies(ratio: int, tmp_path: Path) -> None:
+    path = write_tif(tmp_path / "a.tif", values(32, 48))
+    predict_raster(pixelwise(ratio=ratio), path, tmp_path / "out.tif")
+    with rasterio.open(path) as image, rasterio.open(tmp_path / "out.tif") as labels:
+        assert labels.crs == image.crs == rasterio.crs.CRS.from_string(UTM)
+        assert labels.bounds == image.bounds
+        assert labels.transform == coarser(ratio)
+        assert labels.shape == (32 // ratio, 48 // ratio)
+        assert (labels.nodata, labels.dtypes) == (VOID_ID, ("uint8",))
+        assert labels.colormap(1)[BRIGHT][:3] == (200, 210, 220)
+
+
+def test_a_raster_smaller_than_a_window_is_one_window(tmp_path: Path) -> None:
+    for number, size in enumerate([(5, 7), (40, 3), (9, 100)]):
+        band_HW = values(*size)
+        path = write_tif(tmp_path / f"{number}.tif", band_HW)
+        predict_raster(pixelwise(), path, tmp_path / "out.tif", 8)
+        assert (read(tmp_path / "out.tif") == np.where(band_HW > 0.5, BRIGHT, DARK)).all()
+
+
+def test_a_raster_of_broken_truth_pixels_is_refused(tmp_path: Path) -> None:
+    path = write_tif(tmp_path / "a.tif", values(34, 48))
+    with pytest.raises(DataError, match=r"a\.tif: has 34 x 48 pixels, which do not divide by 4"):
+        predict_raster(pixelwise(ratio=4), path, tmp_path / "out.tif")
+    assert not (tmp_path / "out.tif").exists()
+
+
+@pytest.mark.parametrize(
+    ("ratio", "overlap", "message"),
+    [
+        (1, -1, "--overlap is -1; .* windows have 16x24 pixels, it can be 0 to 8"),
+        (1, 9, "it can be 0 to 8"),
+        (4, 6, "truth pixels 4x4, it can be a multiple of 4 from 0 to 8"),
+    ],
+)
+def test_an_impossible_overlap_is_refused(ratio: int, overlap: int, message: str) -> None:
+    form = form_of(raster_reading(ratio=ratio), 16, 24)
+    with pytest.raises(ParameterError, match=message):
+        refuse_odd_overlap(form, overlap)
+    for fitting in (0, 4, 8):
+        refuse_odd_overlap(form, fitting)
+
+
+def save_random_bundle(folder: Path, reading: Reading, height: int, width: int) -> Path:
+    folder.mkdir()
+    torch.manual_seed(0)
+    network = build_model(UNET, len(reading.channels), 2, reading.truth_ratio).eval()
+    with torch.inference_mode():  # both classes near to even
+        means_K = network(torch.rand(8, len(reading.channels), height, width)).mean((0, 2, 3))
+    weights = plain_weights(network)
+    bias = next(name for name in weights if name.endswith("head.bias"))
+    weights[bias] -= means_K
+    save_bundle(folder, weights, weights, UNET, SCHEME, form_of(reading, height, width), {})
+    return folder
+
+
+def predict(*arguments: Path | str) -> int:
+    return main(["predict", *map(str, arguments)])
+
+
+def test_the_command_labels_the_rasters_of_a_folder_and_names_what_it_cannot_read(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bundle = save_random_bundle(tmp_path / "bundle", raster_reading(2), 16, 16)
+    for name in ("a.tif", "b.TIFF"):
+        write_tif(tmp_path / "in" / name, np.stack([values(20, 40), values(20, 40, 1)]))
+    write_tif(tmp_path / "in/lacks.tif", values(20, 40))
+    (tmp_path / "in/cut.tif").write_bytes((tmp_path / "in/a.tif").read_bytes()[:900])
+    (tmp_path / "in/notes.txt").write_text("no raster")
+    code = predict(tmp_path / "in", "--out", tmp_path / "out", "--bundle", bundle)
+    said = capsys.readouterr()
+    assert code == 1
+    assert "2 of 4 label images" in said.out
+    assert "2 rasters were skipped" in said.err
+    assert "cut.tif: cannot be read as a GeoTIFF" in said.err
+    assert "lacks.tif: has 1 bands, so band 2" in said.err
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["a.tif", "b.tif"]
+    with (
+        rasterio.open(tmp_path / "in/a.tif") as image,
+        rasterio.open(tmp_path / "out/a.tif") as out,
+    ):
+        assert (out.bounds, out.crs, out.transform) == (image.bounds, image.crs, image.transform)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["one/a.tif", "--out", "one"], "--out is the folder of the rasters"),
+        (["one", "--out", "one"], "--out is the folder of the rasters"),
+        (["one", "--out", "o", "--opacity", "0.5"], "--opacity is for overlays"),
+        (["one", "--out", "o", "--overlap", "9"], "it can be 0 to 8"),
+        (["empty", "--out", "o"], "holds no GeoTIFF"),
+        (["twins", "--out", "o"], "base names stand twice"),
+        (["nowhere", "--out", "o"], "there is no such file or folder"),
+        (["one/a.tif", "--out", "o", "--bundle", "tiles"], "is no ESD tile, nor a folder of tiles"),
+        (["Tile3", "--out", "Tile3", "--bundle", "tiles"], "--out is the folder of the tiles"),
+        (
+            ["Tile3", "--out", "o", "--bundle", "tiles", "--overlap", "0"],
+            "--overlap is for rasters",
+        ),
+        (["p.png", "--out", "o", "--bundle", "pictures", "--overlap", "0"], "reads whole pictures"),
+    ],
+)
+def test_a_wrong_call_for_rasters_is_explained(
+    arguments: list[str],
+    message: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    save_random_bundle(Path("models"), raster_reading(), 16, 16)
+    save_random_bundle(Path("pictures"), PICTURES, 16, 16)
+    save_random_bundle(Path("tiles"), esd_reading(10), 20, 20)
+    Path("empty").mkdir()
+    for name in ("one/a.tif", "twins/a.tif", "twins/a.tiff", "Tile3/a.tif"):
+        write_tif(Path(name), values(20, 20))
+    before = Path("one/a.tif").read_bytes()
+    save(Path("p.png"), scene(0)[0])
+    assert predict(*arguments) == 1
+    assert message in capsys.readouterr().err
+    assert Path("one/a.tif").read_bytes() == before
+    assert not Path("o").exists()
+
+
+def test_a_tif_that_is_a_picture_goes_with_a_picture_model(tmp_path: Path) -> None:
+    bundle = save_random_bundle(tmp_path / "bundle", PICTURES, 24, 32)
+    image = scene(0)[0]
+    save(tmp_path / "in/a.tif", image)
+    save(tmp_path / "png/a.png", image)
+    for folder in ("in", "png"):
+        code = predict(tmp_path / folder, "--out", tmp_path / f"of_{folder}", "--bundle", bundle)
+        assert code == 0
+    results = [(tmp_path / f"of_{folder}/a.png").read_bytes() for folder in ("in", "png")]
+    assert results[0] == results[1]
+
+
+def esd_reading(ratio: int) -> Reading:
+    names = channel_names(BANDS)
+    return Reading("esd", tuple(names), display_channels(names), ratio, esd=BANDS)
+
+
+def by_hand(predictor: Predictor, raw: Path, tile: str, truth: int, each: int) -> NDArray[np.uint8]:
+    """Each subtile is read as evaluation reads it, and laid where its name says."""
+    split = SplitParams(by="ratio", val=0.4)
+    listed = list_samples(raw, split, predictor.bundle.form.height, predictor.bundle.form.width)
+    whole = np.full((truth, truth), 99, np.uint8)
+    mine = [one for part in listed.samples.values() for one in part if one.group == tile]
+    assert len(mine) == (truth // each) ** 2
+    for sample in reversed(mine):
+        row, column = (int(part[1:]) for part in sample.name.split("/")[1].split("_"))
+        labels = predictor.predict(read_frames(sample, raw, predictor.reading))
+        place = slice(row * each, (row + 1) * each), slice(column * each, (column + 1) * each)
+        whole[place] = labels
+    return whole
+
+
+def test_tiles_are_stitched_by_row_and_column(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    raw, out = tmp_path / "raw", tmp_path / "out"
+    for number in (2, 10):
+        make_esd_tile(raw / f"Tile{number}", truth=6, ratio=8, seed=number)
+    bundle = save_random_bundle(tmp_path / "bundle", esd_reading(8), 16, 16)
+    make_esd_tile(raw / "Tile11", truth=6, ratio=8)
+    (raw / "Tile11/L2A_20200811_B04.tif").unlink()
+    assert predict(raw, "--out", out, "--bundle", bundle) == 1
+    said = capsys.readouterr()
+    assert "2 of 3 label images" in said.out
+    assert "Tile11: is no whole ESD tile" in said.err
+    assert "band B04 is missing" in said.err
+    (raw / "Tile11/groundTruth.tif").unlink()
+    for path in sorted((raw / "Tile11").iterdir()):
+        path.unlink()
+    (raw / "Tile11").rmdir()
+    predictor = Predictor.load(bundle, torch.device("cpu"))
+    found = set()
+    for name in ("Tile2", "Tile10"):
+        expected = by_hand(predictor, raw, name, truth=6, each=2)
+        found |= set(np.unique(expected))
+        assert (predict_tile(predictor, read_tile(raw / name, BANDS)) == expected).all()
+        assert (read(out / f"{name}.tif") == SCHEME.decode(expected)).all()
+        with (
+            rasterio.open(out / f"{name}.tif") as labels,
+            rasterio.open(raw / name / "L2A_20200811_B02.tif") as band,
+        ):
+            assert (labels.bounds, labels.crs) == (band.bounds, band.crs)
+        assert (out / f"{name}.png").exists()
+        assert (out / f"overlays/{name}.png").exists()
+    assert found == {0, 1}, "a constant prediction would fit in any order"
+    alone = tmp_path / "alone"
+    assert predict(raw / "Tile2", "--out", alone, "--bundle", bundle) == 0
+    assert (alone / "Tile2.tif").read_bytes() == (out / "Tile2.tif").read_bytes()
+
+
+def test_a_damaged_description_is_no_other_kind_of_model(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bundle = save_random_bundle(tmp_path / "bundle", raster_reading(), 16, 16)
+    save(tmp_path / "in/a.png", scene(0)[0])
+    (bundle / DESCRIPTION).write_text("{")
+    assert predict(tmp_path / "in", "--out", tmp_path / "out", "--bundle", bundle) == 1
+    assert f"{DESCRIPTION}: cannot be read" in capsys.readouterr().err
+
+
+MEMORY = """
+import resource, sys
+from pathlib import Path
+import torch
+from segpipe.inference.predictor import Predictor
+from segpipe.inference.rasters import predict_raster
+torch.set_num_threads(1)
+predictor = Predictor.load(Path(sys.argv[1]), torch.device("cpu"))
+peaks = []
+for number, name in enumerate(sys.argv[2:]):
+    predict_raster(predictor, Path(name), Path(sys.argv[1]) / f"{number}.tif")
+    peaks.append(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
+print(*peaks)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="resource is not there")
+def test_memory_grows_with_the_window_not_with_the_raster(tmp_path: Path) -> None:
+    bundle = save_random_bundle(tmp_path / "bundle", raster_reading(4), 512, 512)
+    names = []
+    for side in (1024, 5000):  # 5000 x 5000 x 4 of float32 are 400 MB
+        names.append(str(tmp_path / f"{side}.tif"))
+        with rasterio.open(
+            names[-1],
+            "w",
+            driver="GTiff",
+            height=side,
+            width=side,
+            count=4,
+            dtype="float32",
+            tiled=True,
+            compress="deflate",
+            SPARSE_OK="TRUE",
+            crs=UTM,
+            transform=METRES,
+        ) as file:
+            file.write(np.ones((4, 16, 16), np.float32), window=((0, 16), (0, 16)))
+    done = run_python(["-c", MEMORY, str(bundle), *names], ROOT)
+    assert done.returncode == 0, done.stderr
+    small, large = map(int, done.stdout.split())
+    assert large - small < 150, done.stdout
