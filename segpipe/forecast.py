@@ -64,7 +64,8 @@ def forecast(
         raise ParameterError(f"params.yaml: {error}") from error
     # Copies of the weights in lower precision, made anew in each step.
     cast = 2 * parameters if precision == "bf16" else 0
-    states = _BYTES_A_PARAMETER * parameters + cast
+    average = 4 * parameters if train.ema else 0
+    states = _BYTES_A_PARAMETER * parameters + cast + average
     base = _BASE_MB[device.type]
     return {
         "model": model.name,

@@ -3,6 +3,8 @@
 Shapes: B samples, T frames, C channels, h and w the window's sides.
 """
 
+from pathlib import Path
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -10,6 +12,7 @@ from numpy.typing import NDArray
 from segpipe.augment.apply import augment_batch
 from segpipe.augment.draw import crop_sides, draw
 from segpipe.params.train import AugmentParams
+from segpipe.rendering.png import write_png
 from segpipe.rendering.samples import Mask, Picture, copies_sheet
 from segpipe.storage.reader import Dataset
 from segpipe.storage.reading import picture_of
@@ -47,6 +50,11 @@ def augmentation_sheet(dataset: Dataset, augment: AugmentParams, seed: int) -> N
         name = split.rows[row].sample.name
         pairs.append((name, before, masks_Bhw[place], after, windows_Bhw[place].numpy()))
     return copies_sheet(pairs, dataset.scheme)
+
+
+def write_sheet(path: Path, sheet_HW3: NDArray[np.uint8]) -> None:
+    """Write the picture, whole or not at all."""
+    write_png(path, sheet_HW3)
 
 
 def _bytes(image_hw3: NDArray[np.float32]) -> NDArray[np.uint8]:

@@ -35,6 +35,8 @@ OUTPUTS = Outputs(
     bundle=Path("models"),
     history=Path("metrics/history.csv"),
     planned=Path("metrics/learning_rate.csv"),
+    augmentation=Path("metrics/augmentation.png"),
+    about_data=Path("data/statistics"),
     summary=Path("metrics/training.json"),
     tracking=Path("metrics/mlflow.json"),
 )

@@ -27,6 +27,7 @@ _MAY_DIFFER = {
     "network_input": "inputs of the network",
     "precision": "precisions",
     "views": "views",
+    "threshold": "thresholds",
 }
 
 

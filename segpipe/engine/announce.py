@@ -25,6 +25,10 @@ def announce(job: Job, loss: LossParams, progress: Progress, differences: list[s
     )
     for reason in job.lengths.reasons:
         say(f"  {reason}")
+    if job.pretrained:
+        say(job.pretrained.report())
+    if job.freezing:
+        say(f"  frozen for the first {job.frozen_steps} steps (model.freeze)")
     for line in weight_table(loss, job.dataset, job.class_weights):
         say(line)
     if job.train.backbone_lr != 1.0 and not backbone_parameters(job.network):

@@ -71,7 +71,8 @@ def launch(module: str, processes: int) -> int:
         with parent_watched():
             elastic_launch(config, sys.executable)("-m", module)
     except ChildFailedError as failure:
-        return failure.get_first_failure()[1].exitcode or 1
+        code = failure.get_first_failure()[1].exitcode or 1
+        return code if code > 0 else 128 - code  # as shells say it of what a signal killed
     except SignalException:
         # Passed on to the processes, which have saved their state and left.
         return RESUMABLE

@@ -23,10 +23,12 @@ from segpipe.engine.publish import (
 )
 from segpipe.engine.setup import Job, set_up
 from segpipe.engine.stopping import Row
+from segpipe.models.pretrained.weights_file import pretrained_identity
 from segpipe.params.loss import LossParams
 from segpipe.params.model import ModelParams
 from segpipe.params.schema import TrackingParams
 from segpipe.params.train import TrainParams
+from segpipe.preview import augmentation_sheet, write_sheet
 from segpipe.provenance import Snapshot
 from segpipe.revision import git_revision
 from segpipe.state import held_alone, state_folder
@@ -48,11 +50,17 @@ class Plan:
 
 @dataclass(frozen=True)
 class Outputs:
-    """Where the results go. planned: the planned learning rate."""
+    """Where the results go.
+
+    planned: the planned learning rate. augmentation: a picture of what it does. about_data: the
+    pictures of the data, which are not ours but go to MLflow with the rest.
+    """
 
     bundle: Path
     history: Path
     planned: Path
+    augmentation: Path
+    about_data: Path
     summary: Path
     tracking: Path
 
@@ -75,6 +83,7 @@ def run_training(plan: Plan, prepared: Path, outputs: Outputs) -> None:
             if leads:
                 announce(job, plan.loss, progress, differences)
                 write_planned_rates(job, outputs.planned)
+                _draw_augmentation(job, outputs.augmentation)
             with listening() as stop:
                 _train_and_publish(plan, job, progress, stop, outputs)
         finally:
@@ -85,13 +94,17 @@ def _train_and_publish(
     plan: Plan, job: Job, progress: Progress, stop: StopRequest, outputs: Outputs
 ) -> None:
     with _tracked(plan, job, progress) as (tracker, log):
+        if tracker is not None:
+            tracker.log_file(outputs.augmentation, "data")
+            if outputs.about_data.is_dir():
+                tracker.log_files(outputs.about_data, "data")
         train(job, progress, stop, log)
         if tracker is None:
             return
         say_early_stop(job, progress)
         summary = training_summary(job, progress)
         with whole_folder(outputs.bundle) as partial:
-            write_bundle(job, progress, plan.model, _lineage(plan), partial)
+            write_bundle(job, progress, plan.model, _lineage(plan, job), partial)
             plan.snapshot.verify()
         write_history(progress, outputs.history)
         write_json(outputs.summary, summary)
@@ -130,10 +143,17 @@ def _tracked(
             raise
 
 
+def _draw_augmentation(job: Job, path: Path) -> None:
+    write_sheet(path, augmentation_sheet(job.dataset, job.train.augment, job.train.seed))
+
+
 def _identity(plan: Plan, data: str) -> dict[str, Any]:
     """What makes a run another run: these decide its result."""
     sections = {"model": plan.model, "loss": plan.loss, "train": plan.train}
-    return {"data": data, **{name: part.model_dump(mode="json") for name, part in sections.items()}}
+    weights = pretrained_identity(plan.model)
+    started = {} if weights is None else {"pretrained": weights}
+    decisive = {name: part.model_dump(mode="json") for name, part in sections.items()}
+    return {"data": data, **decisive, **started}
 
 
 def _about(plan: Plan) -> dict[str, Any]:
@@ -141,8 +161,10 @@ def _about(plan: Plan) -> dict[str, Any]:
     return {"code": plan.snapshot.code, "processes": int(os.environ.get("WORLD_SIZE", "1"))}
 
 
-def _lineage(plan: Plan) -> dict[str, Any]:
-    return {"parameters": plan.recorded, "code": plan.snapshot.code, "git_commit": git_revision()}
+def _lineage(plan: Plan, job: Job) -> dict[str, Any]:
+    code = {"code": plan.snapshot.code, "git_commit": git_revision()}
+    started = {"pretrained": job.pretrained.lineage()} if job.pretrained else {}
+    return {"parameters": plan.recorded, **code, **started}
 
 
 def _derived(job: Job) -> dict[str, Any]:

@@ -1,11 +1,13 @@
 """Everything that a training needs, made once: network, optimizer, data, processes, checkpoints."""
 
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import torch
 from accelerate import Accelerator
+from accelerate.utils import DistributedDataParallelKwargs, InitProcessGroupKwargs
 from torch import Tensor, nn
 
 from segpipe.augment.draw import crop_sides
@@ -19,24 +21,46 @@ from segpipe.hardware import Precision, best_device, choose_precision
 from segpipe.loading.order import Share, steps_per_epoch
 from segpipe.losses.build import Loss, build_loss, is_binary
 from segpipe.models.build import build_model
+from segpipe.models.freezing import Freezing
 from segpipe.models.network import Network
+from segpipe.models.pretrained.load import load_pretrained
+from segpipe.models.pretrained.matching import Loaded
 from segpipe.params.loss import LossParams
 from segpipe.params.model import ModelParams
 from segpipe.params.train import TrainParams
 from segpipe.schedules.lengths import StepLengths, lengths_in_steps
 from segpipe.storage.reader import Dataset, Split
 
+# Longer than a validation or a checkpoint on a slow disk; a process that hangs ends the others then.
+_LONGEST_WAIT = timedelta(minutes=10)
+
 
 @dataclass
-class Job:
-    """One training.
+class Learner:
+    """The network and what makes it learn.
 
     network is the model itself, model the same as Accelerate wraps it (processes, precision).
-    average: of the network's weights; None where `train.ema` is 0. binary: the network has one
-    logit a pixel. auxiliary: weight of the loss of its auxiliary heads. class_weights: in the loss,
-    by name; None where all count alike. frames: T, how many of a sample's frames the network takes.
-    lengths: in optimizer steps. crop: sides (height, width) of what the network sees of a training
-    sample. mean_C, std_C: of the training split, for images in 0..1, on the device.
+    average: of the network's weights; None where `train.ema` is 0. pretrained: what it started from.
+    freezing: of parts that do not learn at first.
+    """
+
+    network: Network
+    model: nn.Module
+    average: WeightAverage | None
+    pretrained: Loaded | None
+    freezing: Freezing | None
+    optimizer: Any
+
+
+@dataclass
+class Job(Learner):
+    """One training.
+
+    frozen_steps: for so many `freezing` holds. binary: the network has one logit a pixel.
+    auxiliary: weight of the loss of its auxiliary heads. class_weights: in the loss, by name; None
+    where all count alike. frames: T, how many of a sample's frames the network takes. lengths: in
+    optimizer steps. crop: sides (height, width) of what the network sees of a training sample.
+    mean_C, std_C: of the training split, for images in 0..1, on the device.
     """
 
     train: TrainParams
@@ -45,14 +69,11 @@ class Job:
     val_split: Split
     accelerator: Accelerator
     precision: Precision
-    network: Network
-    model: nn.Module
-    average: WeightAverage | None
-    optimizer: Any
     loss: Loss
     binary: bool
     auxiliary: float
     class_weights: dict[str, float] | None
+    frozen_steps: int
     frames: int
     share: Share
     steps_per_epoch: int
@@ -93,9 +114,7 @@ def set_up(
     samples, ParameterError when crop, network, loss or lengths do not fit the data.
     """
     precision = choose_precision(train.precision, best_device())
-    accelerator = Accelerator(
-        mixed_precision="bf16" if precision == "bf16" else "no", cpu=best_device().type == "cpu"
-    )
+    accelerator = _accelerator(precision, model.freeze.on)
     share = Share(
         train.batch_size, accelerator.num_processes, accelerator.process_index, train.accumulation
     )
@@ -107,27 +126,20 @@ def set_up(
     weights = loss_weights(loss, dataset)
     _repeatable(train.seed)
     network = _network(model, outputs_of(loss, dataset), dataset, crop)
-    network.to(accelerator.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    synchronise_norms(network, accelerator.device, share.processes)
-    average = WeightAverage(network, train.ema) if train.ema else None
-    optimizer = build_optimizer(network, train)
-    compiled = torch.compile(network) if train.compile else network
-    wrapped, prepared = accelerator.prepare(compiled, optimizer)
+    learner = _learner(network, model, train, accelerator)
     return Job(
+        **vars(learner),
         train=train,
         dataset=dataset,
         train_split=train_split,
         val_split=val_split,
         accelerator=accelerator,
         precision=precision,
-        network=network,
-        model=wrapped,
-        average=average,
-        optimizer=prepared,
         loss=_loss(loss, weights, accelerator.device),
         binary=is_binary(loss),
         auxiliary=loss.auxiliary,
         class_weights=weights,
+        frozen_steps=model.freeze.length.steps(steps, train.batch_size),
         frames=dataset.frames if network.takes_clips else 1,
         share=share,
         steps_per_epoch=steps,
@@ -136,6 +148,31 @@ def set_up(
         mean_C=torch.tensor(dataset.mean, device=accelerator.device),
         std_C=torch.tensor(dataset.std, device=accelerator.device),
         checkpoints=Checkpoints(state, about),
+    )
+
+
+def _learner(
+    network: Network, model: ModelParams, train: TrainParams, accelerator: Accelerator
+) -> Learner:
+    pretrained = load_pretrained(network, model)
+    network.to(accelerator.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    synchronise_norms(network, accelerator.device, accelerator.num_processes)
+    average = WeightAverage(network, train.ema) if train.ema else None
+    # The optimizer knows all weights that will ever learn; frozen ones have no gradient.
+    optimizer = build_optimizer(network, train)
+    freezing = Freezing(network, model.freeze.parts) if model.freeze.on else None
+    compiled = torch.compile(network) if train.compile else network
+    wrapped, prepared = accelerator.prepare(compiled, optimizer)
+    return Learner(network, wrapped, average, pretrained, freezing, prepared)
+
+
+def _accelerator(precision: Precision, freezes: bool) -> Accelerator:
+    # Without it DDP would wait for the gradients of frozen weights.
+    unused = [DistributedDataParallelKwargs(find_unused_parameters=True)] if freezes else []
+    return Accelerator(
+        mixed_precision="bf16" if precision == "bf16" else "no",
+        cpu=best_device().type == "cpu",
+        kwargs_handlers=[InitProcessGroupKwargs(timeout=_LONGEST_WAIT), *unused],
     )
 
 

@@ -51,7 +51,7 @@ def train_step(
     Raises TrainingError, before the weights change, when the loss or a gradient is not finite.
     """
     _seed_dropout(job, epoch, step)
-    job.model.train()
+    _train_mode(job, epoch * job.steps_per_epoch + step)
     ready = [_augmented(job, piece, epoch) for piece in pieces]
     own_pixels = sum((_counted(job, mask) for _, mask in ready), torch.zeros((), dtype=torch.int64))
     counts = torch.stack([own_pixels.to(job.device), torch.tensor(int(stop), device=job.device)])
@@ -71,6 +71,15 @@ def train_step(
     job.optimizer.step()
     job.optimizer.zero_grad()
     return report
+
+
+def _train_mode(job: Job, taken: int) -> None:
+    """Put the network into training mode, but for the parts that are frozen at this step."""
+    if job.freezing:
+        job.freezing.switch(taken < job.frozen_steps)
+    job.model.train()
+    if job.freezing:
+        job.freezing.hold()
 
 
 def _augmented(job: Job, piece: Batch, epoch: int) -> tuple[Tensor, Tensor]:

@@ -58,4 +58,6 @@ def synchronise_norms(network: nn.Module, device: torch.device, processes: int) 
 def _converted(norm: nn.BatchNorm2d) -> AllReduceBatchNorm:
     made = AllReduceBatchNorm(norm.num_features, eps=norm.eps, momentum=norm.momentum)
     made.load_state_dict(norm.state_dict())
+    # The very parameters: those that rest on purpose go on resting.
+    made.weight, made.bias = norm.weight, norm.bias
     return made

@@ -20,6 +20,7 @@ from segpipe.inference.predictor import Predictor
 from segpipe.labels.scheme import VOID
 from segpipe.loading.batches import Prefetch
 from segpipe.metrics.confusion import confusion_matrix
+from segpipe.rasters.windows import counted
 from segpipe.sample import Sample
 from segpipe.storage.raw import read_frames, read_sample_truth
 
@@ -59,8 +60,11 @@ class Counts:
 
 @dataclass(frozen=True)
 class _Read:
+    """counts_hw: which pixels are scored here and not in the window beside."""
+
     frames_THWC: NDArray[Any]
     truth_hw: NDArray[np.uint8]
+    counts_hw: NDArray[np.bool_]
 
 
 def count(predictor: Predictor, samples: Sequence[Sample], raw: Path) -> Counts:
@@ -81,7 +85,7 @@ def count(predictor: Predictor, samples: Sequence[Sample], raw: Path) -> Counts:
         prediction_hw = torch.from_numpy(predictor.predict(found.frames_THWC))
         truth_hw = torch.from_numpy(found.truth_hw)
         confusion_NKK[place] = confusion_matrix(prediction_hw[None], truth_hw[None], classes)
-        void += int((found.truth_hw == VOID).sum())
+        void += int((found.truth_hw[found.counts_hw] == VOID).sum())
         sizes[f"{found.truth_hw.shape[0]}x{found.truth_hw.shape[1]}"] += 1
     if told and not confusion_NKK.any():
         raise DataError("every pixel of this split's masks is void, so there is nothing to score")
@@ -98,4 +102,7 @@ def _read(sample: Sample, raw: Path, predictor: Predictor) -> _Read:
             f"{raw / str(sample.mask)}: holds the values {sorted(truth.unknown)}, which the model's "
             f"label scheme {predictor.scheme.name} does not know; it was trained with other labels"
         )
-    return _Read(frames_THWC, truth.mask_hw)
+    counts_hw = np.ones(truth.mask_hw.shape, np.bool_)
+    if sample.window is not None:
+        counts_hw = counted(sample.window, predictor.reading.truth_ratio)
+    return _Read(frames_THWC, truth.mask_hw, counts_hw)

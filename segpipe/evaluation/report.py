@@ -86,6 +86,7 @@ def _protocol(
         "nor prediction is left out of the means",
         "network_input": f"{form.height}x{form.width}, {form.fit}",
         "precision": predictor.precision,
+        "threshold": predictor.bundle.threshold,
         "views": "single scale, no flip",
         "interval": f"95% percentile bootstrap over images, {interval.samples} samples, seed {interval.seed}"
         if interval.samples

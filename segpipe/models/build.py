@@ -32,6 +32,11 @@ def build_model(
             f"{network.reduction}x{network.reduction} of the image, but the truth of this data has "
             f"one for every {truth_ratio}x{truth_ratio}; choose another model, such as regseg or unet"
         )
+    if truth_ratio > 1 and network.input_side(truth_ratio // network.reduction) > truth_ratio:
+        raise ParameterError(
+            f"params.yaml: model.{params.name}.padding is valid, but the truth is coarser than the "
+            "image, and its pixels would not lie under the scores; set it to same"
+        )
     ratio = truth_ratio // network.reduction
     return Coarse(network, ratio) if ratio > 1 else network
 

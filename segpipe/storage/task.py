@@ -17,6 +17,7 @@ from segpipe.errors import DataError
 from segpipe.labels.exclusion import ExcludedLabel
 from segpipe.labels.scheme import LabelScheme
 from segpipe.params.prepare import PrepareParams
+from segpipe.rasters.windows import counted
 from segpipe.sample import Sample
 from segpipe.storage.copies import changed_copy
 from segpipe.storage.decode import MaskFile, open_image, open_mask
@@ -159,7 +160,9 @@ def _raster(sample: Sample, shared: Work) -> _Seen:
         seen.mask_side = truth.mask_hw.shape[0] * ratio, truth.mask_hw.shape[1] * ratio
         seen.mask_hw, seen.mask_mode = truth.mask_hw, "raster"
         seen.unknown, seen.values = truth.unknown, truth.values
-        ids, counts = np.unique(truth.mask_hw, return_counts=True)
+        assert sample.window is not None
+        own = truth.mask_hw[counted(sample.window, ratio)]  # the rest counts in windows beside
+        ids, counts = np.unique(own, return_counts=True)
         seen.train_pixels = dict(zip(ids.tolist(), counts.tolist(), strict=True))
     return seen
 
