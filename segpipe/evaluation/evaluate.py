@@ -80,7 +80,9 @@ def count(predictor: Predictor, samples: Sequence[Sample], raw: Path) -> Counts:
     confusion_NKK = np.zeros((len(samples), classes, classes), np.int64)
     void, sizes = 0, Counter[str]()
     told = [place for place, sample in enumerate(samples) if sample.mask is not None]
-    read = Prefetch([samples[place] for place in told], partial(_read, raw=raw, predictor=predictor))
+    read = Prefetch(
+        [samples[place] for place in told], partial(_read, raw=raw, predictor=predictor)
+    )
     for place, found in zip(told, progress(read, "evaluate", "image", len(told)), strict=True):
         prediction_hw = torch.from_numpy(predictor.predict(found.frames_THWC))
         truth_hw = torch.from_numpy(found.truth_hw)

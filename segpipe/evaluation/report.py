@@ -138,9 +138,7 @@ def _confusion_rows(
 
 
 def _interval(counts: Counts, statistic: Any, interval: Interval) -> dict[str, float] | None:
-    found = bootstrap_interval(
-        counts.confusion_by_file, statistic, interval.samples, interval.seed
-    )
+    found = bootstrap_interval(counts.confusion_by_file, statistic, interval.samples, interval.seed)
     return None if found is None else {"low": round(found[0], 6), "high": round(found[1], 6)}
 
 

@@ -99,7 +99,9 @@ def _ways_for_colours(facts: Sequence[SampleFacts], scheme: LabelScheme) -> str:
     for fact in facts:
         colours.update(fact.unknown)
     meant = suggest_colours(scheme, dict(colours.most_common(_GUESSED)))
-    otherwise = "add the colours to the CSV or YAML file of the labels (a row named void counts nowhere)"
+    otherwise = (
+        "add the colours to the CSV or YAML file of the labels (a row named void counts nowhere)"
+    )
     return otherwise if meant is None else f"{meant}. Otherwise, {otherwise}"
 
 

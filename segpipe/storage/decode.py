@@ -161,7 +161,9 @@ def _refuse_contradiction(path: Path, picture: Image.Image, scheme: LabelScheme)
     """A palette file holds numbers and colours; where they name different classes, neither is safe."""
     palette = np.array(picture.getpalette("RGB") or [], np.uint8).reshape(-1, 3)
     # A colour with several meanings says nothing against the numbers.
-    clear_N = [pack_colour((int(r), int(g), int(b))) not in scheme.ambiguous_colours for r, g, b in palette]
+    clear_N = [
+        pack_colour((int(r), int(g), int(b))) not in scheme.ambiguous_colours for r, g, b in palette
+    ]
     used = [
         value
         for value in np.unique(np.asarray(picture)).tolist()

@@ -345,7 +345,9 @@ def test_what_the_stages_write_is_what_is_read(tmp_path: Path) -> None:
     scheme = load_scheme("classes.csv", {}, tmp_path)
     form = SimpleNamespace(height=8, width=8, fit="stretch")
     predictor: Any = SimpleNamespace(
-        scheme=scheme, precision="fp32", bundle=SimpleNamespace(form=form, lineage={"data": "x"})
+        scheme=scheme,
+        precision="fp32",
+        bundle=SimpleNamespace(form=form, lineage={"data": "x"}, threshold=None),
     )
     names = []
     for number in range(2):

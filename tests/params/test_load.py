@@ -87,7 +87,11 @@ def test_off_is_text_and_no_truth_value(tmp_path: Path) -> None:
         ("train.warmup", 500, r"warmup \(500 epochs\) must be below length \(20 epochs\)"),
         ("train.augment.scale", [2.0, 0.5], r"train\.augment\.scale: \[2\.0, 0\.5\].*lower"),
         ("train.augment.scale", [1.0], r"train\.augment\.scale"),
-        ("model.name", "unett", r"model\.name is 'unett'; it can be 'unet', 'mini_unet', 'regseg', "),
+        (
+            "model.name",
+            "unett",
+            r"model\.name is 'unett'; it can be 'unet', 'mini_unet', 'regseg', ",
+        ),
         ("prepare.split.group", "(", r"prepare\.split\.group: is no regular expression"),
         ("prepare.split.group", "ab", r"needs exactly one \(group\)"),
         ("prepare.split.by", "ratio", r"comes with its own splits"),

@@ -61,21 +61,25 @@ def linked(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-def objects(repository: Path) -> dict[str, str]:
-    """Return the MD5 of each cached object's content by the MD5 that is its name."""
+def objects(repository: Path) -> dict[str, tuple[str, int]]:
+    """Return MD5 and time of change of each cached object by the MD5 that is its name.
+
+    The time tells also of the same bytes written once more.
+    """
     cache = repository / ".dvc/cache/files/md5"
     found = {}
     for path in cache.rglob("*"):
         if path.is_file():
             name = "".join(path.relative_to(cache).parts).removesuffix(".dir")
-            found[name] = hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest()
+            digest = hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest()
+            found[name] = digest, path.stat().st_mtime_ns
     return found
 
 
 def damaged(repository: Path) -> list[str]:
     found = objects(repository)
     assert len(found) > 30, "too few objects to say anything"
-    return [name for name, digest in found.items() if digest != name]
+    return [name for name, (digest, _) in found.items() if digest != name]
 
 
 def output_files(repository: Path) -> list[Path]:
@@ -99,7 +103,7 @@ def test_a_forced_rerun_leaves_the_cache_as_it_was(linked: Path) -> None:
     ran = run(linked, "dvc", "repro", "--force")
     assert ran.count("Running stage") == 5
     assert damaged(linked) == []
-    assert before.keys() <= objects(linked).keys()
+    assert before.items() <= objects(linked).items()
 
 
 def test_an_experiment_beside_leaves_the_cache_as_it_was(linked: Path) -> None:
@@ -107,7 +111,7 @@ def test_an_experiment_beside_leaves_the_cache_as_it_was(linked: Path) -> None:
     run(linked, "dvc", "exp", "run", "--temp", "-S", "train.lr=2e-3")
     after = objects(linked)
     assert len(after) > len(before), "the experiment made nothing new"
-    assert before.keys() <= after.keys()
+    assert before.items() <= after.items()
     assert damaged(linked) == []
 
 

@@ -117,4 +117,6 @@ def test_a_raster_that_is_no_whole_number_of_truth_pixels_is_refused() -> None:
 def test_windows_by_hand() -> None:
     assert windows(5, 4, 3, 4) == [Window(0, 0, 3, 4), Window(2, 0, 3, 4, skip_top=1)]
     assert [window.left for window in windows(4, 10, 4, 4, overlap=2)] == [0, 2, 4, 6]
-    np.testing.assert_array_equal(counted(Window(2, 0, 3, 4, skip_top=1))[:, 0], [False, True, True])
+    np.testing.assert_array_equal(
+        counted(Window(2, 0, 3, 4, skip_top=1))[:, 0], [False, True, True]
+    )

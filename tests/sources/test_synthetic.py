@@ -334,7 +334,12 @@ class TestWorld:
         [
             ("density", "people", "many", "density.people is 'many'"),
             ("density", "people", -1.0, "density.people is -1.0"),
-            ("density", "cars", 3.0, "density.cars is no key of this file; density has: parked_cars"),
+            (
+                "density",
+                "cars",
+                3.0,
+                "density.cars is no key of this file; density has: parked_cars",
+            ),
             ("chances", "hood", 1.5, "chances.hood is 1.5"),
             ("cities", "train", [], "cities.train is empty"),
             ("cities", "val", ["aldbeck"], "cities: aldbeck stands twice"),

@@ -199,7 +199,9 @@ def test_an_edit_of_the_parameters_during_training_publishes_nothing(
     assert "params.yaml: train.lr: 0.01 became 0.02" in done.stderr
     assert "nothing was published" in done.stderr
     assert not (workspace / "models").exists()
-    assert not (workspace / "metrics").exists()
+    # What was planned and drawn before the first step may stay; results may not.
+    results = {"history.csv", "training.json", "mlflow.json"}
+    assert not results & {path.name for path in (workspace / "metrics").iterdir()}
     # Once restored, the next run publishes what was finished, without training again.
     (workspace / "params.yaml").write_text(before)
     again = run_stage("train", workspace)
@@ -208,6 +210,7 @@ def test_an_edit_of_the_parameters_during_training_publishes_nothing(
     assert (workspace / "models/model.safetensors").exists()
 
 
+@pytest.mark.slow
 def test_an_edit_of_other_sections_does_not_matter(tmp_path: Path, data: Path) -> None:
     workspace = make_prepared(tmp_path / "w", data)
     done = run_python(
@@ -238,14 +241,14 @@ def test_an_edit_of_the_code_publishes_nothing(tmp_path: Path, data: Path) -> No
             "prepare",
             "segpipe.storage.prepare",
             "prepare_data",
-            "segpipe/storage/copies.py",
+            "segpipe/storage/copy_changes.py",
             "255 *",
             "254 *",
         ),
         workspace,
     )
     assert done.returncode == 1, done.stderr
-    assert "segpipe/storage/copies.py was edited" in done.stderr
+    assert "segpipe/storage/copy_changes.py was edited" in done.stderr
     assert left_over(workspace) == ["raw"]
 
 
@@ -332,7 +335,7 @@ def test_a_full_disk_says_so_and_leaves_nothing(tmp_path: Path, data: Path) -> N
         (small / "filler").write_bytes(bytes(3 << 20))
         big = np.random.default_rng(0).integers(0, 256, (900, 900, 3)).astype(np.uint8)
         save(data / "images/train/big.png", big)
-        refused("fetch", workspace, "the disk is full")
+        refused("fetch", workspace, "free on the disk", "free some space")
         assert left_over(workspace) == ["filler", "raw"]
     finally:
         subprocess.run(["umount", str(small)], check=True)
