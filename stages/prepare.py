@@ -53,7 +53,7 @@ def run(params: Params, snapshot: Snapshot) -> None:
         assert totals is not None  # else there were errors
         with whole_folder(STATISTICS) as drawn:
             write_statistics(drawn, survey, partial, totals["train"].histogram_C256)
-        snapshot.verify()
+            snapshot.verify()
     counts = ", ".join(f"{len(members)} {split}" for split, members in listing.samples.items())
     say(
         f"{counts} samples with {scheme.num_classes} classes are prepared in {PREPARED}/; "
