@@ -114,7 +114,7 @@ def test_the_learning_rate_reruns_from_train(repository: Path, data: Path) -> No
 
 
 def test_the_preparation_reruns_from_there(repository: Path, data: Path) -> None:
-    set_parameter(repository, data, prepare__copies=1)
+    set_parameter(repository, data, prepare__copies__count=1)
     ran = stages_that_ran(run(repository, "dvc", "repro"))
     assert ran == ["prepare", "train", "evaluate", "render"]
 
@@ -125,7 +125,7 @@ def test_the_preparation_reruns_from_there(repository: Path, data: Path) -> None
         ("segpipe/dashboard/page.py", []),
         ("segpipe/tracking/run.py", []),
         ("segpipe/console.py", []),
-        ("segpipe/rendering/overlay.py", ["render"]),
+        ("segpipe/rendering/overlay.py", ["prepare", "render"]),
         ("segpipe/losses/cross_entropy.py", ["train"]),
         ("segpipe/evaluation/report.py", ["evaluate"]),
     ],
