@@ -68,6 +68,22 @@ class MlflowRun:
         ]
         self._send()
 
+    def last_step(self, metric: str) -> int | None:
+        """Return the largest step for which the run holds a value of `metric`.
+
+        What is still to be sent counts too. None where there is none or the store is away.
+        """
+        (name,) = valid_names([metric])
+        steps = [point.step for point in self._points if point.metric == name]
+        try:
+            with self._store.calls() as client:
+                steps += [
+                    int(point.step) for point in client.get_metric_history(self._run_id, name)
+                ]
+        except Exception as error:  # as in _send
+            self._complain(error)
+        return max(steps, default=None)
+
     def log_files(self, folder: Path, under: str) -> None:
         """Keep all files of a folder, also of those below it, in the run's artifact folder `under`."""
         self._files.append(Files(folder, under))

@@ -38,6 +38,13 @@ class Tracker(Protocol):
     def log_metrics(self, values: Mapping[str, float], step: int | None) -> None:
         """Record values of one moment. Names are made valid; what is not finite is left out."""
 
+    def last_step(self, metric: str) -> int | None:
+        """Return the largest step for which the run holds a value of `metric`.
+
+        What is still to be sent counts too. None where there is no value, where tracking is off,
+        and where the store cannot be asked.
+        """
+
     def log_files(self, folder: Path, under: str) -> None:
         """Keep all files of a folder in the run's artifact folder `under`."""
 
@@ -64,6 +71,10 @@ class Silent:
 
     def log_metrics(self, values: Mapping[str, float], step: int | None) -> None:
         """Do nothing."""
+
+    def last_step(self, metric: str) -> int | None:
+        """Return None: there is no run."""
+        return None
 
     def log_files(self, folder: Path, under: str) -> None:
         """Do nothing."""

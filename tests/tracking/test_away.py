@@ -57,6 +57,8 @@ def test_what_was_logged_while_it_was_away_is_sent_when_it_is_back(
         capfd.readouterr()
         for step in (2, 3):
             tracker.log_metrics({"loss": 0.9 / step}, step)
+        assert tracker.last_step("loss") == 3  # of what waits
+        assert tracker.last_step("miou") is None
         tracker.log_file(tmp_path / "model.json", "bundle")
         said = capfd.readouterr()
         assert said.err == ""

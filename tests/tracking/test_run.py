@@ -128,6 +128,22 @@ def test_a_killed_run_goes_on_under_the_same_id(
     assert "train.lr" in capsys.readouterr().out
 
 
+def test_the_last_step_of_a_metric_is_known(used: Path, read: Read) -> None:
+    with _start() as tracker:
+        assert tracker.last_step("loss") is None
+        for step in (5, 9):
+            tracker.log_metrics({"loss": 1.0, "iou (a)": 0.5}, step)
+        tracker.log_metrics({"loss": 1.0}, 7)
+        assert (tracker.last_step("loss"), tracker.last_step("iou (a)")) == (9, 9)
+    with _start(tracker.run_id) as resumed:
+        assert resumed.last_step("loss") == 9
+        assert resumed.last_step("miou") is None
+        read(used / "mlflow.db").log_metric(tracker.run_id, "loss", 1.0, step=12)
+        assert resumed.last_step("loss") == 12
+    with _start() as other:
+        assert other.last_step("loss") is None
+
+
 @pytest.mark.parametrize("resume", ["0" * 32, "no id at all!"])
 def test_a_run_that_the_store_does_not_have_cannot_be_resumed(
     used: Path, read: Read, capsys: pytest.CaptureFixture[str], resume: str
@@ -197,6 +213,7 @@ def test_nothing_is_touched_when_tracking_is_off(root: Path, tmp_path: Path) -> 
     for tracker in (_start(settings=silent), continue_run(silent, "r", "n", {})):
         with tracker:
             tracker.log_metrics({"a": 1.0}, 1)
+            assert tracker.last_step("a") is None
             tracker.log_files(tmp_path, "a")
             tracker.log_file(tmp_path / "none", "a")
             tracker.finish("FINISHED")
