@@ -1,17 +1,20 @@
 """Stage evaluate: score the model on the raw labels of a split, at their own resolution.
 
 reads   models/, data/raw/, data/prepared/ (which images belong to the split)
-writes  metrics/evaluation.json, metrics/classes.csv, metrics/images.csv, metrics/confusion.csv
+writes  metrics/evaluation.json and the tables classes.csv, images.csv, confusion.csv and
+        precision_recall.csv beside it
 
 Example: dvc exp run -S evaluate.split=test
 """
 
 import sys
 from pathlib import Path
+from typing import Any
 
 from segpipe.console import say
 from segpipe.evaluation.evaluate import count
-from segpipe.evaluation.report import SUMMARY, Interval, summarise, write_tables
+from segpipe.evaluation.intervals import Interval
+from segpipe.evaluation.report import SUMMARY, TABLES, summarise, write_tables
 from segpipe.inference.predictor import Predictor
 from segpipe.params.schema import Params
 from segpipe.provenance import Snapshot
@@ -42,7 +45,7 @@ def run(params: Params, snapshot: Snapshot) -> None:
             f"evaluation/{options.split}_{name}": value for name, value in _flat(summary).items()
         }
         tracker.log_metrics(scores, step=None)
-        for name in (SUMMARY, "classes.csv", "images.csv", "confusion.csv"):
+        for name in TABLES:
             tracker.log_file(METRICS / name, "evaluation")
     if summary["miou"] is None:
         say(
@@ -56,13 +59,32 @@ def run(params: Params, snapshot: Snapshot) -> None:
         f"{options.split}: mIoU {summary['miou']:.4f}{spread}, pixel accuracy "
         f"{summary['pixel_accuracy']:.4f} on {len(counts.names)} images; see {METRICS / SUMMARY}"
     )
+    if "foreground" in summary:
+        _say_foreground(summary["foreground"])
 
 
-def _flat(summary: dict[str, object]) -> dict[str, float]:
-    """The scores that MLflow shows as curves and bars: the numbers, and IoU by class."""
+def _say_foreground(found: dict[str, Any]) -> None:
+    by_image = found["by_image"]
+    say(
+        f"{found['class']}: IoU {_shown(found['iou'])} over the split, {_shown(by_image['iou'])} by "
+        f"image; Dice {_shown(found['dice'])} and {_shown(by_image['dice'])}; average precision "
+        f"{_shown(found['average_precision'])}"
+    )
+
+
+def _shown(score: float | None) -> str:
+    return "-" if score is None else f"{score:.4f}"
+
+
+def _flat(summary: dict[str, Any]) -> dict[str, float]:
+    """The scores that MLflow shows as curves and bars: the numbers, the foreground's, IoU by class."""
     flat = {name: value for name, value in summary.items() if isinstance(value, float)}
+    foreground = summary.get("foreground", {})
+    for prefix, group in (("foreground", foreground), ("by_image", foreground.get("by_image", {}))):
+        flat |= {
+            f"{prefix}_{name}": value for name, value in group.items() if isinstance(value, float)
+        }
     classes = summary["classes"]
-    assert isinstance(classes, dict)
     return flat | {
         f"iou_{name}": found["iou"] for name, found in classes.items() if found["iou"] is not None
     }

@@ -17,11 +17,11 @@ from segpipe.bundle import predicted_ids
 from segpipe.cropping import centre_crop
 from segpipe.engine.setup import Job
 from segpipe.engine.step import fed
-from segpipe.engine.threshold import PROBABILITIES, best_threshold, count_probabilities
 from segpipe.errors import TrainingError
 from segpipe.loading.batches import Batch, Prefetch, read_batch
 from segpipe.losses.valid import valid_pixels
 from segpipe.metrics.confusion import confusion_matrix
+from segpipe.metrics.precision_recall import PROBABILITIES, best_threshold, count_probabilities
 from segpipe.metrics.scores import scores
 
 
@@ -104,7 +104,7 @@ class _Counts:
         if not job.binary:
             return None
         fixed = job.train.threshold
-        return best_threshold(self.probabilities) if fixed == "auto" else fixed
+        return best_threshold(self.probabilities.cpu().numpy()) if fixed == "auto" else fixed
 
 
 def _batches(job: Job) -> Iterable[Batch]:

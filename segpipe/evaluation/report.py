@@ -6,8 +6,6 @@ Shapes: N images, K classes.
 import csv
 import io
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from math import isnan
 from pathlib import Path
 from typing import Any
 
@@ -16,40 +14,45 @@ from numpy.typing import NDArray
 
 from segpipe.atomic import write_json, write_text
 from segpipe.evaluation.evaluate import Counts
+from segpipe.evaluation.foreground import (
+    curve_rows,
+    foreground_summary,
+    image_scores,
+    threshold_choice,
+)
+from segpipe.evaluation.intervals import Interval, number
 from segpipe.inference.predictor import Predictor
-from segpipe.metrics.bootstrap import bootstrap_interval
+from segpipe.metrics.precision_recall import FOREGROUND
 from segpipe.metrics.scores import Scores, mean_iou, pixel_accuracy, scores
 
-SUMMARY, CLASSES, IMAGES, CONFUSION = (
-    "evaluation.json",
-    "classes.csv",
-    "images.csv",
-    "confusion.csv",
-)
-
-
-@dataclass(frozen=True)
-class Interval:
-    """How the uncertainty is found: bootstrap samples (0: not at all) and their seed."""
-
-    samples: int
-    seed: int
+SUMMARY, CLASSES, IMAGES = "evaluation.json", "classes.csv", "images.csv"
+CONFUSION, PRECISION_RECALL = "confusion.csv", "precision_recall.csv"
+TABLES = (SUMMARY, CLASSES, IMAGES, CONFUSION, PRECISION_RECALL)
 
 
 def summarise(
     counts: Counts, predictor: Predictor, split: str, interval: Interval
 ) -> dict[str, Any]:
-    """Return what metrics/evaluation.json holds; a score without meaning is null."""
-    found = scores(counts.confusion_KK)
+    """Return what metrics/evaluation.json holds; a score without meaning is null.
+
+    `foreground` is there only where the network has one logit a pixel.
+    """
+    found, by_file = scores(counts.confusion_KK), counts.confusion_by_file
     names = predictor.scheme.classes
+    foreground = (
+        {}
+        if counts.probabilities_2T is None
+        else {"foreground": foreground_summary(counts, names[FOREGROUND], interval)}
+    )
     return {
-        "miou": _number(found.miou),
-        "miou_interval": _interval(counts, mean_iou, interval),
-        "pixel_accuracy": _number(found.pixel_accuracy),
-        "pixel_accuracy_interval": _interval(counts, pixel_accuracy, interval),
-        "mean_accuracy": _number(found.mean_accuracy),
-        "mean_dice": _number(found.mean_dice),
-        "frequency_weighted_iou": _number(found.frequency_weighted_iou),
+        "miou": number(found.miou),
+        "miou_interval": interval.of(by_file, mean_iou),
+        "pixel_accuracy": number(found.pixel_accuracy),
+        "pixel_accuracy_interval": interval.of(by_file, pixel_accuracy),
+        "mean_accuracy": number(found.mean_accuracy),
+        "mean_dice": number(found.mean_dice),
+        "frequency_weighted_iou": number(found.frequency_weighted_iou),
+        **foreground,
         "classes": {name: _of_class(found, k) for k, name in enumerate(names)},
         "protocol": _protocol(counts, predictor, split, interval),
     }
@@ -58,12 +61,15 @@ def summarise(
 def write_tables(
     counts: Counts, predictor: Predictor, summary: dict[str, Any], folder: Path
 ) -> None:
-    """Write evaluation.json, classes.csv, images.csv (worst first) and confusion.csv to `folder`."""
+    """Write evaluation.json, classes.csv, images.csv (worst first), confusion.csv and
+    precision_recall.csv to `folder`.
+    """
     found, names = scores(counts.confusion_KK), predictor.scheme.classes
     write_json(folder / SUMMARY, summary)
     _write_csv(folder / CLASSES, _class_rows(found, names))
     _write_csv(folder / IMAGES, _image_rows(counts))
     _write_csv(folder / CONFUSION, _confusion_rows(counts.confusion_KK, names))
+    _write_csv(folder / PRECISION_RECALL, curve_rows(counts, names, found))
 
 
 def _protocol(
@@ -87,6 +93,7 @@ def _protocol(
         "network_input": f"{form.height}x{form.width}, {form.fit}",
         "precision": predictor.precision,
         "threshold": predictor.bundle.threshold,
+        "threshold_choice": threshold_choice(predictor.bundle),
         "views": "single scale, no flip",
         "interval": f"95% percentile bootstrap over images, {interval.samples} samples, seed {interval.seed}"
         if interval.samples
@@ -97,10 +104,10 @@ def _protocol(
 
 def _of_class(found: Scores, k: int) -> dict[str, float | int | None]:
     return {
-        "iou": _number(found.iou_K[k]),
-        "dice": _number(found.dice_K[k]),
-        "accuracy": _number(found.accuracy_K[k]),
-        "precision": _number(found.precision_K[k]),
+        "iou": number(found.iou_K[k]),
+        "dice": number(found.dice_K[k]),
+        "accuracy": number(found.accuracy_K[k]),
+        "precision": number(found.precision_K[k]),
         "pixels": int(found.pixels_K[k]),
     }
 
@@ -119,9 +126,10 @@ def _image_rows(counts: Counts) -> Iterable[dict[str, Any]]:
         rows.append(
             {
                 "name": name,
-                "miou": _number(found.miou),
-                "pixel_accuracy": _number(found.pixel_accuracy),
+                "miou": number(found.miou),
+                "pixel_accuracy": number(found.pixel_accuracy),
                 "pixels": int(confusion_KK.sum()),
+                **({} if counts.probabilities_2T is None else image_scores(confusion_KK)),
             }
         )
     return sorted(rows, key=lambda row: (row["miou"] is None, row["miou"] or 0.0, row["name"]))
@@ -135,15 +143,6 @@ def _confusion_rows(
         for predicted, pixels in zip(names, row, strict=True):
             share = pixels / total if total else None
             yield {"actual": actual, "predicted": predicted, "count": pixels, "share": share}
-
-
-def _interval(counts: Counts, statistic: Any, interval: Interval) -> dict[str, float] | None:
-    found = bootstrap_interval(counts.confusion_by_file, statistic, interval.samples, interval.seed)
-    return None if found is None else {"low": round(found[0], 6), "high": round(found[1], 6)}
-
-
-def _number(value: float) -> float | None:
-    return None if isnan(value) else round(float(value), 6)
 
 
 def _write_csv(path: Path, rows: Iterable[dict[str, Any]]) -> None:

@@ -54,7 +54,11 @@ class Predictor:
         the network takes single images. The truth's resolution is the image's own (H, W), or
         coarser for data whose truth is.
         """
-        ids_1hw = predicted_ids(self.logits(frames_THWC)[None], self.bundle.threshold)
+        return self.train_ids(self.logits(frames_THWC))
+
+    def train_ids(self, logits_Khw: Tensor) -> NDArray[np.uint8]:
+        """Return the train ids, (h, w) uint8, that the scores `logits` of an image stand for."""
+        ids_1hw = predicted_ids(logits_Khw[None], self.bundle.threshold)
         return ids_1hw[0].to(torch.uint8).cpu().numpy()
 
     def logits(self, frames_THWC: NDArray[Any]) -> Tensor:

@@ -46,12 +46,12 @@ def scores(confusion_KK: NDArray[np.int64]) -> Scores:
     return Scores(
         iou_K=iou(confusion_KK),
         dice_K=dice(confusion_KK),
-        accuracy_K=_ratio(hits, truth),
-        precision_K=_ratio(hits, predicted),
+        accuracy_K=ratio(hits, truth),
+        precision_K=ratio(hits, predicted),
         pixels_K=truth.astype(np.int64),
         miou=float(mean_iou(confusion_KK)),
         mean_dice=float(_mean(dice(confusion_KK))),
-        mean_accuracy=float(_mean(_ratio(hits, truth))),
+        mean_accuracy=float(_mean(ratio(hits, truth))),
         pixel_accuracy=float(pixel_accuracy(confusion_KK)),
         frequency_weighted_iou=float(frequency_weighted_iou(confusion_KK)),
     )
@@ -60,13 +60,13 @@ def scores(confusion_KK: NDArray[np.int64]) -> Scores:
 def iou(confusion_KK: Counts) -> Floats:
     """Return the intersection over union of each class, (..., K): hits / (truth or predicted)."""
     hits, truth, predicted = _marginals(confusion_KK)
-    return _ratio(hits, truth + predicted - hits)
+    return ratio(hits, truth + predicted - hits)
 
 
 def dice(confusion_KK: Counts) -> Floats:
     """Return Dice (F1) of each class, (..., K): 2 hits / (truth + predicted)."""
     hits, truth, predicted = _marginals(confusion_KK)
-    return _ratio(2 * hits, truth + predicted)
+    return ratio(2 * hits, truth + predicted)
 
 
 def mean_iou(confusion_KK: Counts) -> Floats:
@@ -77,14 +77,21 @@ def mean_iou(confusion_KK: Counts) -> Floats:
 def pixel_accuracy(confusion_KK: Counts) -> Floats:
     """Return the share of valid pixels whose class is right, (...); NaN without pixels."""
     hits, truth, _ = _marginals(confusion_KK)
-    return _ratio(hits.sum(axis=-1), truth.sum(axis=-1))
+    return ratio(hits.sum(axis=-1), truth.sum(axis=-1))
 
 
 def frequency_weighted_iou(confusion_KK: Counts) -> Floats:
     """Return the mean IoU weighted by the truth's pixels, (...) (Long et al. 2015, section 5)."""
     _, truth, _ = _marginals(confusion_KK)
     weighted = np.where(truth > 0, truth * iou(confusion_KK), 0.0)
-    return _ratio(weighted.sum(axis=-1), truth.sum(axis=-1))
+    return ratio(weighted.sum(axis=-1), truth.sum(axis=-1))
+
+
+def ratio(part: NDArray[Any], whole: NDArray[Any]) -> Floats:
+    """Return part / whole, element by element; NaN, and no warning, where whole is 0."""
+    quotient: Floats = np.full(np.shape(whole), np.nan)
+    np.divide(part, whole, out=quotient, where=np.asarray(whole) > 0)
+    return quotient
 
 
 def _marginals(confusion_KK: Counts) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
@@ -93,13 +100,7 @@ def _marginals(confusion_KK: Counts) -> tuple[NDArray[Any], NDArray[Any], NDArra
     return hits, confusion_KK.sum(axis=-1), confusion_KK.sum(axis=-2)
 
 
-def _ratio(part: NDArray[Any], whole: NDArray[Any]) -> Floats:
-    ratio: Floats = np.full(np.shape(whole), np.nan)
-    np.divide(part, whole, out=ratio, where=np.asarray(whole) > 0)
-    return ratio
-
-
 def _mean(values_K: Floats) -> Floats:
     """The mean over the last axis without its NaNs; NaN, and no warning, where all are."""
     defined = ~np.isnan(values_K)
-    return _ratio(np.where(defined, values_K, 0.0).sum(axis=-1), defined.sum(axis=-1))
+    return ratio(np.where(defined, values_K, 0.0).sum(axis=-1), defined.sum(axis=-1))

@@ -18,7 +18,8 @@ from sklearn.metrics import jaccard_score
 from segpipe.cli.evaluations import Costs, read_measured
 from segpipe.cli.main import main
 from segpipe.evaluation.evaluate import Counts
-from segpipe.evaluation.report import Interval, summarise, write_tables
+from segpipe.evaluation.intervals import Interval
+from segpipe.evaluation.report import summarise, write_tables
 from segpipe.labels.load import load_scheme
 from tests.forge import CLASSES_CSV, ROOT, child_environment
 

@@ -10,7 +10,6 @@ from PIL import Image
 
 from segpipe.bundle import load_bundle, plain_weights, predicted_ids
 from segpipe.engine.publish import training_summary, write_bundle
-from segpipe.engine.threshold import best_threshold, count_probabilities
 from segpipe.engine.validate import validate
 from segpipe.errors import ParameterError
 from segpipe.inference.predictor import Predictor
@@ -20,43 +19,6 @@ from tests.engine.conftest import MODEL, SKY
 from tests.forge import make_folder, make_prepared, run_stage
 
 BCE = LossParams(name="bce")
-
-
-def iou_above(probability: torch.Tensor, mask: torch.Tensor, threshold: float) -> float:
-    """By the definition, pixel by pixel in plain Python."""
-    both = either = 0
-    for p, truth in zip(probability.flatten().tolist(), mask.flatten().tolist(), strict=True):
-        if truth == VOID:
-            continue
-        found = p > threshold
-        both += found and truth == 1
-        either += found or truth == 1
-    return both / either
-
-
-@pytest.mark.parametrize("seed", range(3))
-def test_the_best_threshold_has_the_largest_iou_of_all(seed: int) -> None:
-    random = torch.Generator().manual_seed(seed)
-    logits = torch.randn(2, 1, 9, 11, generator=random) * 2
-    # The truth leans towards the logits, with errors, and away from the middle.
-    mask = (logits[:, 0] + torch.randn(2, 9, 11, generator=random) > 1.0).to(torch.uint8)
-    mask[0, :2] = VOID
-    counts = count_probabilities(logits[:1], mask[:1]) + count_probabilities(logits[1:], mask[1:])
-    assert counts.dtype == torch.int64
-    assert counts.sum(1).tolist() == [int((mask == 0).sum()), int((mask == 1).sum())]
-    chosen = best_threshold(counts)
-    probability = logits[:, 0].sigmoid()
-    ious = [iou_above(probability, mask, float(np.float32(t / 1000))) for t in range(1, 1000)]
-    assert iou_above(probability, mask, float(np.float32(chosen))) == max(ious)
-    nearest = min(
-        (t for t, iou in enumerate(ious, 1) if iou == max(ious)), key=lambda t: abs(t - 500)
-    )
-    assert chosen == nearest / 1000
-
-
-def test_without_the_class_the_threshold_stays_in_the_middle() -> None:
-    mask = torch.zeros(1, 2, 3, dtype=torch.uint8)
-    assert best_threshold(count_probabilities(torch.randn(1, 1, 2, 3), mask)) == 0.5
 
 
 def test_ids_of_one_logit_and_of_several() -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from numpy.typing import NDArray
 from PIL import Image
 from sklearn.metrics import confusion_matrix, jaccard_score
@@ -14,7 +15,9 @@ from sklearn.metrics import confusion_matrix, jaccard_score
 from segpipe.bundle import Bundle, InputForm
 from segpipe.errors import DataError
 from segpipe.evaluation.evaluate import Counts, count
-from segpipe.evaluation.report import Interval, summarise, write_tables
+from segpipe.evaluation.intervals import Interval
+from segpipe.evaluation.report import summarise, write_tables
+from segpipe.inference.predictor import Predictor
 from segpipe.labels.load import load_scheme
 from segpipe.metrics.bootstrap import bootstrap_interval
 from segpipe.metrics.scores import mean_iou
@@ -34,6 +37,12 @@ class Oracle:
         self.scheme = scheme
         form = InputForm(8, 8, "stretch", [0.5] * 3, [0.5] * 3, "fp32", 1, PICTURES)
         self.bundle = Bundle(None, None, scheme, form, {"data": "abc"})
+
+    train_ids = Predictor.train_ids
+
+    def logits(self, frames: NDArray[np.uint8]) -> torch.Tensor:
+        """One at the class that it predicts, 0 at the others."""
+        return torch.from_numpy(np.eye(3, dtype=np.float32)[self.predict(frames)]).permute(2, 0, 1)
 
     def predict(self, frames: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Darker than the middle is road, bright is sky, and red a car."""
@@ -91,6 +100,7 @@ def test_the_tables_agree_with_the_summary(raw: Path, tmp_path: Path) -> None:
 
     assert [row["class"] for row in table("classes.csv")] == ["sky", "road", "car"]
     assert sum(float(row["share"]) for row in table("classes.csv")) == pytest.approx(1, abs=1e-5)
+    assert list(table("images.csv")[0]) == ["name", "miou", "pixel_accuracy", "pixels"]
     assert sum(int(row["count"]) for row in table("confusion.csv")) == summary["protocol"]["pixels"]
     scores = [float(row["miou"]) for row in table("images.csv")]
     assert scores == sorted(scores)

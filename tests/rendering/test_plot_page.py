@@ -55,6 +55,10 @@ plots:
       template: score_histogram
       x: name
       y: miou
+  - precision_recall.csv:
+      template: precision_recall
+      x: recall
+      y: precision
   - shares.csv:
       template: class_shares
       x: share
@@ -69,6 +73,9 @@ TABLES = {
     "classes.csv": "class,iou,pixels,share\nroad,0.5,90,0.9\ntraffic light,,10,0.1\n",
     "confusion.csv": "actual,predicted,count,share\na,a,9,0.9\na,b,1,0.1\nb,a,0,\nb,b,0,\n",
     "images.csv": "name,miou\none,0.25\ntwo,\n",
+    "precision_recall.csv": (
+        "class,threshold,precision,recall\nsky,0,0.4,1\nsky,0.5,0.9,0.8\nsky,0.999,,0\n"
+    ),
     "shares.csv": (
         "class,split,share,images_share,mean_pixels\n"
         "road,train,0.9,1.0,90\nroad,val,1.0,1.0,80\ncar,train,0.1,0.5,20\ncar,val,0.0,0.0,\n"
@@ -160,6 +167,7 @@ def test_there_are_templates() -> None:
         "class_shares",
         "confusion_pixels",
         "curves",
+        "precision_recall",
         "score_histogram",
     ]
 
@@ -205,7 +213,7 @@ def test_dvc_makes_a_page_that_needs_no_network(tmp_path: Path) -> None:
     reading = read(html)
     assert reading.loaded == []
     charts = [text for _, text in reading.scripts if "vegaEmbed('#" in text]
-    assert len(charts) == 7
+    assert len(charts) == 8
     for chart in charts:
         spec, _end = json.JSONDecoder().raw_decode(chart.split("var spec = ", 1)[1])
         assert spec["data"]["values"]

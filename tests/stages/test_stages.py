@@ -58,6 +58,7 @@ def test_the_whole_pipeline_leaves_what_it_promises(tmp_path: Path, data: Path) 
         "metrics/classes.csv",
         "metrics/images.csv",
         "metrics/confusion.csv",
+        "metrics/precision_recall.csv",
         "predictions/contact_sheet.png",
         "predictions/figures/training.png",
         "predictions/labels/drive0_000.png",

@@ -1,0 +1,199 @@
+"""One logit: scores of its class over the split and by image, and the curve of its thresholds."""
+
+import csv
+import json
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from sklearn.metrics import average_precision_score, f1_score, jaccard_score
+
+from segpipe.bundle import Bundle, InputForm
+from segpipe.evaluation.evaluate import Counts, count
+from segpipe.evaluation.foreground import foreground_summary
+from segpipe.evaluation.intervals import Interval
+from segpipe.evaluation.report import summarise, write_tables
+from segpipe.inference.predictor import Predictor
+from segpipe.labels.load import load_scheme
+from segpipe.params.prepare import SplitParams
+from segpipe.sources.folder import list_samples
+from segpipe.storage.reading import PICTURES
+from tests.engine.conftest import SKY
+from tests.forge import make_folder, save
+
+GREY = (60, 60, 60)
+
+
+class Blueness:
+    """Stands in for a predictor with one logit: the bluer, the likelier sky."""
+
+    precision = "fp32"
+    device = torch.device("cpu")
+    reading = PICTURES
+    train_ids = Predictor.train_ids
+
+    def __init__(self, raw: Path, threshold: float = 0.5, asked: float | str = 0.5) -> None:
+        self.scheme = load_scheme("classes.csv", {}, raw)
+        form = InputForm(8, 8, "stretch", [0.5] * 3, [0.5] * 3, "fp32", 1, PICTURES)
+        lineage = {"data": "abc", "parameters": {"train": {"threshold": asked}}}
+        self.bundle = Bundle(None, None, self.scheme, form, lineage, threshold)  # type: ignore[arg-type]
+
+    def logits(self, frames_THWC: NDArray[np.uint8]) -> torch.Tensor:
+        blue_HW = frames_THWC[-1, ..., 2].astype(np.float32) - frames_THWC[-1, ..., 0]
+        return torch.from_numpy((blue_HW - 80) / 20)[None]
+
+
+@pytest.fixture
+def raw(tmp_path: Path) -> Path:
+    """Five validation images, one of which neither holds sky nor looks like it, one only looks so."""
+    root = make_folder(tmp_path / "raw", train=1, val=5)
+    (root / "classes.csv").write_text(SKY)
+    for place, colour in ((3, GREY), (4, (40, 90, 220))):
+        image, mask = (np.full((48, 64, 3), colour, np.uint8), np.ones((48, 64), np.uint8))
+        name = f"val/drive{place % 2}_{place:03d}.png"
+        if colour != GREY:
+            image[10:] = GREY
+        save(root / "images" / name, image)
+        save(root / "masks" / name, mask)
+    return root
+
+
+def evaluated(raw: Path, **options: Any) -> tuple[Any, Counts, list[tuple[Any, Any]]]:
+    """The predictor, its counts, and for each image truth and probability of the valid pixels."""
+    predictor: Any = Blueness(raw, **options)
+    samples = list_samples(raw, SplitParams()).samples["val"]
+    pixels = []
+    for sample in samples:
+        with Image.open(raw / str(sample.mask)) as mask, Image.open(raw / sample.image) as image:
+            valid = np.asarray(mask) != 9
+            logit = predictor.logits(np.asarray(image)[None])[0]
+            pixels.append((np.asarray(mask)[valid] == 0, logit.sigmoid().numpy()[valid]))
+    return predictor, count(predictor, samples, raw), pixels
+
+
+@pytest.mark.parametrize("threshold", [0.5, 0.3])
+def test_scores_over_the_split_and_by_image_are_those_of_scikit_learn(
+    raw: Path, threshold: float
+) -> None:
+    predictor, counts, pixels = evaluated(raw, threshold=threshold)
+    found = summarise(counts, predictor, "val", Interval(300, 0))["foreground"]
+    truth, probability = (np.concatenate(part) for part in zip(*pixels, strict=True))
+    guess = probability > np.float32(threshold)
+    assert 0 < (truth != guess).sum() < len(truth)
+    assert found["class"] == "sky"
+    assert found["iou"] == pytest.approx(jaccard_score(truth, guess), abs=1e-6)
+    assert found["dice"] == pytest.approx(f1_score(truth, guess), abs=1e-6)
+    scored = [
+        (one, chance > np.float32(threshold))
+        for one, chance in pixels
+        if one.any() or (chance > np.float32(threshold)).any()
+    ]
+    by_image = found["by_image"]
+    assert (by_image["images"], by_image["images_without_the_class"]) == (4, 1) == (len(scored), 1)
+    ious = [jaccard_score(*one, zero_division=0) for one in scored]
+    assert by_image["iou"] == pytest.approx(np.mean(ious), abs=1e-6)
+    assert min(ious) == 0, "what is nowhere true but predicted counts as 0"
+    dices = [f1_score(*one, zero_division=0) for one in scored]
+    assert by_image["dice"] == pytest.approx(np.mean(dices), abs=1e-6)
+    for group in (found, by_image):
+        for score in ("iou", "dice"):
+            low, high = group[f"{score}_interval"].values()
+            assert low < group[score] < high
+    assert found["average_precision"] == pytest.approx(
+        average_precision_score(truth, probability), abs=0.01
+    )
+
+
+def test_the_best_threshold_of_the_split_is_told_with_its_scores(raw: Path) -> None:
+    predictor, counts, pixels = evaluated(raw)
+    found = summarise(counts, predictor, "val", Interval(0, 0))["foreground"]
+    truth, probability = (np.concatenate(part) for part in zip(*pixels, strict=True))
+    best = probability > np.float32(found["best_threshold"])
+    assert found["best_iou"] == pytest.approx(jaccard_score(truth, best), abs=1e-6)
+    assert found["best_dice"] == pytest.approx(f1_score(truth, best), abs=1e-6)
+    assert found["best_iou"] > found["iou"]
+    assert found["iou_interval"] is found["by_image"]["iou_interval"] is None
+
+
+def test_the_protocol_says_where_the_threshold_is_from(raw: Path) -> None:
+    for asked, words in ((0.3, "train.threshold"), ("auto", "largest IoU on the prepared valid")):
+        predictor, counts, _ = evaluated(raw, threshold=0.3, asked=asked)
+        protocol = summarise(counts, predictor, "val", Interval(0, 0))["protocol"]
+        assert protocol["threshold"] == 0.3
+        assert protocol["threshold_choice"].startswith(words)
+
+
+def table(path: Path) -> list[dict[str, str]]:
+    with path.open() as file:
+        return list(csv.DictReader(file))
+
+
+def test_the_tables(raw: Path, tmp_path: Path) -> None:
+    predictor, counts, pixels = evaluated(raw)
+    summary = summarise(counts, predictor, "val", Interval(0, 0))
+    write_tables(counts, predictor, summary, tmp_path)
+    assert json.loads((tmp_path / "evaluation.json").read_text()) == summary
+    images = {row["name"]: row for row in table(tmp_path / "images.csv")}
+    assert images["drive1_003"]["foreground_iou"] == images["drive1_003"]["foreground_dice"] == ""
+    assert images["drive0_004"]["foreground_iou"] == "0"
+    truth, probability = pixels[0]
+    wanted = jaccard_score(truth, probability > 0.5)
+    assert float(images["drive0_000"]["foreground_iou"]) == pytest.approx(wanted, abs=1e-6)
+    rows = table(tmp_path / "precision_recall.csv")
+    assert {row["class"] for row in rows} == {"sky"}
+    assert [float(row["threshold"]) for row in rows] == [t / 1000 for t in range(1000)]
+    truth = np.concatenate([one for one, _ in pixels])
+    assert float(rows[0]["precision"]) == pytest.approx(truth.mean(), rel=1e-5)
+    at = rows[500]
+    assert float(at["recall"]) == pytest.approx(summary["classes"]["sky"]["accuracy"], rel=1e-5)
+    assert float(at["precision"]) == pytest.approx(summary["classes"]["sky"]["precision"], rel=1e-5)
+
+
+def test_of_several_logits_each_class_is_a_point_of_the_table(raw: Path, tmp_path: Path) -> None:
+    predictor, counts, _ = evaluated(raw)
+    several = Counts(counts.names, counts.files, counts.confusion_NKK, 0, Counter())
+    predictor.bundle = Bundle(None, None, predictor.scheme, predictor.bundle.form, {})  # type: ignore[arg-type]
+    summary = summarise(several, predictor, "val", Interval(0, 0))
+    assert "foreground" not in summary
+    assert summary["protocol"]["threshold_choice"] is None
+    write_tables(several, predictor, summary, tmp_path)
+    rows = table(tmp_path / "precision_recall.csv")
+    assert [(row["class"], row["threshold"]) for row in rows] == [("rest", ""), ("sky", "")]
+    for row in rows:
+        found = summary["classes"][row["class"]]
+        assert float(row["precision"]) == pytest.approx(found["precision"], rel=1e-5)
+        assert float(row["recall"]) == pytest.approx(found["accuracy"], rel=1e-5)
+
+
+def test_a_split_without_truth_or_without_the_class_has_no_scores(raw: Path) -> None:
+    empty = np.zeros((2, 1000), np.int64)
+    nothing = Counts(["a"], ["a"], np.zeros((1, 2, 2), np.int64), 0, Counter(), 1, empty)
+    found = foreground_summary(nothing, "sky", Interval(50, 0))
+    assert found["iou"] is found["average_precision"] is found["best_threshold"] is None
+    assert found["by_image"] == {
+        "iou": None,
+        "iou_interval": None,
+        "dice": None,
+        "dice_interval": None,
+        "images": 0,
+        "images_without_the_class": 0,
+    }
+
+
+def test_windows_of_one_raster_are_drawn_together_for_the_mean_by_image() -> None:
+    good, bad = [[50, 0], [5, 45]], [[50, 30], [10, 10]]
+
+    def width(matrices: list[Any], files: list[str]) -> float:
+        stacked = np.array(matrices, np.int64)
+        counts = Counts(files, files, stacked, 0, Counter(), 0, np.ones((2, 1000), np.int64))
+        found = foreground_summary(counts, "sky", Interval(500, 0))["by_image"]["iou_interval"]
+        return float(found["high"] - found["low"])
+
+    together = width([good] * 5 + [bad] * 5, ["a"] * 5 + ["b"] * 5)
+    assert together == pytest.approx(width([good, bad], ["a", "b"]))
+    assert width([good] * 5 + [bad] * 5, list("abcdefghij")) < 0.9 * together
