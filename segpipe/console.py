@@ -10,8 +10,12 @@ T = TypeVar("T")
 
 
 def say(text: str) -> None:
-    """Print one line at once, also when the output is a pipe."""
-    print(text, flush=True)
+    """Print one line at once, also when the output is a pipe; a bar on the terminal moves below it."""
+    if sys.stderr.isatty():
+        tqdm.write(text, file=sys.stdout)
+        sys.stdout.flush()
+    else:
+        print(text, flush=True)
 
 
 def progress(
@@ -22,13 +26,6 @@ def progress(
     Where stderr is no terminal, a line is written every ten seconds instead of a moving bar.
     """
     return tqdm(items, desc=description, unit=f" {unit}", total=total, **_style())
-
-
-def step_bar(description: str, total: int, done: int, shown: bool) -> "tqdm[None]":
-    """Return a bar to be updated by hand once a step; `shown` is false in all processes but one."""
-    return tqdm(
-        desc=description, unit=" step", total=total, initial=done, disable=not shown, **_style()
-    )
 
 
 def _style() -> dict[str, Any]:

@@ -7,12 +7,11 @@ from math import isnan
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from tqdm import tqdm
 
-from segpipe.console import step_bar
 from segpipe.engine.checkpoint import Progress
 from segpipe.engine.clock import Clock
 from segpipe.engine.interruption import Interrupted, StopRequest
+from segpipe.engine.live import LiveLine
 from segpipe.engine.optimizer import set_learning_rate
 from segpipe.engine.setup import Job
 from segpipe.engine.step import StepReport, train_step
@@ -30,44 +29,49 @@ def train(job: Job, progress: Progress, stop: StopRequest, log: Callable[[Row], 
     log: called with each row of the history, in the leading process, once it is saved.
     Raises Interrupted when a stop was asked for; the state is saved then.
     """
-    while not is_over(job, progress):
-        batches = Prefetch(_rows_to_come(job, progress), partial(_read_pieces, job))
-        clock, bar = Clock(batches), _bar(job, progress)
-        for pieces in batches:
-            epoch, step = divmod(progress.step, job.steps_per_epoch)
-            lr = learning_rate(job.train, job.lengths, progress.step, _watched(job, progress))
-            set_learning_rate(job.optimizer, lr)
-            report = train_step(job, pieces, epoch, step, lr, stop.asked)
-            _advance(job, progress, report, clock)
-            _show(bar, report, lr)
-            row_due = _row_is_due(job, progress.step)
-            if row_due:
-                found = validate(job) if _validation_is_due(job, progress.step) else None
-                row = _add_row(job, progress, found, lr, clock)
-                if _is_best(progress, found) and job.leads:
-                    job.checkpoints.save_best(job.result)
-            if row_due or report.stop:
-                _save(job, progress)
-            if row_due and job.leads:
-                log(row)
-            if is_over(job, progress):
-                break
-            if report.stop:
-                raise Interrupted
-            clock.lap()  # validating and saving is no training
-        bar.close()
+    with LiveLine(job, progress.step) as line:
+        while not is_over(job, progress):
+            _train_epoch(job, progress, stop, log, line)
+
+
+def _train_epoch(
+    job: Job,
+    progress: Progress,
+    stop: StopRequest,
+    log: Callable[[Row], None],
+    line: LiveLine,
+) -> None:
+    """Take the steps that are left of the present epoch."""
+    batches = Prefetch(_rows_to_come(job, progress), partial(_read_pieces, job))
+    clock = Clock(batches)
+    for pieces in batches:
+        epoch, step = divmod(progress.step, job.steps_per_epoch)
+        lr = learning_rate(job.train, job.lengths, progress.step, _watched(job, progress))
+        set_learning_rate(job.optimizer, lr)
+        report = train_step(job, pieces, epoch, step, lr, stop.asked)
+        seconds, waited = _advance(job, progress, report, clock)
+        line.step(progress.step, report.loss, lr, seconds, waited)
+        row_due = _row_is_due(job, progress.step)
+        if row_due:
+            found = validate(job) if _validation_is_due(job, progress.step) else None
+            row = _add_row(job, progress, found, lr, clock)
+            if _is_best(progress, found) and job.leads:
+                job.checkpoints.save_best(job.result)
+        if row_due or report.stop:
+            _save(job, progress)
+        if row_due and job.leads:
+            log(row)
+        if is_over(job, progress):
+            return
+        if report.stop:
+            raise Interrupted
+        clock.lap()  # validating and saving is no training
 
 
 def is_over(job: Job, progress: Progress) -> bool:
     """Whether no step is left to take: at the length, or by early stopping."""
     early = stops_early(job.train.early_stopping, progress.history)
     return early or progress.step >= job.lengths.total
-
-
-def _bar(job: Job, progress: Progress) -> "tqdm[None]":
-    epoch, step = divmod(progress.step, job.steps_per_epoch)
-    epochs = -(-job.lengths.total // job.steps_per_epoch)
-    return step_bar(f"epoch {epoch + 1}/{epochs}", job.steps_per_epoch, step, job.leads)
 
 
 def _rows_to_come(job: Job, progress: Progress) -> Iterator[NDArray[np.int64]]:
@@ -87,7 +91,8 @@ def _watched(job: Job, progress: Progress) -> list[float]:
     return metric_values(progress.history, job.train.plateau.metric)
 
 
-def _advance(job: Job, progress: Progress, report: StepReport, clock: Clock) -> None:
+def _advance(job: Job, progress: Progress, report: StepReport, clock: Clock) -> tuple[float, float]:
+    """Note a step; return the seconds that it took, and how many of them were waited."""
     progress.step += 1
     if job.average:
         job.average.update(progress.step)
@@ -96,11 +101,7 @@ def _advance(job: Job, progress: Progress, report: StepReport, clock: Clock) -> 
     seconds, waited = clock.lap()
     progress.seconds += seconds
     progress.waited += waited
-
-
-def _show(bar: "tqdm[None]", report: StepReport, lr: float) -> None:
-    bar.set_postfix_str(f"loss {report.loss:.3f}, lr {lr:.2g}", refresh=False)
-    bar.update()
+    return seconds, waited
 
 
 def _validation_is_due(job: Job, taken: int) -> bool:
