@@ -1,9 +1,10 @@
 """The parts that convolutional networks are put together from, and their first weights."""
 
 import math
-from typing import Literal
+from typing import Any, Literal
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 
 Norm = Literal["batch", "group", "none"]
 Padding = Literal["same", "valid"]
@@ -31,6 +32,26 @@ def upsampling(in_channels: int, out_channels: int, norm: Norm) -> nn.Sequential
     convolution = nn.ConvTranspose2d(in_channels, out_channels, 2, stride=2)
     _rest_idle_bias(convolution, norm)
     return nn.Sequential(convolution, *normalisation(norm, out_channels))
+
+
+def joined(*maps_BCHW: Tensor) -> Tensor:
+    """Return the maps joined along their channels; their gradients come back dense.
+
+    The gradient of torch.cat's inputs are slices of one tensor, with gaps between the pixels. Batch
+    norm's backward pass on CPUs takes those element by element: up to fifty times as long.
+    """
+    return torch.cat([_DenseGradient.apply(one) for one in maps_BCHW], dim=1)
+
+
+class _DenseGradient(torch.autograd.Function):
+    @staticmethod
+    def forward(_context: Any, x_BCHW: Tensor) -> Tensor:
+        return x_BCHW.view_as(x_BCHW)
+
+    @staticmethod
+    def backward(_context: Any, gradient_BCHW: Tensor) -> Tensor:
+        # Slices of a contiguous tensor keep the order of its axes, and so does this.
+        return gradient_BCHW.clone(memory_format=torch.preserve_format)
 
 
 def conv_norm(

@@ -3,12 +3,11 @@
 Shapes: B batch, C channels, K classes.
 """
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from segpipe.cropping import centre_crop
-from segpipe.models.blocks import double_conv, initialise, upsampling
+from segpipe.models.blocks import double_conv, initialise, joined, upsampling
 from segpipe.models.network import Network
 from segpipe.models.valid_sides import valid_input, valid_output
 from segpipe.params.model import UNetParams
@@ -87,7 +86,7 @@ class UNet(Network):
         for up, join in zip(self.up, self.join, strict=True):
             x = self.dropout(up(x))
             skip = centre_crop(skips.pop(), x.shape[-2], x.shape[-1])
-            x = join(torch.cat([skip, x], dim=1))
+            x = join(joined(skip, x))
         logits_BKHW: Tensor = self.head(x)
         return logits_BKHW
 
