@@ -4,7 +4,7 @@ import sys
 from collections import deque
 from time import perf_counter
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from tqdm import tqdm
 
@@ -97,8 +97,8 @@ def duration(seconds: float) -> str:
     return f"{hours}:{minute:02}:{second:02}" if hours else f"{minute}:{second:02}"
 
 
-def _bar(total: int, taken: int) -> "tqdm[None]":
-    return tqdm(
+def _bar(total: int, taken: int) -> "tqdm[Any]":
+    bar: tqdm[Any] = tqdm(
         total=total,
         initial=taken,
         bar_format="|{bar:12}| {desc}",
@@ -108,3 +108,4 @@ def _bar(total: int, taken: int) -> "tqdm[None]":
         leave=False,
         file=sys.stderr,
     )
+    return bar
