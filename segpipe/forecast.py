@@ -50,7 +50,7 @@ def forecast(
     device = best_device()
     precision = choose_precision(train.precision, device)
     size = max(1, train.batch_size // (train.accumulation * processes))
-    crop = crop_sides(train.augment, height, width)
+    crop = crop_sides(train.augmentation, height, width)
     network = build_model(model, channels, classes, truth_ratio)
     clip = (frames,) if network.takes_clips else ()
     sides = _small(network, crop, truth_ratio)

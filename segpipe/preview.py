@@ -14,18 +14,19 @@ from segpipe.augment.draw import crop_sides, draw
 from segpipe.params.train import AugmentParams
 from segpipe.rendering.png import write_png
 from segpipe.rendering.samples import Mask, Picture, copies_sheet
-from segpipe.storage.reader import Dataset
+from segpipe.storage.reader import Dataset, Split
 from segpipe.storage.reading import picture_of
 
 _SHOWN = 6
 
 
-def augmentation_sheet(dataset: Dataset, augment: AugmentParams, seed: int) -> NDArray[np.uint8]:
-    """Return a picture of training samples beside their first window: image and mask of each.
+def augmentation_sheet(
+    dataset: Dataset, split: Split, augment: AugmentParams, seed: int
+) -> NDArray[np.uint8]:
+    """Return a picture of samples of `split` beside their first window: image and mask of each.
 
     The draws are those of the first epoch, so the windows are the very ones that are trained on.
     """
-    split = dataset.split("train")
     rows_B = np.unique(np.linspace(0, len(split) - 1, _SHOWN).astype(np.int64))
     crop = crop_sides(augment, dataset.height, dataset.width)
     sides = dataset.height, dataset.width, *crop

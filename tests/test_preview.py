@@ -25,11 +25,12 @@ def test_without_augmentation_before_is_after(dataset: Dataset) -> None:
         (split.rows[row].sample.name, *(2 * (split.images_NTHWC[row, 0], split.masks_Nhw[row])))
         for row in rows
     ]
-    assert (augmentation_sheet(dataset, calm, 0) == copies_sheet(same, dataset.scheme)).all()
+    assert (augmentation_sheet(dataset, split, calm, 0) == copies_sheet(same, dataset.scheme)).all()
 
 
 def test_it_shows_the_draws_of_its_seed(dataset: Dataset) -> None:
     lively = AugmentParams(crop_height=16, crop_width=24)
-    one, other = (augmentation_sheet(dataset, lively, seed) for seed in (0, 1))
-    assert (one == augmentation_sheet(dataset, lively, 0)).all()
+    split = dataset.split("train")
+    one, other = (augmentation_sheet(dataset, split, lively, seed) for seed in (0, 1))
+    assert (one == augmentation_sheet(dataset, split, lively, 0)).all()
     assert one.shape != other.shape or (one != other).any()

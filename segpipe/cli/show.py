@@ -69,9 +69,20 @@ def _totals(evaluation: dict[str, Any], training: dict[str, Any]) -> list[str]:
         f"weighted IoU        {_percent(evaluation['frequency_weighted_iou'])}",
         f"measured on         {protocol['images']} images of split {protocol['split']}, "
         f"{protocol['resolution']}",
+        *_few_samples(training),
         f"training            {training['seconds']:.0f} s, {training['images_per_second']:.1f} images/s, "
         f"{training['wait_share']:.1%} waiting for data, {training['peak_memory_mb']:.0f} MB, "
         f"{training['processes']} process(es), {training['precision']}",
+    ]
+
+
+def _few_samples(training: dict[str, Any]) -> list[str]:
+    """Say so where the training saw a part of the data alone."""
+    return [
+        f"ATTENTION           train.{name} was {training[name]}: trained on {training['train_samples']} "
+        "samples for a try"
+        for name in ("limit", "overfit")
+        if name in training
     ]
 
 

@@ -4,6 +4,7 @@ from segpipe.console import say
 from segpipe.engine.checkpoint import Progress
 from segpipe.engine.loop import is_over
 from segpipe.engine.optimizer import backbone_parameters
+from segpipe.engine.selection import selection_notes
 from segpipe.engine.setup import Job
 from segpipe.engine.stopping import Row
 from segpipe.engine.weighting import weight_table
@@ -23,6 +24,8 @@ def announce(job: Job, loss: LossParams, progress: Progress, differences: list[s
         f"{job.crop[0]}x{job.crop[1]}, {job.steps_per_epoch} steps an epoch, batch "
         f"{job.train.batch_size}, {job.share.processes} process(es), {job.device}, {job.precision}"
     )
+    for line in selection_notes(job.train, job.dataset, job.train_split, job.val_split):
+        say(line)
     for reason in job.lengths.reasons:
         say(f"  {reason}")
     if job.pretrained:

@@ -11,6 +11,7 @@ import numpy as np
 from segpipe.atomic import write_text
 from segpipe.bundle import InputForm, plain_weights, save_bundle
 from segpipe.engine.checkpoint import Progress
+from segpipe.engine.selection import sample_counts
 from segpipe.engine.setup import Job
 from segpipe.engine.stopping import Row
 from segpipe.hardware import device_name
@@ -43,6 +44,7 @@ def write_bundle(
         "excluded": dataset.excluded,
         "class_weights": job.class_weights,
         "scores": scores,
+        "samples": sample_counts(job.train, job.train_split, job.val_split),
     }
     save_bundle(
         folder,
@@ -101,6 +103,7 @@ def training_summary(job: Job, progress: Progress) -> dict[str, Any]:
         "val_loss": best["val_loss"],
         "train_loss": rows[-1]["train_loss"],
         **threshold,
+        **sample_counts(job.train, job.train_split, job.val_split),
         "images_per_second": round(speeds[len(speeds) // 2], 3),
         "seconds": round(seconds, 2),
         "wait_share": round(waited / max(seconds, 1e-9), 5),

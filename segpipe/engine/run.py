@@ -144,7 +144,8 @@ def _tracked(
 
 
 def _draw_augmentation(job: Job, path: Path) -> None:
-    write_sheet(path, augmentation_sheet(job.dataset, job.train.augment, job.train.seed))
+    sheet = augmentation_sheet(job.dataset, job.train_split, job.train.augmentation, job.train.seed)
+    write_sheet(path, sheet)
 
 
 def _identity(plan: Plan, data: str) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from segpipe.augment.draw import crop_sides
 from segpipe.engine.average import WeightAverage
 from segpipe.engine.checkpoint import Checkpoints
 from segpipe.engine.optimizer import build_optimizer
+from segpipe.engine.selection import chosen_samples
 from segpipe.engine.suitability import outputs_of, refuse_augmentation, refuse_too_small
 from segpipe.engine.sync_norm import synchronise_norms
 from segpipe.engine.weighting import loss_weights
@@ -118,11 +119,11 @@ def set_up(
     share = Share(
         train.batch_size, accelerator.num_processes, accelerator.process_index, train.accumulation
     )
-    train_split, val_split = dataset.split("train"), dataset.split("val")
+    train_split, val_split = chosen_samples(dataset, train)
     steps = steps_per_epoch(len(train_split), train.batch_size)
     lengths = lengths_in_steps(train, steps)
-    crop = crop_sides(train.augment, dataset.height, dataset.width)
-    refuse_augmentation(train.augment, dataset, crop)
+    crop = crop_sides(train.augmentation, dataset.height, dataset.width)
+    refuse_augmentation(train.augmentation, dataset, crop)
     weights = loss_weights(loss, dataset)
     _repeatable(train.seed)
     network = _network(model, outputs_of(loss, dataset), dataset, crop)

@@ -86,7 +86,7 @@ def _augmented(job: Job, piece: Batch, epoch: int) -> tuple[Tensor, Tensor]:
     height, width = job.dataset.height, job.dataset.width
     step = job.dataset.truth_ratio
     draws = draw(
-        job.train.augment, job.train.seed, epoch, piece.rows_B, height, width, *job.crop, step
+        job.train.augmentation, job.train.seed, epoch, piece.rows_B, height, width, *job.crop, step
     )
     image_BTHWC = piece.image_BTHWC.to(job.device, non_blocking=True)
     mask_BHW = piece.mask_Bhw.to(job.device, non_blocking=True)

@@ -51,6 +51,12 @@ class AugmentParams(Section):
     saturation: Range = (0.8, 1.25)
 
 
+# Training samples as they are, whole.
+NO_AUGMENTATION = AugmentParams(
+    scale=(1.0, 1.0), flip=0.0, flip_vertical=0.0, gamma=(1.0, 1.0), saturation=(1.0, 1.0)
+)
+
+
 class SGDParams(Section):
     """Stochastic gradient descent: momentum, and whether it is Nesterov's."""
 
@@ -89,7 +95,8 @@ class TrainParams(Section):
 
     backbone_lr: factor of the learning rate of the network's backbone. ema: decay of the moving
     average of the weights, 0 for none. threshold: probability above which a pixel of one logit is
-    of the class; auto takes the best one on the validation split.
+    of the class; auto takes the best one on the validation split. limit: so many samples of each
+    split are used. overfit: so many are learnt by heart.
     """
 
     length: PositiveLength = Length(20)
@@ -116,6 +123,8 @@ class TrainParams(Section):
     early_stopping: EarlyStoppingParams = EarlyStoppingParams()
     threshold: Threshold = 0.5
     seed: Seed = 0
+    limit: Count | None = None
+    overfit: Count | None = None
     augment: AugmentParams = AugmentParams()
 
     @model_validator(mode="after")
@@ -131,3 +140,23 @@ class TrainParams(Section):
         if alike and self.warmup.amount >= self.length.amount:
             raise ValueError(f"warmup ({self.warmup}) must be below length ({self.length})")
         return self
+
+    @model_validator(mode="after")
+    def _few_samples_make_a_batch(self) -> "TrainParams":
+        if self.limit is not None and self.overfit is not None:
+            raise ValueError(
+                "limit and overfit exclude each other: overfit chooses its samples from all; set one "
+                "of them to null"
+            )
+        for name, samples in (("limit", self.limit), ("overfit", self.overfit)):
+            if samples is not None and samples < self.batch_size:
+                raise ValueError(
+                    f"{name} is {samples}, which is less than one batch (batch_size {self.batch_size}); "
+                    f"set batch_size to {samples} or less, or {name} to {self.batch_size} or more"
+                )
+        return self
+
+    @property
+    def augmentation(self) -> AugmentParams:
+        """What is done to the training samples: nothing where they are learnt by heart."""
+        return self.augment if self.overfit is None else NO_AUGMENTATION

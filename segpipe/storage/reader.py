@@ -1,9 +1,10 @@
 """Prepared data as memory-mapped arrays, checked against their description when opened."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +30,33 @@ class Split:
 
     def __len__(self) -> int:
         return len(self.rows)
+
+    def subset(self, places: Sequence[int]) -> "Split":
+        """Return the samples at some places of this split; nothing is read before it is asked for."""
+        chosen = np.asarray(places, np.int64)
+        return Split(
+            cast(NDArray[Any], _ChosenRows(self.images_NTHWC, chosen)),
+            cast(NDArray[np.uint8], _ChosenRows(self.masks_Nhw, chosen)),
+            [self.rows[place] for place in chosen],
+        )
+
+
+class _ChosenRows:
+    """Some rows of an array, as if they were an array of their own: indexed first by row.
+
+    Indexing the array itself would read all of them into memory.
+    """
+
+    def __init__(self, array: NDArray[Any], places: NDArray[np.int64]) -> None:
+        self._array, self._places = array, places
+        self.shape, self.dtype = (len(places), *array.shape[1:]), array.dtype
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    def __getitem__(self, key: Any) -> Any:
+        rows, *rest = key if isinstance(key, tuple) else (key,)
+        return self._array[(self._places[rows], *rest)]
 
 
 @dataclass(frozen=True)
