@@ -28,13 +28,13 @@ demo: $(STAMP)  ## run the whole pipeline on the embedded data and show the scor
 	@$(RUN) python -m segpipe.cli.main show
 
 test: $(STAMP)  ## run the fast tests
-	$(RUN) python -m pytest -n auto
+	$(RUN) python -m pytest -n logical --dist worksteal
 
 test-slow: $(STAMP)  ## run the slow tests alone
-	$(RUN) python -m pytest -m slow
+	$(RUN) python -m pytest -n logical --dist loadgroup -m slow
 
 test-all: $(STAMP)  ## run all tests, the slow ones too
-	$(RUN) python -m pytest -n auto -m ''
+	$(RUN) python -m pytest -n logical --dist loadgroup -m ''
 
 check: $(STAMP)  ## run ruff, mypy and import-linter
 	$(RUN) ruff check .

@@ -2,6 +2,7 @@
 
 import copy
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -104,6 +105,16 @@ def make_prepared(root: Path, data: Path, **changes: Any) -> Path:
     return workspace
 
 
+def workspace_with(prepared: Path, root: Path, data: Path, **changes: Any) -> Path:
+    """A workspace with a copy of what `make_prepared` left in the workspace `prepared`.
+
+    The changes must not be of what fetch and prepare read.
+    """
+    workspace = make_workspace(root, data, **changes)
+    shutil.copytree(prepared / "data", workspace / "data")
+    return workspace
+
+
 def run_stage(name: str, workspace: Path, **environment: str) -> subprocess.CompletedProcess[str]:
     """Run a stage as DVC does, in a process of its own."""
     return run_python(["-m", f"stages.{name}"], workspace, **environment)
@@ -119,7 +130,7 @@ def run_python(
         env=child_environment(**environment),
         capture_output=True,
         text=True,
-        timeout=240,
+        timeout=800,
         check=False,
     )
 

@@ -282,12 +282,12 @@ def test_dvc_says_that_it_runs_a_stage_as_expected(
     environment = child_environment(DVC_NO_ANALYTICS="1")
     subprocess.run([dvc, "init", "-q"], cwd=work, env=environment, check=True)
     with subprocess.Popen([dvc, "repro", "-q"], cwd=work, env=environment) as running:
-        until = time.monotonic() + 60
+        until = time.monotonic() + 600
         while not (work / "begun").exists() and time.monotonic() < until:
             time.sleep(0.05)
         code = main(["use", "small"])
         (work / "end").touch()
-        assert running.wait(60) == 0
+        assert running.wait(600) == 0
     assert code == 1
     assert f"process {running.pid} " in capsys.readouterr().err
     assert main(["use", "small"]) == 0

@@ -22,8 +22,8 @@ from tests.forge import (
     child_environment,
     make_folder,
     make_prepared,
-    make_workspace,
     run_stage,
+    workspace_with,
 )
 
 DEPLOY = ROOT / "deploy"
@@ -280,7 +280,7 @@ def toy_launch(folder: Path, seconds: float, code: int) -> "subprocess.Popen[str
 @pytest.mark.parametrize("code", [0, pytest.param(3, marks=pytest.mark.slow)])
 def test_the_launcher_ends_with_the_code_of_its_processes(code: int, tmp_path: Path) -> None:
     launcher = toy_launch(tmp_path, 0, code)
-    _, errors = launcher.communicate(timeout=60)
+    _, errors = launcher.communicate(timeout=600)
     assert launcher.returncode == code, errors
     assert ("rank 0 failed first, with exit code 3" in errors) == (code == 3)
 
@@ -289,7 +289,7 @@ def test_a_launcher_that_is_told_to_stop_waits_for_the_saving(tmp_path: Path) ->
     launcher = toy_launch(tmp_path, 60, 0)
     wait_until(lambda: (tmp_path / "ready").exists())
     launcher.terminate()
-    _, errors = launcher.communicate(timeout=60)
+    _, errors = launcher.communicate(timeout=600)
     assert launcher.returncode == 75, errors
 
 
@@ -302,7 +302,7 @@ def test_a_launcher_that_waits_for_other_machines_leaves_when_told_to(tmp_path: 
     wait_until(lambda: answers(port))
     time.sleep(1)
     launcher.terminate()
-    _, errors = launcher.communicate(timeout=60)
+    _, errors = launcher.communicate(timeout=600)
     assert launcher.returncode == 75, errors
 
 
@@ -334,7 +334,7 @@ def test_the_machine_of_the_rendezvous_stays_until_the_others_have_ended(tmp_pat
 # Two nodes on one machine
 
 
-def wait_until(reached: Any, seconds: float = 90) -> None:
+def wait_until(reached: Any, seconds: float = 200) -> None:
     deadline = time.monotonic() + seconds
     while not reached():
         assert time.monotonic() < deadline
@@ -392,7 +392,7 @@ def wait_for_a_checkpoint(workspace: Path, nodes: "list[subprocess.Popen[str]]")
 
 def ended(nodes: "list[subprocess.Popen[str]]") -> list[int]:
     """Wait for the nodes; return their exit codes."""
-    spoken = [node.communicate(timeout=200) for node in nodes]
+    spoken = [node.communicate(timeout=600) for node in nodes]
     print(*(f"{output}\n{errors}" for output, errors in spoken))
     return [node.returncode for node in nodes]
 
@@ -408,6 +408,10 @@ def assert_equal(first: dict[str, np.ndarray], second: dict[str, np.ndarray]) ->
         assert (first[name] == second[name]).all(), name
 
 
+# One after another in one process: they share what one machine trained, and each starts two trainers.
+on_two_nodes = pytest.mark.xdist_group("nodes")
+
+
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_folder(tmp_path_factory.mktemp("data"), train=11, val=5)
@@ -415,7 +419,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def prepared(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_prepared(tmp_path_factory.mktemp("prepared") / "w", data) / "data"
+    return make_prepared(tmp_path_factory.mktemp("prepared") / "w", data)
 
 
 @pytest.fixture(scope="module")
@@ -429,13 +433,13 @@ def on_one_machine(
 
 
 def workspace_of(root: Path, data: Path, prepared: Path) -> Path:
-    workspace = make_workspace(root, data, train__length=10)
+    workspace = workspace_with(prepared, root, data, train__length=10)
     (workspace / "deploy").symlink_to(DEPLOY)
-    shutil.copytree(prepared, workspace / "data")
     return workspace
 
 
 @pytest.mark.slow
+@on_two_nodes
 @pytest.mark.parametrize("kind", ["slurm", "kubernetes"])
 def test_two_nodes_train_what_two_processes_of_one_machine_train(
     kind: str,
@@ -453,6 +457,7 @@ def test_two_nodes_train_what_two_processes_of_one_machine_train(
 
 
 @pytest.mark.slow
+@on_two_nodes
 def test_a_signal_on_one_node_stops_both_and_the_next_start_ends_in_the_same_bits(
     data: Path, prepared: Path, on_one_machine: dict[str, np.ndarray], tmp_path: Path
 ) -> None:
@@ -469,6 +474,7 @@ def test_a_signal_on_one_node_stops_both_and_the_next_start_ends_in_the_same_bit
 
 
 @pytest.mark.slow
+@on_two_nodes
 def test_a_process_that_is_killed_ends_both_nodes(
     data: Path, prepared: Path, tmp_path: Path
 ) -> None:

@@ -225,7 +225,7 @@ def test_two_processes_freeze_and_thaw_as_one(tmp_path):
         )
         for rank in range(2)
     ]
-    said = [process.communicate(timeout=200) for process in both]
+    said = [process.communicate(timeout=600) for process in both]
     assert [process.returncode for process in both] == [0, 0], said
     for out, _ in said:
         for found, expected in zip(out.split(), alone.stdout.split(), strict=True):

@@ -5,14 +5,15 @@ Each run is a process of its own, as DVC starts it.
 
 import csv
 import json
-import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
-from tests.forge import make_folder, make_prepared, make_workspace, run_python, run_stage
+from tests.forge import make_folder, make_prepared, run_python, run_stage, workspace_with
+
+pytestmark = pytest.mark.xdist_group("numerics")  # they share prepared data
 
 
 @pytest.fixture(scope="module")
@@ -22,13 +23,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def prepared(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_prepared(tmp_path_factory.mktemp("prepared") / "w", data) / "data"
-
-
-def workspace_of(root: Path, data: Path, prepared: Path, **changes: object) -> Path:
-    workspace = make_workspace(root, data, **changes)
-    shutil.copytree(prepared, workspace / "data")
-    return workspace
+    return make_prepared(tmp_path_factory.mktemp("prepared") / "w", data)
 
 
 def trained(workspace: Path, **environment: str) -> dict[str, np.ndarray]:
@@ -58,13 +53,13 @@ def largest_difference(first: dict[str, np.ndarray], second: dict[str, np.ndarra
 
 def test_two_runs_give_the_same_bits(tmp_path: Path, data: Path, prepared: Path) -> None:
     options = {"model__unet__dropout": 0.2, "train__length": 2}
-    first, second = (workspace_of(tmp_path / name, data, prepared, **options) for name in "ab")
+    first, second = (workspace_with(prepared, tmp_path / name, data, **options) for name in "ab")
     assert_equal(trained(first), trained(second))
     for name in ("model.safetensors", "model.json"):
         assert (first / "models" / name).read_bytes() == (second / "models" / name).read_bytes()
     columns = ("epoch", "step", "lr", "train_loss", "val_loss", "val_miou", "val_pixel_accuracy")
     assert history(first, *columns) == history(second, *columns)
-    other = workspace_of(tmp_path / "c", data, prepared, train__seed=1, **options)
+    other = workspace_with(prepared, tmp_path / "c", data, train__seed=1, **options)
     assert largest_difference(load_file(first / "models/last.safetensors"), trained(other)) > 0.001
 
 
@@ -96,9 +91,9 @@ def test_an_interrupted_run_ends_in_the_same_bits(
         "train__validate_every": "3 steps",
         "train__ema": 0.9,
     }
-    whole = workspace_of(tmp_path / "whole", data, prepared, **options)
+    whole = workspace_with(prepared, tmp_path / "whole", data, **options)
     weights = trained(whole)
-    workspace = workspace_of(tmp_path / "cut", data, prepared, **options)
+    workspace = workspace_with(prepared, tmp_path / "cut", data, **options)
     stopped = run_python(["-c", INTERRUPT.format(at=at)], workspace)
     assert stopped.returncode == 75, stopped.stdout + stopped.stderr
     assert "start again to go on" in stopped.stdout
@@ -115,8 +110,8 @@ def test_the_number_of_processes_does_not_change_the_result(
     norm: str, tmp_path: Path, data: Path, prepared: Path
 ) -> None:
     options = {"model__unet__norm": norm, "train__length": 2, "train__lr": 0.003}
-    one = workspace_of(tmp_path / "one", data, prepared, **options)
-    two = workspace_of(tmp_path / "two", data, prepared, **options)
+    one = workspace_with(prepared, tmp_path / "one", data, **options)
+    two = workspace_with(prepared, tmp_path / "two", data, **options)
     assert largest_difference(trained(one), trained(two, SEGPIPE_PROCESSES="2")) < 2e-4
     losses = [np.array(history(w, "train_loss", "val_loss"), float) for w in (one, two)]
     np.testing.assert_allclose(losses[0], losses[1], rtol=1e-4)
@@ -141,8 +136,8 @@ def test_what_is_derived_is_the_same_on_any_number_of_processes(
         "train__plateau": {"metric": "val_miou", "factor": 0.5, "patience": 0, "threshold": 9.0},
         "train__early_stopping": {"metric": "val_miou", "patience": 5, "threshold": 9.0},
     }
-    one = workspace_of(tmp_path / "one", data, prepared, **options)
-    two = workspace_of(tmp_path / "two", data, prepared, **options)
+    one = workspace_with(prepared, tmp_path / "one", data, **options)
+    two = workspace_with(prepared, tmp_path / "two", data, **options)
     assert largest_difference(trained(one), trained(two, SEGPIPE_PROCESSES="2")) < 2e-4
     assert history(one, "step", "lr") == history(two, "step", "lr")
     assert len(history(one, "step")) == 6, "the first validation, and five without gain"
@@ -156,15 +151,15 @@ def test_accumulation_does_not_change_the_result(
 ) -> None:
     # Group norm: batch norm sees micro-batches, which is said in docs/distributed.md.
     options = {"model__unet__norm": "group", "train__length": 2, "train__lr": 0.003}
-    once = workspace_of(tmp_path / "once", data, prepared, **options)
-    thrice = workspace_of(tmp_path / "four", data, prepared, train__accumulation=4, **options)
+    once = workspace_with(prepared, tmp_path / "once", data, **options)
+    thrice = workspace_with(prepared, tmp_path / "four", data, train__accumulation=4, **options)
     assert largest_difference(trained(once), trained(thrice)) < 2e-4
 
 
 def test_a_batch_that_does_not_divide_is_refused(
     tmp_path: Path, data: Path, prepared: Path
 ) -> None:
-    workspace = workspace_of(tmp_path / "w", data, prepared, train__batch_size=3)
+    workspace = workspace_with(prepared, tmp_path / "w", data, train__batch_size=3)
     done = run_stage("train", workspace, SEGPIPE_PROCESSES="2")
     assert done.returncode == 1
     assert (

@@ -18,7 +18,8 @@ from tests.forge import (
     write_parameters,
 )
 
-pytestmark = pytest.mark.slow
+# One after another in one process: they share a repository.
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("dvc"), pytest.mark.timeout(1800)]
 
 COPIED = ("segpipe", "stages", "dvc.yaml", ".dvcignore", ".gitignore", "pyproject.toml")
 
@@ -33,7 +34,7 @@ def run(repository: Path, *arguments: str, code: int = 0) -> str:
         env=child_environment(PATH=path, DVC_NO_ANALYTICS="1"),
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=1200,
         check=False,
     )
     assert done.returncode == code, done.stdout + done.stderr
@@ -161,7 +162,37 @@ def test_a_file_added_to_the_users_folder_is_noticed(repository: Path, data: Pat
             path.unlink()
 
 
+# What MLflow holds of each run: its state, its DVC experiment, whether it was evaluated, and the
+# steps of its validations.
+LIST_RUNS = """
+import json
+from mlflow import MlflowClient
+
+client = MlflowClient("sqlite:///mlflow.db")
+experiment = client.get_experiment_by_name("segpipe")
+runs = client.search_runs([experiment.experiment_id])
+facts = {
+    run.info.run_id: [
+        run.info.status,
+        run.data.tags.get("dvc_experiment"),
+        "evaluation/val_miou" in run.data.metrics,
+        [metric.step for metric in client.get_metric_history(run.info.run_id, "val_miou")],
+    ]
+    for run in runs
+}
+print(json.dumps(facts))
+"""
+
+
+def recorded_runs(repository: Path) -> dict[str, list[object]]:
+    """The runs in the repository's MLflow store, by id."""
+    printed = run(repository, sys.executable, "-W", "ignore", "-c", LIST_RUNS)
+    facts: dict[str, list[object]] = json.loads(printed.splitlines()[-1])
+    return facts
+
+
 def test_experiments_in_the_workspace_and_beside_it(repository: Path) -> None:
+    before = recorded_runs(repository)
     assert "train" in stages_that_ran(run(repository, "dvc", "exp", "run", "-S", "train.lr=1e-3"))
     # In a temporary workspace: its own snapshot of the code, the main repository's MLflow store.
     run(repository, "dvc", "exp", "run", "--temp", "-n", "beside", "-S", "train.lr=2e-3")
@@ -169,19 +200,17 @@ def test_experiments_in_the_workspace_and_beside_it(repository: Path) -> None:
     assert "0.002" in shown
     assert "0.001" in shown
     assert "miou" in run(repository, "dvc", "metrics", "diff", "HEAD")
-    code = (
-        "from mlflow import MlflowClient; c = MlflowClient('sqlite:///mlflow.db');"
-        "e = c.get_experiment_by_name('segpipe');"
-        "print([(r.info.status, r.data.tags.get('dvc_experiment'), 'evaluation/val_miou' in r.data.metrics)"
-        " for r in c.search_runs([e.experiment_id])],"
-        "{tuple(m.step for m in c.get_metric_history(r.info.run_id, 'val_miou'))"
-        " for r in c.search_runs([e.experiment_id])})"
+    runs = recorded_runs(repository)
+    assert "RUNNING" not in [status for status, *_ in runs.values()]
+    own = [facts for key, facts in runs.items() if key not in before]
+    assert len(own) == 2
+    assert all(facts[0] == "FINISHED" and facts[2] for facts in own)
+    assert "beside" in [facts[1] for facts in own]
+    assert [facts[3] for facts in own] == [[2, 4]] * 2, (
+        "one value an epoch of two steps, no other's"
     )
-    runs = run(repository, sys.executable, "-c", code)
-    assert "('FINISHED', 'beside', True)" in runs
-    assert "RUNNING" not in runs
-    assert "{(2, 4)}" in runs, "a value for each epoch of two steps, and none from elsewhere"
-    assert runs.count("FINISHED") >= 3
+    assert before, "the baseline's run"
+    assert all(runs[key][0] == "FINISHED" for key in before)
 
 
 def test_plots_work_without_a_network(repository: Path) -> None:

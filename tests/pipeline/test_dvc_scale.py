@@ -18,7 +18,8 @@ from tests.forge import (
     write_parameters,
 )
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+# One after another in one process: they share a repository.
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("dvc_scale"), pytest.mark.timeout(1800)]
 
 COPIED = ("segpipe", "stages", "metrics/.gitignore", "data/.gitignore", ".dvc/plots")
 COPIED += ("dvc.yaml", ".dvcignore", ".gitignore", "pyproject.toml", ".dvc/config")

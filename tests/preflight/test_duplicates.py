@@ -62,9 +62,9 @@ def test_twenty_five_thousand_samples_take_seconds() -> None:
     draw = np.random.default_rng(0)
     first, second = (draw.integers(0, 2**63, n, np.uint64) for n in (20_000, 5_000))
     second[::500] = first[:10]
-    start = time.perf_counter()
+    start = time.process_time()
     found = nearest_within(first, second, 4)
-    assert time.perf_counter() - start < 10
+    assert time.process_time() - start < 10
     assert {m for m, _, distance in found if distance == 0} == set(range(0, 5_000, 500))
 
 

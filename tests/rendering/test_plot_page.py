@@ -196,7 +196,7 @@ def test_dvc_makes_a_page_that_needs_no_network(tmp_path: Path) -> None:
     def dvc(*arguments: str) -> None:
         command = [sys.executable, "-m", "dvc", *arguments]
         done = subprocess.run(
-            command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120
+            command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=600
         )
         assert done.returncode == 0, done.stderr
 

@@ -343,7 +343,7 @@ def test_a_full_disk_stops_the_other_packages(
     patient = type(QUICK)(read_timeout=30.0)
     message = refused(site.address, tmp_path, FINE, COARSE, patience=patient)
     assert message.startswith(f"{FINE}: the disk is full")
-    assert time.monotonic() - begun < 5  # and not the 30 s of the read timeout
+    assert time.monotonic() - begun < 15  # and not the 30 s of the read timeout
     assert (tmp_path / f"{COARSE}.part").read_bytes() == site.packages[COARSE][:20_000]
 
 

@@ -74,8 +74,8 @@ def test_one_process_downloads_and_the_other_waits(site: CityscapesSite, tmp_pat
     second = start(site, tmp_path, FINE)
     told = read_until(second, "waiting until it has ended")
     site.resume.set()
-    second.communicate(timeout=30)
-    assert first.communicate(timeout=30)[0].count("MD5 as published") == 1
+    second.communicate(timeout=200)
+    assert first.communicate(timeout=200)[0].count("MD5 as published") == 1
     assert (first.returncode, second.returncode) == (0, 0)
     assert f"process {first.pid} is downloading into {tmp_path}; waiting" in told
     assert (tmp_path / FINE).read_bytes() == site.packages[FINE]
@@ -93,8 +93,8 @@ def test_the_one_that_waits_continues_what_a_killed_one_left(
     read_until(second, "waiting until it has ended")
     wait_for(tmp_path / f"{FINE}.part", 100_000)
     first.kill()
-    first.communicate(timeout=10)
-    second.communicate(timeout=30)
+    first.communicate(timeout=200)
+    second.communicate(timeout=200)
     assert second.returncode == 0
     assert (tmp_path / FINE).read_bytes() == site.packages[FINE]
     assert site.requests("/file-handling/")[1].headers["Range"] == "bytes=100000-"
@@ -110,8 +110,8 @@ def test_an_interruption_stops_all_threads_at_once_and_keeps_the_parts(
     wait_for(tmp_path / f"{COARSE}.part", 20_000)
     begun = time.monotonic()
     process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=30)
-    assert time.monotonic() - begun < 2.0  # and not the 60 s of the read timeout
+    out, err = process.communicate(timeout=200)
+    assert time.monotonic() - begun < 20  # and not the 60 s of the read timeout
     assert process.returncode == 130
     assert f"stopped; what came so far is kept in {tmp_path}" in out
     assert "Traceback" not in err
@@ -121,7 +121,7 @@ def test_an_interruption_stops_all_threads_at_once_and_keeps_the_parts(
 
 
 def wait_for(path: Path, size: int) -> None:
-    end = time.monotonic() + 20
+    end = time.monotonic() + 200
     while not (path.exists() and path.stat().st_size == size):
         assert time.monotonic() < end, f"{path} has not come to {size} bytes"
         time.sleep(0.01)

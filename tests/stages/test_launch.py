@@ -12,15 +12,24 @@ import pytest
 
 from segpipe.engine.launch import already_launched, number_of_processes
 from segpipe.errors import LaunchError
-from tests.forge import child_environment, make_folder, make_prepared
+from tests.forge import child_environment, make_folder, make_prepared, workspace_with
 
 BIN = Path(sys.executable).parent
 
 
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_folder(tmp_path_factory.mktemp("data"), train=8, val=2)
+
+
+@pytest.fixture(scope="module")
+def prepared(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_prepared(tmp_path_factory.mktemp("prepared") / "w", data)
+
+
 @pytest.fixture
-def workspace(tmp_path: Path) -> Path:
-    data = make_folder(tmp_path / "data", train=8, val=2)
-    return make_prepared(tmp_path / "w", data, train__length=2000)
+def workspace(tmp_path: Path, data: Path, prepared: Path) -> Path:
+    return workspace_with(prepared, tmp_path / "w", data, train__length=2000)
 
 
 def shorten(workspace: Path) -> None:
@@ -33,7 +42,7 @@ def checkpoints(workspace: Path) -> list[Path]:
 
 
 def wait_for_a_checkpoint(workspace: Path) -> None:
-    deadline = time.monotonic() + 90
+    deadline = time.monotonic() + 200
     while not checkpoints(workspace):
         assert time.monotonic() < deadline
         time.sleep(0.1)
@@ -73,7 +82,7 @@ def test_a_training_that_loses_its_parent_saves_and_ends(processes: int, workspa
     parent.kill()
     parent.wait()
     for pid in everyone:
-        wait_until_gone(pid, 60)
+        wait_until_gone(pid, 200)
     assert checkpoints(workspace), "the state is kept"
     assert not (workspace / "models").exists()
 
@@ -95,7 +104,7 @@ def test_a_signal_saves_and_leaves_resumable(sent: int, processes: int, workspac
         os.killpg(trainer.pid, sent)  # as a terminal does it: to all processes at once
     else:
         trainer.send_signal(sent)
-    output, errors = trainer.communicate(timeout=60)
+    output, errors = trainer.communicate(timeout=200)
     assert trainer.returncode == 75, errors
     assert "start again to go on" in output
     assert "Traceback" not in errors
@@ -121,7 +130,7 @@ def test_other_launchers_work(command: list[str], workspace: Path) -> None:
         env=child_environment(ACCELERATE_USE_CPU="1"),
         capture_output=True,
         text=True,
-        timeout=200,
+        timeout=600,
         check=False,
     )
     assert done.returncode == 0, done.stderr
@@ -137,7 +146,7 @@ def test_a_launch_that_started_fewer_than_asked_is_refused(workspace: Path) -> N
         env=child_environment(SEGPIPE_PROCESSES="2"),
         capture_output=True,
         text=True,
-        timeout=200,
+        timeout=600,
         check=False,
     )
     assert done.returncode != 0

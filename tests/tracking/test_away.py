@@ -88,7 +88,7 @@ def test_what_never_got_through_is_listed_and_the_error_of_the_work_is_kept(
         run.log_metrics({"loss": 0.5, "miou": 0.25}, 3)
         run.log_files(tmp_path, "bundle")
         raise ValueError("the work")
-    assert time.perf_counter() - began < 10
+    assert time.perf_counter() - began < 40
     listed = root / ".segpipe" / "unsent" / f"{server.run_id}.jsonl"
     lines = [json.loads(line) for line in listed.read_text().splitlines()]
     assert [(line["metric"], line["value"], line["step"]) for line in lines[:2]] == [
@@ -202,7 +202,7 @@ def _real_server(database: Path, port: int) -> tuple[subprocess.Popen[bytes], in
         start_new_session=True,
         env={**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"},
     )  # fmt: skip
-    for _ in range(600):
+    for _ in range(3000):
         try:
             with urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=1):
                 return process, port

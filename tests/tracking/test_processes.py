@@ -113,7 +113,7 @@ def test_a_kill_during_creation_leaves_what_the_next_call_can_use(
     for delay in delays:
         (root / delay).mkdir()
     process = python(CUT_SHORT, str(root), *delays)
-    said, _ = process.communicate(timeout=100)
+    said, _ = process.communicate(timeout=200)
     assert (process.returncode, said) == (0, "")
     cut_short = [delay for delay in delays if (root / delay / "mlflow.db.partial").exists()]
     assert "0.0" in cut_short
@@ -132,7 +132,7 @@ def test_the_run_of_a_killed_process_is_ended_by_the_next_and_a_living_one_is_no
     root: Path, python: Start, read: Callable[[Path], Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     process = python(KILLED)
-    said, _ = process.communicate(timeout=60)
+    said, _ = process.communicate(timeout=200)
     run_id = said.split()[-1]
     client = read(root / "mlflow.db")
     assert process.returncode == -9
