@@ -24,7 +24,7 @@ from segpipe.metrics.confusion import confusion_matrix
 from segpipe.metrics.precision_recall import PROBABILITIES, count_probabilities
 from segpipe.rasters.windows import counted
 from segpipe.sample import Sample
-from segpipe.storage.raw import read_frames, read_sample_truth
+from segpipe.storage.raw import read_raw
 
 Number = TypeVar("Number", np.int64, np.float64)
 
@@ -114,8 +114,8 @@ def count(predictor: Predictor, samples: Sequence[Sample], raw: Path) -> Counts:
 
 
 def _read(sample: Sample, raw: Path, predictor: Predictor) -> _Read:
-    frames_THWC = read_frames(sample, raw, predictor.reading)
-    truth = read_sample_truth(sample, raw, predictor.scheme, predictor.reading)
+    found = read_raw(sample, raw, predictor.scheme, predictor.reading)
+    truth = found.truth
     assert truth is not None
     if truth.unknown:
         raise DataError(
@@ -125,4 +125,4 @@ def _read(sample: Sample, raw: Path, predictor: Predictor) -> _Read:
     counts_hw = np.ones(truth.mask_hw.shape, np.bool_)
     if sample.window is not None:
         counts_hw = counted(sample.window, predictor.reading.truth_ratio)
-    return _Read(frames_THWC, truth.mask_hw, counts_hw)
+    return _Read(found.frames_THWC, truth.mask_hw, counts_hw)

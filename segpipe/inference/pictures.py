@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +16,7 @@ from segpipe.rendering.contact_sheet import contact_sheet
 from segpipe.rendering.overlay import overlay
 from segpipe.rendering.png import write_png
 from segpipe.sample import Sample, Window
-from segpipe.storage.raw import read_frames, read_sample_truth, read_valid
+from segpipe.storage.raw import RawSample, read_raw
 from segpipe.storage.reading import at_image_size, picture_of
 
 LABELS, COLOURS, OVERLAYS, COMPARISONS = "labels", "colours", "overlays", "comparisons"
@@ -39,9 +38,9 @@ def draw_samples(
     ious: mean IoU by sample name, as evaluation found it; missing or None where it has none.
     """
 
-    def predict(sample: Sample, frames_THWC: NDArray[Any]) -> NDArray[np.uint8]:
-        prediction_hw = predictor.predict(frames_THWC)
-        prediction_hw[~read_valid(sample, raw, predictor.reading, prediction_hw.shape)] = VOID
+    def predict(sample: Sample, found: RawSample) -> NDArray[np.uint8]:
+        prediction_hw = predictor.predict(found.frames_THWC)
+        prediction_hw[~found.seen_hw] = VOID
         return prediction_hw
 
     _draw(predictor, samples, ious, raw, opacity, target, predict)
@@ -68,8 +67,8 @@ def draw_rasters(
         draw_samples(predictor, samples, ious, raw, opacity, target)
         return
 
-    def predict(tile: Sample, frames_THWC: NDArray[Any]) -> NDArray[np.uint8]:
-        labels_hw = predict_tile(predictor, frames_THWC[-1])
+    def predict(tile: Sample, found: RawSample) -> NDArray[np.uint8]:
+        labels_hw = predict_tile(predictor, found.frames_THWC[-1])
         write_tile(predictor, raw / tile.image, labels_hw, _raster_target(target, tile.image))
         return labels_hw
 
@@ -84,16 +83,15 @@ def _draw(
     raw: Path,
     opacity: float,
     target: Path,
-    predict: Callable[[Sample, NDArray[Any]], NDArray[np.uint8]],
+    predict: Callable[[Sample, RawSample], NDArray[np.uint8]],
 ) -> None:
-    """Draw samples of which `predict` makes the label image from their frames."""
+    """Draw samples of which `predict` makes the label image from their files."""
     tiles, reading = [], predictor.reading
     for place, sample in enumerate(progress(samples, "render", "image", len(samples)), start=1):
-        frames_THWC = read_frames(sample, raw, reading)
-        image_HW3 = picture_of(frames_THWC[-1], reading)
-        prediction_HW = at_image_size(predict(sample, frames_THWC), reading)
-        truth = read_sample_truth(sample, raw, predictor.scheme, reading)
-        truth_HW = at_image_size(truth.mask_hw, reading) if truth else None
+        found = read_raw(sample, raw, predictor.scheme, reading)
+        image_HW3 = picture_of(found.frames_THWC[-1], reading)
+        prediction_HW = at_image_size(predict(sample, found), reading)
+        truth_HW = at_image_size(found.truth.mask_hw, reading) if found.truth else None
         sheet_HW3 = _draw_one(
             predictor,
             sample,

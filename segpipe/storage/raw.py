@@ -35,54 +35,57 @@ class RawTruth:
     painted: bool = False
 
 
-def read_frames(sample: Sample, raw: Path, reading: Reading) -> NDArray[Any]:
-    """Return the frames of a sample, the annotated one last: (T, H, W, C), uint8 or float16 in 0..1.
+@dataclass(frozen=True)
+class RawSample:
+    """frames_THWC: uint8, or float16 in 0..1, the annotated frame last.
 
-    Raises DataError when a file cannot be read.
+    seen_hw: which truth pixels the image has data for; all, but for rasters with nodata. truth: None
+    where it is withheld.
     """
-    if reading.kind != "picture":
-        return _bands(sample, raw, reading)[0][None]
-    frames = [read_image(raw / path) for path in (*sample.frames, sample.image)]
-    return np.stack(frames) if len(frames) > 1 else frames[0][None]
+
+    frames_THWC: NDArray[Any]
+    seen_hw: NDArray[np.bool_]
+    truth: RawTruth | None
 
 
-def read_sample_truth(
-    sample: Sample, raw: Path, scheme: LabelScheme, reading: Reading
-) -> RawTruth | None:
-    """Return the truth of a sample at its own resolution, None where it is withheld.
+def read_raw(sample: Sample, raw: Path, scheme: LabelScheme, reading: Reading) -> RawSample:
+    """Read a sample at its own resolution, each of its files once.
 
     Where an image has no data, and where another window counts, the truth is VOID. Raises DataError
     when a file cannot be read.
     """
-    if sample.mask is None:
-        return None
     if reading.kind == "picture":
+        return _pictures(sample, raw, scheme)
+    image_HWC, valid_HW = _bands(sample, raw, reading)
+    seen_hw = coarse_valid(valid_HW, reading.truth_ratio)
+    truth = None
+    if sample.mask is not None:
+        truth = _raster_truth(raw / sample.mask, _window(sample), seen_hw, scheme, reading)
+    return RawSample(image_HWC[None], seen_hw, truth)
+
+
+def _pictures(sample: Sample, raw: Path, scheme: LabelScheme) -> RawSample:
+    frames = [read_image(raw / path) for path in (*sample.frames, sample.image)]
+    frames_THWC = np.stack(frames) if len(frames) > 1 else frames[0][None]
+    truth = None
+    if sample.mask is not None:
         mask_HW, unknown, painted = read_mask(raw / sample.mask, scheme)
-        return RawTruth(mask_HW, unknown, {}, painted)
-    window = _window(sample)
-    raw_hw, known_hw = read_truth(raw / sample.mask, window, reading.truth_ratio)
+        truth = RawTruth(mask_HW, unknown, {}, painted)
+    return RawSample(frames_THWC, np.ones(frames_THWC.shape[1:3], np.bool_), truth)
+
+
+def _raster_truth(
+    path: Path, window: Window, seen_hw: NDArray[np.bool_], scheme: LabelScheme, reading: Reading
+) -> RawTruth:
+    raw_hw, known_hw = read_truth(path, window, reading.truth_ratio)
     values, counts = np.unique(raw_hw[known_hw], return_counts=True)
     mask_hw, unknown = scheme.encode(np.where(known_hw, raw_hw, values[0] if len(values) else 0))
-    seen_hw = coarse_valid(_bands(sample, raw, reading)[1], reading.truth_ratio)
     counts_hw = known_hw & seen_hw & counted(window, reading.truth_ratio)
-    mask_hw = np.where(counts_hw, mask_hw, VOID).astype(np.uint8)
     return RawTruth(
-        mask_hw,
+        np.where(counts_hw, mask_hw, VOID).astype(np.uint8),
         unknown if known_hw.any() else {},
         dict(zip(values.tolist(), counts.tolist(), strict=True)),
     )
-
-
-def read_valid(
-    sample: Sample, raw: Path, reading: Reading, shape_hw: tuple[int, ...]
-) -> NDArray[np.bool_]:
-    """Return which truth pixels of a sample its image has data for, of the given (h, w).
-
-    All, but for rasters with nodata. Raises DataError when the file cannot be read.
-    """
-    if reading.kind != "raster":
-        return np.ones(shape_hw, np.bool_)
-    return coarse_valid(_bands(sample, raw, reading)[1], reading.truth_ratio)
 
 
 def _bands(

@@ -24,7 +24,7 @@ from segpipe.storage.decode import MaskFile, open_image, open_mask
 from segpipe.storage.facts import Pixels, SampleFacts, Side
 from segpipe.storage.geometry import covered, fit_image, fit_labels
 from segpipe.storage.layout import IMAGES, MASKS
-from segpipe.storage.raw import read_frames, read_sample_truth
+from segpipe.storage.raw import read_raw
 from segpipe.storage.reading import Reading, picture_of
 from segpipe.storage.statistics import Counted, count_row
 
@@ -148,11 +148,11 @@ def _raster(sample: Sample, shared: Work) -> _Seen:
     """Read a window of a raster or tile; it is as large as the canvas already."""
     seen = _Seen()
     try:
-        seen.frames_THWC = read_frames(sample, shared.raw, shared.reading)
-        truth = read_sample_truth(sample, shared.raw, shared.scheme, shared.reading)
+        found = read_raw(sample, shared.raw, shared.scheme, shared.reading)
     except DataError as error:
         seen.unreadable.append(str(error))
         return seen
+    truth, seen.frames_THWC = found.truth, found.frames_THWC
     height, width, channels = seen.frames_THWC.shape[1:]
     seen.image_side, seen.image_mode = (height, width), f"{channels} bands"
     if truth is not None:

@@ -25,7 +25,7 @@ from segpipe.params.prepare import EsdParams, SplitParams
 from segpipe.rasters.esd import channel_names, display_channels, read_tile
 from segpipe.rasters.scaling import Scaling
 from segpipe.sources.esd import list_samples
-from segpipe.storage.raw import read_frames
+from segpipe.storage.raw import read_raw
 from segpipe.storage.reading import PICTURES, Reading
 from tests.forge import ROOT, run_python, save, scene
 from tests.rasters.geotiffs import METRES, UTM, coarser, make_esd_tile, write_tif
@@ -290,7 +290,8 @@ def by_hand(predictor: Predictor, raw: Path, tile: str, truth: int, each: int) -
     assert len(mine) == (truth // each) ** 2
     for sample in reversed(mine):
         row, column = (int(part[1:]) for part in sample.name.split("/")[1].split("_"))
-        labels = predictor.predict(read_frames(sample, raw, predictor.reading))
+        found = read_raw(sample, raw, predictor.scheme, predictor.reading)
+        labels = predictor.predict(found.frames_THWC)
         place = slice(row * each, (row + 1) * each), slice(column * each, (column + 1) * each)
         whole[place] = labels
     return whole
