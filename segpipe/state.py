@@ -32,6 +32,11 @@ def state_folder(identity: Any) -> Path:
     return repository_root() / ".segpipe" / "state" / fingerprint
 
 
+def profile_folder(state: Path) -> Path:
+    """Return where the profile of the run with that state folder is written."""
+    return state.parent.parent / "profile" / state.name
+
+
 def downloads_folder() -> Path:
     """Return where downloaded archives of Cityscapes are kept, for all experiments."""
     return repository_root() / ".segpipe" / "downloads" / "cityscapes"

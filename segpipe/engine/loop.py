@@ -13,6 +13,7 @@ from segpipe.engine.clock import Clock
 from segpipe.engine.interruption import Interrupted, StopRequest
 from segpipe.engine.live import LiveLine
 from segpipe.engine.optimizer import set_learning_rate
+from segpipe.engine.profiler import Profiler
 from segpipe.engine.setup import Job
 from segpipe.engine.step import StepReport, train_step
 from segpipe.engine.stopping import Row, metric_values, stops_early
@@ -23,15 +24,21 @@ from segpipe.loading.order import epoch_batches
 from segpipe.schedules.build import learning_rate
 
 
-def train(job: Job, progress: Progress, stop: StopRequest, log: Callable[[Row], None]) -> None:
+def train(
+    job: Job,
+    progress: Progress,
+    stop: StopRequest,
+    log: Callable[[Row], None],
+    profiler: Profiler | None = None,
+) -> None:
     """Train from `progress` to the end; `progress` then holds the history.
 
     log: called with each row of the history, in the leading process, once it is saved.
-    Raises Interrupted when a stop was asked for; the state is saved then.
+    profiler: told of each step. Raises Interrupted when a stop was asked for; the state is saved then.
     """
     with LiveLine(job, progress.step) as line:
         while not is_over(job, progress):
-            _train_epoch(job, progress, stop, log, line)
+            _train_epoch(job, progress, stop, log, line, profiler)
 
 
 def _train_epoch(
@@ -40,11 +47,12 @@ def _train_epoch(
     stop: StopRequest,
     log: Callable[[Row], None],
     line: LiveLine,
+    profiler: Profiler | None,
 ) -> None:
     """Take the steps that are left of the present epoch."""
     batches = Prefetch(_rows_to_come(job, progress), partial(_read_pieces, job))
     clock = Clock(batches)
-    for pieces in batches:
+    for pieces in job.phases.waiting("waiting for data", batches):
         epoch, step = divmod(progress.step, job.steps_per_epoch)
         lr = learning_rate(job.train, job.lengths, progress.step, _watched(job, progress))
         set_learning_rate(job.optimizer, lr)
@@ -61,11 +69,13 @@ def _train_epoch(
             _save(job, progress)
         if row_due and job.leads:
             log(row)
+        if profiler:
+            profiler.step()
         if is_over(job, progress):
             return
         if report.stop:
             raise Interrupted
-        clock.lap()  # validating and saving is no training
+        clock.lap()  # validating, saving and profiling is no training
 
 
 def is_over(job: Job, progress: Progress) -> bool:
@@ -155,5 +165,6 @@ def _plain(number: float) -> float:
 def _save(job: Job, progress: Progress) -> None:
     if job.leads:
         average = job.average.network if job.average else None
-        job.checkpoints.save(progress, job.network, job.optimizer, average)
+        with job.phases.during("saving"):
+            job.checkpoints.save(progress, job.network, job.optimizer, average)
     job.accelerator.wait_for_everyone()

@@ -15,6 +15,7 @@ from segpipe.engine.announce import announce, row_line, say_early_stop, say_resu
 from segpipe.engine.checkpoint import Progress
 from segpipe.engine.interruption import Interrupted, StopRequest, listening
 from segpipe.engine.loop import train
+from segpipe.engine.profiler import Profiler
 from segpipe.engine.publish import (
     training_summary,
     write_bundle,
@@ -31,7 +32,7 @@ from segpipe.params.train import TrainParams
 from segpipe.preview import augmentation_sheet, write_sheet
 from segpipe.provenance import Snapshot
 from segpipe.revision import git_revision
-from segpipe.state import held_alone, state_folder
+from segpipe.state import held_alone, profile_folder, state_folder
 from segpipe.storage.reader import open_dataset
 from segpipe.tracking.run import Tracker, standard_tags, start_run
 
@@ -98,7 +99,8 @@ def _train_and_publish(
             tracker.log_file(outputs.augmentation, "data")
             if outputs.about_data.is_dir():
                 tracker.log_files(outputs.about_data, "data")
-        train(job, progress, stop, log)
+        with Profiler(job, profile_folder(job.checkpoints.folder)) as profiler:
+            train(job, progress, stop, log, profiler)
         if tracker is None:
             return
         say_early_stop(job, progress)
@@ -112,8 +114,12 @@ def _train_and_publish(
         whole_run = {f"training/{name}": value for name, value in _numbers(summary).items()}
         tracker.log_metrics(whole_run, step=progress.step)
         tracker.log_files(outputs.bundle, "bundle")
+        if profiler.written:
+            tracker.log_files(profiler.folder, "profile")
         job.checkpoints.remove()
     say_result(job, progress, str(outputs.bundle))
+    if profiler.written:
+        say(profiler.last_line())
 
 
 @contextlib.contextmanager
@@ -154,6 +160,7 @@ def _identity(plan: Plan, data: str) -> dict[str, Any]:
     weights = pretrained_identity(plan.model)
     started = {} if weights is None else {"pretrained": weights}
     decisive = {name: part.model_dump(mode="json") for name, part in sections.items()}
+    del decisive["train"]["profile"]  # it only watches
     return {"data": data, **decisive, **started}
 
 

@@ -14,6 +14,7 @@ from segpipe.augment.draw import crop_sides
 from segpipe.engine.average import WeightAverage
 from segpipe.engine.checkpoint import Checkpoints
 from segpipe.engine.optimizer import build_optimizer
+from segpipe.engine.phases import Phases
 from segpipe.engine.selection import chosen_samples
 from segpipe.engine.suitability import outputs_of, refuse_augmentation, refuse_too_small
 from segpipe.engine.sync_norm import synchronise_norms
@@ -61,7 +62,8 @@ class Job(Learner):
     auxiliary: weight of the loss of its auxiliary heads. class_weights: in the loss, by name; None
     where all count alike. frames: T, how many of a sample's frames the network takes. lengths: in
     optimizer steps. crop: sides (height, width) of what the network sees of a training sample.
-    mean_C, std_C: of the training split, for images in 0..1, on the device.
+    mean_C, std_C: of the training split, for images in 0..1, on the device. phases: of a step, for
+    the profile.
     """
 
     train: TrainParams
@@ -83,6 +85,7 @@ class Job(Learner):
     mean_C: Tensor
     std_C: Tensor
     checkpoints: Checkpoints
+    phases: Phases
 
     @property
     def device(self) -> torch.device:
@@ -149,6 +152,7 @@ def set_up(
         mean_C=torch.tensor(dataset.mean, device=accelerator.device),
         std_C=torch.tensor(dataset.std, device=accelerator.device),
         checkpoints=Checkpoints(state, about),
+        phases=Phases(accelerator.device),
     )
 
 

@@ -52,7 +52,8 @@ def train_step(
     """
     _seed_dropout(job, epoch, step)
     _train_mode(job, epoch * job.steps_per_epoch + step)
-    ready = [_augmented(job, piece, epoch) for piece in pieces]
+    with job.phases.during("augmentation"):
+        ready = [_augmented(job, piece, epoch) for piece in pieces]
     own_pixels = sum((_counted(job, mask) for _, mask in ready), torch.zeros((), dtype=torch.int64))
     counts = torch.stack([own_pixels.to(job.device), torch.tensor(int(stop), device=job.device)])
     pixels, stops = job.accelerator.reduce(counts, "sum").tolist()
@@ -60,16 +61,20 @@ def train_step(
     for number, (image_BCHW, mask_BHW) in enumerate(ready):
         last = number == len(ready) - 1
         with _gradients_exchanged(job, last):
-            main_sum, whole_sum = _loss_sums(job, job.model(image_BCHW), mask_BHW)
-            # DDP averages gradients over processes; the sum is wanted.
-            job.accelerator.backward(whole_sum / max(pixels, 1) * job.share.processes)
+            with job.phases.during("forward"):
+                main_sum, whole_sum = _loss_sums(job, job.model(image_BCHW), mask_BHW)
+            with job.phases.during("backward"):
+                # DDP averages gradients over processes; the sum is wanted.
+                job.accelerator.backward(whole_sum / max(pixels, 1) * job.share.processes)
             loss_sum += main_sum.detach()
     report = StepReport(float(job.accelerator.reduce(loss_sum, "sum")), pixels, stops > 0)
-    norm = _clipped_norm(job)
+    with job.phases.during("optimizer"):
+        norm = _clipped_norm(job)
     if not (isfinite(norm) and isfinite(report.loss)):
         raise TrainingError(_not_finite(job, pieces, epoch, step, lr, report.loss, norm))
-    job.optimizer.step()
-    job.optimizer.zero_grad()
+    with job.phases.during("optimizer"):
+        job.optimizer.step()
+        job.optimizer.zero_grad()
     return report
 
 

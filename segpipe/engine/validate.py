@@ -46,7 +46,7 @@ def validate(job: Job) -> Validation:
     """
     counts = _Counts.none(job)
     job.model.eval()
-    with torch.inference_mode():
+    with job.phases.during("validation"), torch.inference_mode():
         for batch in _batches(job):
             image_BTHWC = batch.image_BTHWC.to(job.device)
             image_BCHW = fed(job, normalise_batch(image_BTHWC, job.mean_C, job.std_C))

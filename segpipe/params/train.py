@@ -96,7 +96,7 @@ class TrainParams(Section):
     backbone_lr: factor of the learning rate of the network's backbone. ema: decay of the moving
     average of the weights, 0 for none. threshold: probability above which a pixel of one logit is
     of the class; auto takes the best one on the validation split. limit: so many samples of each
-    split are used. overfit: so many are learnt by heart.
+    split are used. overfit: so many are learnt by heart. profile: so many steps are profiled.
     """
 
     length: PositiveLength = Length(20)
@@ -125,6 +125,7 @@ class TrainParams(Section):
     seed: Seed = 0
     limit: Count | None = None
     overfit: Count | None = None
+    profile: Annotated[int, Field(ge=0, le=1000)] = 0
     augment: AugmentParams = AugmentParams()
 
     @model_validator(mode="after")
