@@ -2,20 +2,24 @@
 
 import copy
 import os
+import re
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
+import dvc.utils.hydra
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 from ruamel.yaml import YAML
 
+from segpipe.cli.recipes import read_header
 from segpipe.params.schema import Params
 
 ROOT = Path(__file__).resolve().parent.parent
+RECIPES = sorted((ROOT / "recipes").glob("*.yaml"))
 CLASSES_CSV = (
     "id,name,red,green,blue\n0,sky,70,130,180\n1,road,128,64,128\n2,car,0,0,142\n9,void,0,0,0\n"
 )
@@ -84,6 +88,31 @@ def write_parameters(path: Path, content: dict[str, Any]) -> None:
     """Write a parameter file."""
     with path.open("w", encoding="utf-8") as file:
         YAML().dump(content, file)
+
+
+def override_sets(text: str) -> list[list[str]]:
+    """The `-S key=value` options in a text; those with but a space between them belong together."""
+    sets: list[list[str]] = []
+    end = -1
+    for found in re.finditer(r"-S ('[^']+'|\S+?)(?=[,;.:)`]*(?:\s|$))", text):
+        if end < 0 or text[end : found.start()] != " ":
+            sets.append([])
+        sets[-1].append(found[1].strip("'"))
+        end = found.end()
+    return sets
+
+
+def tiny_overrides(recipe: Path) -> list[str]:
+    """The options by which the header of a recipe says that it runs at a tiny size."""
+    command = read_header(recipe.read_text()).fields["tiny"]
+    assert command.startswith("dvc exp run -S ")
+    (options,) = override_sets(command)
+    return options
+
+
+def apply_overrides(parameters: Path, options: list[str]) -> None:
+    """Change a parameter file as `dvc exp run -S` does, by DVC's own function."""
+    dvc.utils.hydra.apply_overrides(parameters, options)
 
 
 def make_workspace(root: Path, data: Path, **changes: Any) -> Path:

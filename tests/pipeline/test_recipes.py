@@ -1,0 +1,107 @@
+"""Every recipe runs the whole pipeline, at the tiny size that its header documents."""
+
+import csv
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from safetensors.numpy import load_file
+
+from segpipe.bundle import load_bundle
+from segpipe.labels.load import load_scheme
+from segpipe.params.load import load_params
+from segpipe.params.schema import Params
+from segpipe.provenance import PARAMETERS, take_snapshot
+from segpipe.schedules.build import learning_rate
+from segpipe.schedules.lengths import lengths_in_steps
+from segpipe.storage.reader import open_dataset
+from stages import evaluate, fetch, prepare, render, train
+from tests.forge import RECIPES, ROOT, apply_overrides, make_workspace, tiny_overrides
+
+pytestmark = pytest.mark.slow
+
+STAGES: dict[str, Callable[..., None]] = {
+    "fetch": fetch.run,
+    "prepare": prepare.run,
+    "train": train.run,
+    "evaluate": evaluate.run,
+    "render": render.run,
+}
+
+
+def workspace_of(root: Path, recipe: Path, *more: str) -> Path:
+    """A workspace with a recipe at its tiny size, and with the worlds of the generators."""
+    workspace = make_workspace(root, root)
+    (workspace / "data").mkdir()
+    for world in ("synthetic.yaml", "synthetic_esd.yaml"):
+        shutil.copy(ROOT / "data" / world, workspace / "data" / world)
+    shutil.copy(recipe, workspace / PARAMETERS)
+    apply_overrides(workspace / PARAMETERS, [*tiny_overrides(recipe), *more])
+    return workspace
+
+
+def run(*stages: str) -> Params:
+    """Run stages in this process, in the current folder, and return their parameters."""
+    params = load_params(PARAMETERS)
+    for stage in stages:
+        STAGES[stage](params, take_snapshot(stage))
+    return params
+
+
+def table(path: str) -> list[dict[str, str]]:
+    with Path(path).open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+@pytest.mark.parametrize("recipe", RECIPES, ids=lambda path: path.stem)
+def test_a_recipe_runs_from_end_to_end(
+    recipe: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(workspace_of(tmp_path / "w", recipe))
+    params = run(*STAGES)
+    check_training(params)
+    check_scores(params)
+    check_pictures(params)
+
+
+def check_training(params: Params) -> None:
+    """The network, the scheme and the rates are those of the parameters, and something was learnt."""
+    scheme = load_scheme(params.labels.scheme, params.labels.map, Path("data/raw"))
+    bundle = load_bundle(Path("models"), "model.safetensors")
+    assert bundle.model_params == params.model
+    assert bundle.scheme.classes == scheme.classes
+    assert bundle.form.frames == params.source.clip.frames
+    assert all((value == value).all() for value in load_file("models/last.safetensors").values())
+    dataset = open_dataset(Path("data/prepared"))
+    steps = len(dataset.split("train")) // params.train.batch_size
+    lengths = lengths_in_steps(params.train, steps)
+    planned = [float(row["lr"]) for row in table("metrics/learning_rate.csv")]
+    assert planned == pytest.approx(
+        [learning_rate(params.train, lengths, step) for step in range(lengths.total)]
+    )
+    history = table("metrics/history.csv")
+    assert float(history[-1]["train_loss"]) > 0
+
+
+def check_scores(params: Params) -> None:
+    """All valid pixels of the split are counted once, class by class."""
+    summary = json.loads(Path("metrics/evaluation.json").read_text())
+    counted = sum(one["pixels"] for one in summary["classes"].values())
+    assert counted == summary["protocol"]["pixels"] > 0
+    assert counted == sum(int(row["count"]) for row in table("metrics/confusion.csv"))
+    assert 0 <= summary["miou"] <= 1
+
+
+def check_pictures(params: Params) -> None:
+    """As many predictions are drawn as asked for, as far as there are images."""
+    raster = params.source.name in ("rasters", "esd", "synthetic_esd")
+    names = {
+        row["name"].split("/")[0] if raster else row["name"] for row in table("metrics/images.csv")
+    }
+    drawn = list(Path("predictions/comparisons").glob("*.png"))
+    assert len(drawn) == min(len(names), params.render.images)
+    with Image.open("predictions/contact_sheet.png") as sheet:
+        assert len(sheet.convert("RGB").getcolors(1 << 24) or []) > 10
