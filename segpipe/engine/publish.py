@@ -2,15 +2,17 @@
 
 import csv
 import io
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from segpipe.atomic import write_text
+from segpipe.atomic import write_json, write_text
 from segpipe.bundle import InputForm, plain_weights, save_bundle
 from segpipe.engine.checkpoint import Progress
+from segpipe.engine.environment import ENVIRONMENT, environment, machines_of
 from segpipe.engine.selection import sample_counts
 from segpipe.engine.setup import Job
 from segpipe.engine.stopping import Row
@@ -56,6 +58,9 @@ def write_bundle(
         {**lineage, **found},
         progress.best_threshold,
     )
+    processes = job.share.processes
+    machines = machines_of(os.environ, processes)
+    write_json(folder / ENVIRONMENT, environment(job.device, processes, machines))
 
 
 def write_history(progress: Progress, path: Path) -> None:

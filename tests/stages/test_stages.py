@@ -85,6 +85,7 @@ def test_the_whole_pipeline_leaves_what_it_promises(tmp_path: Path, data: Path) 
         "models/model.safetensors",
         "models/last.safetensors",
         "models/model.json",
+        "models/environment.json",
         "metrics/evaluation.json",
         "metrics/training.json",
         "metrics/history.csv",
