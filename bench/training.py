@@ -22,6 +22,7 @@ from PIL import Image
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
+from segpipe.augment.picks import plain_picks
 from segpipe.engine.setup import Job, set_up
 from segpipe.engine.step import train_step
 from segpipe.hardware import best_device, device_name
@@ -133,7 +134,8 @@ def _segpipe(job: Job, dummy: bool) -> Iterator[None]:
     """Steps without end, over prepared data or over one batch that is there already."""
 
     def read(rows: NDArray[np.int64]) -> list[Batch]:
-        return [read_batch(job.train_split, rows, job.frames, job.device.type == "cuda")]
+        picks = plain_picks(rows)
+        return [read_batch(job.train_split, picks, job.frames, job.device.type == "cuda")]
 
     def rows_without_end() -> Iterator[NDArray[np.int64]]:
         epoch = 0

@@ -19,13 +19,14 @@ def say(text: str) -> None:
 
 
 def progress(
-    items: Iterable[T], description: str, unit: str, total: int | None = None
+    items: Iterable[T], description: str, unit: str, total: int | None = None, delay: float = 0.0
 ) -> Iterable[T]:
     """Yield `items` under a progress bar on stderr.
 
-    Where stderr is no terminal, a line is written every ten seconds instead of a moving bar.
+    Where stderr is no terminal, a line is written every ten seconds instead of a moving bar. delay:
+    seconds before there is a bar; what is done by then shows none.
     """
-    return tqdm(items, desc=description, unit=f" {unit}", total=total, **_style())
+    return tqdm(items, desc=description, unit=f" {unit}", total=total, delay=delay, **_style())
 
 
 def _style() -> dict[str, Any]:

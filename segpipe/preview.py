@@ -25,7 +25,8 @@ def augmentation_sheet(
 ) -> NDArray[np.uint8]:
     """Return a picture of samples of `split` beside their first window: image and mask of each.
 
-    The draws are those of the first epoch, so the windows are the very ones that are trained on.
+    The draws are those of the first epoch, so the windows are the very ones that are trained on, but
+    for the samples that are picked for a class.
     """
     rows_B = np.unique(np.linspace(0, len(split) - 1, _SHOWN).astype(np.int64))
     crop = crop_sides(augment, dataset.height, dataset.width)

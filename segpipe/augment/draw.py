@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from segpipe.augment.picks import Picks, plain_picks
 from segpipe.params.train import AugmentParams
 from segpipe.randomness import generator
 
@@ -50,26 +51,49 @@ def draw(
     crop_width: int,
     step: int = 1,
 ) -> Draws:
-    """Return the draws for some samples, in their order.
+    """Return the draws for some samples of which any window will do, in their order.
 
-    Those of a sample depend on (seed, epoch, sample index) and the sizes alone, not on what else is
-    in the batch. The scale is log-uniform in its range, so that x2 is as likely as x1/2. Gamma and
+    As `draw_picks`, of rows that come up by themselves.
+    """
+    sides = image_height, image_width, crop_height, crop_width
+    return draw_picks(params, seed, epoch, plain_picks(sample_indices), *sides, step)
+
+
+def draw_picks(
+    params: AugmentParams,
+    seed: int,
+    epoch: int,
+    picks_B: Picks,
+    image_height: int,
+    image_width: int,
+    crop_height: int,
+    crop_width: int,
+    step: int = 1,
+) -> Draws:
+    """Return the draws for what an epoch takes, in its order.
+
+    Those of a pick depend on (seed, epoch, row, turn), its point and the sizes alone, not on what
+    else is in the batch. The scale is log-uniform in its range, so that x2 is as likely as x1/2. Gamma and
     saturation are uniform. The window lies anywhere in the scaled image, at whole pixels of it (at
     scale 1 a crop is then a slice, and nothing is blurred); along a side on which it is the larger,
     it holds all of the image, anywhere. step: the window's corner is a multiple of it, so that a
     truth that is coarser than the image by this ratio can be cut at whole pixels of its own.
+
+    Where a pick has a point, the window is one of those that hold it, each as likely as the others,
+    so the point comes to lie anywhere in the window. What is narrower than 1 / scale pixels may
+    still fall between the pixels of a window that shrinks the image.
     """
     # Seven numbers a sample, always: a range that closes does not move the draws of the others.
     uniform_B7 = np.array(
-        [generator(seed, "augment", epoch, int(index)).random(7) for index in sample_indices]
+        [generator(seed, "augment", epoch, *_key(pick)).random(7) for pick in picks_B]
     ).reshape(-1, 7)
     scale, top, left, flip, gamma, saturation, upend = uniform_B7.T
     smallest, largest = params.scale
     scale_B = smallest * (largest / smallest) ** scale
     return Draws(
         scale_B=scale_B,
-        top_B=_corner(top, image_height, crop_height, scale_B, step),
-        left_B=_corner(left, image_width, crop_width, scale_B, step),
+        top_B=_corner(top, picks_B["y"], image_height, crop_height, scale_B, step),
+        left_B=_corner(left, picks_B["x"], image_width, crop_width, scale_B, step),
         flip_B=flip < params.flip,
         gamma_B=_between(gamma, params.gamma),
         saturation_B=_between(saturation, params.saturation),
@@ -84,13 +108,38 @@ def neutral(samples: int) -> Draws:
     return Draws(ones, zeros, zeros, no, ones, ones, no)
 
 
+def _key(pick: np.void) -> tuple[int, ...]:
+    row, turn = int(pick["row"]), int(pick["turn"])
+    return (row, turn) if turn else (row,)
+
+
 def _corner(
-    uniform_B: Floats, image_side: int, crop_side: int, scale_B: Floats, step: int
+    uniform_B: Floats,
+    point_B: Floats,
+    image_side: int,
+    crop_side: int,
+    scale_B: Floats,
+    step: int,
 ) -> Floats:
+    """Return the window's upper or left end in pixels of the image.
+
+    Of the `places` where it could begin, a step apart, those from `first` to `last` are allowed.
+    """
     room_B = image_side * scale_B - crop_side
-    places_B = np.floor(np.abs(room_B) / step) + 1
+    first_B, last_B = np.zeros_like(room_B), np.floor(np.abs(room_B) / step)
+    aimed_B = ~np.isnan(point_B) & (room_B > 0)
+    if aimed_B.any():
+        point_B = np.where(aimed_B, point_B, 0.0) * scale_B
+        # The last place is the image's end itself, which whole steps may miss by a part of one.
+        end_B = np.ceil(room_B / step)
+        nearest_B = np.maximum(np.floor((point_B - crop_side) / step) + 1, 0)
+        farthest_B = np.minimum(np.floor(point_B / step), end_B)
+        first_B = np.where(aimed_B, nearest_B, first_B)
+        last_B = np.where(aimed_B, farthest_B, last_B)
+    places_B = last_B - first_B + 1
     # random() is below 1, but the product may round up to `places`.
-    steps_B = step * np.minimum(np.floor(uniform_B * places_B), places_B - 1)
+    steps_B = step * (first_B + np.minimum(np.floor(uniform_B * places_B), places_B - 1))
+    steps_B = np.where(aimed_B, np.minimum(steps_B, room_B), steps_B)
     corner_B: Floats = np.where(room_B < 0, -steps_B, steps_B) / scale_B
     return corner_B
 

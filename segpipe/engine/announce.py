@@ -4,6 +4,7 @@ from segpipe.console import say
 from segpipe.engine.checkpoint import Progress
 from segpipe.engine.loop import is_over
 from segpipe.engine.optimizer import backbone_parameters
+from segpipe.engine.sampling import centroid_table
 from segpipe.engine.selection import selection_notes
 from segpipe.engine.setup import Job
 from segpipe.engine.stopping import Row
@@ -34,6 +35,9 @@ def announce(job: Job, loss: LossParams, progress: Progress, differences: list[s
         say(f"  frozen for the first {job.frozen_steps} steps (model.freeze)")
     for line in weight_table(loss, job.dataset, job.class_weights):
         say(line)
+    if job.centroids:
+        for line in centroid_table(job.centroids, job.train, job.dataset, job.crop):
+            say(line)
     if job.train.backbone_lr != 1.0 and not backbone_parameters(job.network):
         say("train.backbone_lr has no effect: this network names no backbone")
     if progress.step and is_over(job, progress):

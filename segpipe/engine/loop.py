@@ -4,10 +4,9 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from math import isnan
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 
+from segpipe.augment.picks import Picks
 from segpipe.engine.checkpoint import Progress
 from segpipe.engine.clock import Clock
 from segpipe.engine.interruption import Interrupted, StopRequest
@@ -20,7 +19,7 @@ from segpipe.engine.stopping import Row, metric_values, stops_early
 from segpipe.engine.validate import Validation, validate
 from segpipe.hardware import peak_memory_mb
 from segpipe.loading.batches import Batch, Prefetch, read_batch
-from segpipe.loading.order import epoch_batches
+from segpipe.loading.order import epoch_picks
 from segpipe.schedules.build import learning_rate
 
 
@@ -50,7 +49,7 @@ def _train_epoch(
     profiler: Profiler | None,
 ) -> None:
     """Take the steps that are left of the present epoch."""
-    batches = Prefetch(_rows_to_come(job, progress), partial(_read_pieces, job))
+    batches = Prefetch(_picks_to_come(job, progress), partial(_read_pieces, job))
     clock = Clock(batches)
     for pieces in job.phases.waiting("waiting for data", batches):
         epoch, step = divmod(progress.step, job.steps_per_epoch)
@@ -84,17 +83,19 @@ def is_over(job: Job, progress: Progress) -> bool:
     return early or progress.step >= job.lengths.total
 
 
-def _rows_to_come(job: Job, progress: Progress) -> Iterator[NDArray[np.int64]]:
+def _picks_to_come(job: Job, progress: Progress) -> Iterator[Picks]:
     """The global batches of the present epoch that are still to be trained on."""
     epoch, step = divmod(progress.step, job.steps_per_epoch)
-    batches = epoch_batches(job.train.seed, epoch, len(job.train_split), job.train.batch_size)
+    train, samples = job.train, len(job.train_split)
+    sampling = job.centroids, train.class_centroids.share
+    batches = epoch_picks(train.seed, epoch, samples, train.batch_size, *sampling)
     return iter(batches[step : step + job.lengths.total - progress.step])
 
 
-def _read_pieces(job: Job, batch: NDArray[np.int64]) -> list[Batch]:
+def _read_pieces(job: Job, batch: Picks) -> list[Batch]:
     pin = job.device.type == "cuda"
     pieces = job.share.pieces(batch)
-    return [read_batch(job.train_split, rows, job.frames, pin) for rows in pieces]
+    return [read_batch(job.train_split, picks, job.frames, pin) for picks in pieces]
 
 
 def _watched(job: Job, progress: Progress) -> list[float]:

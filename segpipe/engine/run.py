@@ -22,6 +22,7 @@ from segpipe.engine.publish import (
     write_history,
     write_planned_rates,
 )
+from segpipe.engine.sampling import centroid_counts
 from segpipe.engine.setup import Job, set_up
 from segpipe.engine.stopping import Row
 from segpipe.models.pretrained.weights_file import pretrained_identity
@@ -179,7 +180,8 @@ def _derived(job: Job) -> dict[str, Any]:
     """What was made of the parameters and the data, as MLflow shows it beside them."""
     lengths = {name: value for name, value in asdict(job.lengths).items() if name != "reasons"}
     weights = {"class_weights": job.class_weights} if job.class_weights else {}
-    return {"steps": lengths, **weights}
+    counts = {"centroids": centroid_counts(job.centroids, job.dataset)} if job.centroids else {}
+    return {"steps": lengths, **weights, **counts}
 
 
 def _numbers(values: dict[str, Any]) -> dict[str, float]:

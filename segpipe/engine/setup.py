@@ -15,11 +15,13 @@ from segpipe.engine.average import WeightAverage
 from segpipe.engine.checkpoint import Checkpoints
 from segpipe.engine.optimizer import build_optimizer
 from segpipe.engine.phases import Phases
+from segpipe.engine.sampling import class_centroids
 from segpipe.engine.selection import chosen_samples
 from segpipe.engine.suitability import outputs_of, refuse_augmentation, refuse_too_small
 from segpipe.engine.sync_norm import synchronise_norms
 from segpipe.engine.weighting import loss_weights
 from segpipe.hardware import Precision, best_device, choose_precision
+from segpipe.loading.centroids import Centroids
 from segpipe.loading.order import Share, steps_per_epoch
 from segpipe.losses.build import Loss, build_loss, is_binary
 from segpipe.models.build import build_model
@@ -60,7 +62,8 @@ class Job(Learner):
 
     frozen_steps: for so many `freezing` holds. binary: the network has one logit a pixel.
     auxiliary: weight of the loss of its auxiliary heads. class_weights: in the loss, by name; None
-    where all count alike. frames: T, how many of a sample's frames the network takes. lengths: in
+    where all count alike. centroids: of the classes in the training images, where samples are picked
+    by them. frames: T, how many of a sample's frames the network takes. lengths: in
     optimizer steps. crop: sides (height, width) of what the network sees of a training sample.
     mean_C, std_C: of the training split, for images in 0..1, on the device. phases: of a step, for
     the profile.
@@ -76,6 +79,7 @@ class Job(Learner):
     binary: bool
     auxiliary: float
     class_weights: dict[str, float] | None
+    centroids: Centroids | None
     frozen_steps: int
     frames: int
     share: Share
@@ -115,7 +119,8 @@ def set_up(
 
     state: the folder of this run's checkpoints. about: what it is started with, kept beside them.
     Raises LaunchError when the global batch cannot be shared by the processes or exceeds the
-    samples, ParameterError when crop, network, loss or lengths do not fit the data.
+    samples, ParameterError when crop, network, loss or lengths do not fit the data, DataError when
+    no training pixel shows a class and samples or the loss go by classes.
     """
     precision = choose_precision(train.precision, best_device())
     accelerator = _accelerator(precision, model.freeze.on)
@@ -143,6 +148,7 @@ def set_up(
         binary=is_binary(loss),
         auxiliary=loss.auxiliary,
         class_weights=weights,
+        centroids=class_centroids(train, dataset, train_split, accelerator.is_main_process),
         frozen_steps=model.freeze.length.steps(steps, train.batch_size),
         frames=dataset.frames if network.takes_clips else 1,
         share=share,

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from segpipe.augment.apply import augment_batch
-from segpipe.augment.draw import draw
+from segpipe.augment.draw import draw_picks
 from segpipe.cropping import centre_crop
 from segpipe.engine.setup import Job
 from segpipe.errors import TrainingError
@@ -90,9 +90,8 @@ def _train_mode(job: Job, taken: int) -> None:
 def _augmented(job: Job, piece: Batch, epoch: int) -> tuple[Tensor, Tensor]:
     height, width = job.dataset.height, job.dataset.width
     step = job.dataset.truth_ratio
-    draws = draw(
-        job.train.augmentation, job.train.seed, epoch, piece.rows_B, height, width, *job.crop, step
-    )
+    seed, sides = job.train.seed, (height, width, *job.crop)
+    draws = draw_picks(job.train.augmentation, seed, epoch, piece.picks_B, *sides, step)
     image_BTHWC = piece.image_BTHWC.to(job.device, non_blocking=True)
     mask_BHW = piece.mask_Bhw.to(job.device, non_blocking=True)
     image_BCHW, window_BHW = augment_batch(
@@ -143,7 +142,7 @@ def _clipped_norm(job: Job) -> float:
 def _not_finite(
     job: Job, pieces: list[Batch], epoch: int, step: int, lr: float, loss: float, norm: float
 ) -> str:
-    rows = [int(row) for piece in pieces for row in piece.rows_B]
+    rows = [int(row) for piece in pieces for row in piece.picks_B["row"]]
     names = ", ".join(job.train_split.rows[row].sample.name for row in rows)
     return (
         f"the loss ({loss}) or its gradient (norm {norm}) is not finite at epoch {epoch + 1}, step "

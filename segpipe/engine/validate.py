@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from segpipe.augment.apply import normalise_batch
+from segpipe.augment.picks import plain_picks
 from segpipe.bundle import predicted_ids
 from segpipe.cropping import centre_crop
 from segpipe.engine.setup import Job
@@ -108,7 +109,7 @@ class _Counts:
 
 
 def _batches(job: Job) -> Iterable[Batch]:
-    own = np.arange(job.share.rank, len(job.val_split), job.share.processes)
+    own = plain_picks(np.arange(job.share.rank, len(job.val_split), job.share.processes))
     # No larger than a training micro-batch: what trained fits in memory.
     size = max(1, job.train.batch_size // (job.share.processes * job.train.accumulation))
     batches = [own[start : start + size] for start in range(0, len(own), size)]

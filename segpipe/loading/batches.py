@@ -21,27 +21,28 @@ _AHEAD = 2
 
 @dataclass(frozen=True)
 class Batch:
-    """Samples as they lie in the arrays, and their row numbers.
+    """Samples as they lie in the arrays, and what they were picked for (`segpipe.augment.picks`).
 
     image_BTHWC: uint8, or float16 in 0..1; the last T frames. mask_Bhw: uint8.
     """
 
     image_BTHWC: Tensor
     mask_Bhw: Tensor
-    rows_B: NDArray[np.int64]
+    picks_B: NDArray[np.void]
 
 
-def read_batch(split: Split, rows_B: NDArray[np.int64], frames: int, pin: bool) -> Batch:
-    """Copy rows of a split, of each the last `frames`, into tensors.
+def read_batch(split: Split, picks_B: NDArray[np.void], frames: int, pin: bool) -> Batch:
+    """Copy the picked rows of a split, of each the last `frames`, into tensors.
 
     pin: into page-locked memory, from which a GPU fetches by itself.
     """
+    rows_B = picks_B["row"]
     clips = split.images_NTHWC[rows_B, -frames:]
     image = torch.from_numpy(np.ascontiguousarray(clips))
     mask = torch.from_numpy(np.ascontiguousarray(split.masks_Nhw[rows_B]))
-    return (
-        Batch(image.pin_memory(), mask.pin_memory(), rows_B) if pin else Batch(image, mask, rows_B)
-    )
+    if pin:
+        image, mask = image.pin_memory(), mask.pin_memory()
+    return Batch(image, mask, picks_B)
 
 
 class Prefetch(Generic[Item, Made]):

@@ -57,6 +57,17 @@ NO_AUGMENTATION = AugmentParams(
 )
 
 
+class ClassCentroidsParams(Section):
+    """Which samples are picked for a class, and where in the images its centroids are looked for.
+
+    share: of the samples of an epoch. cell: side of the squares into which the images are divided,
+    in pixels; a class has one centroid in each square that shows it.
+    """
+
+    share: Fraction = 0.5
+    cell: Pixels = 64
+
+
 class SGDParams(Section):
     """Stochastic gradient descent: momentum, and whether it is Nesterov's."""
 
@@ -91,7 +102,7 @@ class EarlyStoppingParams(Section):
 
 
 class TrainParams(Section):
-    """How the network is trained; of optimizers and schedules only the named one's options are used.
+    """How the network is trained; of alternatives only the named one's options are used.
 
     backbone_lr: factor of the learning rate of the network's backbone. ema: decay of the moving
     average of the weights, 0 for none. threshold: probability above which a pixel of one logit is
@@ -102,6 +113,8 @@ class TrainParams(Section):
     length: PositiveLength = Length(20)
     batch_size: Count = 8
     accumulation: Count = 1
+    sampler: Literal["uniform", "class_centroids"] = "uniform"
+    class_centroids: ClassCentroidsParams = ClassCentroidsParams()
     optimizer: Literal["adamw", "adam", "sgd", "rmsprop"] = "adamw"
     sgd: SGDParams = SGDParams()
     rmsprop: RMSpropParams = RMSpropParams()

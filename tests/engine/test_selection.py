@@ -10,6 +10,7 @@ import torch
 from pydantic import ValidationError
 
 from segpipe.augment.apply import normalise_batch
+from segpipe.augment.picks import plain_picks
 from segpipe.bundle import plain_weights
 from segpipe.engine.announce import announce
 from segpipe.engine.interruption import Interrupted
@@ -36,11 +37,11 @@ def test_limit_takes_evenly_spread_rows_of_both_splits(dataset) -> None:
     train, val = chosen_samples(dataset, TrainParams(batch_size=4, limit=4))
     assert named(train) == [named(whole)[place] for place in (0, 2, 5, 7)]
     assert named(val) == [named(dataset.split("val"))[place] for place in (0, 1, 2, 3)]
-    rows = np.array([3, 0])
-    few, same = read_batch(train, rows, 1, False), read_batch(whole, np.array([7, 0]), 1, False)
+    picks = plain_picks([3, 0])
+    few, same = read_batch(train, picks, 1, False), read_batch(whole, plain_picks([7, 0]), 1, False)
     assert torch.equal(few.image_BTHWC, same.image_BTHWC)
     assert torch.equal(few.mask_Bhw, same.mask_Bhw)
-    assert few.rows_B is rows
+    assert few.picks_B is picks
     assert [mask.tolist() for mask in train.masks_Nhw] == whole.masks_Nhw[[0, 2, 5, 7]].tolist()
 
 
@@ -84,7 +85,7 @@ def test_two_scenes_are_learnt_by_heart(dataset, trained) -> None:
     assert rows[-1]["val_miou"] > 0.9
     assert rows[-1]["val_pixel_accuracy"] > 0.97
     # The whole of each sample, the same in every epoch.
-    batch = read_batch(job.train_split, np.array([1, 0]), 1, False)
+    batch = read_batch(job.train_split, plain_picks([1, 0]), 1, False)
     plain_BCHW = normalise_batch(batch.image_BTHWC, job.mean_C, job.std_C)
     for epoch in (0, 7):
         image_BCHW, mask_BHW = _augmented(job, batch, epoch)
