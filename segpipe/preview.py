@@ -1,8 +1,9 @@
-"""What augmentation does to training samples: before and after, as training will see them.
+"""What a person sees of a training: samples before and after augmentation, and predictions.
 
 Shapes: B samples, T frames, C channels, h and w the window's sides.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,9 +12,10 @@ from numpy.typing import NDArray
 
 from segpipe.augment.apply import augment_batch
 from segpipe.augment.draw import crop_sides, draw
+from segpipe.labels.scheme import LabelScheme
 from segpipe.params.train import AugmentParams
-from segpipe.rendering.png import write_png
-from segpipe.rendering.samples import Mask, Picture, copies_sheet
+from segpipe.rendering.png import png_bytes, write_png
+from segpipe.rendering.samples import Mask, Picture, copies_sheet, predictions_sheet
 from segpipe.storage.reader import Dataset, Split
 from segpipe.storage.reading import picture_of
 
@@ -52,6 +54,13 @@ def augmentation_sheet(
         name = split.rows[row].sample.name
         pairs.append((name, before, masks_Bhw[place], after, windows_Bhw[place].numpy()))
     return copies_sheet(pairs, dataset.scheme)
+
+
+def predictions_png(
+    samples: Sequence[tuple[str, Picture, Mask, Mask]], scheme: LabelScheme
+) -> bytes:
+    """Return a PNG with a row a sample: caption, image, truth and prediction, as training sees them."""
+    return png_bytes(predictions_sheet(samples, scheme))
 
 
 def write_sheet(path: Path, sheet_HW3: NDArray[np.uint8]) -> None:

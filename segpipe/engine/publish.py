@@ -20,6 +20,8 @@ from segpipe.hardware import device_name
 from segpipe.models.network import count_parameters
 from segpipe.params.model import ModelParams
 from segpipe.schedules.build import learning_rate
+from segpipe.storage.reader import Dataset, Split
+from segpipe.tracking.datasets import DataUsed
 
 _PLANNED = 1000  # steps of the planned learning rate that are written
 
@@ -119,6 +121,28 @@ def training_summary(job: Job, progress: Progress) -> dict[str, Any]:
         "precision": job.precision,
         "device": device_name(job.device),
     }
+
+
+def data_used(job: Job, recorded: dict[str, Any]) -> list[DataUsed]:
+    """Return what MLflow's list of datasets says of both splits. recorded: all parameters."""
+    return [
+        _split_used(job.dataset, recorded["source"]["name"], "train", job.train_split, "training"),
+        _split_used(job.dataset, recorded["source"]["name"], "val", job.val_split, "validation"),
+    ]
+
+
+def _split_used(dataset: Dataset, source: str, name: str, split: Split, context: str) -> DataUsed:
+    images_NTHWC, masks_Nhw = split.images_NTHWC, split.masks_Nhw
+    counts = {**dataset.splits[name], "classes": list(dataset.scheme.classes)}
+    return DataUsed(
+        name=f"{source}: {name}",
+        context=context,
+        digest=dataset.fingerprint,
+        place=(dataset.folder / name).as_posix(),
+        image=((-1, *images_NTHWC.shape[1:]), str(images_NTHWC.dtype)),
+        mask=((-1, *masks_Nhw.shape[1:]), str(masks_Nhw.dtype)),
+        counts=counts,
+    )
 
 
 def _write_csv(path: Path, rows: Sequence[Row]) -> None:

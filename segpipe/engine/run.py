@@ -15,8 +15,10 @@ from segpipe.engine.announce import announce, row_line, say_early_stop, say_resu
 from segpipe.engine.checkpoint import Progress
 from segpipe.engine.interruption import Interrupted, StopRequest, listening
 from segpipe.engine.loop import train
+from segpipe.engine.pictures import validation_pictures
 from segpipe.engine.profiler import Profiler
 from segpipe.engine.publish import (
+    data_used,
     training_summary,
     write_bundle,
     write_history,
@@ -95,7 +97,7 @@ def run_training(plan: Plan, prepared: Path, outputs: Outputs) -> None:
 def _train_and_publish(
     plan: Plan, job: Job, progress: Progress, stop: StopRequest, outputs: Outputs
 ) -> None:
-    with _tracked(plan, job, progress) as (tracker, log):
+    with _tracked(plan, job, progress, stop) as (tracker, log):
         if tracker is not None:
             tracker.log_file(outputs.augmentation, "data")
             if outputs.about_data.is_dir():
@@ -117,6 +119,8 @@ def _train_and_publish(
         tracker.log_files(outputs.bundle, "bundle")
         if profiler.written:
             tracker.log_files(profiler.folder, "profile")
+        # Before the state is removed: who is killed meanwhile has still something to go on from.
+        tracker.finish("FINISHED")
         job.checkpoints.remove()
     say_result(job, progress, str(outputs.bundle))
     if profiler.written:
@@ -125,7 +129,7 @@ def _train_and_publish(
 
 @contextlib.contextmanager
 def _tracked(
-    plan: Plan, job: Job, progress: Progress
+    plan: Plan, job: Job, progress: Progress, stop: StopRequest
 ) -> Iterator[tuple[Tracker | None, Callable[[Row], None]]]:
     """Yield the tracker and what logs a row of the history; None and nothing in the processes that follow."""
     if not job.leads:
@@ -134,12 +138,18 @@ def _tracked(
     tags = {**standard_tags(), "data_fingerprint": job.dataset.fingerprint}
     name = os.environ.get("DVC_EXP_NAME") or plan.model.name
     known = {**plan.recorded, **_derived(job)}
-    with start_run(plan.tracking, name, known, tags, progress.mlflow_run) as tracker:
+    resume, data = progress.mlflow_run, data_used(job, plan.recorded)
+    with start_run(plan.tracking, name, known, tags, resume, data, lambda: stop.asked) as tracker:
         progress.mlflow_run = tracker.run_id
+        drawn = plan.tracking.validation_pictures
 
         def log(row: Row) -> None:
             say(row_line(row))
-            tracker.log_metrics(_numbers(row), step=int(row["step"] or 0))
+            step = int(row["step"] or 0)
+            tracker.log_metrics(_numbers(row), step)
+            if tracker.run_id and row["val_loss"] is not None and drawn:
+                pictures = validation_pictures(job, drawn)
+                tracker.log_content(pictures, f"validation/step_{step:09d}.png")
 
         try:
             yield tracker, log

@@ -47,11 +47,17 @@ class RenderParams(Section):
 
 
 class TrackingParams(Section):
-    """What MLflow is told."""
+    """What MLflow is told.
+
+    validation_pictures: samples that are drawn at each validation. system_seconds: between two
+    samples of the machine's load.
+    """
 
     enabled: bool = True
     experiment: Annotated[str, Field(min_length=1)] = "segpipe"
     unreachable: Literal["error", "local"] = "error"
+    validation_pictures: Annotated[int, Field(ge=0, le=64)] = 4
+    system_seconds: Annotated[int, Field(ge=0, le=3600)] = 10
 
 
 class Params(Section):

@@ -22,6 +22,7 @@ Picture = NDArray[np.uint8]
 Mask = NDArray[np.uint8]
 
 _SEAM = 4  # pixels between image and mask
+_WIDEST_VIEW = 480  # pixels, of what is drawn again and again
 _MARGIN = 12
 _POINTS = 16  # of the legend
 
@@ -54,14 +55,11 @@ def sample_sheet(
         raise ValueError(f"{len(samples)} samples in {columns} columns; a sheet needs one of each")
     room = (WIDEST - _MARGIN) // min(columns, len(samples)) - _MARGIN
     tiles = [
-        (_side_by_side(caption, image_HW3, mask_hw, scheme, (room - _SEAM) // 2), caption)
+        (_side_by_side(caption, image_HW3, [mask_hw], scheme, (room - _SEAM) // 2), caption)
         for caption, image_HW3, mask_hw in samples
     ]
     sheet_HW3 = contact_sheet(tiles, columns)
-    entries = present_classes(scheme, *(mask_hw for _, _, mask_hw in samples))
-    if any((mask_hw == VOID).any() for _, _, mask_hw in samples):
-        entries.append(Entry("void, not counted", VOID_DARK, VOID_LINE))
-    return _above_legend(sheet_HW3, entries)
+    return _above_legend(sheet_HW3, _entries(scheme, [mask_hw for _, _, mask_hw in samples]))
 
 
 def copies_sheet(
@@ -78,24 +76,51 @@ def copies_sheet(
     return sample_sheet(samples, scheme, columns=2)
 
 
-def _side_by_side(
-    caption: str, image_HW3: Picture, mask_hw: Mask, scheme: LabelScheme, room: int
+def predictions_sheet(
+    samples: Sequence[tuple[str, Picture, Mask, Mask]], scheme: LabelScheme
 ) -> Picture:
-    """Return image and painted mask beside each other, each at most `room` pixels wide."""
+    """Return a row a sample, image, truth and prediction, above a legend: (H, W, 3) uint8.
+
+    samples: caption, image, true mask and predicted one. As `sample_sheet`, but no image is shown
+    wider than 480 pixels: such sheets are drawn many times in a training.
+    """
+    tiles = [
+        (_side_by_side(caption, image_HW3, masks, scheme, _WIDEST_VIEW), caption)
+        for caption, image_HW3, *masks in samples
+    ]
+    masks = [mask_hw for _, _, *both in samples for mask_hw in both]
+    return _above_legend(contact_sheet(tiles, 1), _entries(scheme, masks))
+
+
+def _side_by_side(
+    caption: str, image_HW3: Picture, masks: Sequence[Mask], scheme: LabelScheme, room: int
+) -> Picture:
+    """Return image and painted masks beside each other, each at most `room` pixels wide."""
     height, width = image_HW3.shape[:2]
-    if mask_hw.ndim != 2 or height % mask_hw.shape[0] or width % mask_hw.shape[1]:
-        raise ValueError(f"{caption}: a mask of {mask_hw.shape} on an image of {image_HW3.shape}")
     tall, wide = panel_size(height, width)
     if wide > room:
         tall, wide = max(1, round(tall * room / wide)), room
     smooth = Image.Resampling.LANCZOS if wide < width else Image.Resampling.NEAREST
-    view_HW3 = _resized(image_HW3, tall, wide, smooth)
-    labels_HW = _resized(mask_hw, tall, wide, Image.Resampling.NEAREST)
+    panels = [_resized(image_HW3, tall, wide, smooth)]
     # Every pixel void: the panel of errors is the hatched ground on which the classes are painted.
-    void_HW = np.full_like(labels_HW, VOID)
-    ground_HW3 = error_panel(np.zeros_like(view_HW3), void_HW, void_HW)
+    void_HW = np.full((tall, wide), VOID, np.uint8)
+    ground_HW3 = error_panel(np.zeros((tall, wide, 3), np.uint8), void_HW, void_HW)
     seam = np.full((tall, _SEAM, 3), PAPER, np.uint8)
-    return np.hstack([view_HW3, seam, overlay(ground_HW3, labels_HW, scheme, 1.0)])
+    for mask_hw in masks:
+        if mask_hw.ndim != 2 or height % mask_hw.shape[0] or width % mask_hw.shape[1]:
+            raise ValueError(
+                f"{caption}: a mask of {mask_hw.shape} on an image of {image_HW3.shape}"
+            )
+        labels_HW = _resized(mask_hw, tall, wide, Image.Resampling.NEAREST)
+        panels += [seam, overlay(ground_HW3, labels_HW, scheme, 1.0)]
+    return np.hstack(panels)
+
+
+def _entries(scheme: LabelScheme, masks: Sequence[Mask]) -> list[Entry]:
+    entries = present_classes(scheme, *masks)
+    if any((mask_hw == VOID).any() for mask_hw in masks):
+        entries.append(Entry("void, not counted", VOID_DARK, VOID_LINE))
+    return entries
 
 
 def _resized(array: Picture, height: int, width: int, filter: Image.Resampling) -> Picture:

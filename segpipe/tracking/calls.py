@@ -5,6 +5,7 @@ import importlib
 import logging
 import os
 import re
+import threading
 import warnings
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 
 # MLflow's own patience is 7 attempts of 120 s: an epoch's metrics are not worth a training's wait.
 BRIEF, LONG = 5, 120
+# Environment and levels of loggers belong to the whole process: calls take their turns.
+_one_at_a_time = threading.RLock()
 # Below the messages of these loggers there is always an exception, which segpipe words itself.
 _NOISY = ("mlflow", "alembic", "urllib3.connectionpool")
 _REASONS = (
@@ -50,8 +53,14 @@ def connect(address: str) -> "MlflowClient":
 def calling(credentials: Mapping[str, str], seconds: int = BRIEF) -> Iterator[None]:
     """Let MLflow work within the block: with `credentials`, quiet, and waiting `seconds` at most twice.
 
-    The patience is MLflow's own environment variables; those that the user set stand.
+    The patience is MLflow's own environment variables; those that the user set stand. A second
+    thread waits until the first has left its block.
     """
+    with _one_at_a_time, _environment(_settings(credentials, seconds)), _quiet():
+        yield
+
+
+def _settings(credentials: Mapping[str, str], seconds: int) -> dict[str, str]:
     patience = {
         "MLFLOW_HTTP_REQUEST_TIMEOUT": str(seconds),
         "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
@@ -63,8 +72,7 @@ def calling(credentials: Mapping[str, str], seconds: int = BRIEF) -> Iterator[No
     # Telemetry starts with the import of MLflow. The user's own choice stands.
     if "DO_NOT_TRACK" not in os.environ:
         os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-    with _environment({**chosen, **credentials}), _quiet():
-        yield
+    return {**chosen, **credentials}
 
 
 def reason(error: Exception) -> str:
@@ -94,8 +102,7 @@ def _environment(values: Mapping[str, str]) -> Iterator[None]:
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
     """Silence what MLflow and the libraries below it say to the console; not their exceptions."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with _no_warnings():
         importlib.import_module("mlflow")  # which sets the levels of these loggers
         loggers = [logging.getLogger(name) for name in _NOISY]
         levels = [logger.level for logger in loggers]
@@ -106,3 +113,14 @@ def _quiet() -> Iterator[None]:
         finally:
             for logger, level in zip(loggers, levels, strict=True):
                 logger.setLevel(level)
+
+
+@contextlib.contextmanager
+def _no_warnings() -> Iterator[None]:
+    """Ignore warnings in the main thread; the filters are not safe to be changed by another."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield

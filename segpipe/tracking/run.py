@@ -3,7 +3,7 @@
 import contextlib
 import importlib.metadata
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol, Self
@@ -13,6 +13,7 @@ from segpipe.errors import TrackingError, listing
 from segpipe.params.schema import TrackingParams
 from segpipe.revision import git_revision
 from segpipe.tracking.calls import reason
+from segpipe.tracking.datasets import DataUsed, log_data
 from segpipe.tracking.marks import Mark, Status, end_abandoned_runs
 from segpipe.tracking.mlflow_run import MlflowRun
 from segpipe.tracking.names import PARAMETER_LIMIT, flat_parameters, shortened, valid_tags
@@ -51,6 +52,9 @@ class Tracker(Protocol):
     def log_file(self, path: Path, under: str) -> None:
         """Keep one file in the run's artifact folder `under`."""
 
+    def log_content(self, content: bytes, path: str) -> None:
+        """Keep a file of this content as `path` (with folders) among the run's artifacts."""
+
     def finish(self, status: Status) -> None:
         """End the run; a second call does nothing."""
 
@@ -82,6 +86,9 @@ class Silent:
     def log_file(self, path: Path, under: str) -> None:
         """Do nothing."""
 
+    def log_content(self, content: bytes, path: str) -> None:
+        """Do nothing."""
+
     def finish(self, status: Status) -> None:
         """Do nothing."""
 
@@ -98,11 +105,16 @@ def start_run(
     parameters: Mapping[str, Any],
     tags: Mapping[str, str],
     resume: str | None,
+    data: Sequence[DataUsed] = (),
+    hurried: Callable[[], bool] = lambda: False,
 ) -> Tracker:
     """Start a training's run, or go on with the run whose id is `resume`, where the store has it.
 
+    data: what is trained and validated on. hurried: whether this process was asked to end, so that
+    the end of the run may take seconds at most.
+
     Parameters that a resumed run has already are not logged again: MLflow keeps the first value,
-    and a line names those that differ. What lies before the checkpoint is for the caller to skip.
+    and a line names those that differ. Nor are metrics logged again for steps that it has.
     Raises TrackingError when the store cannot be used (`open_store` says when).
     """
     if not settings.enabled:
@@ -118,8 +130,11 @@ def start_run(
         if known:
             _reopen(client, run_id, tags)
         _log_parameters(client, run_id, flat_parameters(parameters), known)
+        if data:
+            log_data(client, run_id, data)
     say(f"MLflow: run {run_id} in {store.address}")
-    return MlflowRun(store, run_id, mark)
+    every = settings.system_seconds or None
+    return MlflowRun(store, run_id, mark, resumed=known is not None, system=every, hurried=hurried)
 
 
 def continue_run(

@@ -17,7 +17,7 @@ WATCHERS = {
     "segpipe/console.py": "it prints",
     "segpipe/errors.py": "it words the failures; a failed stage has no outputs",
     "segpipe/forecast.py": "it tells what memory a training will need; the data is the same without",
-    "segpipe/preview.py": "it draws what augmentation does; the training is the same without",
+    "segpipe/preview.py": "it draws pictures of a training, which is the same without",
     "segpipe/provenance.py": "it compares before and after; a difference has no outputs",
     "segpipe/ending.py": "it prints errors and makes exit codes of them",
     "stages/entry.py": "it answers --help and validates",

@@ -86,7 +86,10 @@ Trained = tuple[Job, Progress, list[dict[str, float | None]]]
 
 @pytest.fixture
 def trained(tmp_path: Path) -> Callable[..., Trained]:
-    """Train, or go on training, in the folder `state`; return job, progress and logged rows."""
+    """Train, or go on training, in the folder `state`; return job, progress and logged rows.
+
+    each: called with the job at each row.
+    """
 
     def run(
         data: Dataset,
@@ -95,6 +98,7 @@ def trained(tmp_path: Path) -> Callable[..., Trained]:
         stop: int = 0,
         loss: LossParams | None = None,
         model: ModelParams = MODEL,
+        each: Callable[[Job], object] = lambda _job: None,
         **options: object,
     ) -> Trained:
         usual = {"length": Length(2), "warmup": Length(1, "steps"), "lr": 0.01, "precision": "fp32"}
@@ -104,7 +108,12 @@ def trained(tmp_path: Path) -> Callable[..., Trained]:
         average = job.average.network if job.average else None
         progress, _ = job.checkpoints.resume(job.network, job.optimizer, average)
         rows: list[dict[str, float | None]] = []
-        train(job, progress, StopAfter(stop), rows.append)
+
+        def log(row: dict[str, float | None]) -> None:
+            rows.append(row)
+            each(job)
+
+        train(job, progress, StopAfter(stop), log)
         return job, progress, rows
 
     return run

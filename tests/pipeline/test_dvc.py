@@ -2,8 +2,10 @@
 
 import json
 import shutil
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -48,6 +50,12 @@ def stages_that_ran(output: str) -> list[str]:
 def set_parameter(repository: Path, data: Path, **changes: object) -> None:
     content = tiny_parameters(data, tracking__enabled=True, **changes)
     write_parameters(repository / "params.yaml", content)
+
+
+def runs_of(repository: Path) -> set[str]:
+    """The ids of all runs in the repository's store."""
+    with closing(sqlite3.connect(repository / "mlflow.db")) as connection:
+        return {run for (run,) in connection.execute("SELECT run_uuid FROM runs")}
 
 
 @pytest.fixture(scope="module")
@@ -223,6 +231,7 @@ def test_plots_work_without_a_network(repository: Path) -> None:
 
 def test_several_processes_under_dvc(repository: Path, data: Path) -> None:
     set_parameter(repository, data, train__seed=5)
+    before = runs_of(repository)
     done = subprocess.run(
         [str(Path(sys.executable).parent / "dvc"), "repro", "train"],
         cwd=repository,
@@ -236,3 +245,9 @@ def test_several_processes_under_dvc(repository: Path, data: Path) -> None:
     )
     assert done.returncode == 0, done.stderr
     assert json.loads((repository / "metrics/training.json").read_text())["processes"] == 2
+    (made,) = runs_of(repository) - before
+    pictures = repository / "mlartifacts" / made / "artifacts" / "validation"
+    assert {path.name for path in pictures.iterdir()} == {
+        "step_000000002.png",
+        "step_000000004.png",
+    }

@@ -1,11 +1,13 @@
 """A repository root of its own for every test, and a small stand-in for an MLflow server."""
 
+import contextlib
 import json
 import os
 import sqlite3
 import subprocess
 import sys
 import threading
+import time
 import uuid
 import warnings
 from collections.abc import Callable, Iterator
@@ -13,6 +15,7 @@ from contextlib import closing
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs
 
 import pytest
 
@@ -94,6 +97,19 @@ def python(root: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
         process.communicate()
 
 
+@pytest.fixture
+def until() -> Callable[[Callable[[], bool]], None]:
+    """Waits for what another thread does."""
+
+    def wait(is_so: Callable[[], bool]) -> None:
+        deadline = time.monotonic() + 30
+        while not is_so():
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+
+    return wait
+
+
 class Server:
     """Speaks as much of MLflow's protocol as a run needs. status: answers all calls with it."""
 
@@ -103,12 +119,15 @@ class Server:
         self.headers: dict[str, str] = {}
         self.requests: list[tuple[str, str]] = []
         self.authorizations: set[str | None] = set()
+        # Seconds before an answer. A server that hangs answers after any patience.
+        self.delay = 0.0
         self.points: list[dict[str, Any]] = []
         self.files: dict[str, bytes] = {}
         # Never used twice: MLflow remembers where the files of a run go.
         self.run_id = uuid.uuid4().hex
         self.run: dict[str, Any] = {}
         self._server: ThreadingHTTPServer | None = None
+        self._released = threading.Event()
         self.port = 0
 
     def start(self) -> str:
@@ -124,20 +143,23 @@ class Server:
                 for name, value in owner.headers.items():
                     self.send_header(name, value)
                 self.send_header("Content-Length", str(len(text.encode())))
-                self.end_headers()
-                self.wfile.write(text.encode())
+                with contextlib.suppress(OSError):  # who asked may have gone
+                    self.end_headers()
+                    self.wfile.write(text.encode())
 
             do_GET = do_POST = do_PUT = do_PATCH = _answer
 
             def log_message(self, *_: object) -> None:
                 pass
 
+        self._released.clear()
         self._server = ThreadingHTTPServer(("127.0.0.1", self.port), Handler)
         self.port = self._server.server_port
         threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True).start()
         return f"http://127.0.0.1:{self.port}"
 
     def stop(self) -> None:
+        self._released.set()
         if self._server is not None:
             self._server.shutdown()
             self._server.server_close()
@@ -146,6 +168,7 @@ class Server:
     def answer(self, method: str, path: str, headers: Any, content: bytes) -> tuple[int, str]:
         self.requests.append((method, path))
         self.authorizations.add(headers.get("Authorization"))
+        self._released.wait(self.delay)
         if self.status != 200:
             return self.status, self.body
         call = path.partition("?")[0].removeprefix("/api/2.0/")
@@ -174,6 +197,10 @@ class Server:
             case "runs/log-batch":
                 self.points += sent.get("metrics", [])
                 return 200, "{}"
+            case "metrics/get-history":
+                asked = parse_qs(path.partition("?")[2])["metric_key"]
+                found = [point for point in self.points if [point["key"]] == asked]
+                return 200, json.dumps({"metrics": found})
             case "runs/update":
                 self.run |= sent
                 return 200, json.dumps({"run_info": self.run})

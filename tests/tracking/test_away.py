@@ -16,9 +16,12 @@ import pytest
 
 from segpipe.errors import TrackingError
 from segpipe.params.schema import TrackingParams
+from segpipe.tracking.mlflow_run import _PATIENCE
 from segpipe.tracking.run import start_run
+from segpipe.tracking.unsent import unsent_folder
 
 SETTINGS = TrackingParams()
+Until = Callable[[Callable[[], bool]], None]
 
 
 @pytest.fixture
@@ -48,11 +51,12 @@ def test_a_run_on_a_server(
 
 
 def test_what_was_logged_while_it_was_away_is_sent_when_it_is_back(
-    server: Any, address: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+    server: Any, address: str, tmp_path: Path, capfd: pytest.CaptureFixture[str], until: Until
 ) -> None:
     (tmp_path / "model.json").write_text("{}")
     with start_run(SETTINGS, "unet", {}, {}, None) as tracker:
         tracker.log_metrics({"loss": 0.9}, 1)
+        until(lambda: _steps(server) == [1])
         server.stop()
         capfd.readouterr()
         for step in (2, 3):
@@ -60,6 +64,7 @@ def test_what_was_logged_while_it_was_away_is_sent_when_it_is_back(
         assert tracker.last_step("loss") == 3  # of what waits
         assert tracker.last_step("miou") is None
         tracker.log_file(tmp_path / "model.json", "bundle")
+        tracker.log_content(b"picture", "validation/step_1.png")
         said = capfd.readouterr()
         assert said.err == ""
         assert said.out.count("warning: MLflow") == said.out.count("\n") == 1
@@ -67,18 +72,22 @@ def test_what_was_logged_while_it_was_away_is_sent_when_it_is_back(
         assert _steps(server) == [1]
         before = time.time() * 1000
         time.sleep(0.01)
-        server.start()
+        server.start()  # nothing more is logged: it is tried again by itself
+        until(lambda: len(server.files) == 2)
         tracker.log_metrics({"loss": 0.1}, 4)
-        assert _steps(server) == [1, 2, 3, 4]
+        until(lambda: _steps(server) == [1, 2, 3, 4])
         assert float(server.points[2]["timestamp"]) < before < float(server.points[3]["timestamp"])
-        assert list(server.files.values()) == [b"{}"]
+        assert sorted(server.files.values()) == [b"picture", b"{}"]
         assert "answers again" in capfd.readouterr().out
     assert server.run["status"] == "FINISHED"
+    assert not list(unsent_folder().glob("*"))
 
 
-def test_what_never_got_through_is_listed_and_the_error_of_the_work_is_kept(
+def test_what_never_got_through_is_kept_and_the_error_of_the_work_too(
     root: Path, server: Any, address: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
+    (tmp_path / "bundle").mkdir()
+    (tmp_path / "bundle" / "model.json").write_text("{}")
     began = time.perf_counter()
     with (
         pytest.raises(ValueError, match="the work"),
@@ -86,24 +95,26 @@ def test_what_never_got_through_is_listed_and_the_error_of_the_work_is_kept(
     ):
         server.stop()
         run.log_metrics({"loss": 0.5, "miou": 0.25}, 3)
-        run.log_files(tmp_path, "bundle")
+        run.log_files(tmp_path / "bundle", "bundle")
+        run.log_file(tmp_path / "gone.txt", "other")
+        run.log_content(b"picture", "validation/deep/step_3.png")
         raise ValueError("the work")
     assert time.perf_counter() - began < 40
-    listed = root / ".segpipe" / "unsent" / f"{server.run_id}.jsonl"
-    lines = [json.loads(line) for line in listed.read_text().splitlines()]
+    (kept,) = unsent_folder().iterdir()
+    lines = [json.loads(line) for line in (kept / "entries.jsonl").read_text().splitlines()]
     assert [(line["metric"], line["value"], line["step"]) for line in lines[:2]] == [
         ("loss", 0.5, 3),
         ("miou", 0.25, 3),
     ]
-    assert lines[2:] == [{"path": str(tmp_path), "under": "bundle"}]
+    assert lines[2]["path"] == str(tmp_path / "bundle")
     said = capfd.readouterr()
     assert (
-        f"2 metric values and 1 files or folders of run {server.run_id}; they are listed in {listed}"
+        f"2 metric values and 3 files or folders of run {server.run_id}; they are kept in {kept}"
         in said.out
     )
     assert "s3cret" not in said.out + said.err
 
-    # The run is still RUNNING there; the next one that starts here puts that right.
+    # The run is still RUNNING there; the next one that starts here puts that right, and sends it all.
     assert server.run["status"] == "RUNNING"
     server.start()
     ended: list[dict[str, Any]] = []
@@ -119,6 +130,16 @@ def test_what_never_got_through_is_listed_and_the_error_of_the_work_is_kept(
         assert [(update["run_id"], update["status"]) for update in ended] == [
             (server.run_id, "FAILED")
         ]
+    assert _steps(server) == _steps(server, "miou") == [3]
+    assert server.files == {
+        f"7/{server.run_id}/artifacts/bundle/model.json": b"{}",
+        f"7/{server.run_id}/artifacts/validation/deep/step_3.png": b"picture",
+    }
+    assert (
+        f"2 metric values and 2 files or folders of run {server.run_id}, kept since it was away, have "
+        "been sent; 1 files or folders that were to follow are no longer there"
+    ) in capfd.readouterr().out
+    assert not list(unsent_folder().iterdir())
     stored = b"".join(path.read_bytes() for path in root.rglob("*") if path.is_file())
     assert b"s3cret" not in stored
 
@@ -133,7 +154,30 @@ def test_a_file_that_cannot_be_sent_holds_back_nothing_else(
         tracker.log_metrics({"loss": 1.0}, 1)
     assert list(server.files) == [f"7/{server.run_id}/artifacts/a/there.txt"]
     assert _steps(server) == [1]
-    assert "missing.txt" in (root / ".segpipe" / "unsent" / f"{server.run_id}.jsonl").read_text()
+    assert server.run["status"] == "FINISHED"
+    (listed,) = unsent_folder().glob("*/entries.jsonl")
+    assert "missing.txt" in listed.read_text()
+
+
+def test_a_server_that_hangs_costs_no_time_and_seconds_at_an_end_from_outside(
+    server: Any, address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(_PATIENCE, "KILLED", 1.0)
+    hurried = False
+    tracker = start_run(SETTINGS, "unet", {}, {}, None, hurried=lambda: hurried)
+    server.delay = 100.0
+    began = time.perf_counter()
+    for step in range(100):
+        tracker.log_metrics({"loss": 1.0}, step)
+        tracker.log_content(b"picture", f"validation/{step}.png")
+    assert time.perf_counter() - began < 1.0
+    hurried = True
+    began = time.perf_counter()
+    tracker.finish("FINISHED")
+    assert time.perf_counter() - began < 3.0
+    (kept,) = unsent_folder().iterdir()
+    assert len((kept / "entries.jsonl").read_text().splitlines()) == 100
+    assert len(list((kept / "validation").iterdir())) == 100
 
 
 def test_a_server_that_fails_between_finding_it_and_starting_the_run(

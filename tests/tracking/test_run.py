@@ -7,10 +7,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from mlflow.data.dataset_source_registry import get_dataset_source_from_json
+from mlflow.data.schema import TensorDatasetSchema
 
 from segpipe.errors import TrackingError
 from segpipe.params.schema import TrackingParams
+from segpipe.tracking.datasets import DataUsed
 from segpipe.tracking.run import Tracker, continue_run, start_run
 from segpipe.tracking.store import open_store
 from segpipe.tracking.training_run import training_run
@@ -144,6 +148,59 @@ def test_the_last_step_of_a_metric_is_known(used: Path, read: Read) -> None:
         assert other.last_step("loss") is None
 
 
+def test_a_resumed_run_has_no_step_twice(used: Path, read: Read) -> None:
+    """The rows after the last checkpoint are made again, with other times and costs."""
+    with pytest.raises(KeyboardInterrupt), _start() as tracker:
+        for step in (2, 4, 6):
+            tracker.log_metrics({"loss": 1 / step, "seconds": 0.5}, step)
+        raise KeyboardInterrupt
+    with _start(tracker.run_id) as resumed:
+        for step in (4, 6, 8):
+            resumed.log_metrics({"loss": 1 / step, "seconds": 0.7, "new": 1.0}, step)
+    client = read(used / "mlflow.db")
+    for name, values in {
+        "loss": [1 / 2, 1 / 4, 1 / 6, 1 / 8],
+        "seconds": [0.5, 0.5, 0.5, 0.7],
+    }.items():
+        history = client.get_metric_history(tracker.run_id, name)
+        assert [(point.step, point.value) for point in history] == list(
+            zip((2, 4, 6, 8), values, strict=True)
+        )
+    assert [point.step for point in client.get_metric_history(tracker.run_id, "new")] == [4, 6, 8]
+
+
+def test_the_data_of_a_run_are_in_mlflows_list(used: Path, read: Read) -> None:
+    data = [
+        DataUsed(
+            f"streets: {split}",
+            context,
+            "d" * 64,
+            f"data/prepared/{split}",
+            ((-1, 1, 8, 16, 3), "uint8"),
+            ((-1, 8, 16), "uint8"),
+            {"rows": 3, "classes": ["road", "sky"]},
+        )
+        for split, context in (("train", "training"), ("val", "validation"))
+    ]
+    with start_run(SETTINGS, "unet", {}, {}, None, data) as tracker:
+        pass
+    with start_run(SETTINGS, "unet", {}, {}, tracker.run_id, data):
+        pass
+    inputs = read(used / "mlflow.db").get_run(tracker.run_id).inputs.dataset_inputs
+    found = {each.dataset.name: each for each in inputs}
+    assert (len(inputs), found.keys()) == (2, {"streets: train", "streets: val"})
+    training = found["streets: train"]
+    assert [(tag.key, tag.value) for tag in training.tags] == [("mlflow.data.context", "training")]
+    assert training.dataset.digest == "d" * 36
+    assert json.loads(training.dataset.profile) == {"rows": 3, "classes": ["road", "sky"]}
+    # MLflow's own classes read what was written.
+    schema = TensorDatasetSchema.from_dict(json.loads(training.dataset.schema))
+    assert schema.features.inputs[0].shape == (-1, 1, 8, 16, 3)
+    assert schema.targets.inputs[0].type == np.dtype("uint8")
+    source = get_dataset_source_from_json(training.dataset.source, training.dataset.source_type)
+    assert source.uri == "data/prepared/train"
+
+
 @pytest.mark.parametrize("resume", ["0" * 32, "no id at all!"])
 def test_a_run_that_the_store_does_not_have_cannot_be_resumed(
     used: Path, read: Read, capsys: pytest.CaptureFixture[str], resume: str
@@ -216,6 +273,7 @@ def test_nothing_is_touched_when_tracking_is_off(root: Path, tmp_path: Path) -> 
             assert tracker.last_step("a") is None
             tracker.log_files(tmp_path, "a")
             tracker.log_file(tmp_path / "none", "a")
+            tracker.log_content(b"", "a/b")
             tracker.finish("FINISHED")
             assert tracker.run_id is None
     with pytest.raises(ValueError, match="passes"), _start(settings=silent):
