@@ -9,6 +9,7 @@ that a process which is killed while it sends loses nothing and doubles nothing.
 
 import contextlib
 import fcntl
+import hashlib
 import json
 import os
 import secrets
@@ -51,11 +52,7 @@ class Kept:
                 self._make()
                 lines: list[dict[str, object]] = [point._asdict() for point in points]
                 # Files of ours lie in the folder already.
-                lines += [
-                    {"path": str(each.path.absolute()), "under": each.under}
-                    for each in files
-                    if not each.ours
-                ]
+                lines += [_listed(each) for each in files if not each.ours]
                 text = "".join(f"{json.dumps(line)}\n" for line in lines)
                 write_text(self.folder / ENTRIES, text)
             else:
@@ -109,28 +106,54 @@ def _send_folder(store: Store, run: str, folder: Path, stop: Callable[[], bool])
         for path in sorted(folder.rglob("*"))
         if path.is_file() and path not in (folder / ENTRIES, folder / _LOCK)
     ]
-    present = [files for files in listed if files.path.exists()]
-    for files in (*ours, *present):
+    same = [
+        files for files, digest in listed if digest is not None and digest == _digest(files.path)
+    ]
+    for files in (*ours, *same):
         if stop():
             return
         send_files(store, run, files)
     shutil.rmtree(folder, ignore_errors=True)
-    gone = len(listed) - len(present)
-    missing = f"; {gone} files or folders that were to follow are no longer there" if gone else ""
+    gone = len(listed) - len(same)
+    missing = f"; {gone} others are no longer there, or not as they were" if gone else ""
     say(
-        f"MLflow: {len(new)} metric values and {len(ours) + len(present)} files or folders of run "
+        f"MLflow: {len(new)} metric values and {len(ours) + len(same)} files or folders of run "
         f"{run}, kept since it was away, have been sent{missing}"
     )
 
 
-def _entries(folder: Path) -> tuple[list[Point], list[Files]]:
+def _listed(files: Files) -> dict[str, object]:
+    path = files.path.absolute()
+    return {"path": str(path), "under": files.under, "digest": _digest(path)}
+
+
+def _digest(path: Path) -> str | None:
+    """Return a digest of a file, or of all below a folder: by then another training may lie there."""
+    members = sorted(path.rglob("*")) if path.is_dir() else [path]
+    digest = hashlib.blake2b(digest_size=16)
+    try:
+        for member in members:
+            if not member.is_dir():
+                digest.update(member.relative_to(path).as_posix().encode())
+                with member.open("rb") as file:
+                    digest.update(hashlib.file_digest(file, "blake2b").digest())
+    except OSError:  # it is not there
+        return None
+    return digest.hexdigest()
+
+
+def _entries(folder: Path) -> tuple[list[Point], list[tuple[Files, str | None]]]:
     path = folder / ENTRIES
     if not path.exists():  # the process was killed: there are only files
         return [], []
     try:
         lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
         points = [Point(**line) for line in lines if "metric" in line]
-        files = [Files(Path(line["path"]), line["under"]) for line in lines if "path" in line]
+        files = [
+            (Files(Path(line["path"]), line["under"]), line["digest"])
+            for line in lines
+            if "path" in line
+        ]
     except (ValueError, TypeError, KeyError) as error:  # the disk or a hand: it was written whole
         raise TrackingError(
             f"{path}: is damaged ({error}); what it lists is not sent to MLflow. Repair or delete it"

@@ -161,6 +161,27 @@ os.kill(os.getpid(), signal.SIGKILL)
     assert not list(unsent_folder().iterdir())
 
 
+@pytest.mark.parametrize("change", ["other content", "another file"])
+def test_what_another_training_has_put_in_its_place_is_not_sent(
+    used: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], change: str
+) -> None:
+    store, run_id = _made(used)
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models" / "a").write_text("1")
+    kept = Kept(run_id)
+    kept.leave([], [Files(tmp_path / "models", "bundle"), Files(tmp_path / "models" / "a", "x")])
+    if change == "other content":
+        (tmp_path / "models" / "a").write_text("2")
+    else:
+        (tmp_path / "models" / "b").write_text("1")
+    send_unsent(store, "another", lambda: False)
+    sent = used / "mlartifacts" / run_id / "artifacts"
+    assert not (sent / "bundle").exists()
+    assert (sent / "x").exists() == (change == "another file")
+    assert "are no longer there, or not as they were" in capsys.readouterr().out
+    assert not list(unsent_folder().iterdir())
+
+
 def test_what_belongs_to_another_store_stays(used: Path, tmp_path: Path) -> None:
     store, _ = _made(used)
     _leave("0" * 32, tmp_path)
