@@ -221,6 +221,20 @@ def test_experiments_in_the_workspace_and_beside_it(repository: Path) -> None:
     assert all(runs[key][0] == "FINISHED" for key in before)
 
 
+@pytest.mark.parametrize(
+    ("option", "place"),
+    [("model.name=pspnet", ("model", "name")), ("loss.name=lovasz", ("loss", "name"))],
+)
+def test_an_alternative_by_its_name_alone(
+    option: str, place: tuple[str, str], repository: Path
+) -> None:
+    ran = stages_that_ran(run(repository, "dvc", "exp", "run", "-S", option))
+    assert ran == ["train", "evaluate", "render"]
+    recorded = json.loads((repository / "models/model.json").read_text())["lineage"]
+    section, key = place
+    assert recorded["parameters"][section][key] == option.partition("=")[2]
+
+
 def test_plots_work_without_a_network(repository: Path) -> None:
     run(repository, "dvc", "plots", "show")
     page = (repository / "dvc_plots/index.html").read_text()

@@ -6,11 +6,14 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 from PIL import Image
 from safetensors.numpy import load_file
 
 from segpipe.bundle import load_bundle
+from segpipe.cli.recipes import read_header
 from segpipe.labels.load import load_scheme
 from segpipe.params.load import load_params
 from segpipe.params.schema import Params
@@ -19,7 +22,14 @@ from segpipe.schedules.build import learning_rate
 from segpipe.schedules.lengths import lengths_in_steps
 from segpipe.storage.reader import open_dataset
 from stages import evaluate, fetch, prepare, render, train
-from tests.forge import RECIPES, ROOT, apply_overrides, make_workspace, tiny_overrides
+from tests.forge import (
+    RECIPES,
+    ROOT,
+    apply_overrides,
+    make_workspace,
+    override_sets,
+    tiny_overrides,
+)
 
 pytestmark = pytest.mark.slow
 
@@ -105,3 +115,43 @@ def check_pictures(params: Params) -> None:
     assert len(drawn) == min(len(names), params.render.images)
     with Image.open("predictions/contact_sheet.png") as sheet:
         assert len(sheet.convert("RGB").getcolors(1 << 24) or []) > 10
+
+
+def originals(folder: Path) -> dict[str, NDArray[np.uint8]]:
+    """The prepared masks, without those of copies, by the last part of the sample's name."""
+    dataset = open_dataset(folder)
+    splits = (dataset.split(name) for name in ("train", "val"))
+    return {
+        row.sample.name.split("/")[-1]: mask_hw.copy()
+        for split in splits
+        for row, mask_hw in zip(split.rows, split.masks_Nhw, strict=True)
+        if row.copy == 0
+    }
+
+
+def test_unet_dice_reads_painted_masks_in_plain_folders_as_it_reads_label_ids(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe = ROOT / "recipes/unet_dice.yaml"
+    monkeypatch.chdir(workspace_of(tmp_path / "w", recipe))
+    run("fetch", "prepare")
+    by_ids = originals(Path("data/prepared"))
+    for kind, part in (("images", "leftImg8bit"), ("masks", "gtFine")):
+        (Path("data/unet_dice") / kind).mkdir(parents=True)
+        end = "leftImg8bit.png" if kind == "images" else "gtFine_color.png"
+        for path in Path("data/raw", part).rglob(f"*_{end}"):
+            shutil.copy(path, f"data/unet_dice/{kind}/{path.name.removesuffix(f'_{end}')}.png")
+    (folders,) = override_sets(read_header(recipe.read_text()).fields["folders"])
+    apply_overrides(PARAMETERS, folders)
+    for folder in ("raw", "prepared", "report", "statistics"):
+        shutil.rmtree(Path("data", folder))
+    run("fetch", "prepare")
+    by_colours = originals(Path("data/prepared"))
+    assert by_colours.keys() == by_ids.keys()
+    for name, mask_hw in by_ids.items():
+        np.testing.assert_array_equal(by_colours[name], mask_hw, err_msg=name)
+    groups = [
+        {row.sample.group for row in open_dataset(Path("data/prepared")).split(split).rows}
+        for split in ("train", "val")
+    ]
+    assert groups[0] and groups[1] and not groups[0] & groups[1]
