@@ -8,11 +8,14 @@ import torch
 
 from segpipe.bundle import plain_weights
 from segpipe.engine import step
+from segpipe.engine.announce import announce
 from segpipe.engine.interruption import Interrupted
+from segpipe.engine.run import _derived
 from segpipe.engine.sampling import centroid_counts, centroid_table, class_centroids
 from segpipe.engine.selection import chosen_samples
 from segpipe.labels.load import load_scheme
 from segpipe.params.length import Length
+from segpipe.params.loss import LossParams
 from segpipe.params.prepare import PrepareParams
 from segpipe.params.train import AugmentParams, ClassCentroidsParams, TrainParams
 from segpipe.sample import Sample
@@ -142,6 +145,26 @@ def test_a_stopped_run_ends_in_the_same_bits(corner: Dataset, trained) -> None:
     assert all(torch.equal(v, theirs[name]) for name, v in plain_weights(job.network).items())
     losses = [[row["train_loss"] for row in p.history] for p in (progress, its_progress)]
     assert losses[0] == losses[1]
+
+
+def test_console_and_mlflow_are_told(
+    corner: Dataset, trained, capsys: pytest.CaptureFixture[str]
+) -> None:
+    picked = ClassCentroidsParams(cell=8)
+    options = {"length": Length(1, "steps"), "warmup": Length(0)}
+    job, progress, _ = trained(
+        corner, sampler="class_centroids", class_centroids=picked, augment=SMALL, **options
+    )
+    # 4x6 squares of 12 scenes, half of them sky.
+    assert _derived(job)["centroids"] == {"sky": 144, "road": 144, "sign": 1, "ghost": 0}
+    announce(job, LossParams(), progress, [])
+    said = capsys.readouterr().out
+    assert "50 % of the samples are picked for a class" in said
+    assert "none in the samples, so it is left out" in said
+    plain, progress, _ = trained(corner, state="plain", **options)
+    assert "centroids" not in _derived(plain)
+    announce(plain, LossParams(), progress, [])
+    assert "picked for a class" not in capsys.readouterr().out
 
 
 def test_accumulation_takes_the_same_windows(
