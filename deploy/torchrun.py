@@ -6,8 +6,9 @@ takes torchrun's arguments, from the repository root. torchrun itself ends with 
 processes said, and with 1 when it is asked to stop, so that a scheduler could not tell a run that
 saved its state from one that failed.
 
-Exit codes: 0 done; 75 the state is saved, start again to go on; else that of the process that
-failed first, 128 and its number where a signal ended it.
+Exit codes: 0 done; 75 the state is saved, or memory fell short and the training goes on in smaller
+pieces: start again; 69 a process of another machine failed; else that of the process that failed, 128
+and its number where a signal ended it.
 """
 
 import contextlib
@@ -24,7 +25,9 @@ from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 from torch.distributed.elastic.rendezvous.api import RendezvousError
 from torch.distributed.run import parse_args, run
 
+from segpipe.engine.failure import SMALLER
 from segpipe.engine.interruption import RESUMABLE
+from segpipe.engine.launch import failed_first
 
 # All that torchrun handles by itself but SIGTERM, for which it gives the processes 30 seconds and
 # forgets how they ended.
@@ -60,11 +63,8 @@ def launch(arguments: list[str]) -> int:
 
 
 def _code(failure: ChildFailedError) -> int:
-    rank, first = failure.get_first_failure()
-    code = first.exitcode if first.exitcode > 0 else 128 - first.exitcode
-    if code != RESUMABLE:
-        print(f"the process of rank {rank} failed first, with exit code {code}", file=sys.stderr)
-    return code
+    code = failed_first(failure)
+    return RESUMABLE if code == SMALLER else code
 
 
 def _pass_on(_signal: int, _frame: FrameType | None) -> None:

@@ -46,6 +46,19 @@ def available_memory() -> int | None:
     return found[0] if found else None
 
 
+def own_memory(device: torch.device) -> int:
+    """Return the bytes that this process holds and could still have on a device; 0: nothing says it."""
+    if device.type == "cuda":
+        return int(torch.cuda.mem_get_info(device)[0]) + torch.cuda.memory_reserved(device)
+    free = available_memory()
+    if free is None:
+        return 0
+    pages = int(Path("/proc/self/statm").read_text(encoding="utf-8").split()[1])
+    limit, _ = resource.getrlimit(resource.RLIMIT_AS)
+    whole = free + pages * resource.getpagesize()
+    return whole if limit == resource.RLIM_INFINITY else min(whole, limit)
+
+
 def device_name(device: torch.device) -> str:
     """Return the GPU's name, or the processor's."""
     if device.type == "cuda":

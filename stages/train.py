@@ -22,6 +22,7 @@ if __name__ == "__main__" and __package__ in (None, ""):
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
 
 from segpipe.ending import explained
+from segpipe.engine.failure import FOLLOWED, SMALLER, Followed, StartAgain
 from segpipe.engine.interruption import RESUMABLE, Interrupted
 from segpipe.engine.launch import already_launched, launch, number_of_processes
 from segpipe.engine.run import Outputs, Plan, run_training
@@ -56,7 +57,10 @@ def run(params: Params, snapshot: Snapshot) -> None:
 
 
 def start() -> int:
-    """Train here, or start the processes that do; return the exit code (75: start again to go on)."""
+    """Train here, or start the processes that do; return the exit code.
+
+    75: start again to go on. 71: the same, in smaller pieces. 69: another process failed.
+    """
     params, snapshot = load_params(PARAMETERS), take_snapshot("train")
     if not already_launched():
         processes = number_of_processes()
@@ -66,6 +70,9 @@ def start() -> int:
         run(params, snapshot)
     except Interrupted:
         return RESUMABLE
+    except (Followed, StartAgain) as end:
+        print(end, file=sys.stderr)
+        return FOLLOWED if isinstance(end, Followed) else SMALLER
     return 0
 
 

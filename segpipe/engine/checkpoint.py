@@ -26,7 +26,7 @@ class Progress:
     pixels: of the steps since the last row, over all processes. seconds, waited: spent in them.
     best_row: of the history, with the best validation mIoU (-1 before the first); best_threshold:
     of its weights, where the network has one logit. mlflow_run: the id of the run that tracks this
-    training.
+    training. accumulations: [step, accumulation], from which step on how many micro-batches.
     """
 
     step: int = 0
@@ -39,6 +39,12 @@ class Progress:
     best_threshold: float | None = None
     history: list[dict[str, float | None]] = field(default_factory=list)
     mlflow_run: str | None = None
+    accumulations: list[list[int]] = field(default_factory=list)
+
+    def note_accumulation(self, accumulation: int) -> None:
+        """Remember into how many micro-batches the batches are cut from here on."""
+        if not self.accumulations or self.accumulations[-1][1] != accumulation:
+            self.accumulations.append([self.step, accumulation])
 
     def start_row(self) -> None:
         """Forget what belongs to the last row of the history."""

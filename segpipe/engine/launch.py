@@ -7,6 +7,7 @@ Accelerate configuration; one a GPU; one.
 
 import logging
 import os
+import signal
 import sys
 from pathlib import Path
 
@@ -16,9 +17,13 @@ from torch.distributed.elastic.multiprocessing.api import SignalException
 from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
+from segpipe.console import say
+from segpipe.engine.failure import FOLLOWED, SMALLER
 from segpipe.engine.interruption import RESUMABLE, parent_watched
 from segpipe.errors import LaunchError
 
+# How a process ends because another one did, or its launcher.
+_CONSEQUENCES = (FOLLOWED, -signal.SIGTERM)
 # Set by every `accelerate launch`, also of one process, where it sets no WORLD_SIZE.
 _ACCELERATE_WAS_HERE = "ACCELERATE_MIXED_PRECISION"
 
@@ -49,7 +54,8 @@ def launch(module: str, processes: int) -> int:
     """Run `python -m module` in several processes that know of each other; return the exit code.
 
     They share the cores evenly, unless OMP_NUM_THREADS is set. The others are ended as soon as one
-    of them fails; its own message stands above.
+    of them fails; its own message stands above, and which one it was is said here. Where memory fell
+    short and they can go on in smaller pieces, they are started again.
     """
     logging.getLogger("torch.distributed.elastic").setLevel(logging.CRITICAL)
     threads = max(1, (os.cpu_count() or 1) // processes)
@@ -67,16 +73,45 @@ def launch(module: str, processes: int) -> int:
         max_restarts=0,
         monitor_interval=0.2,
     )
+    # Each time the pieces are smaller, so this ends.
+    while (code := _launched(config, module)) == SMALLER:
+        say("starting the processes again")
+    return code
+
+
+def _launched(config: LaunchConfig, module: str) -> int:
     try:
         with parent_watched():
             elastic_launch(config, sys.executable)("-m", module)
     except ChildFailedError as failure:
-        code = failure.get_first_failure()[1].exitcode or 1
-        return code if code > 0 else 128 - code  # as shells say it of what a signal killed
+        return failed_first(failure)
     except SignalException:
         # Passed on to the processes, which have saved their state and left.
         return RESUMABLE
     return 0
+
+
+def failed_first(failure: ChildFailedError) -> int:
+    """Say which process was the cause of a failed launch; return the exit code that tells of it.
+
+    Those that only followed it may have ended before it: they were ended by the launcher's SIGTERM,
+    or by what they noticed of the other's end. A signal's number counts from 128, as shells have it.
+    """
+    codes = {rank: one.exitcode for rank, one in failure.failures.items()}
+    causes = {rank: code for rank, code in codes.items() if code not in _CONSEQUENCES}
+    rank, code = next(iter((causes or codes).items()))
+    if code < 0:
+        text = f"the process of rank {rank} was ended by {_signal_name(-code)}"
+        starved = "; the system does that too, when its memory runs out" if code == -9 else ""
+        print(f"error: {text}{starved}", file=sys.stderr)
+        return 128 - code
+    if code not in (RESUMABLE, SMALLER, FOLLOWED):
+        print(f"the process of rank {rank} failed, with exit code {code}", file=sys.stderr)
+    return code
+
+
+def _signal_name(number: int) -> str:
+    return f"{signal.Signals(number).name} (signal {number})"
 
 
 def _from_environment() -> int | None:

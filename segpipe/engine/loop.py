@@ -4,11 +4,13 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from math import isnan
 
+import numpy as np
 import torch
 
 from segpipe.augment.picks import Picks
 from segpipe.engine.checkpoint import Progress
 from segpipe.engine.clock import Clock
+from segpipe.engine.failure import noted
 from segpipe.engine.interruption import Interrupted, StopRequest
 from segpipe.engine.live import LiveLine
 from segpipe.engine.optimizer import set_learning_rate
@@ -95,7 +97,9 @@ def _picks_to_come(job: Job, progress: Progress) -> Iterator[Picks]:
 def _read_pieces(job: Job, batch: Picks) -> list[Batch]:
     pin = job.device.type == "cuda"
     pieces = job.share.pieces(batch)
-    return [read_batch(job.train_split, picks, job.frames, pin) for picks in pieces]
+    rows_B = np.concatenate([picks["row"] for picks in pieces])
+    with noted("reading", job.share.rank, job.train_split, rows_B):
+        return [read_batch(job.train_split, picks, job.frames, pin) for picks in pieces]
 
 
 def _watched(job: Job, progress: Progress) -> list[float]:

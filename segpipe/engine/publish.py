@@ -47,6 +47,7 @@ def write_bundle(
         "data": dataset.fingerprint,
         "excluded": dataset.excluded,
         "class_weights": job.class_weights,
+        "accumulations": progress.accumulations,
         "scores": scores,
         "samples": sample_counts(job.train, job.train_split, job.val_split),
     }
@@ -93,6 +94,7 @@ def training_summary(job: Job, progress: Progress) -> dict[str, Any]:
     """Return what metrics/training.json says: the best validation's scores and what the run cost.
 
     images_per_second: median over the rows of the history. device_hours: hours times processes.
+    accumulation: at the end; the bundle tells from which step on.
     """
     rows = progress.history
     best = rows[progress.best_row]
@@ -118,6 +120,7 @@ def training_summary(job: Job, progress: Progress) -> dict[str, Any]:
         "peak_memory_mb": round(max(row["peak_memory_mb"] or 0.0 for row in rows), 1),
         "parameters": count_parameters(job.network),
         "processes": job.share.processes,
+        "accumulation": job.share.accumulation,
         "precision": job.precision,
         "device": device_name(job.device),
     }

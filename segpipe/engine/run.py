@@ -3,7 +3,8 @@
 import contextlib
 import os
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,10 @@ from segpipe.atomic import whole_folder, write_json
 from segpipe.console import say
 from segpipe.engine.announce import announce, row_line, say_early_stop, say_result
 from segpipe.engine.checkpoint import Progress
+from segpipe.engine.failure import Followed, other_is_gone
 from segpipe.engine.interruption import Interrupted, StopRequest, listening
 from segpipe.engine.loop import train
+from segpipe.engine.memory import OutOfMemory, Shortage, memory_watched
 from segpipe.engine.pictures import validation_pictures
 from segpipe.engine.profiler import Profiler
 from segpipe.engine.publish import (
@@ -26,7 +29,10 @@ from segpipe.engine.publish import (
 )
 from segpipe.engine.sampling import centroid_counts
 from segpipe.engine.setup import Job, set_up
+from segpipe.engine.smaller import fitting, go_on_smaller
 from segpipe.engine.stopping import Row
+from segpipe.forecast import forecast
+from segpipe.loading.order import Share
 from segpipe.models.pretrained.weights_file import pretrained_identity
 from segpipe.params.loss import LossParams
 from segpipe.params.model import ModelParams
@@ -36,8 +42,12 @@ from segpipe.preview import augmentation_sheet, write_sheet
 from segpipe.provenance import Snapshot
 from segpipe.revision import git_revision
 from segpipe.state import held_alone, profile_folder, state_folder
-from segpipe.storage.reader import open_dataset
+from segpipe.storage.reader import Dataset, open_dataset
 from segpipe.tracking.run import Tracker, standard_tags, start_run
+
+# Of train: how the work is cut up (whoever changes that for want of memory keeps the state), and
+# what only watches.
+_NOT_DECISIVE = ("accumulation", "auto_accumulate", "profile")
 
 
 @dataclass(frozen=True)
@@ -74,24 +84,51 @@ def run_training(plan: Plan, prepared: Path, outputs: Outputs) -> None:
 
     The leading process holds the state's lock, speaks with MLflow and writes the outputs.
     Raises BusyError when another process trains on the same state, StaleRunError when parameters
-    or code changed meanwhile (the finished state is kept then), Interrupted after a signal.
+    or code changed meanwhile (the finished state is kept then), Interrupted after a signal,
+    TrainingError when memory falls short; with `train.auto_accumulate` one process goes on by itself
+    in smaller pieces, of several each raises StartAgain or Followed.
     """
     dataset = open_dataset(prepared)
     state = state_folder(_identity(plan, dataset.fingerprint))
-    leads = os.environ.get("RANK", "0") == "0"
+    leads = _rank() == 0
     with held_alone(state) if leads else contextlib.nullcontext():
         try:
-            job = set_up(dataset, plan.model, plan.loss, plan.train, state, _about(plan))
-            average = job.average.network if job.average else None
-            progress, differences = job.checkpoints.resume(job.network, job.optimizer, average)
-            if leads:
-                announce(job, plan.loss, progress, differences)
-                write_planned_rates(job, outputs.planned)
-                _draw_augmentation(job, outputs.augmentation)
-            with listening() as stop:
-                _train_and_publish(plan, job, progress, stop, outputs)
+            while shortage := _attempt(plan, dataset, state, outputs):
+                foreseen = partial(_forecast, plan, dataset, shortage.share)
+                go_on_smaller(plan.train, shortage, state, foreseen)
+        except (RuntimeError, OSError) as error:
+            if not other_is_gone(error):
+                raise
+            text = f"rank {_rank()}: another process is gone, so this one ends ({error})"
+            raise Followed(text) from None
         finally:
             _leave_group()
+
+
+def _attempt(plan: Plan, dataset: Dataset, state: Path, outputs: Outputs) -> Shortage | None:
+    """Train and publish; return what memory fell short for, when all that took it is let go."""
+    plan = replace(plan, train=fitting(plan.train, _processes(), state))
+    job = set_up(dataset, plan.model, plan.loss, plan.train, state, _about(plan))
+    average = job.average.network if job.average else None
+    progress, differences = job.checkpoints.resume(job.network, job.optimizer, average)
+    progress.note_accumulation(job.share.accumulation)
+    if job.leads:
+        announce(job, plan.loss, progress, differences)
+        write_planned_rates(job, outputs.planned)
+        _draw_augmentation(job, outputs.augmentation)
+    try:
+        with listening() as stop:
+            _train_and_publish(plan, job, progress, stop, outputs)
+    except OutOfMemory as error:
+        return error.shortage
+    return None
+
+
+def _forecast(plan: Plan, dataset: Dataset, share: Share) -> dict[str, Any]:
+    train = plan.train.model_copy(update={"accumulation": share.accumulation})
+    sides, classes = (dataset.height, dataset.width), len(dataset.scheme.classes)
+    about = len(dataset.mean), classes, dataset.truth_ratio, dataset.frames, share.processes
+    return forecast(plan.model, train, *sides, *about)
 
 
 def _train_and_publish(
@@ -102,7 +139,8 @@ def _train_and_publish(
             tracker.log_file(outputs.augmentation, "data")
             if outputs.about_data.is_dir():
                 tracker.log_files(outputs.about_data, "data")
-        with Profiler(job, profile_folder(job.checkpoints.folder)) as profiler:
+        profiler = Profiler(job, profile_folder(job.checkpoints.folder))
+        with memory_watched(job, progress), profiler:
             train(job, progress, stop, log, profiler)
         if tracker is None:
             return
@@ -171,13 +209,26 @@ def _identity(plan: Plan, data: str) -> dict[str, Any]:
     weights = pretrained_identity(plan.model)
     started = {} if weights is None else {"pretrained": weights}
     decisive = {name: part.model_dump(mode="json") for name, part in sections.items()}
-    del decisive["train"]["profile"]  # it only watches
+    for name in _NOT_DECISIVE:
+        del decisive["train"][name]
     return {"data": data, **decisive, **started}
 
 
 def _about(plan: Plan) -> dict[str, Any]:
     """What may differ when a run goes on, and is said aloud then."""
-    return {"code": plan.snapshot.code, "processes": int(os.environ.get("WORLD_SIZE", "1"))}
+    return {
+        "code": plan.snapshot.code,
+        "processes": _processes(),
+        "accumulation": plan.train.accumulation,
+    }
+
+
+def _rank() -> int:
+    return int(os.environ.get("RANK", "0"))
+
+
+def _processes() -> int:
+    return int(os.environ.get("WORLD_SIZE", "1"))
 
 
 def _lineage(plan: Plan, job: Job) -> dict[str, Any]:

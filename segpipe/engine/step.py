@@ -8,12 +8,14 @@ from dataclasses import dataclass
 from math import isfinite
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from segpipe.augment.apply import augment_batch
 from segpipe.augment.draw import draw_picks
 from segpipe.cropping import centre_crop
+from segpipe.engine.failure import noted, sample_names
 from segpipe.engine.setup import Job
 from segpipe.errors import TrainingError
 from segpipe.loading.batches import Batch
@@ -48,8 +50,18 @@ def train_step(
     The loss is the sum over all valid pixels of the global batch divided by their number, which
     the processes add up before the first backward pass, so that neither processes nor
     accumulation change it (law 6).
-    Raises TrainingError, before the weights change, when the loss or a gradient is not finite.
+    Raises TrainingError, before the weights change, when the loss or a gradient is not finite. Any
+    other error is given a note of the process, the step and the samples that it was met with.
     """
+    rows_B = np.concatenate([piece.picks_B["row"] for piece in pieces])
+    place = f"epoch {epoch + 1}, step {step + 1}"
+    with noted(place, job.share.rank, job.train_split, rows_B):
+        return _step(job, pieces, epoch, step, lr, stop)
+
+
+def _step(
+    job: Job, pieces: list[Batch], epoch: int, step: int, lr: float, stop: bool
+) -> StepReport:
     _seed_dropout(job, epoch, step)
     _train_mode(job, epoch * job.steps_per_epoch + step)
     with job.phases.during("augmentation"):
@@ -142,8 +154,8 @@ def _clipped_norm(job: Job) -> float:
 def _not_finite(
     job: Job, pieces: list[Batch], epoch: int, step: int, lr: float, loss: float, norm: float
 ) -> str:
-    rows = [int(row) for piece in pieces for row in piece.picks_B["row"]]
-    names = ", ".join(job.train_split.rows[row].sample.name for row in rows)
+    rows_B = np.concatenate([piece.picks_B["row"] for piece in pieces])
+    names = sample_names(job.train_split, rows_B)
     return (
         f"the loss ({loss}) or its gradient (norm {norm}) is not finite at epoch {epoch + 1}, step "
         f"{step + 1}, with learning rate {lr:.3g}, on the samples {names}; the weights were not "

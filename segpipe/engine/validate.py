@@ -16,6 +16,7 @@ from segpipe.augment.apply import normalise_batch
 from segpipe.augment.picks import plain_picks
 from segpipe.bundle import predicted_ids
 from segpipe.cropping import centre_crop
+from segpipe.engine.failure import noted
 from segpipe.engine.setup import Job
 from segpipe.engine.step import fed
 from segpipe.errors import TrainingError
@@ -49,13 +50,8 @@ def validate(job: Job) -> Validation:
     job.model.eval()
     with job.phases.during("validation"), torch.inference_mode():
         for batch in _batches(job):
-            image_BTHWC = batch.image_BTHWC.to(job.device)
-            image_BCHW = fed(job, normalise_batch(image_BTHWC, job.mean_C, job.std_C))
-            # The network itself: DDP's wrapper would wait for processes that have fewer samples.
-            with job.accelerator.autocast():
-                logits_BKHW = job.result(image_BCHW)
-            mask_BHW = centre_crop(batch.mask_Bhw.to(job.device), *logits_BKHW.shape[-2:])
-            counts.add(job, logits_BKHW, mask_BHW)
+            with noted("validation", job.share.rank, job.val_split, batch.picks_B["row"]):
+                counts.add(job, batch)
     counts = counts.of_all_processes(job)
     loss = float(counts.loss_sum) / max(int(counts.pixels), 1)
     if not isfinite(loss):
@@ -87,7 +83,13 @@ class _Counts:
             torch.zeros(2, PROBABILITIES, dtype=whole, device=job.device),
         )
 
-    def add(self, job: Job, logits_BKHW: Tensor, mask_BHW: Tensor) -> None:
+    def add(self, job: Job, batch: Batch) -> None:
+        image_BTHWC = batch.image_BTHWC.to(job.device)
+        image_BCHW = fed(job, normalise_batch(image_BTHWC, job.mean_C, job.std_C))
+        # The network itself: DDP's wrapper would wait for processes that have fewer samples.
+        with job.accelerator.autocast():
+            logits_BKHW = job.result(image_BCHW)
+        mask_BHW = centre_crop(batch.mask_Bhw.to(job.device), *logits_BKHW.shape[-2:])
         fixed = job.train.threshold
         threshold = (0.5 if fixed == "auto" else fixed) if job.binary else None
         ids_BHW = predicted_ids(logits_BKHW, threshold)
@@ -111,7 +113,7 @@ class _Counts:
 def _batches(job: Job) -> Iterable[Batch]:
     own = plain_picks(np.arange(job.share.rank, len(job.val_split), job.share.processes))
     # No larger than a training micro-batch: what trained fits in memory.
-    size = max(1, job.train.batch_size // (job.share.processes * job.train.accumulation))
+    size = max(1, job.train.batch_size // (job.share.processes * job.share.accumulation))
     batches = [own[start : start + size] for start in range(0, len(own), size)]
     pin = job.device.type == "cuda"
     return Prefetch(batches, partial(read_batch, job.val_split, frames=job.frames, pin=pin))

@@ -45,6 +45,11 @@ class Share:
         return [below, below + unit] if below else [unit]
 
 
+def divisors(number: int) -> list[int]:
+    """Return the whole numbers that divide `number`, the smallest first."""
+    return [n for n in range(1, number + 1) if number % n == 0]
+
+
 def steps_per_epoch(samples: int, batch_size: int) -> int:
     """Return how many whole batches an epoch has; what is left over comes up in other epochs.
 

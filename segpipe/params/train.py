@@ -113,6 +113,7 @@ class TrainParams(Section):
     length: PositiveLength = Length(20)
     batch_size: Count = 8
     accumulation: Count = 1
+    auto_accumulate: bool = False
     sampler: Literal["uniform", "class_centroids"] = "uniform"
     class_centroids: ClassCentroidsParams = ClassCentroidsParams()
     optimizer: Literal["adamw", "adam", "sgd", "rmsprop"] = "adamw"

@@ -282,7 +282,7 @@ def test_the_launcher_ends_with_the_code_of_its_processes(code: int, tmp_path: P
     launcher = toy_launch(tmp_path, 0, code)
     _, errors = launcher.communicate(timeout=600)
     assert launcher.returncode == code, errors
-    assert ("rank 0 failed first, with exit code 3" in errors) == (code == 3)
+    assert ("rank 0 failed, with exit code 3" in errors) == (code == 3)
 
 
 def test_a_launcher_that_is_told_to_stop_waits_for_the_saving(tmp_path: Path) -> None:

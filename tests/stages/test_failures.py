@@ -1,0 +1,167 @@
+"""What goes wrong in one of several processes: all end soon, and a person is told what and where."""
+
+import json
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.forge import child_environment, make_folder, make_prepared, run_python
+
+pytestmark = pytest.mark.slow
+
+# A stage that starts itself in two processes, as stages/train.py does, with something broken.
+DRIVER = """
+import os, sys
+from pathlib import Path
+from segpipe.engine import loop, step
+from segpipe.engine.launch import launch
+from segpipe.ending import explained
+from stages import train
+
+Path(f"pid-{{os.getpid()}}").touch()
+if "WORLD_SIZE" not in os.environ:
+    sys.exit(explained(lambda: launch("driver", 2)))
+rank = int(os.environ["RANK"])
+{broken}
+sys.exit(explained(train.start))
+"""
+
+
+@pytest.fixture
+def workspace(tmp_path: Path) -> Path:
+    """Eight training images, two steps an epoch."""
+    data = make_folder(tmp_path / "data", train=8, val=2)
+    return make_prepared(tmp_path / "w", data, train__length=3, train__auto_accumulate=True)
+
+
+def launched(workspace: Path, broken: str) -> subprocess.CompletedProcess[str]:
+    (workspace / "driver.py").write_text(DRIVER.format(broken=broken))
+    done = subprocess.run(
+        [sys.executable, "-m", "driver"],
+        cwd=workspace,
+        env=child_environment(),
+        capture_output=True,
+        text=True,
+        timeout=200,
+        check=False,
+    )
+    pids = [path.name.partition("-")[2] for path in workspace.glob("pid-*")]
+    assert len(pids) >= 3, done.stderr
+    assert [pid for pid in pids if alive(pid)] == [], "no process is left behind"
+    return done
+
+
+def alive(pid: str) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def checkpoints(workspace: Path) -> list[int]:
+    found = workspace.glob(".segpipe/state/*/checkpoint-*")
+    return sorted(int(path.name.partition("-")[2]) for path in found)
+
+
+def test_an_error_in_one_process_ends_all_and_tells_of_its_samples(workspace: Path) -> None:
+    """In the augmentation of the fourth step, in the middle of an epoch."""
+    broken = """
+import time
+real = step.draw
+def draw(params, seed, epoch, rows, *arguments):
+    if rank == 1 and epoch == 1 and Path("second").exists():
+        Path("raised").write_text(f"{time.time()} {rows.tolist()}")
+        raise ValueError("the zoom is not a number")
+    if rank == 1 and epoch == 1:
+        Path("second").touch()
+    return real(params, seed, epoch, rows, *arguments)
+step.draw = draw
+"""
+    done = launched(workspace, broken)
+    ended = time.time()
+    raised, _, rows = (workspace / "raised").read_text().partition(" ")
+    # A second or two where nothing else runs; without being ended it would be ten minutes.
+    assert ended - float(raised) < 90
+    assert done.returncode == 1, done.stderr
+    assert done.stderr.count("Traceback (most recent call last)") == 1, done.stderr
+    assert "ValueError: the zoom is not a number" in done.stderr
+    [names] = re.findall(r"rank 1, epoch 2, step 2, samples (.*)", done.stderr)
+    index = (workspace / "data/prepared/train/index.csv").read_text().splitlines()[1:]
+    assert names.split(", ") == [index[row].split(",")[0] for row in json.loads(rows)]
+    assert "rank 0: another process is gone, so this one ends" in done.stderr
+    assert "error: the process of rank 1 failed, with exit code 1" in done.stderr
+    assert checkpoints(workspace)[-1] == 2
+
+
+def test_a_killed_process_is_named_with_its_signal(workspace: Path) -> None:
+    broken = """
+real = loop.train_step
+def train_step(job, pieces, epoch, step, *arguments):
+    if rank == 1 and epoch == 1:
+        os.kill(os.getpid(), 9)
+    return real(job, pieces, epoch, step, *arguments)
+loop.train_step = train_step
+"""
+    done = launched(workspace, broken)
+    assert done.returncode == 128 + 9, done.stderr
+    assert "the process of rank 1 was ended by SIGKILL (signal 9); the system does" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert checkpoints(workspace)[-1] == 2
+
+
+STARVED = """
+real = loop.train_step
+def train_step(job, pieces, epoch, step, *arguments):
+    if rank == 1 and epoch == 1 and len(pieces) < 2:
+        raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9")
+    return real(job, pieces, epoch, step, *arguments)
+loop.train_step = train_step
+"""
+
+
+def test_all_start_again_in_smaller_pieces_when_memory_falls_short_in_one(workspace: Path) -> None:
+    done = launched(workspace, STARVED)
+    assert done.returncode == 0, done.stderr
+    assert "rank 1: out of memory at step 3 with accumulation 1" in done.stderr
+    assert done.stdout.count("starting the processes again") == 1
+    assert "accumulation was 1 and is 2 now" in done.stdout
+    summary = json.loads((workspace / "metrics/training.json").read_text())
+    assert (summary["accumulation"], summary["processes"], summary["steps"]) == (2, 2, 6)
+    assert "Traceback" not in done.stderr
+
+
+# The memory of the process may grow so far after the first step, which is two samples at a time.
+LIMITED = """
+import re, resource, sys
+from pathlib import Path
+from segpipe.engine import loop
+from segpipe.ending import explained
+from stages import train
+real = loop.train_step
+def train_step(job, pieces, *arguments):
+    if job.share.accumulation == 1 and resource.getrlimit(resource.RLIMIT_AS)[0] == -1:
+        taken = re.search(r"VmSize:\\s+(\\d+)", Path("/proc/self/status").read_text())
+        limit = (int(taken[1]) << 10) + (120 << 20)
+        resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+    return real(job, pieces, *arguments)
+loop.train_step = train_step
+sys.exit(explained(train.start))
+"""
+
+
+def test_memory_that_really_falls_short(tmp_path: Path) -> None:
+    """Eight samples at a time keep some 400 MB for the backward pass, one sample 50."""
+    data = make_folder(tmp_path / "data", train=8, val=2)
+    sides = {"prepare__height": 256, "prepare__width": 256, "model__unet__width": 8}
+    options = {**sides, "train__batch_size": 8, "train__length": "2 steps", "train__lr": 0.001}
+    workspace = make_prepared(tmp_path / "w", data, **options, train__auto_accumulate=True)
+    done = run_python(["-c", LIMITED], workspace)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert "out of memory at step 1 with accumulation 1" in done.stdout
+    summary = json.loads((workspace / "metrics/training.json").read_text())
+    assert summary["accumulation"] in (2, 4, 8)
+    assert summary["steps"] == 2
