@@ -1,6 +1,7 @@
 """Tiny data sets and parameter files for the tests."""
 
 import copy
+import json
 import os
 import re
 import shutil
@@ -142,6 +143,22 @@ def workspace_with(prepared: Path, root: Path, data: Path, **changes: Any) -> Pa
     workspace = make_workspace(root, data, **changes)
     shutil.copytree(prepared / "data", workspace / "data")
     return workspace
+
+
+def poisoned_bands(prepared: Path, split: str, row: int) -> str:
+    """Make bands in float16 of prepared pictures, with NaN in one sample; return its name."""
+    description = prepared / "dataset.json"
+    about = json.loads(description.read_text())
+    about["reading"]["kind"] = "raster"
+    description.write_text(json.dumps(about))
+    for folder in (path.parent for path in prepared.glob("*/images.npy")):
+        images = np.load(folder / "images.npy")
+        np.save(folder / "images.npy", (images / 255).astype(np.float16))
+    place = prepared / split / "images.npy"
+    images = np.load(place)
+    images[row, 3:5, 3:5] = np.nan
+    np.save(place, images)
+    return (prepared / split / "index.csv").read_text().splitlines()[1 + row].split(",")[0]
 
 
 def run_stage(name: str, workspace: Path, **environment: str) -> subprocess.CompletedProcess[str]:

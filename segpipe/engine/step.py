@@ -15,9 +15,9 @@ from torch import Tensor
 from segpipe.augment.apply import augment_batch
 from segpipe.augment.draw import draw_picks
 from segpipe.cropping import centre_crop
-from segpipe.engine.failure import noted, sample_names
+from segpipe.engine.failure import noted
+from segpipe.engine.not_finite import end_together, suspects
 from segpipe.engine.setup import Job
-from segpipe.errors import TrainingError
 from segpipe.loading.batches import Batch
 from segpipe.losses.valid import valid_pixels
 from segpipe.models.network import Logits
@@ -69,7 +69,7 @@ def _step(
     own_pixels = sum((_counted(job, mask) for _, mask in ready), torch.zeros((), dtype=torch.int64))
     counts = torch.stack([own_pixels.to(job.device), torch.tensor(int(stop), device=job.device)])
     pixels, stops = job.accelerator.reduce(counts, "sum").tolist()
-    loss_sum = torch.zeros((), dtype=torch.float64, device=job.device)
+    losses: list[Tensor] = []
     for number, (image_BCHW, mask_BHW) in enumerate(ready):
         last = number == len(ready) - 1
         with _gradients_exchanged(job, last):
@@ -78,12 +78,17 @@ def _step(
             with job.phases.during("backward"):
                 # DDP averages gradients over processes; the sum is wanted.
                 job.accelerator.backward(whole_sum / max(pixels, 1) * job.share.processes)
-            loss_sum += main_sum.detach()
+            losses.append(main_sum.detach().double())
+    loss_sum = torch.stack(losses).sum()
     report = StepReport(float(job.accelerator.reduce(loss_sum, "sum")), pixels, stops > 0)
     with job.phases.during("optimizer"):
         norm = _clipped_norm(job)
     if not (isfinite(norm) and isfinite(report.loss)):
-        raise TrainingError(_not_finite(job, pieces, epoch, step, lr, report.loss, norm))
+        at = f"epoch {epoch + 1}, step {step + 1}, with learning rate {lr:.3g}"
+        samples = suspects(
+            job, [p.picks_B["row"] for p in pieces], [image for image, _ in ready], losses
+        )
+        end_together(job, _not_finite(at, report.loss, norm, samples))
     with job.phases.during("optimizer"):
         job.optimizer.step()
         job.optimizer.zero_grad()
@@ -151,13 +156,9 @@ def _clipped_norm(job: Job) -> float:
     return float(torch.nn.utils.clip_grad_norm_(job.network.parameters(), bound))
 
 
-def _not_finite(
-    job: Job, pieces: list[Batch], epoch: int, step: int, lr: float, loss: float, norm: float
-) -> str:
-    rows_B = np.concatenate([piece.picks_B["row"] for piece in pieces])
-    names = sample_names(job.train_split, rows_B)
+def _not_finite(at: str, loss: float, norm: float, samples: str) -> str:
     return (
-        f"the loss ({loss}) or its gradient (norm {norm}) is not finite at epoch {epoch + 1}, step "
-        f"{step + 1}, with learning rate {lr:.3g}, on the samples {names}; the weights were not "
-        "changed. A lower train.lr, a longer train.warmup or train.precision: fp32 may help"
+        f"the loss ({loss}) or its gradient (norm {norm}) is not finite at {at}; the weights were not "
+        f"changed, and the last checkpoint is kept. {samples}\nA lower train.lr, a longer train.warmup "
+        "or train.precision: fp32 may help, where it is not an image that is spoilt"
     )

@@ -10,6 +10,7 @@ from math import isfinite
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from segpipe.augment.apply import normalise_batch
@@ -17,9 +18,9 @@ from segpipe.augment.picks import plain_picks
 from segpipe.bundle import predicted_ids
 from segpipe.cropping import centre_crop
 from segpipe.engine.failure import noted
+from segpipe.engine.not_finite import end_together, validated_suspects
 from segpipe.engine.setup import Job
 from segpipe.engine.step import fed
-from segpipe.errors import TrainingError
 from segpipe.loading.batches import Batch, Prefetch, read_batch
 from segpipe.losses.valid import valid_pixels
 from segpipe.metrics.confusion import confusion_matrix
@@ -47,18 +48,22 @@ def validate(job: Job) -> Validation:
     Each process takes every n-th sample. Raises TrainingError when the loss is not finite.
     """
     counts = _Counts.none(job)
+    seen: list[tuple[NDArray[np.int64], Tensor]] = []
     job.model.eval()
     with job.phases.during("validation"), torch.inference_mode():
         for batch in _batches(job):
             with noted("validation", job.share.rank, job.val_split, batch.picks_B["row"]):
-                counts.add(job, batch)
+                seen.append((batch.picks_B["row"], counts.add(job, batch)))
     counts = counts.of_all_processes(job)
     loss = float(counts.loss_sum) / max(int(counts.pixels), 1)
     if not isfinite(loss):
-        raise TrainingError(
-            f"the validation loss is {loss}: the last steps have spoilt the weights, and the state of "
-            "the validation before is kept. A lower train.lr, a longer train.warmup or "
-            "train.precision: fp32 may help"
+        samples = validated_suspects(job, seen)
+        end_together(
+            job,
+            f"the validation loss is {loss}: the last steps have spoilt the weights, or an image is not "
+            "finite, and the state of the last checkpoint is kept. A lower train.lr, a longer "
+            "train.warmup or train.precision: fp32 may help. The loss is not finite with these samples "
+            f"(they are scored by batches):\n{samples}",
         )
     found = scores(counts.confusion_KK.cpu().numpy())
     return Validation(loss, found.miou, found.pixel_accuracy, counts.threshold(job))
@@ -83,7 +88,8 @@ class _Counts:
             torch.zeros(2, PROBABILITIES, dtype=whole, device=job.device),
         )
 
-    def add(self, job: Job, batch: Batch) -> None:
+    def add(self, job: Job, batch: Batch) -> Tensor:
+        """Count a batch; return its summed loss, on the device."""
         image_BTHWC = batch.image_BTHWC.to(job.device)
         image_BCHW = fed(job, normalise_batch(image_BTHWC, job.mean_C, job.std_C))
         # The network itself: DDP's wrapper would wait for processes that have fewer samples.
@@ -93,11 +99,13 @@ class _Counts:
         fixed = job.train.threshold
         threshold = (0.5 if fixed == "auto" else fixed) if job.binary else None
         ids_BHW = predicted_ids(logits_BKHW, threshold)
-        self.loss_sum += job.loss(logits_BKHW, mask_BHW)
+        loss = job.loss(logits_BKHW, mask_BHW)
+        self.loss_sum += loss
         self.pixels += valid_pixels(mask_BHW)
         self.confusion_KK += confusion_matrix(ids_BHW, mask_BHW, len(self.confusion_KK))
         if job.binary and fixed == "auto":
             self.probabilities += count_probabilities(logits_BKHW, mask_BHW)
+        return loss
 
     def of_all_processes(self, job: Job) -> "_Counts":
         own = (self.loss_sum, self.pixels, self.confusion_KK, self.probabilities)

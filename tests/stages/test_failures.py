@@ -7,9 +7,12 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
+from safetensors.numpy import load_file
 
-from tests.forge import child_environment, make_folder, make_prepared, run_python
+from segpipe.loading.order import epoch_batches
+from tests.forge import child_environment, make_folder, make_prepared, poisoned_bands, run_python
 
 pytestmark = pytest.mark.slow
 
@@ -71,7 +74,7 @@ def test_an_error_in_one_process_ends_all_and_tells_of_its_samples(workspace: Pa
     """In the augmentation of the fourth step, in the middle of an epoch."""
     broken = """
 import time
-real = step.draw
+real = step.draw_picks
 def draw(params, seed, epoch, rows, *arguments):
     if rank == 1 and epoch == 1 and Path("second").exists():
         Path("raised").write_text(f"{time.time()} {rows.tolist()}")
@@ -79,7 +82,7 @@ def draw(params, seed, epoch, rows, *arguments):
     if rank == 1 and epoch == 1:
         Path("second").touch()
     return real(params, seed, epoch, rows, *arguments)
-step.draw = draw
+step.draw_picks = draw
 """
     done = launched(workspace, broken)
     ended = time.time()
@@ -111,6 +114,23 @@ loop.train_step = train_step
     assert "the process of rank 1 was ended by SIGKILL (signal 9); the system does" in done.stderr
     assert "Traceback" not in done.stderr
     assert checkpoints(workspace)[-1] == 2
+
+
+def test_a_spoilt_image_is_named_whichever_process_has_it(workspace: Path) -> None:
+    """The last sample of the second step's batch is the second process's."""
+    row = int(epoch_batches(0, 0, 8, 4)[1][-1])
+    path = workspace / "params.yaml"
+    path.write_text(path.read_text().replace("validate_every: 1", "validate_every: 1 step"))
+    name = poisoned_bands(workspace / "data/prepared", "train", row)
+    done = launched(workspace, "")
+    assert done.returncode == 1, done.stderr
+    assert done.stderr.count("is not finite at epoch 1, step 2") == 1
+    assert f"hold values that are not finite:\n  {name}\n" in done.stderr
+    assert "rank 1: ends with the leading process" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert checkpoints(workspace) == [1]
+    for file in workspace.glob(".segpipe/state/*/checkpoint-*/*.safetensors"):
+        assert all(np.isfinite(value).all() for value in load_file(file).values()), file
 
 
 STARVED = """
