@@ -30,7 +30,7 @@ class LiveLine:
         self._steps: deque[tuple[float, float, float]] = deque(maxlen=_STEPS)
         self._first = taken + 1
         self._validation = 0.0
-        self._ended = self._said = perf_counter()
+        self._ended, self._said = perf_counter(), -_SAID_EVERY  # the first step is said at once
         shown = job.leads and sys.stderr.isatty()
         self._bar = _bar(job.lengths.total, taken) if shown else None
 
