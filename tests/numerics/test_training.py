@@ -125,13 +125,14 @@ def test_the_number_of_processes_does_not_change_the_result(
 def test_what_is_derived_is_the_same_on_any_number_of_processes(
     tmp_path: Path, data: Path, prepared: Path
 ) -> None:
-    """The average of the weights, class weights, plateau's rate and an early stop."""
+    """The average of the weights, class weights, picks by class, plateau's rate and an early stop."""
     options = {
         "train__ema": 0.8,
         "train__lr": 0.003,
         "train__length": 4,
         "train__validate_every": "1 step",
         "loss__class_weights": "inverse",
+        "train__sampler": "class_centroids",
         "train__schedule": "plateau",
         "train__plateau": {"metric": "val_miou", "factor": 0.5, "patience": 0, "threshold": 9.0},
         "train__early_stopping": {"metric": "val_miou", "patience": 5, "threshold": 9.0},
