@@ -11,14 +11,9 @@ pieces: start again; 69 a process of another machine failed; else that of the pr
 and its number where a signal ended it.
 """
 
-import contextlib
-import os
-import resource
 import signal
 import sys
 import time
-from pathlib import Path
-from types import FrameType
 
 from torch.distributed.elastic.multiprocessing.api import SignalException
 from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
@@ -26,14 +21,12 @@ from torch.distributed.elastic.rendezvous.api import RendezvousError
 from torch.distributed.run import parse_args, run
 
 from segpipe.engine.failure import SMALLER
-from segpipe.engine.interruption import RESUMABLE
+from segpipe.engine.interruption import RESUMABLE, pass_on
 from segpipe.engine.launch import failed_first
 
 # All that torchrun handles by itself but SIGTERM, for which it gives the processes 30 seconds and
 # forgets how they ended.
 _LEFT_TO_TORCHRUN = "SIGINT,SIGHUP,SIGQUIT"
-# CPU seconds; a process that has imported torch took more, anything else that was started less.
-_OF_A_TRAINING = 1.0
 # Seconds that a machine stays after its processes have ended. Without the rendezvous, which one of
 # them holds, the launchers of the others fail before they have seen how their own processes ended.
 _LINGER = 10.0
@@ -41,7 +34,7 @@ _LINGER = 10.0
 
 def launch(arguments: list[str]) -> int:
     """Start and watch the processes of this machine as torchrun does; return the exit code."""
-    signal.signal(signal.SIGTERM, _pass_on)
+    signal.signal(signal.SIGTERM, pass_on)
     given = parse_args(["--signals_to_handle", _LEFT_TO_TORCHRUN, *arguments])  # type: ignore[no-untyped-call]
     try:
         run(given)  # type: ignore[no-untyped-call]
@@ -65,28 +58,6 @@ def launch(arguments: list[str]) -> int:
 def _code(failure: ChildFailedError) -> int:
     code = failed_first(failure)
     return RESUMABLE if code == SMALLER else code
-
-
-def _pass_on(_signal: int, _frame: FrameType | None) -> None:
-    """Let the training save and leave; its exit code then ends torchrun."""
-    processes = _children()
-    for process in processes:
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(process, signal.SIGTERM)
-    if not processes and not _trained():
-        # Still waiting for the other machines: there is nothing to save.
-        raise SystemExit(RESUMABLE)
-
-
-def _children() -> list[int]:
-    """The processes that this one has started, whichever thread did (proc(5): children)."""
-    lists = Path("/proc/self/task").glob("*/children")
-    return [int(number) for text in lists for number in text.read_text().split()]
-
-
-def _trained() -> bool:
-    """Whether processes of this machine have ended; the others are waited for then."""
-    return resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime > _OF_A_TRAINING
 
 
 if __name__ == "__main__":

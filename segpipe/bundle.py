@@ -7,11 +7,15 @@ size, threshold, training parameters, data fingerprint, code revision, scores.
 Shapes: B batch, K classes; K = 1 where one logit scores the second class against the first.
 """
 
+import errno
 import json
+import os
+import re
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+import torch
 from pydantic import ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
@@ -96,8 +100,8 @@ def save_bundle(
     threshold: float | None = None,
 ) -> None:
     """Write a bundle into the existing `folder`; `threshold` as in Bundle."""
-    save_file(best, folder / BEST)
-    save_file(last, folder / LAST)
+    write_weights(best, folder / BEST)
+    write_weights(last, folder / LAST)
     write_json(
         folder / DESCRIPTION,
         {
@@ -149,10 +153,21 @@ def read_weights(path: Path) -> dict[str, Tensor]:
         raise BundleError(f"{path}: is no whole safetensors file: {error}") from error
 
 
+def write_weights(tensors: dict[str, Tensor], path: Path) -> None:
+    """Write a safetensors file; OSError, with the system's number, when that fails."""
+    try:
+        save_file(tensors, path)
+    except SafetensorError as error:
+        # The library has an error of its own for a full disk, with the number in its text.
+        number = re.search(r"os error (\d+)", str(error))
+        code = int(number[1]) if number else errno.EIO
+        raise OSError(code, os.strerror(code), str(path)) from error
+
+
 def plain_weights(model: nn.Module) -> dict[str, Tensor]:
     """Return a model's weights on the CPU in plain memory order, as safetensors stores them."""
     return {
-        name: tensor.detach().cpu().contiguous().clone()
+        name: tensor.detach().to("cpu", memory_format=torch.contiguous_format, copy=True)
         for name, tensor in model.state_dict().items()
     }
 

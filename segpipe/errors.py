@@ -19,6 +19,10 @@ class BundleError(SegpipeError):
     """A model bundle is missing, damaged or of another format."""
 
 
+class CheckpointError(SegpipeError):
+    """The state of an unfinished run cannot be written, or not be read back."""
+
+
 class TrackingError(SegpipeError):
     """The MLflow store cannot be used."""
 

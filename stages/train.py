@@ -17,9 +17,13 @@ Examples:
 import sys
 from pathlib import Path
 
-# `accelerate launch stages/train.py` puts this file's folder on the path, not the repository.
-if __name__ == "__main__" and __package__ in (None, ""):
-    sys.path[0] = str(Path(__file__).resolve().parent.parent)
+if __name__ == "__main__":
+    # `accelerate launch stages/train.py` puts this file's folder on the path, not the repository.
+    if __package__ in (None, ""):
+        sys.path[0] = str(Path(__file__).resolve().parent.parent)
+    from segpipe.engine.interruption import watch_parent
+
+    watch_parent()  # before torch is imported, which takes seconds in which a parent can die
 
 from segpipe.ending import explained
 from segpipe.engine.failure import FOLLOWED, SMALLER, Followed, StartAgain
@@ -49,6 +53,7 @@ def run(params: Params, snapshot: Snapshot) -> None:
         model=params.model,
         loss=params.loss,
         train=params.train,
+        checkpoint=params.checkpoint,
         tracking=params.tracking,
         recorded=params.model_dump(mode="json"),
         snapshot=snapshot,

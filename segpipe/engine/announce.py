@@ -13,13 +13,13 @@ from segpipe.models.network import count_parameters
 from segpipe.params.loss import LossParams
 
 
-def announce(job: Job, loss: LossParams, progress: Progress, differences: list[str]) -> None:
+def announce(job: Job, loss: LossParams, progress: Progress, notes: list[str]) -> None:
     """Say what is about to be trained, from where on, and what was derived from the parameters."""
     if progress.step:
         epoch, step = divmod(progress.step, job.steps_per_epoch)
         say(f"resuming at epoch {epoch + 1}, step {step + 1}")
-    for difference in differences:
-        say(f"  note: {difference}")
+    for note in notes:
+        say(f"  note: {note}")
     say(
         f"training {count_parameters(job.network):,} parameters on {len(job.train_split)} samples of "
         f"{job.crop[0]}x{job.crop[1]}, {job.steps_per_epoch} steps an epoch, batch "

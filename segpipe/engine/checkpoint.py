@@ -1,21 +1,27 @@
-"""The state of an unfinished run: saved whole or not at all, without pickle (law 8)."""
+"""The state of an unfinished run: saved whole or not at all, without pickle (law 8).
+
+A checkpoint is a folder that holds all that the run needs to go on, the best weights so far among
+it, so that one rename makes all of it valid. sums.json has a checksum of every other file.
+"""
 
 import json
 import shutil
+import zlib
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from segpipe.atomic import whole_file, whole_folder, write_json
-from segpipe.bundle import plain_weights, read_weights
-from segpipe.engine.optimizer import optimizer_tensors, restore_optimizer
-from segpipe.errors import BundleError
+from segpipe.atomic import sync, whole_folder, write_json
+from segpipe.bundle import plain_weights, read_weights, write_weights
+from segpipe.engine.optimizer import optimizer_tensors
+from segpipe.errors import BundleError, CheckpointError
 
-_BEST = "best.safetensors"
-_NETWORK, _AVERAGE = "network.safetensors", "average.safetensors"
+NETWORK, AVERAGE, BEST, OPTIMIZER = "network", "average", "best", "optimizer"
+_PROGRESS, _SUMS, _TRACKED = "progress.json", "sums.json", "mlflow.json"
+_CHUNK = 1 << 22
 
 
 @dataclass
@@ -25,8 +31,8 @@ class Progress:
     step: optimizer steps taken. history: a row for each validation and each whole epoch. loss_sum,
     pixels: of the steps since the last row, over all processes. seconds, waited: spent in them.
     best_row: of the history, with the best validation mIoU (-1 before the first); best_threshold:
-    of its weights, where the network has one logit. mlflow_run: the id of the run that tracks this
-    training. accumulations: [step, accumulation], from which step on how many micro-batches.
+    of its weights, where the network has one logit. accumulations: [step, accumulation], from which
+    step on how many micro-batches.
     """
 
     step: int = 0
@@ -38,7 +44,6 @@ class Progress:
     best_row: int = -1
     best_threshold: float | None = None
     history: list[dict[str, float | None]] = field(default_factory=list)
-    mlflow_run: str | None = None
     accumulations: list[list[int]] = field(default_factory=list)
 
     def note_accumulation(self, accumulation: int) -> None:
@@ -52,82 +57,130 @@ class Progress:
         self.seconds, self.waited = 0.0, 0.0
 
 
+@dataclass(frozen=True)
+class State:
+    """A copy, in memory, of all that a run needs to go on; training on does not change it.
+
+    tensors: of network, average (where there is one), best (once there is one) and optimizer.
+    about: what the run was started with; a resumed run compares it and says what differs.
+    """
+
+    progress: Progress
+    tensors: dict[str, dict[str, Tensor]]
+    about: dict[str, Any]
+
+
+def copied_state(
+    progress: Progress,
+    network: nn.Module,
+    optimizer: Any,
+    average: nn.Module | None,
+    best: dict[str, Tensor] | None,
+    about: dict[str, Any],
+) -> State:
+    """Copy the present state. best: weights that nothing changes any more; they are not copied."""
+    tensors = {NETWORK: plain_weights(network), OPTIMIZER: optimizer_tensors(optimizer)}
+    if average is not None:
+        tensors[AVERAGE] = plain_weights(average)
+    if best is not None:
+        tensors[BEST] = best
+    return State(Progress(**asdict(progress)), tensors, about)
+
+
 class Checkpoints:
-    """The checkpoints of one run in `folder`; the newest is the one that counts."""
+    """The checkpoints of one run, by step, in `folder`; the newest `keep` of them are kept."""
 
-    def __init__(self, folder: Path, about: dict[str, Any]):
+    def __init__(self, folder: Path, keep: int = 2):
         self.folder = folder
-        # What the run was started with; a resumed run compares it and says what differs.
-        self.about = about
+        self._keep = keep
 
-    def save(
-        self,
-        progress: Progress,
-        network: nn.Module,
-        optimizer: Any,
-        average: nn.Module | None = None,
-    ) -> None:
-        """Write a checkpoint, then drop the older ones. average: of the network's weights."""
-        target = self.folder / f"checkpoint-{progress.step:09d}"
-        with whole_folder(target) as partial:
-            save_file(plain_weights(network), partial / _NETWORK)
-            if average is not None:
-                save_file(plain_weights(average), partial / _AVERAGE)
-            save_file(optimizer_tensors(optimizer), partial / "optimizer.safetensors")
-            write_json(
-                partial / "progress.json", {"progress": asdict(progress), "about": self.about}
-            )
-        for older in self._all():
-            if older != target:
-                shutil.rmtree(older, ignore_errors=True)
+    def write(self, state: State) -> None:
+        """Write a checkpoint, then drop those that are too many. OSError leaves the others."""
+        with whole_folder(self._place(state.progress.step)) as partial:
+            for name, tensors in state.tensors.items():
+                write_weights(tensors, partial / f"{name}.safetensors")
+            content = {"progress": asdict(state.progress), "about": state.about}
+            (partial / _PROGRESS).write_text(json.dumps(content, indent=2), encoding="utf-8")
+            sums = {file.name: _sum(file) for file in sorted(partial.iterdir())}
+            (partial / _SUMS).write_text(json.dumps(sums, indent=2), encoding="utf-8")
+            for file in partial.iterdir():
+                sync(file)
+        for step in self.steps()[: -self._keep]:
+            self.drop(step)
 
-    def resume(
-        self, network: nn.Module, optimizer: Any, average: nn.Module | None = None
-    ) -> tuple[Progress, list[str]]:
-        """Restore the newest checkpoint into what `save` was given, or return a fresh start.
-
-        The second value says what is not as it was when the checkpoint was written.
-
-        Raises BundleError when a checkpoint is damaged: it was written whole, so the disk is at
-        fault, and starting over in silence would hide that.
-        """
-        found = self._all()
-        if not found:
-            return Progress(), []
-        newest = found[-1]
+    def read(self, step: int) -> State:
+        """Read a checkpoint; CheckpointError says which of its files is not what was written."""
+        folder = self._place(step)
         try:
-            content = json.loads((newest / "progress.json").read_text(encoding="utf-8"))
-            progress = Progress(**content["progress"])
-            network.load_state_dict(read_weights(newest / _NETWORK))
-            if average is not None:
-                average.load_state_dict(read_weights(newest / _AVERAGE))
-            restore_optimizer(optimizer, read_weights(newest / "optimizer.safetensors"))
-        except (OSError, ValueError, KeyError, TypeError, RuntimeError, BundleError) as error:
-            raise BundleError(
-                f"{newest}: the checkpoint of this run is damaged ({error}); "
-                f"delete {self.folder} to train from the start"
-            ) from error
-        return progress, self._differences(content["about"])
+            sums = json.loads((folder / _SUMS).read_text(encoding="utf-8"))
+            changed = [name for name, value in sums.items() if _sum(folder / name) != value]
+            if changed:
+                raise CheckpointError(f"{folder}: is damaged: {', '.join(changed)} was changed")
+            content = json.loads((folder / _PROGRESS).read_text(encoding="utf-8"))
+            weights = [Path(name) for name in sums if name.endswith(".safetensors")]
+            tensors = {path.stem: read_weights(folder / path) for path in weights}
+            return State(Progress(**content["progress"]), tensors, content["about"])
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, BundleError) as error:
+            raise CheckpointError(f"{folder}: is damaged: {error}") from error
 
-    def save_best(self, network: nn.Module) -> None:
-        """Keep the present weights as the best so far."""
-        with whole_file(self.folder / _BEST) as partial:
-            save_file(plain_weights(network), partial)
+    def steps(self) -> list[int]:
+        """Return the steps of the checkpoints that are there, the newest last."""
+        return sorted(int(path.name.partition("-")[2]) for path in self.folder.glob("checkpoint-*"))
 
-    def best(self) -> dict[str, Tensor]:
-        """Return the best weights so far."""
-        return read_weights(self.folder / _BEST)
+    def drop(self, step: int) -> None:
+        """Delete a checkpoint; it is gone at once, never half there."""
+        _delete(self._place(step))
+
+    def clear_up(self) -> None:
+        """Delete what a process left that was killed while it wrote or deleted."""
+        for path in [*self.folder.glob(".*"), *self.folder.parent.glob(f".{self.folder.name}.*")]:
+            if path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink(missing_ok=True)
 
     def remove(self) -> None:
-        """Delete the state of a run whose result is published."""
-        shutil.rmtree(self.folder, ignore_errors=True)
+        """Delete the state of a run whose result is published; it is gone at once."""
+        if self.folder.exists():
+            _delete(self.folder)
 
-    def _all(self) -> list[Path]:
-        return sorted(self.folder.glob("checkpoint-*"))
+    def note_tracked(self, run_id: str) -> None:
+        """Note the MLflow run of this training: it is the same one whichever checkpoint is restored."""
+        write_json(self.folder / _TRACKED, {"run_id": run_id})
 
-    def _differences(self, before: dict[str, Any]) -> list[str]:
-        return [
-            f"{key} was {before.get(key)!r} and is {value!r} now"
-            for key, value in self.about.items()
-            if before.get(key) != value
-        ]
+    def tracked(self) -> str | None:
+        """Return what `note_tracked` noted, if anything."""
+        try:
+            noted = json.loads((self.folder / _TRACKED).read_text(encoding="utf-8"))
+            return str(noted["run_id"])
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise CheckpointError(
+                f"{self.folder / _TRACKED}: cannot be read ({error}); delete it, and the training "
+                "goes on under a new MLflow run"
+            ) from error
+
+    def _place(self, step: int) -> Path:
+        return self.folder / f"checkpoint-{step:09d}"
+
+
+def _delete(folder: Path) -> None:
+    hidden = folder.with_name(f".{folder.name}.old")
+    shutil.rmtree(hidden, ignore_errors=True)
+    folder.rename(hidden)
+    shutil.rmtree(hidden, ignore_errors=True)
+
+
+def _sum(file: Path) -> int:
+    """A checksum of a file's bytes (CRC-32): against a failing disk, not against a person."""
+    value = 0
+    for chunk in _chunks(file):
+        value = zlib.crc32(chunk, value)
+    return value
+
+
+def _chunks(file: Path) -> Iterator[bytes]:
+    with file.open("rb") as handle:
+        while chunk := handle.read(_CHUNK):
+            yield chunk

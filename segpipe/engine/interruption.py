@@ -2,13 +2,18 @@
 
 import contextlib
 import os
+import resource
 import signal
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from types import FrameType
 
 # EX_TEMPFAIL of sysexits.h: not finished, but starting again goes on from here.
 RESUMABLE = 75
+# CPU seconds; a process that has imported torch took more, anything else that was started less.
+_OF_A_TRAINING = 1.0
 
 
 class Interrupted(Exception):  # noqa: N818 (it is no error)
@@ -33,36 +38,70 @@ class StopRequest:
 
 @contextlib.contextmanager
 def listening() -> Iterator[StopRequest]:
-    """Turn Ctrl-C, SIGTERM and the parent's death into a StopRequest while the block runs."""
+    """Turn Ctrl-C and SIGTERM into a StopRequest while the block runs."""
     request = StopRequest()
-    before = {
-        number: signal.signal(number, request.ask) for number in (signal.SIGINT, signal.SIGTERM)
-    }
-    try:
-        with parent_watched():
-            yield request
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+    with _handled_by(request.ask):
+        yield request
 
 
 @contextlib.contextmanager
-def parent_watched() -> Iterator[None]:
-    """Send this process a SIGTERM if its parent dies while the block runs.
+def passing_on() -> Iterator[None]:
+    """Pass Ctrl-C and SIGTERM on to the processes that this one started, while the block runs."""
+    with _handled_by(pass_on):
+        yield
 
-    A process whose parent dies is handed to another; training on as an orphan is never wanted.
+
+def pass_on(_signal: int, _frame: FrameType | None) -> None:
+    """Handle a signal in a launcher: its processes save and leave, and their exit code ends it.
+
+    torch's own launcher would kill them 30 seconds later, be the state saved or not. A second
+    Ctrl-C ends them at once. Raises SystemExit while there are no processes yet.
     """
-    done = threading.Event()
-    watch = threading.Thread(target=_watch_parent, args=(os.getppid(), done), daemon=True)
-    watch.start()
+    processes = children()
+    _send(signal.SIGTERM, processes)
+    signal.signal(signal.SIGINT, lambda _number, _frame: _send(signal.SIGINT, children()))
+    if not processes and not _trained():
+        raise SystemExit(RESUMABLE)  # nothing was begun, so there is nothing to save
+
+
+def children() -> list[int]:
+    """Return the processes that this one has started, whichever thread did (proc(5): children)."""
+    lists = Path("/proc/self/task").glob("*/children")
+    return [int(number) for text in lists for number in text.read_text().split()]
+
+
+def watch_parent() -> None:
+    """Send this process a SIGTERM when its parent dies, from now on.
+
+    A process whose parent dies is handed to another; training on as an orphan is never wanted. To
+    be called first thing: of a parent that died before, nothing is known.
+    """
+    threading.Thread(target=_watch, args=(os.getppid(),), daemon=True).start()
+
+
+def _watch(parent: int) -> None:
+    while os.getppid() == parent:
+        time.sleep(1.0)
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+@contextlib.contextmanager
+def _handled_by(handler: Callable[[int, FrameType | None], None]) -> Iterator[None]:
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = {number: signal.signal(number, handler) for number in numbers}
     try:
         yield
     finally:
-        done.set()
+        for number, earlier in before.items():
+            signal.signal(number, earlier)
 
 
-def _watch_parent(parent: int, done: threading.Event) -> None:
-    while not done.wait(1.0):
-        if os.getppid() != parent:
-            os.kill(os.getpid(), signal.SIGTERM)
-            return
+def _send(number: int, processes: list[int]) -> None:
+    for process in processes:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(process, number)
+
+
+def _trained() -> bool:
+    """Whether processes of this machine have ended; the others are waited for then."""
+    return resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime > _OF_A_TRAINING

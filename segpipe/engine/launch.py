@@ -19,7 +19,7 @@ from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
 from segpipe.console import say
 from segpipe.engine.failure import FOLLOWED, SMALLER
-from segpipe.engine.interruption import RESUMABLE, parent_watched
+from segpipe.engine.interruption import RESUMABLE, passing_on
 from segpipe.errors import LaunchError
 
 # How a process ends because another one did, or its launcher.
@@ -72,6 +72,7 @@ def launch(module: str, processes: int) -> int:
         rdzv_endpoint="localhost:0",
         max_restarts=0,
         monitor_interval=0.2,
+        signals_to_handle="SIGHUP,SIGQUIT",  # the others are passed on
     )
     # Each time the pieces are smaller, so this ends.
     while (code := _launched(config, module)) == SMALLER:
@@ -81,13 +82,12 @@ def launch(module: str, processes: int) -> int:
 
 def _launched(config: LaunchConfig, module: str) -> int:
     try:
-        with parent_watched():
+        with passing_on():
             elastic_launch(config, sys.executable)("-m", module)
     except ChildFailedError as failure:
         return failed_first(failure)
-    except SignalException:
-        # Passed on to the processes, which have saved their state and left.
-        return RESUMABLE
+    except SignalException as end:
+        return 128 + int(end.sigval)
     return 0
 
 

@@ -3,12 +3,14 @@
 from collections.abc import Callable, Iterator
 from functools import partial
 from math import isnan
+from time import perf_counter
 
 import numpy as np
 import torch
 
 from segpipe.augment.picks import Picks
-from segpipe.engine.checkpoint import Progress
+from segpipe.bundle import plain_weights
+from segpipe.engine.checkpoint import Progress, copied_state
 from segpipe.engine.clock import Clock
 from segpipe.engine.failure import noted
 from segpipe.engine.interruption import Interrupted, StopRequest
@@ -34,9 +36,17 @@ def train(
 ) -> None:
     """Train from `progress` to the end; `progress` then holds the history.
 
-    log: called with each row of the history, in the leading process, once it is saved.
-    profiler: told of each step. Raises Interrupted when a stop was asked for; the state is saved then.
+    log: called with each row of the history, in the leading process. profiler: told of each step.
+    Raises Interrupted when a stop was asked for, also within a validation, which is repeated then;
+    the state is saved. Raises CheckpointError where that, or saving the end, fails; any other
+    checkpoint that fails is said, and the training goes on.
     """
+    if _row_is_owed(job, progress):
+        row = _add_row(job, progress, stop)
+        if row is None:
+            raise Interrupted  # the state is as it was
+        if job.leads:
+            log(row)
     with LiveLine(job, progress.step) as line:
         while not is_over(job, progress):
             _train_epoch(job, progress, stop, log, line, profiler)
@@ -55,32 +65,33 @@ def _train_epoch(
     clock = Clock(batches)
     for pieces in job.phases.waiting("waiting for data", batches):
         epoch, step = divmod(progress.step, job.steps_per_epoch)
-        lr = learning_rate(job.train, job.lengths, progress.step, _watched(job, progress))
+        lr = _learning_rate(job, progress, progress.step)
         set_learning_rate(job.optimizer, lr)
-        report = train_step(job, pieces, epoch, step, lr, stop.asked)
+        save = _save_is_due(job, progress.step + 1)
+        report = train_step(job, pieces, epoch, step, lr, stop.asked, save)
         seconds, waited = _advance(job, progress, report, clock)
         line.step(progress.step, report.loss, lr, seconds, waited)
         row_due = _row_is_due(job, progress.step)
-        if row_due:
-            found = validate(job) if _validation_is_due(job, progress.step) else None
-            row = _add_row(job, progress, found, lr, clock)
-            if _is_best(progress, found) and job.leads:
-                job.checkpoints.save_best(job.result)
-        if row_due or report.stop:
-            _save(job, progress)
-        if row_due and job.leads:
+        row = _add_row(job, progress, stop) if row_due and not report.stop else None
+        stopped = report.stop or (row_due and row is None)
+        over = is_over(job, progress)
+        if report.save or stopped or over:
+            _save(job, progress, wait=stopped or over)
+        if row and job.leads:
             log(row)
         if profiler:
             profiler.step()
-        if is_over(job, progress):
+        if over:
             return
-        if report.stop:
+        if stopped:
             raise Interrupted
         clock.lap()  # validating, saving and profiling is no training
 
 
 def is_over(job: Job, progress: Progress) -> bool:
-    """Whether no step is left to take: at the length, or by early stopping."""
+    """Whether nothing is left to do: at the length, or by early stopping."""
+    if _row_is_owed(job, progress):
+        return False
     early = stops_early(job.train.early_stopping, progress.history)
     return early or progress.step >= job.lengths.total
 
@@ -102,8 +113,10 @@ def _read_pieces(job: Job, batch: Picks) -> list[Batch]:
         return [read_batch(job.train_split, picks, job.frames, pin) for picks in pieces]
 
 
-def _watched(job: Job, progress: Progress) -> list[float]:
-    return metric_values(progress.history, job.train.plateau.metric)
+def _learning_rate(job: Job, progress: Progress, step: int) -> float:
+    """The rate of a step that comes after the rows of the history."""
+    watched = metric_values(progress.history, job.train.plateau.metric)
+    return learning_rate(job.train, job.lengths, step, watched)
 
 
 def _advance(job: Job, progress: Progress, report: StepReport, clock: Clock) -> tuple[float, float]:
@@ -127,18 +140,38 @@ def _row_is_due(job: Job, taken: int) -> bool:
     return taken % job.steps_per_epoch == 0 or _validation_is_due(job, taken)
 
 
-def _add_row(
-    job: Job, progress: Progress, found: Validation | None, lr: float, clock: Clock
-) -> Row:
-    """Add a row to the history: what was learnt since the last one, and what it cost."""
+def _row_is_owed(job: Job, progress: Progress) -> bool:
+    """Whether the run was stopped before the row of its last step was whole."""
+    last = progress.history[-1]["step"] if progress.history else 0
+    return last != progress.step and _row_is_due(job, progress.step)
+
+
+def _add_row(job: Job, progress: Progress, stop: StopRequest) -> Row | None:
+    """Validate where that is due, and add a row to the history; None when a stop was asked for."""
+    start = perf_counter()
+    found = None
+    if _validation_is_due(job, progress.step):
+        found = validate(job, stop)
+        if found is None:
+            return None
+    row = _row(job, progress, found, start)
+    progress.history.append(row)
+    progress.start_row()
+    if _is_best(progress, found) and job.leads:
+        job.best = plain_weights(job.result)
+    return row
+
+
+def _row(job: Job, progress: Progress, found: Validation | None, start: float) -> Row:
+    """What was learnt since the last row, and what it cost. start: of the validation."""
     own = torch.tensor([peak_memory_mb(job.device), progress.waited], device=job.device)
     peaks, waits = job.accelerator.gather(own).reshape(-1, 2).unbind(1)
     steps = progress.step - int(progress.history[-1]["step"] or 0 if progress.history else 0)
     scored = found if found and not isnan(found.miou) else None
-    row: Row = {
+    return {
         "epoch": _plain(progress.step / job.steps_per_epoch),
         "step": progress.step,
-        "lr": lr,
+        "lr": _learning_rate(job, progress, progress.step - 1),
         "train_loss": progress.loss_sum / max(progress.pixels, 1),
         "val_loss": found.loss if found else None,
         "val_miou": scored.miou if scored else None,
@@ -146,11 +179,8 @@ def _add_row(
         "images_per_second": steps * job.train.batch_size / progress.seconds,
         "wait_seconds": float(waits.mean()),
         "peak_memory_mb": float(peaks.max()),
-        "seconds": progress.seconds + clock.lap()[0],
+        "seconds": progress.seconds + perf_counter() - start,
     }
-    progress.history.append(row)
-    progress.start_row()
-    return row
 
 
 def _is_best(progress: Progress, found: Validation | None) -> bool:
@@ -167,9 +197,20 @@ def _plain(number: float) -> float:
     return int(number) if number.is_integer() else number
 
 
-def _save(job: Job, progress: Progress) -> None:
+def _save_is_due(job: Job, taken: int) -> bool:
+    return job.leads and job.saver.is_due(taken, _row_is_due(job, taken))
+
+
+def _save(job: Job, progress: Progress, wait: bool) -> None:
+    """Save the present state. wait: until it is on the disk, in all processes."""
     if job.leads:
+        job.saver.wait()
         average = job.average.network if job.average else None
         with job.phases.during("saving"):
-            job.checkpoints.save(progress, job.network, job.optimizer, average)
-    job.accelerator.wait_for_everyone()
+            state = copied_state(progress, job.network, job.optimizer, average, job.best, job.about)
+            if wait:
+                job.saver.save_and_wait(state)
+            else:
+                job.saver.save(state)
+    if wait:
+        job.accelerator.wait_for_everyone()

@@ -58,7 +58,9 @@ def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
     """Return the optimizer's moments and step counts by `<parameter number>.<name>`, on the CPU."""
     state = optimizer.state_dict()["state"]
     return {
-        f"{number}.{name}": torch.as_tensor(value).detach().cpu().contiguous().clone()
+        f"{number}.{name}": torch.as_tensor(value)
+        .detach()
+        .to("cpu", memory_format=torch.contiguous_format, copy=True)
         for number, entries in state.items()
         for name, value in entries.items()
     }

@@ -31,6 +31,7 @@ def write_bundle(
 ) -> None:
     """Write the bundle into the existing `folder`."""
     dataset = job.dataset
+    assert job.best is not None  # the end is always validated
     best = progress.history[progress.best_row]
     scores = {"best_epoch": best["epoch"], "best_step": best["step"], "val_miou": best["val_miou"]}
     form = InputForm(
@@ -53,7 +54,7 @@ def write_bundle(
     }
     save_bundle(
         folder,
-        job.checkpoints.best(),
+        job.best,
         plain_weights(job.result),
         model,
         dataset.scheme,

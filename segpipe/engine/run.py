@@ -3,7 +3,7 @@
 import contextlib
 import os
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,7 @@ from segpipe.engine.publish import (
     write_history,
     write_planned_rates,
 )
+from segpipe.engine.resume import resume
 from segpipe.engine.sampling import centroid_counts
 from segpipe.engine.setup import Job, set_up
 from segpipe.engine.smaller import fitting, go_on_smaller
@@ -34,6 +35,7 @@ from segpipe.engine.stopping import Row
 from segpipe.forecast import forecast
 from segpipe.loading.order import Share
 from segpipe.models.pretrained.weights_file import pretrained_identity
+from segpipe.params.checkpoint import CheckpointParams
 from segpipe.params.loss import LossParams
 from segpipe.params.model import ModelParams
 from segpipe.params.schema import TrackingParams
@@ -60,6 +62,7 @@ class Plan:
     tracking: TrackingParams
     recorded: dict[str, Any]
     snapshot: Snapshot
+    checkpoint: CheckpointParams = field(default_factory=CheckpointParams)
 
 
 @dataclass(frozen=True)
@@ -108,12 +111,12 @@ def run_training(plan: Plan, prepared: Path, outputs: Outputs) -> None:
 def _attempt(plan: Plan, dataset: Dataset, state: Path, outputs: Outputs) -> Shortage | None:
     """Train and publish; return what memory fell short for, when all that took it is let go."""
     plan = replace(plan, train=fitting(plan.train, _processes(), state))
-    job = set_up(dataset, plan.model, plan.loss, plan.train, state, _about(plan))
-    average = job.average.network if job.average else None
-    progress, differences = job.checkpoints.resume(job.network, job.optimizer, average)
+    about = _about(plan)
+    job = set_up(dataset, plan.model, plan.loss, plan.train, state, about, plan.checkpoint)
+    progress, notes = resume(job)
     progress.note_accumulation(job.share.accumulation)
     if job.leads:
-        announce(job, plan.loss, progress, differences)
+        announce(job, plan.loss, progress, notes)
         write_planned_rates(job, outputs.planned)
         _draw_augmentation(job, outputs.augmentation)
     try:
@@ -141,7 +144,7 @@ def _train_and_publish(
                 tracker.log_files(outputs.about_data, "data")
         profiler = Profiler(job, profile_folder(job.checkpoints.folder))
         with memory_watched(job, progress), profiler:
-            train(job, progress, stop, log, profiler)
+            _train(job, progress, stop, log, profiler)
         if tracker is None:
             return
         say_early_stop(job, progress)
@@ -153,7 +156,8 @@ def _train_and_publish(
         write_json(outputs.summary, summary)
         write_json(outputs.tracking, {"run_id": tracker.run_id})
         whole_run = {f"training/{name}": value for name, value in _numbers(summary).items()}
-        tracker.log_metrics(whole_run, step=progress.step)
+        if tracker.last_step("training/steps") is None:
+            tracker.log_metrics(whole_run, step=progress.step)
         tracker.log_files(outputs.bundle, "bundle")
         if profiler.written:
             tracker.log_files(profiler.folder, "profile")
@@ -176,17 +180,21 @@ def _tracked(
     tags = {**standard_tags(), "data_fingerprint": job.dataset.fingerprint}
     name = os.environ.get("DVC_EXP_NAME") or plan.model.name
     known = {**plan.recorded, **_derived(job)}
-    resume, data = progress.mlflow_run, data_used(job, plan.recorded)
-    with start_run(plan.tracking, name, known, tags, resume, data, lambda: stop.asked) as tracker:
-        progress.mlflow_run = tracker.run_id
+    earlier, data = job.checkpoints.tracked(), data_used(job, plan.recorded)
+    with start_run(plan.tracking, name, known, tags, earlier, data, lambda: stop.asked) as tracker:
+        if tracker.run_id is not None:
+            job.checkpoints.note_tracked(tracker.run_id)
         drawn = plan.tracking.validation_pictures
+        send = _unsent(tracker)
+        for row in progress.history:
+            send(row)  # what a process that was killed did not get to
 
         def log(row: Row) -> None:
             say(row_line(row))
-            step = int(row["step"] or 0)
-            tracker.log_metrics(_numbers(row), step)
+            send(row)
             if tracker.run_id and row["val_loss"] is not None and drawn:
                 pictures = validation_pictures(job, drawn)
+                step = int(row["step"] or 0)
                 tracker.log_content(pictures, f"validation/step_{step:09d}.png")
 
         try:
@@ -196,6 +204,36 @@ def _tracked(
             folder = job.checkpoints.folder
             say(f"interrupted; the state is in {folder}, start again to go on from it")
             raise
+
+
+def _unsent(tracker: Tracker) -> Callable[[Row], None]:
+    """Return what sends a row to MLflow unless the run has its step: none is there twice.
+
+    The run may be ahead of the checkpoint that was restored; it then has the same rows already.
+    """
+    sent = tracker.last_step("train_loss")
+
+    def send(row: Row) -> None:
+        step = int(row["step"] or 0)
+        if sent is None or step > sent:
+            tracker.log_metrics(_numbers(row), step=step)
+
+    return send
+
+
+def _train(
+    job: Job,
+    progress: Progress,
+    stop: StopRequest,
+    log: Callable[[Row], None],
+    profiler: Profiler,
+) -> None:
+    """Train; when that fails, let the checkpoint that is being written become whole first."""
+    try:
+        train(job, progress, stop, log, profiler)
+    except Exception:
+        job.saver.wait()
+        raise
 
 
 def _draw_augmentation(job: Job, path: Path) -> None:

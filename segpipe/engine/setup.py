@@ -16,6 +16,7 @@ from segpipe.engine.checkpoint import Checkpoints
 from segpipe.engine.optimizer import build_optimizer
 from segpipe.engine.phases import Phases
 from segpipe.engine.sampling import class_centroids
+from segpipe.engine.saver import Saver
 from segpipe.engine.selection import chosen_samples
 from segpipe.engine.suitability import outputs_of, refuse_augmentation, refuse_too_small
 from segpipe.engine.sync_norm import synchronise_norms
@@ -29,6 +30,7 @@ from segpipe.models.freezing import Freezing
 from segpipe.models.network import Network
 from segpipe.models.pretrained.load import load_pretrained
 from segpipe.models.pretrained.matching import Loaded
+from segpipe.params.checkpoint import CheckpointParams
 from segpipe.params.loss import LossParams
 from segpipe.params.model import ModelParams
 from segpipe.params.train import TrainParams
@@ -66,7 +68,8 @@ class Job(Learner):
     by them. frames: T, how many of a sample's frames the network takes. lengths: in
     optimizer steps. crop: sides (height, width) of what the network sees of a training sample.
     mean_C, std_C: of the training split, for images in 0..1, on the device. phases: of a step, for
-    the profile.
+    the profile. about: what the run is started with, kept with its checkpoints. best: the best
+    weights so far, in the leading process; None before the first validation.
     """
 
     train: TrainParams
@@ -90,6 +93,9 @@ class Job(Learner):
     std_C: Tensor
     checkpoints: Checkpoints
     phases: Phases
+    saver: Saver
+    about: dict[str, Any]
+    best: dict[str, Tensor] | None = None
 
     @property
     def device(self) -> torch.device:
@@ -114,10 +120,12 @@ def set_up(
     train: TrainParams,
     state: Path,
     about: dict[str, Any],
+    checkpoint: CheckpointParams | None = None,
 ) -> Job:
     """Make a Job from prepared data and parameters.
 
-    state: the folder of this run's checkpoints. about: what it is started with, kept beside them.
+    state: the folder of this run's checkpoints. about: what it is started with, kept with them.
+    checkpoint: when they are written; None: as usual.
     Raises LaunchError when the global batch cannot be shared by the processes or exceeds the
     samples, ParameterError when crop, network, loss or lengths do not fit the data, DataError when
     no training pixel shows a class and samples or the loss go by classes.
@@ -134,6 +142,8 @@ def set_up(
     refuse_augmentation(train.augmentation, dataset, crop)
     weights = loss_weights(loss, dataset)
     _repeatable(train.seed)
+    checkpoint = checkpoint or CheckpointParams()
+    checkpoints = Checkpoints(state, checkpoint.keep)
     network = _network(model, outputs_of(loss, dataset), dataset, crop)
     learner = _learner(network, model, train, accelerator)
     return Job(
@@ -157,8 +167,10 @@ def set_up(
         crop=crop,
         mean_C=torch.tensor(dataset.mean, device=accelerator.device),
         std_C=torch.tensor(dataset.std, device=accelerator.device),
-        checkpoints=Checkpoints(state, about),
+        checkpoints=checkpoints,
         phases=Phases(accelerator.device),
+        saver=Saver(checkpoints, checkpoint),
+        about=about,
     )
 
 

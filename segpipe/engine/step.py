@@ -29,12 +29,13 @@ class StepReport:
     """Of the global batch: the loss summed over its valid pixels, and their number.
 
     loss_sum: of the main output alone, so that it compares with the loss of validation. stop: one
-    of the processes was asked to stop.
+    of the processes was asked to stop. save: the leading one wants a checkpoint of this step.
     """
 
     loss_sum: float
     pixels: int
     stop: bool
+    save: bool
 
     @property
     def loss(self) -> float:
@@ -43,7 +44,13 @@ class StepReport:
 
 
 def train_step(
-    job: Job, pieces: list[Batch], epoch: int, step: int, lr: float, stop: bool
+    job: Job,
+    pieces: list[Batch],
+    epoch: int,
+    step: int,
+    lr: float,
+    stop: bool = False,
+    save: bool = False,
 ) -> StepReport:
     """Take one step on this process's micro-batches of a global batch.
 
@@ -56,19 +63,19 @@ def train_step(
     rows_B = np.concatenate([piece.picks_B["row"] for piece in pieces])
     place = f"epoch {epoch + 1}, step {step + 1}"
     with noted(place, job.share.rank, job.train_split, rows_B):
-        return _step(job, pieces, epoch, step, lr, stop)
+        return _step(job, pieces, epoch, step, lr, stop, save)
 
 
 def _step(
-    job: Job, pieces: list[Batch], epoch: int, step: int, lr: float, stop: bool
+    job: Job, pieces: list[Batch], epoch: int, step: int, lr: float, stop: bool, save: bool
 ) -> StepReport:
     _seed_dropout(job, epoch, step)
     _train_mode(job, epoch * job.steps_per_epoch + step)
     with job.phases.during("augmentation"):
         ready = [_augmented(job, piece, epoch) for piece in pieces]
     own_pixels = sum((_counted(job, mask) for _, mask in ready), torch.zeros((), dtype=torch.int64))
-    counts = torch.stack([own_pixels.to(job.device), torch.tensor(int(stop), device=job.device)])
-    pixels, stops = job.accelerator.reduce(counts, "sum").tolist()
+    counts = torch.tensor([int(own_pixels), int(stop), int(save)], device=job.device)
+    pixels, stops, saves = job.accelerator.reduce(counts, "sum").tolist()
     losses: list[Tensor] = []
     for number, (image_BCHW, mask_BHW) in enumerate(ready):
         last = number == len(ready) - 1
@@ -80,7 +87,9 @@ def _step(
                 job.accelerator.backward(whole_sum / max(pixels, 1) * job.share.processes)
             losses.append(main_sum.detach().double())
     loss_sum = torch.stack(losses).sum()
-    report = StepReport(float(job.accelerator.reduce(loss_sum, "sum")), pixels, stops > 0)
+    report = StepReport(
+        float(job.accelerator.reduce(loss_sum, "sum")), pixels, stops > 0, saves > 0
+    )
     with job.phases.during("optimizer"):
         norm = _clipped_norm(job)
     if not (isfinite(norm) and isfinite(report.loss)):

@@ -3,7 +3,8 @@
 Shapes: B batch, K classes.
 """
 
-from collections.abc import Iterable
+import contextlib
+from collections.abc import Generator
 from dataclasses import dataclass
 from functools import partial
 from math import isfinite
@@ -18,6 +19,7 @@ from segpipe.augment.picks import plain_picks
 from segpipe.bundle import predicted_ids
 from segpipe.cropping import centre_crop
 from segpipe.engine.failure import noted
+from segpipe.engine.interruption import StopRequest
 from segpipe.engine.not_finite import end_together, validated_suspects
 from segpipe.engine.setup import Job
 from segpipe.engine.step import fed
@@ -42,16 +44,28 @@ class Validation:
     threshold: float | None
 
 
-def validate(job: Job) -> Validation:
+def validate(job: Job, stop: StopRequest) -> Validation | None:
     """Score the result so far on the validation split (law 7).
 
-    Each process takes every n-th sample. Raises TrainingError when the loss is not finite.
+    Each process takes every n-th sample. None when one of them was asked to stop, at which all
+    look between the batches. Raises TrainingError when the loss is not finite.
     """
     counts = _Counts.none(job)
     seen: list[tuple[NDArray[np.int64], Tensor]] = []
     job.model.eval()
-    with job.phases.during("validation"), torch.inference_mode():
-        for batch in _batches(job):
+    # A process with fewer batches than another goes round with it, or that one would wait.
+    rounds = -(-len(job.val_split) // (job.share.processes * _size(job)))
+    with (
+        job.phases.during("validation"),
+        torch.inference_mode(),
+        contextlib.closing(_batches(job)) as batches,
+    ):
+        for _ in range(rounds):
+            if _stop_was_asked(job, stop):
+                return None
+            batch = next(batches, None)
+            if batch is None:
+                continue
             with noted("validation", job.share.rank, job.val_split, batch.picks_B["row"]):
                 seen.append((batch.picks_B["row"], counts.add(job, batch)))
     counts = counts.of_all_processes(job)
@@ -118,10 +132,19 @@ class _Counts:
         return best_threshold(self.probabilities.cpu().numpy()) if fixed == "auto" else fixed
 
 
-def _batches(job: Job) -> Iterable[Batch]:
-    own = plain_picks(np.arange(job.share.rank, len(job.val_split), job.share.processes))
+def _stop_was_asked(job: Job, stop: StopRequest) -> bool:
+    asked = torch.tensor(int(stop.asked), device=job.device)
+    return bool(job.accelerator.reduce(asked, "sum"))
+
+
+def _size(job: Job) -> int:
     # No larger than a training micro-batch: what trained fits in memory.
-    size = max(1, job.train.batch_size // (job.share.processes * job.share.accumulation))
+    return max(1, job.train.batch_size // (job.share.processes * job.share.accumulation))
+
+
+def _batches(job: Job) -> Generator[Batch, None, None]:
+    own = plain_picks(np.arange(job.share.rank, len(job.val_split), job.share.processes))
+    size = _size(job)
     batches = [own[start : start + size] for start in range(0, len(own), size)]
     pin = job.device.type == "cuda"
-    return Prefetch(batches, partial(read_batch, job.val_split, frames=job.frames, pin=pin))
+    yield from Prefetch(batches, partial(read_batch, job.val_split, frames=job.frames, pin=pin))

@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
+from segpipe.params.checkpoint import CheckpointParams
 from segpipe.params.loss import LossParams
 from segpipe.params.model import ModelParams
 from segpipe.params.prepare import PrepareParams
@@ -69,6 +70,7 @@ class Params(Section):
     model: ModelParams = ModelParams()
     loss: LossParams = LossParams()
     train: TrainParams = TrainParams()
+    checkpoint: CheckpointParams = CheckpointParams()
     evaluate: EvaluateParams = EvaluateParams()
     render: RenderParams = RenderParams()
     tracking: TrackingParams = TrackingParams()

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -9,8 +10,11 @@ import torch
 from segpipe.engine.checkpoint import Progress
 from segpipe.engine.interruption import StopRequest
 from segpipe.engine.loop import train
+from segpipe.engine.resume import resume
 from segpipe.engine.setup import Job, set_up
+from segpipe.engine.step import StepReport, train_step
 from segpipe.labels.load import load_scheme
+from segpipe.params.checkpoint import CheckpointParams
 from segpipe.params.length import Length
 from segpipe.params.loss import LossParams
 from segpipe.params.model import ModelParams, UNetParams
@@ -68,27 +72,29 @@ def sky_dataset(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
     return prepared(tmp_path_factory.mktemp("two"), SKY)
 
 
-class StopAfter(StopRequest):
-    """Asks for a stop after so many steps of this process."""
+def stopping_in(number: int, stop: StopRequest) -> Callable[..., StepReport]:
+    """A step function that is asked to stop in its so-manieth call; never for 0."""
+    left = number
 
-    def __init__(self, steps: int) -> None:
-        self.left = steps
+    def step(*arguments: Any) -> StepReport:
+        nonlocal left
+        left -= 1
+        stop.asked = stop.asked or left == 0
+        *others, _stop, save = arguments
+        return train_step(*others, stop.asked, save)
 
-    @property
-    def asked(self) -> bool:  # type: ignore[override]
-        """Whether the present step is the last one; the loop looks once a step."""
-        self.left -= 1
-        return self.left == 0
+    return step
 
 
 Trained = tuple[Job, Progress, list[dict[str, float | None]]]
 
 
 @pytest.fixture
-def trained(tmp_path: Path) -> Callable[..., Trained]:
+def trained(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Trained]:
     """Train, or go on training, in the folder `state`; return job, progress and logged rows.
 
-    each: called with the job at each row.
+    stop: the number of the step, of this call, in which a stop is asked for. each: called with the
+    job at each row.
     """
 
     def run(
@@ -99,21 +105,24 @@ def trained(tmp_path: Path) -> Callable[..., Trained]:
         loss: LossParams | None = None,
         model: ModelParams = MODEL,
         each: Callable[[Job], object] = lambda _job: None,
+        checkpoint: CheckpointParams | None = None,
         **options: object,
     ) -> Trained:
         usual = {"length": Length(2), "warmup": Length(1, "steps"), "lr": 0.01, "precision": "fp32"}
         augment = AugmentParams(scale=(0.9, 1.2))
         params = TrainParams(**{"batch_size": 2, "augment": augment, **usual, **options})
-        job = set_up(data, model, loss or LossParams(), params, tmp_path / state, {})
-        average = job.average.network if job.average else None
-        progress, _ = job.checkpoints.resume(job.network, job.optimizer, average)
+        folder = tmp_path / state
+        job = set_up(data, model, loss or LossParams(), params, folder, {}, checkpoint)
+        progress, _ = resume(job)
         rows: list[dict[str, float | None]] = []
 
         def log(row: dict[str, float | None]) -> None:
             rows.append(row)
             each(job)
 
-        train(job, progress, StopAfter(stop), log)
+        request = StopRequest()
+        monkeypatch.setattr("segpipe.engine.loop.train_step", stopping_in(stop, request))
+        train(job, progress, request, log)
         return job, progress, rows
 
     return run

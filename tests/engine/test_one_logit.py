@@ -9,6 +9,7 @@ import torch
 from PIL import Image
 
 from segpipe.bundle import load_bundle, plain_weights, predicted_ids
+from segpipe.engine.interruption import StopRequest
 from segpipe.engine.publish import training_summary, write_bundle
 from segpipe.engine.validate import validate
 from segpipe.errors import ParameterError
@@ -49,16 +50,18 @@ def test_training_and_prediction_agree(threshold, sky_dataset, trained, tmp_path
         right += int((predicted == mask_HW)[mask_HW != VOID].sum())
         valid += int((mask_HW != VOID).sum())
     if threshold != "auto":
-        job.network.load_state_dict(job.checkpoints.best())
-        assert validate(job).pixel_accuracy == pytest.approx(right / valid, abs=0.005)
+        job.network.load_state_dict(job.best)
+        assert validate(job, StopRequest()).pixel_accuracy == pytest.approx(
+            right / valid, abs=0.005
+        )
     assert right / valid > 0.8
     assert rows[-1]["val_loss"] < rows[0]["val_loss"]
 
 
 def test_auto_is_the_best_threshold_of_the_kept_weights(sky_dataset, trained) -> None:
     job, progress, _ = trained(sky_dataset, loss=BCE, threshold="auto", ema=0.5)
-    job.average.network.load_state_dict(job.checkpoints.best())
-    assert validate(job).threshold == progress.best_threshold
+    job.average.network.load_state_dict(job.best)
+    assert validate(job, StopRequest()).threshold == progress.best_threshold
 
 
 def test_one_logit_needs_two_classes(dataset, trained) -> None:

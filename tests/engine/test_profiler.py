@@ -11,9 +11,11 @@ import torch
 from pydantic import ValidationError
 
 from segpipe.bundle import plain_weights
+from segpipe.engine.interruption import StopRequest
 from segpipe.engine.loop import train
 from segpipe.engine.phases import Phases
 from segpipe.engine.profiler import TIMES, TRACE, Profiler, phase_table
+from segpipe.engine.resume import resume
 from segpipe.engine.run import Plan, _identity
 from segpipe.engine.setup import set_up
 from segpipe.params.length import Length
@@ -22,7 +24,7 @@ from segpipe.params.schema import TrackingParams
 from segpipe.params.train import TrainParams
 from segpipe.provenance import Snapshot
 from segpipe.state import profile_folder, state_folder
-from tests.engine.conftest import MODEL, StopAfter
+from tests.engine.conftest import MODEL
 
 PHASES = (
     "waiting for data",
@@ -45,9 +47,9 @@ def profiled(dataset, folder: Path, steps: int, length: int = 10) -> tuple[Profi
         validate_every=Length(2, "steps"),
     )
     job = set_up(dataset, MODEL, LossParams(), params, folder / "state", {})
-    progress, _ = job.checkpoints.resume(job.network, job.optimizer)
+    progress, _ = resume(job)
     with Profiler(job, folder / "profile") as profiler:
-        train(job, progress, StopAfter(0), lambda _row: None, profiler)
+        train(job, progress, StopRequest(), lambda _row: None, profiler)
     assert not job.phases.on
     return profiler, plain_weights(job.network)
 

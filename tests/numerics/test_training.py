@@ -68,10 +68,10 @@ import sys
 import segpipe.engine.loop as loop
 from stages import train
 real, taken = loop.train_step, 0
-def interrupted(job, pieces, epoch, step, lr, stop):
+def interrupted(job, pieces, epoch, step, lr, stop, save):
     global taken
     taken += 1
-    return real(job, pieces, epoch, step, lr, stop or taken == {at})
+    return real(job, pieces, epoch, step, lr, stop or taken == {at}, save)
 loop.train_step = interrupted
 from segpipe.ending import explained
 sys.exit(explained(train.start))

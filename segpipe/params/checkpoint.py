@@ -1,0 +1,18 @@
+"""How the state of an unfinished training is saved: the section `checkpoint` of params.yaml.
+
+It is no part of `train`, since it changes no result: DVC does not train again for it, and a run goes
+on from its state whatever stands here.
+"""
+
+from segpipe.params.section import Count, Positive, Section
+
+
+class CheckpointParams(Section):
+    """When a checkpoint is written besides each epoch's end and each validation, and how many stay.
+
+    minutes, steps: since the last one, and of training; null for not by this. keep: whole ones.
+    """
+
+    minutes: Positive | None = 10.0
+    steps: Count | None = None
+    keep: Count = 2
