@@ -8,6 +8,7 @@ import torch
 from numpy.typing import NDArray
 
 from segpipe.augment.apply import normalise_batch
+from segpipe.augment.picks import plain_picks
 from segpipe.bundle import predicted_ids
 from segpipe.cropping import centre_crop
 from segpipe.engine.setup import Job
@@ -42,7 +43,7 @@ def _spread(total: int, number: int) -> NDArray[np.int64]:
 
 def _drawn(job: Job, row: int) -> tuple[str, Drawn, Drawn, Drawn]:
     """One sample at a time: what was validated in batches fits in memory so."""
-    batch = read_batch(job.val_split, np.array([row]), job.frames, pin=False)
+    batch = read_batch(job.val_split, plain_picks([row]), job.frames, pin=False)
     prediction_hw = _predicted(job, batch)
     # The answer of networks without padding is smaller than the image.
     truth_hw = centre_crop(batch.mask_Bhw, *prediction_hw.shape)[0].numpy()
