@@ -1,7 +1,7 @@
 """Stage render: draw predictions beside the truth, and the figures of the training.
 
 reads   models/, data/raw/, data/prepared/, metrics/
-writes  predictions/ (labels, colours, overlays, comparisons, figures, contact_sheet.png)
+writes  predictions/ (labels, colours, overlays, comparisons, figures, contact_sheet.png, rows.png)
 
 Example: dvc exp run -S render.images=20 -S render.order=name
 """
@@ -19,6 +19,7 @@ from segpipe.inference.predictor import Predictor
 from segpipe.params.schema import Params
 from segpipe.provenance import Snapshot
 from segpipe.rendering.figures import class_bars, confusion_figure, training_curves
+from segpipe.rendering.precision_recall import Point, precision_recall_figure
 from segpipe.sample import Sample
 from segpipe.storage.layout import INDEX, read_samples
 from segpipe.tracking.training_run import training_run
@@ -46,7 +47,7 @@ def run(params: Params, snapshot: Snapshot) -> None:
     with training_run(params.tracking, METRICS / "mlflow.json") as tracker:
         with whole_folder(PREDICTIONS) as partial:
             draw(predictor, chosen, ious, RAW, params.render.opacity, partial)
-            _draw_figures(partial / "figures")
+            _draw_figures(partial / "figures", predictor.bundle.threshold)
             snapshot.verify()
         tracker.log_files(PREDICTIONS, "predictions")
     say(f"{len(chosen)} predictions are in {PREDICTIONS}/; {PREDICTIONS / SHEET} shows them all")
@@ -60,7 +61,7 @@ def _of_first_rasters(samples: list[Sample], rasters: int) -> list[Sample]:
     return list(first.values())[:rasters]
 
 
-def _draw_figures(folder: Path) -> None:
+def _draw_figures(folder: Path, threshold: float | None) -> None:
     history = [
         {key: float(value) for key, value in row.items() if value} for row in _table("history.csv")
     ]
@@ -75,6 +76,15 @@ def _draw_figures(folder: Path) -> None:
         {row["class"]: float(row["share"]) for row in classes},
         folder / "classes.png",
     )
+    points = [
+        Point(
+            row["class"],
+            _number(row["threshold"]),
+            *(float(row[name] or "nan") for name in ("precision", "recall")),
+        )
+        for row in _table("precision_recall.csv")
+    ]
+    precision_recall_figure(points, threshold, folder / "precision_recall.png")
 
 
 def _table(name: str) -> list[dict[str, str]]:

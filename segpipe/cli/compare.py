@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from segpipe.cli.compare_tables import markdown_lines, text_lines, write_csv
-from segpipe.cli.comparison import class_rows, cost_rows, doubts, rare_classes, score_rows
+from segpipe.cli.comparison import class_rows, cost_rows, rare_classes, score_rows
+from segpipe.cli.doubts import doubts
 from segpipe.cli.evaluations import Measured, read_measured
 from segpipe.console import say
 from segpipe.errors import ParameterError

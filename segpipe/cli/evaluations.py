@@ -30,6 +30,22 @@ class ClassScore(BaseModel):
     pixels: int = Field(ge=0)
 
 
+class ByImage(BaseModel):
+    """Means over the images that hold a class, None without any, and their intervals."""
+
+    iou: float | None
+    iou_interval: Interval | None
+    dice: float | None
+    dice_interval: Interval | None
+
+
+class Foreground(BaseModel):
+    """What is said more of the class that one logit scores."""
+
+    by_image: ByImage
+    average_precision: float | None
+
+
 class Evaluation(BaseModel):
     """What is compared of evaluation.json."""
 
@@ -37,6 +53,7 @@ class Evaluation(BaseModel):
     miou_interval: Interval | None
     pixel_accuracy: float | None
     pixel_accuracy_interval: Interval | None
+    foreground: Foreground | None = None
     classes: dict[str, ClassScore] = Field(min_length=1)
     protocol: dict[str, Any]
 

@@ -12,7 +12,12 @@ _METRICS = Path("metrics")
 _PLACES = (
     ("model", "models/", "weights and description; `segpipe predict IMAGES --out DIR` uses it"),
     ("pictures", "predictions/contact_sheet.png", "truth against prediction, the worst first"),
-    ("figures", "predictions/figures/", "training curves, IoU by class, confusion matrix"),
+    ("rows", "predictions/rows.png", "image, truth and prediction below each other"),
+    (
+        "figures",
+        "predictions/figures/",
+        "training curves, IoU by class, confusion, precision and recall",
+    ),
     ("plots", "dvc_plots/index.html", "made by `dvc plots show`"),
     ("scores", "metrics/evaluation.json", "with their protocol; `dvc metrics diff` compares"),
     ("MLflow", "mlflow.db", "`make ui` shows the runs on http://127.0.0.1:5000"),
@@ -67,6 +72,7 @@ def _totals(evaluation: dict[str, Any], training: dict[str, Any]) -> list[str]:
         f"{_between(evaluation['pixel_accuracy_interval'])}",
         f"mean accuracy       {_percent(evaluation['mean_accuracy'])}",
         f"weighted IoU        {_percent(evaluation['frequency_weighted_iou'])}",
+        *_foreground(evaluation),
         f"measured on         {protocol['images']} images of split {protocol['split']}, "
         f"{protocol['resolution']}",
         *_few_samples(training),
@@ -83,6 +89,24 @@ def _few_samples(training: dict[str, Any]) -> list[str]:
         "samples for a try"
         for name in ("limit", "overfit")
         if name in training
+    ]
+
+
+def _foreground(evaluation: dict[str, Any]) -> list[str]:
+    """What is said of the class that one logit scores; nothing for other networks."""
+    if "foreground" not in evaluation:
+        return []
+    found, images = evaluation["foreground"], evaluation["foreground"]["by_image"]
+    counted = (
+        f"{images['images']} images with {found['class']}, "
+        f"{images['images_without_the_class']} without"
+    )
+    return [
+        f"IoU by image        {_percent(images['iou'])}{_between(images['iou_interval'])}, {counted}",
+        f"Dice by image       {_percent(images['dice'])}{_between(images['dice_interval'])}",
+        f"average precision   {_percent(found['average_precision'])}",
+        f"threshold           {evaluation['protocol']['threshold']} "
+        f"({evaluation['protocol']['threshold_choice']})",
     ]
 
 

@@ -1,6 +1,10 @@
-"""Pictures of predictions: labels, colours, overlay, truth against prediction, and all on one sheet."""
+"""Pictures of predictions: labels, colours, overlay, truth against prediction, and all on one sheet.
+
+Shapes: H and W of an image, h and w of its truth, which may be coarser.
+"""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -15,14 +19,23 @@ from segpipe.rendering.comparison import comparison
 from segpipe.rendering.contact_sheet import contact_sheet
 from segpipe.rendering.overlay import overlay
 from segpipe.rendering.png import write_png
+from segpipe.rendering.rows import draw_rows, make_row
 from segpipe.sample import Sample, Window
 from segpipe.storage.raw import RawSample, read_raw
 from segpipe.storage.reading import at_image_size, picture_of
 
 LABELS, COLOURS, OVERLAYS, COMPARISONS = "labels", "colours", "overlays", "comparisons"
 TRUTH = "truth"
-SHEET = "contact_sheet.png"
+SHEET, ROWS = "contact_sheet.png", "rows.png"
 _SHEET_COLUMNS = 2
+
+
+@dataclass(frozen=True)
+class _Predicted:
+    """Train ids, and the probability of train id 1 where the network has one logit a pixel."""
+
+    labels_hw: NDArray[np.uint8]
+    probability_hw: NDArray[np.float32] | None = None
 
 
 def draw_samples(
@@ -38,10 +51,11 @@ def draw_samples(
     ious: mean IoU by sample name, as evaluation found it; missing or None where it has none.
     """
 
-    def predict(sample: Sample, found: RawSample) -> NDArray[np.uint8]:
-        prediction_hw = predictor.predict(found.frames_THWC)
-        prediction_hw[~found.seen_hw] = VOID
-        return prediction_hw
+    def predict(sample: Sample, found: RawSample) -> _Predicted:
+        logits_Khw = predictor.logits(found.frames_THWC)
+        labels_hw = predictor.train_ids(logits_Khw)
+        labels_hw[~found.seen_hw] = VOID
+        return _Predicted(labels_hw, predictor.probability(logits_Khw))
 
     _draw(predictor, samples, ious, raw, opacity, target, predict)
 
@@ -67,10 +81,10 @@ def draw_rasters(
         draw_samples(predictor, samples, ious, raw, opacity, target)
         return
 
-    def predict(tile: Sample, found: RawSample) -> NDArray[np.uint8]:
+    def predict(tile: Sample, found: RawSample) -> _Predicted:
         labels_hw = predict_tile(predictor, found.frames_THWC[-1])
         write_tile(predictor, raw / tile.image, labels_hw, _raster_target(target, tile.image))
-        return labels_hw
+        return _Predicted(labels_hw)
 
     whole = [_whole_tile(image, samples, raw) for image in images]
     _draw(predictor, whole, {}, raw, opacity, target, predict)
@@ -83,14 +97,15 @@ def _draw(
     raw: Path,
     opacity: float,
     target: Path,
-    predict: Callable[[Sample, RawSample], NDArray[np.uint8]],
+    predict: Callable[[Sample, RawSample], _Predicted],
 ) -> None:
     """Draw samples of which `predict` makes the label image from their files."""
-    tiles, reading = [], predictor.reading
+    tiles, rows, reading = [], [], predictor.reading
     for place, sample in enumerate(progress(samples, "render", "image", len(samples)), start=1):
         found = read_raw(sample, raw, predictor.scheme, reading)
         image_HW3 = picture_of(found.frames_THWC[-1], reading)
-        prediction_HW = at_image_size(predict(sample, found), reading)
+        predicted = predict(sample, found)
+        prediction_HW = at_image_size(predicted.labels_hw, reading)
         truth_HW = at_image_size(found.truth.mask_hw, reading) if found.truth else None
         sheet_HW3 = _draw_one(
             predictor,
@@ -101,8 +116,14 @@ def _draw(
             opacity,
             target,
         )
-        tiles.append((sheet_HW3, f"{place}. {sample.name}"))
+        caption, iou = f"{place}. {sample.name}", ious.get(sample.name)
+        tiles.append((sheet_HW3, caption))
+        chance_hw = predicted.probability_hw
+        chance_HW = None if chance_hw is None else at_image_size(chance_hw, reading)
+        caption += "" if iou is None else f", mIoU {100 * iou:.1f} %"
+        rows.append(make_row(caption, image_HW3, truth_HW, prediction_HW, chance_HW))
     write_png(target / SHEET, contact_sheet(tiles, _SHEET_COLUMNS))
+    write_png(target / ROWS, draw_rows(rows, predictor.scheme))
 
 
 def _raster_target(target: Path, image: str) -> Path:

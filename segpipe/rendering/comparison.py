@@ -51,14 +51,14 @@ def comparison(
         if mask_HW is not None and mask_HW.shape != image_HW3.shape[:2]:
             raise ValueError(f"{title}: a mask of {mask_HW.shape} on an image of {image_HW3.shape}")
     height, width = panel_size(*prediction_HW.shape)
-    view_HW3 = _scaled(image_HW3, height, width, Image.Resampling.LANCZOS)
-    guess_HW = _scaled(prediction_HW, height, width, Image.Resampling.NEAREST)
+    view_HW3 = scaled(image_HW3, height, width, Image.Resampling.LANCZOS)
+    guess_HW = scaled(prediction_HW, height, width, Image.Resampling.NEAREST)
     predicted = ("prediction", overlay(view_HW3, guess_HW, scheme, opacity))
     if truth_HW is None:
         panels = [("image", view_HW3), predicted]
         entries = present_classes(scheme, prediction_HW)
     else:
-        answer_HW = _scaled(truth_HW, height, width, Image.Resampling.NEAREST)
+        answer_HW = scaled(truth_HW, height, width, Image.Resampling.NEAREST)
         panels = [
             ("image", view_HW3),
             ("truth", overlay(view_HW3, answer_HW, scheme, opacity)),
@@ -97,9 +97,10 @@ def panel_size(height: int, width: int) -> tuple[int, int]:
     return max(1, round(height * shrink)), max(1, round(width * shrink))
 
 
-def _scaled(
+def scaled(
     array: NDArray[np.uint8], height: int, width: int, filter: Image.Resampling
 ) -> NDArray[np.uint8]:
+    """Return a picture or mask of (H, W) or (H, W, 3) uint8 in another size."""
     if array.shape[:2] == (height, width):
         return array
     resized = Image.fromarray(np.ascontiguousarray(array)).resize((width, height), filter)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,7 @@ from segpipe.rasters.scaling import Scaling, measure_scaling
 from segpipe.sample import Sample
 
 Kind = Literal["picture", "raster", "esd"]
+Number = TypeVar("Number", np.uint8, np.float32)
 
 
 @dataclass(frozen=True)
@@ -111,7 +112,7 @@ def picture_of(image_HWC: NDArray[Any], reading: Reading) -> NDArray[np.uint8]:
     return np.rint(shown_HW3 * 255).astype(np.uint8)
 
 
-def at_image_size(mask_hw: NDArray[np.uint8], reading: Reading) -> NDArray[np.uint8]:
-    """Return a mask with as many pixels as its image: each truth pixel repeated."""
+def at_image_size(map_hw: NDArray[Number], reading: Reading) -> NDArray[Number]:
+    """Return a mask, or other map, with as many pixels as its image: each truth pixel repeated."""
     ratio = reading.truth_ratio
-    return mask_hw.repeat(ratio, 0).repeat(ratio, 1) if ratio > 1 else mask_hw
+    return map_hw.repeat(ratio, 0).repeat(ratio, 1) if ratio > 1 else map_hw

@@ -142,6 +142,28 @@ def test_the_table_of_a_hand_case(work: Path, capsys: pytest.CaptureFixture[str]
     )
 
 
+def test_one_logit_beside_several(work: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    foreground = {
+        "by_image": {
+            "iou": 0.5,
+            "iou_interval": {"low": 0.4, "high": 0.6},
+            "dice": 0.625,
+            "dice_interval": None,
+        },
+        "average_precision": 0.875,
+    }
+    write(work / "binary", evaluation(0.9, 0.6, 0.2, 0.1, None) | {"foreground": foreground})
+    assert main(["compare", "plain", "binary"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    begin = next(place for place, line in enumerate(lines) if line.startswith("IoU by image"))
+    assert [line.split() for line in lines[begin : begin + 4]] == [
+        ["IoU", "by", "image", "-", "50.00", "-"],
+        ["95%", "interval", "-", "40.0..60.0"],
+        ["Dice", "by", "image", "-", "62.50", "-"],
+        ["average", "precision", "-", "87.50", "-"],
+    ]
+
+
 @pytest.mark.parametrize(
     ("order", "expected"),
     [

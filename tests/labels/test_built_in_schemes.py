@@ -26,7 +26,7 @@ def classes_by_id(scheme: LabelScheme) -> dict[int, str]:
 
 def test_all_schemes_are_there() -> None:
     assert built_in_schemes() == sorted(
-        [*OF_LABEL_IDS, "cityscapes19_trainids", "camvid11", "land_cover4"]
+        [*OF_LABEL_IDS, "cityscapes19_trainids", "camvid11", "camvid_sky", "land_cover4"]
     )
 
 
@@ -119,6 +119,18 @@ def test_camvid_is_numbered_as_published() -> None:
     assert by_name["pavement"] == [0, 0, 192]
     assert by_name["bicyclist"] == [0, 128, 192]
     assert scheme.ambiguous_colours == {}
+
+
+def test_camvid_sky_is_camvid_with_its_sky_as_the_second_class() -> None:
+    """The one logit of a binary loss is of train id 1."""
+    scheme, all_classes = built_in_scheme("camvid_sky"), built_in_scheme("camvid11")
+    assert scheme.classes == ("rest", "sky")
+    assert classes_by_id(scheme) == {
+        number: name if name in ("sky", "void") else "rest"
+        for number, name in classes_by_id(all_classes).items()
+    }
+    published = {(label.id, label.name, label.colour) for label in all_classes.raw}
+    assert {(label.id, label.name, label.colour) for label in scheme.raw} == published
 
 
 def test_land_cover_is_numbered_from_1_and_0_is_unknown() -> None:

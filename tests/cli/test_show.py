@@ -1,0 +1,80 @@
+"""`segpipe show`: the scores and the places, of networks with one logit and with several."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from segpipe.cli.main import main
+
+SCORE = {"iou": 0.9, "dice": 0.95, "accuracy": 0.97, "pixels": 300}
+EVALUATION: dict[str, Any] = {
+    "miou": 0.85,
+    "miou_interval": {"low": 0.8, "high": 0.9},
+    "pixel_accuracy": 0.97,
+    "pixel_accuracy_interval": None,
+    "mean_accuracy": 0.96,
+    "frequency_weighted_iou": 0.94,
+    "classes": {"rest": SCORE, "sky": SCORE | {"iou": None, "pixels": 100}},
+    "protocol": {
+        "images": 5,
+        "split": "val",
+        "resolution": "raw labels",
+        "threshold": 0.41,
+        "threshold_choice": "train.threshold",
+    },
+}
+FOREGROUND = {
+    "class": "sky",
+    "by_image": {
+        "iou": 0.75,
+        "iou_interval": {"low": 0.7, "high": 0.8},
+        "dice": 0.8,
+        "dice_interval": None,
+        "images": 4,
+        "images_without_the_class": 1,
+    },
+    "average_precision": None,
+}
+TRAINING = {
+    "seconds": 10.0,
+    "images_per_second": 2.5,
+    "wait_share": 0.01,
+    "peak_memory_mb": 512.0,
+    "processes": 1,
+    "precision": "bf16",
+}
+
+
+def shown(
+    folder: Path, evaluation: dict[str, Any], capsys: pytest.CaptureFixture[str]
+) -> list[str]:
+    (folder / "metrics").mkdir()
+    (folder / "metrics/evaluation.json").write_text(json.dumps(evaluation))
+    (folder / "metrics/training.json").write_text(json.dumps(TRAINING))
+    assert main(["show"]) == 0
+    return capsys.readouterr().out.splitlines()
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def test_several_logits(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    lines = shown(tmp_path, EVALUATION, capsys)
+    assert lines[2].split() == ["sky", "-", "95.00", "97.00", "25.00%"]
+    assert "mIoU                85.00  (95% interval 80.00 to 90.00)" in lines
+    assert not [line for line in lines if "by image" in line or "threshold" in line]
+
+
+def test_one_logit(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    lines = shown(tmp_path, EVALUATION | {"foreground": FOREGROUND}, capsys)
+    assert (
+        "IoU by image        75.00  (95% interval 70.00 to 80.00), 4 images with sky, 1 without"
+        in lines
+    )
+    assert "Dice by image       80.00" in lines
+    assert "average precision   -" in lines
+    assert "threshold           0.41 (train.threshold)" in lines
