@@ -12,6 +12,7 @@ from torch import nn
 
 from segpipe.cli.recipes import read_header
 from segpipe.labels.load import load_scheme
+from segpipe.losses.build import is_binary
 from segpipe.models.build import build_model
 from segpipe.models.network import Network
 from segpipe.models.resnet_lstm import ResNetLSTM
@@ -54,7 +55,7 @@ def rates(name: str, steps_per_epoch: int) -> list[float]:
 
 
 def test_the_recipes_of_all_systems_are_there() -> None:
-    systems = {"sequence", "unet8gpu", "unet_dice", "esd"}
+    systems = {"sky", "sequence", "unet8gpu", "unet_dice", "esd"}
     assert systems | {"camvid", "cityscapes", "demo"} <= {path.stem for path in RECIPES}
 
 
@@ -111,6 +112,16 @@ def test_unet8gpu_has_the_weights_of_its_system() -> None:
     one_class = weights(network.head) // 34
     own = weights(network) - 7 * one_class
     assert f"27 classes with {own:,} parameters" in header("unet8gpu")
+
+
+def test_sky_has_the_weights_of_its_system_and_one_logit() -> None:
+    network = built("sky", classes=1)
+    assert weights(network) == 1_862_849
+    assert "1,862,849 parameters" in header("sky")
+    params = recipe_params("sky")
+    assert is_binary(params.loss)
+    for scheme in (params.labels.scheme, "camvid_sky"):
+        assert load_scheme(scheme, {}, ROOT).classes == ("rest", "sky")
 
 
 def test_sequence_and_cityscapes_have_the_weights_that_they_say() -> None:
