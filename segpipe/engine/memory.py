@@ -22,6 +22,9 @@ _SIGNS = (
     "CUBLAS_STATUS_ALLOC_FAILED",
     "CUDNN_STATUS_ALLOC_FAILED",
 )
+# oneDNN says these of a lack of memory, and of what it cannot do.
+_ONEDNN = ("could not create a primitive", "could not execute a primitive")
+_PROBE = 1 << 28
 
 
 @dataclass(frozen=True)
@@ -54,7 +57,20 @@ def is_out_of_memory(error: BaseException) -> bool:
     """Return whether an error says that memory fell short, on a GPU or a CPU."""
     if isinstance(error, MemoryError | torch.OutOfMemoryError):
         return True
-    return isinstance(error, RuntimeError) and any(sign in str(error) for sign in _SIGNS)
+    if not isinstance(error, RuntimeError):
+        return False
+    text = str(error)
+    starved = any(sign in text for sign in _ONEDNN) and not _has_room()
+    return starved or any(sign in text for sign in _SIGNS)
+
+
+def _has_room() -> bool:
+    """Whether this process could have 256 MB more now, while it holds what it needs for a step."""
+    try:
+        torch.empty(_PROBE, dtype=torch.uint8)
+    except RuntimeError:
+        return False
+    return True
 
 
 @contextlib.contextmanager

@@ -46,6 +46,16 @@ def bad_alloc() -> RuntimeError:
     return RuntimeError("std::bad_alloc")
 
 
+def test_what_onednn_says_of_many_things_counts_where_no_room_is_left(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    error = RuntimeError("could not create a primitive")
+    monkeypatch.setattr("segpipe.engine.memory._PROBE", 1)
+    assert not is_out_of_memory(error)
+    monkeypatch.setattr("segpipe.engine.memory._PROBE", 1 << 55)
+    assert is_out_of_memory(error)
+
+
 def auto(accumulation: int = 1, batch: int = 12) -> TrainParams:
     return TrainParams(batch_size=batch, accumulation=accumulation, auto_accumulate=True)
 

@@ -5,6 +5,7 @@ Each run is a process of its own, as DVC starts it.
 
 import csv
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -169,3 +170,51 @@ def test_a_batch_that_does_not_divide_is_refused(
     )
     assert "Traceback" not in done.stderr
     assert not (workspace / "models").exists()
+
+
+def with_uneven_void(prepared: Path, target: Path) -> Path:
+    """A copy of the workspace in which every third truth is void but for a strip."""
+    shutil.copytree(prepared, target, symlinks=True)
+    for split in ("train", "val"):
+        place = target / "data/prepared" / split / "masks.npy"
+        masks = np.load(place)
+        masks[::3, 2:] = 255
+        np.save(place, masks)
+    return target
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("norm", ["batch", "group"])
+def test_four_processes_with_uneven_void(
+    norm: str, tmp_path: Path, data: Path, prepared: Path
+) -> None:
+    """Eleven training and five validation images, of which the processes have unequal parts.
+
+    Under group norm the work is cut into the same micro-batches of one sample, on one process in
+    turn and on four at once; batch norm, which sees them, is synchronised instead.
+    """
+    uneven = with_uneven_void(prepared, tmp_path / "uneven")
+    options = {"model__unet__norm": norm, "train__length": 2, "train__lr": 0.003}
+    in_turn = {"train__accumulation": 4} if norm == "group" else {}
+    one = workspace_with(uneven, tmp_path / "one", data, **options, **in_turn)
+    four = workspace_with(uneven, tmp_path / "four", data, **options)
+    assert largest_difference(trained(one), trained(four, SEGPIPE_PROCESSES="4")) < 2e-4
+    losses = [np.array(history(w, "train_loss", "val_loss"), float) for w in (one, four)]
+    np.testing.assert_allclose(losses[0], losses[1], rtol=1e-4)
+
+
+@pytest.mark.slow
+def test_validation_counts_are_equal_on_one_process_and_on_four(
+    tmp_path: Path, data: Path, prepared: Path
+) -> None:
+    """A learning rate that moves no weight: the same network scores five images, one at a time."""
+    uneven = with_uneven_void(prepared, tmp_path / "uneven")
+    options = {"model__unet__norm": "group", "train__length": "1 step", "train__lr": 1e-30}
+    options |= {"train__warmup": 0, "train__weight_decay": 0.0}
+    one = workspace_with(uneven, tmp_path / "one", data, train__accumulation=4, **options)
+    four = workspace_with(uneven, tmp_path / "four", data, **options)
+    assert largest_difference(trained(one), trained(four, SEGPIPE_PROCESSES="4")) == 0
+    keys = ("val_miou", "val_pixel_accuracy")
+    summaries = [json.loads((w / "metrics/training.json").read_text()) for w in (one, four)]
+    scores = [[summary[key] for key in keys] for summary in summaries]
+    assert scores[0] == scores[1]
