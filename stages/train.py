@@ -15,6 +15,7 @@ Examples:
 """
 
 import sys
+import time
 from pathlib import Path
 
 if __name__ == "__main__":
@@ -26,7 +27,7 @@ if __name__ == "__main__":
     watch_parent()  # before torch is imported, which takes seconds in which a parent can die
 
 from segpipe.ending import explained
-from segpipe.engine.failure import FOLLOWED, SMALLER, Followed, StartAgain
+from segpipe.engine.failure import FOLLOWED, LINGER, SMALLER, Followed, StartAgain
 from segpipe.engine.interruption import RESUMABLE, Interrupted
 from segpipe.engine.launch import already_launched, launch, number_of_processes
 from segpipe.engine.run import Outputs, Plan, run_training
@@ -75,9 +76,13 @@ def start() -> int:
         run(params, snapshot)
     except Interrupted:
         return RESUMABLE
-    except (Followed, StartAgain) as end:
+    except StartAgain as end:
         print(end, file=sys.stderr)
-        return FOLLOWED if isinstance(end, Followed) else SMALLER
+        return SMALLER
+    except Followed as end:
+        print(end, file=sys.stderr, flush=True)
+        time.sleep(0 if end.told else LINGER)
+        return FOLLOWED
     return 0
 
 

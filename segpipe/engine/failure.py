@@ -15,13 +15,24 @@ FOLLOWED = 69
 # EX_OSERR: memory fell short; started again, the training goes on in smaller pieces.
 SMALLER = 71
 
+# Seconds that a process which follows another waits to be ended. A launcher ends all as soon as one
+# has ended, and the one that knows the cause must have said it by then.
+LINGER = 20.0
+
 # What gloo says when the process at the other end has closed its connection, or has died; and NCCL.
 _GLOO = ("Connection closed by peer", "Connection reset by peer", "Broken pipe")
 _NCCL = "ncclRemoteError"
 
 
 class Followed(Exception):  # noqa: N818 (the error is another process's)
-    """This process ends because another one of the training did, which says why."""
+    """This process ends because another one of the training did, which says why.
+
+    told: whether the launcher has asked this process to end already.
+    """
+
+    def __init__(self, text: str, told: bool = False) -> None:
+        super().__init__(text)
+        self.told = told
 
 
 class StartAgain(Exception):  # noqa: N818 (starting again is all that is needed)

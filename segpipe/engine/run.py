@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from accelerate import PartialState
 
@@ -100,10 +100,7 @@ def run_training(plan: Plan, prepared: Path, outputs: Outputs) -> None:
                 foreseen = partial(_forecast, plan, dataset, shortage.share)
                 go_on_smaller(plan.train, shortage, state, foreseen)
         except (RuntimeError, OSError) as error:
-            if not other_is_gone(error):
-                raise
-            text = f"rank {_rank()}: another process is gone, so this one ends ({error})"
-            raise Followed(text) from None
+            _follow(error, told=False)
         finally:
             _leave_group()
 
@@ -124,7 +121,17 @@ def _attempt(plan: Plan, dataset: Dataset, state: Path, outputs: Outputs) -> Sho
             _train_and_publish(plan, job, progress, stop, outputs)
     except OutOfMemory as error:
         return error.shortage
+    except (RuntimeError, OSError) as error:
+        _follow(error, stop.asked)
     return None
+
+
+def _follow(error: Exception, told: bool) -> NoReturn:
+    """Raise Followed where an error only tells that another process is gone, else the error."""
+    if not other_is_gone(error):
+        raise error
+    text = f"rank {_rank()}: another process is gone, so this one ends ({error})"
+    raise Followed(text, told) from None
 
 
 def _forecast(plan: Plan, dataset: Dataset, share: Share) -> dict[str, Any]:

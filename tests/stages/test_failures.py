@@ -77,7 +77,7 @@ import time
 real = step.draw_picks
 def draw(params, seed, epoch, rows, *arguments):
     if rank == 1 and epoch == 1 and Path("second").exists():
-        Path("raised").write_text(f"{time.time()} {rows["row"].tolist()}")
+        Path("raised").write_text(str(time.time()) + " " + str(rows["row"].tolist()))
         raise ValueError("the zoom is not a number")
     if rank == 1 and epoch == 1:
         Path("second").touch()
@@ -165,7 +165,7 @@ real = loop.train_step
 def train_step(job, pieces, *arguments):
     if job.share.accumulation == 1 and resource.getrlimit(resource.RLIMIT_AS)[0] == -1:
         taken = re.search(r"VmSize:\\s+(\\d+)", Path("/proc/self/status").read_text())
-        limit = (int(taken[1]) << 10) + (120 << 20)
+        limit = (int(taken[1]) << 10) + (450 << 20)
         resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
     return real(job, pieces, *arguments)
 loop.train_step = train_step
@@ -174,9 +174,9 @@ sys.exit(explained(train.start))
 
 
 def test_memory_that_really_falls_short(tmp_path: Path) -> None:
-    """Eight samples at a time keep some 400 MB for the backward pass, one sample 50."""
+    """Eight samples at a time keep some 800 MB for the backward pass, one sample 100."""
     data = make_folder(tmp_path / "data", train=8, val=2)
-    sides = {"prepare__height": 256, "prepare__width": 256, "model__unet__width": 8}
+    sides = {"prepare__height": 256, "prepare__width": 256, "model__unet__width": 16}
     options = {**sides, "train__batch_size": 8, "train__length": "2 steps", "train__lr": 0.001}
     workspace = make_prepared(tmp_path / "w", data, **options, train__auto_accumulate=True)
     done = run_python(["-c", LIMITED], workspace)
