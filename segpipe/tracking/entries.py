@@ -31,6 +31,23 @@ class Files(NamedTuple):
     ours: bool = False
 
 
+def first_batch(points: list[Point]) -> list[Point]:
+    """Return the oldest points that one call takes, without cutting what was logged at one moment.
+
+    A call is kept whole or not at all, so whoever finds a value of a row finds the rest of it. A row
+    of more than BATCH values is cut all the same.
+    """
+    if len(points) <= BATCH:
+        return list(points)
+    last, following = points[BATCH - 1], points[BATCH]
+    end = BATCH
+    if (last.timestamp, last.step) == (following.timestamp, following.step):
+        moment = last.timestamp, last.step
+        while end and (points[end - 1].timestamp, points[end - 1].step) == moment:
+            end -= 1
+    return points[: end or BATCH]
+
+
 def send_points(store: Store, run_id: str, points: list[Point]) -> None:
     """Send up to BATCH points. A store takes the same point twice without keeping it twice."""
     from mlflow.entities import Metric

@@ -8,7 +8,14 @@ from typing import TypeVar
 
 from segpipe.console import say
 from segpipe.tracking.calls import reason
-from segpipe.tracking.entries import BATCH, Files, Point, send_files, send_points, stored_points
+from segpipe.tracking.entries import (
+    Files,
+    Point,
+    first_batch,
+    send_files,
+    send_points,
+    stored_points,
+)
 from segpipe.tracking.store import Store
 from segpipe.tracking.unsent import send_unsent
 
@@ -145,7 +152,7 @@ class Sender:
             with self._store.calls() as client:
                 client.get_run(self._run_id)
         while self._points and not self._left:
-            batch = self._points[:BATCH]
+            batch = first_batch(self._points)
             if new := self._new(batch):
                 send_points(self._store, self._run_id, new)
             with self._changed:

@@ -27,13 +27,15 @@ import mlflow, mlflow.store.tracking.sqlalchemy_store
 from segpipe.params.schema import TrackingParams
 from segpipe.tracking.run import start_run
 
+many = {f"m{number}": number for number in range(8)}
+
 def work(root, mine, processes):
     (root / f"ready{mine}").touch()
     while len(list(root.glob("ready*"))) < processes:
         time.sleep(0.001)
     with start_run(TrackingParams(), f"process {mine}", {"mine": mine}, {}, None) as tracker:
-        for step in range(20):
-            tracker.log_metrics({"a": step, "b": mine}, step)
+        for step in range(150):
+            tracker.log_metrics({"a": step, "b": mine, **many}, step)
 
 place = Path(sys.argv[1])
 for number, processes in enumerate(map(int, sys.argv[2:])):
@@ -102,7 +104,10 @@ def test_processes_that_create_the_store_at_once_all_succeed(
         assert sorted(run.data.params["mine"] for run in runs) == [str(i) for i in range(count)]
         for run in runs:
             assert run.info.status == "FINISHED"
-            assert len(client.get_metric_history(run.info.run_id, "a")) == 20
+            for name in ("a", "m7"):
+                history = client.get_metric_history(run.info.run_id, name)
+                assert sorted(point.step for point in history) == list(range(150))
+            assert len(run.data.metrics) == 10
         assert not list((root / str(number)).glob("*.partial*"))
 
 

@@ -161,6 +161,22 @@ os.kill(os.getpid(), signal.SIGKILL)
     assert not list(unsent_folder().iterdir())
 
 
+def test_no_call_cuts_a_row() -> None:
+    """What was logged at one moment is in the store whole or not at all."""
+    rows = [[Point(f"m{n}", 1.0, 5, step) for n in range(7)] for step in range(400)]
+    points, calls = [point for row in rows for point in row], []
+    while points:
+        batch = entries.first_batch(points)
+        assert 0 < len(batch) <= entries.BATCH
+        points = points[len(batch) :]
+        calls.append({(point.metric, point.step) for point in batch})
+    assert len(calls) == 3
+    for row in rows:
+        assert sum({(point.metric, point.step) for point in row} <= call for call in calls) == 1
+    long = [Point(f"m{n}", 1.0, 5, 1) for n in range(2500)]
+    assert entries.first_batch(long) == long[: entries.BATCH]
+
+
 @pytest.mark.parametrize("change", ["other content", "another file"])
 def test_what_another_training_has_put_in_its_place_is_not_sent(
     used: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], change: str
