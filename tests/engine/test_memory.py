@@ -11,9 +11,11 @@ import torch
 from safetensors.torch import load_file
 
 from segpipe.engine import loop
+from segpipe.engine.checkpoint import State
 from segpipe.engine.failure import StartAgain
 from segpipe.engine.interruption import Interrupted
 from segpipe.engine.memory import Shortage, is_out_of_memory
+from segpipe.engine.saver import Saver
 from segpipe.engine.smaller import fitting, go_on_smaller
 from segpipe.errors import BundleError, TrainingError
 from segpipe.loading.order import Share
@@ -133,7 +135,17 @@ INJECTED_AT = 7
 def train_in(
     dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Callable[..., Path]:
-    """Run the stage in this process, in a folder by name; `changes` as forge.tiny_parameters."""
+    """Run the stage in this process, in a folder by name; `changes` as forge.tiny_parameters.
+
+    Each checkpoint is written before the next step, or a fast training would leave one out.
+    """
+    save = Saver.save
+
+    def at_once(self: Saver, state: State) -> None:
+        save(self, state)
+        self.wait()
+
+    monkeypatch.setattr(Saver, "save", at_once)
 
     def run(name: str, **changes: object) -> Path:
         folder = tmp_path / name
