@@ -1,7 +1,5 @@
 """A training becomes files: what it will do, the bundle, the history, what it cost."""
 
-import csv
-import io
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from segpipe.atomic import write_json, write_text
+from segpipe.atomic import write_csv, write_json
 from segpipe.bundle import InputForm, plain_weights, save_bundle
 from segpipe.engine.checkpoint import Progress
 from segpipe.engine.environment import ENVIRONMENT, environment, machines_of
@@ -69,7 +67,7 @@ def write_bundle(
 
 def write_history(progress: Progress, path: Path) -> None:
     """Write a row for each validation and each whole epoch; cells without a value are empty."""
-    _write_csv(path, progress.history)
+    write_csv(path, _cells(progress.history))
 
 
 def write_planned_rates(job: Job, path: Path) -> None:
@@ -88,7 +86,7 @@ def write_planned_rates(job: Job, path: Path) -> None:
         }
         for step in steps
     ]
-    _write_csv(path, rows)
+    write_csv(path, _cells(rows))
 
 
 def training_summary(job: Job, progress: Progress) -> dict[str, Any]:
@@ -149,13 +147,8 @@ def _split_used(dataset: Dataset, source: str, name: str, split: Split, context:
     )
 
 
-def _write_csv(path: Path, rows: Sequence[Row]) -> None:
-    text = io.StringIO()
-    table = csv.DictWriter(text, rows[0].keys(), lineterminator="\n")
-    table.writeheader()
-    for row in rows:
-        table.writerow({key: _cell(value) for key, value in row.items()})
-    write_text(path, text.getvalue())
+def _cells(rows: Sequence[Row]) -> list[dict[str, str]]:
+    return [{key: _cell(value) for key, value in row.items()} for row in rows]
 
 
 def _cell(value: float | None) -> str:

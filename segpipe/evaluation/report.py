@@ -3,8 +3,6 @@
 Shapes: N images, K classes.
 """
 
-import csv
-import io
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from segpipe.atomic import write_json, write_text
+from segpipe.atomic import write_csv, write_json
 from segpipe.evaluation.evaluate import Counts
 from segpipe.evaluation.foreground import (
     curve_rows,
@@ -66,10 +64,10 @@ def write_tables(
     """
     found, names = scores(counts.confusion_KK), predictor.scheme.classes
     write_json(folder / SUMMARY, summary)
-    _write_csv(folder / CLASSES, _class_rows(found, names))
-    _write_csv(folder / IMAGES, _image_rows(counts))
-    _write_csv(folder / CONFUSION, _confusion_rows(counts.confusion_KK, names))
-    _write_csv(folder / PRECISION_RECALL, curve_rows(counts, names, found))
+    write_csv(folder / CLASSES, _cells(_class_rows(found, names)))
+    write_csv(folder / IMAGES, _cells(_image_rows(counts)))
+    write_csv(folder / CONFUSION, _cells(_confusion_rows(counts.confusion_KK, names)))
+    write_csv(folder / PRECISION_RECALL, _cells(curve_rows(counts, names, found)))
 
 
 def _protocol(
@@ -145,14 +143,8 @@ def _confusion_rows(
             yield {"actual": actual, "predicted": predicted, "count": pixels, "share": share}
 
 
-def _write_csv(path: Path, rows: Iterable[dict[str, Any]]) -> None:
-    rows = list(rows)
-    text = io.StringIO()
-    table = csv.DictWriter(text, rows[0].keys(), lineterminator="\n")
-    table.writeheader()
-    for row in rows:
-        table.writerow({key: _cell(value) for key, value in row.items()})
-    write_text(path, text.getvalue())
+def _cells(rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [{key: _cell(value) for key, value in row.items()} for row in rows]
 
 
 def _cell(value: Any) -> Any:

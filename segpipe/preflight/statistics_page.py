@@ -3,8 +3,6 @@
 Shapes: K classes, C channels.
 """
 
-import csv
-import io
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -13,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from segpipe.atomic import write_text
+from segpipe.atomic import write_csv, write_text
 from segpipe.labels.scheme import LabelScheme
 from segpipe.rendering.channels import channel_histograms
 from segpipe.rendering.png import write_png
@@ -50,12 +48,12 @@ def write_statistics(
     holding = {split: _holding_K(facts, dataset.scheme) for split, facts in told.items()}
     images = {split: len(facts) for split, facts in told.items()}
     class_frequencies(dataset.scheme.classes, pixels, holding, images, folder / "classes.png")
-    _write_csv(folder / CLASSES, _class_rows(dataset.scheme, pixels, holding, images))
+    write_csv(folder / CLASSES, _class_rows(dataset.scheme, pixels, holding, images))
     sizes = {split: _sizes(facts) for split, facts in by_split.items()}
     image_sizes(sizes, folder / "sizes.png")
     brightness = {split: _brightness_B(facts) for split, facts in by_split.items()}
     brightness_histogram(brightness, folder / "brightness.png")
-    _write_csv(folder / BRIGHTNESS, _brightness_rows(brightness))
+    write_csv(folder / BRIGHTNESS, _brightness_rows(brightness))
     if histogram_CB is not None:
         channels = dataset.reading.channels
         channel_histograms(histogram_CB, channels, folder / "channels.png")
@@ -188,11 +186,3 @@ def _page(dataset: Dataset, images: Mapping[str, int], copies: bool) -> str:
         "## Channels\n\n![channels](channels.png)\n\nTraining split, as prepared.",
     ]
     return "\n\n".join(parts) + "\n"
-
-
-def _write_csv(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
-    text = io.StringIO()
-    table = csv.DictWriter(text, rows[0].keys(), lineterminator="\n")
-    table.writeheader()
-    table.writerows(rows)
-    write_text(path, text.getvalue())
