@@ -14,7 +14,7 @@ import numpy as np
 
 from segpipe.atomic import whole_folder
 from segpipe.console import say
-from segpipe.inference.pictures import SHEET, draw_rasters, draw_samples
+from segpipe.inference.pictures import SHEET, Drawing, draw_rasters, draw_samples
 from segpipe.inference.predictor import Predictor
 from segpipe.params.schema import Params
 from segpipe.provenance import Snapshot
@@ -46,7 +46,7 @@ def run(params: Params, snapshot: Snapshot) -> None:
     # Opened before the work: a server that does not answer is said at once.
     with training_run(params.tracking, METRICS / "mlflow.json") as tracker:
         with whole_folder(PREDICTIONS) as partial:
-            draw(predictor, chosen, ious, RAW, params.render.opacity, partial)
+            draw(chosen, Drawing(predictor, RAW, partial, params.render.opacity, ious))
             _draw_figures(partial / "figures", predictor.bundle.threshold)
             snapshot.verify()
         tracker.log_files(PREDICTIONS, "predictions")

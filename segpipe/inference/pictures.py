@@ -4,7 +4,7 @@ Shapes: H and W of an image, h and w of its truth, which may be coarser.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -38,47 +38,51 @@ class _Predicted:
     probability_hw: NDArray[np.float32] | None = None
 
 
-def draw_samples(
-    predictor: Predictor,
-    samples: Sequence[Sample],
-    ious: Mapping[str, float | None],
-    raw: Path,
-    opacity: float,
-    target: Path,
-) -> None:
-    """Write the pictures of `samples`, in their order, below the existing folder `target`.
+@dataclass(frozen=True)
+class Drawing:
+    """What pictures are made with, and the existing folder `target` below which they are written.
 
+    raw: the folder of the samples' files. opacity: of the prediction over the image, 0..1.
     ious: mean IoU by sample name, as evaluation found it; missing or None where it has none.
     """
 
-    def predict(sample: Sample, found: RawSample) -> _Predicted:
+    predictor: Predictor
+    raw: Path
+    target: Path
+    opacity: float
+    ious: Mapping[str, float | None]
+
+
+# Predicts a sample from what its files hold.
+_Predict = Callable[[Sample, RawSample], _Predicted]
+
+
+def draw_samples(samples: Sequence[Sample], drawing: Drawing) -> None:
+    """Write the pictures of `samples`, in their order."""
+    predictor = drawing.predictor
+
+    def predict(_: Sample, found: RawSample) -> _Predicted:
         logits_Khw = predictor.logits(found.frames_THWC)
         labels_hw = predictor.train_ids(logits_Khw)
         labels_hw[~found.seen_hw] = VOID
         return _Predicted(labels_hw, predictor.probability(logits_Khw))
 
-    _draw(predictor, samples, ious, raw, opacity, target, predict)
+    _draw(samples, drawing, predict)
 
 
-def draw_rasters(
-    predictor: Predictor,
-    samples: Sequence[Sample],
-    ious: Mapping[str, float | None],
-    raw: Path,
-    opacity: float,
-    target: Path,
-) -> None:
-    """Write, below `target`, the predictions of the rasters or tiles that `samples` are parts of.
+def draw_rasters(samples: Sequence[Sample], drawing: Drawing) -> None:
+    """Write the predictions of the rasters or tiles that `samples` are parts of.
 
     labels/NAME.tif is the whole raster and lines up with it. Of a tile the pictures show the whole,
     put together again; of other rasters, which may be huge, they show the windows of `samples`.
     truth/NAME.png is the truth of what the pictures show, in its colours.
     """
+    predictor, raw, target = drawing.predictor, drawing.raw, drawing.target
     images = list(dict.fromkeys(sample.image for sample in samples))
     if predictor.reading.kind == "raster":
         for image in images:
             predict_raster(predictor, raw / image, _raster_target(target, image))
-        draw_samples(predictor, samples, ious, raw, opacity, target)
+        draw_samples(samples, drawing)
         return
 
     def predict(tile: Sample, found: RawSample) -> _Predicted:
@@ -87,43 +91,27 @@ def draw_rasters(
         return _Predicted(labels_hw)
 
     whole = [_whole_tile(image, samples, raw) for image in images]
-    _draw(predictor, whole, {}, raw, opacity, target, predict)
+    _draw(whole, replace(drawing, ious={}), predict)
 
 
-def _draw(
-    predictor: Predictor,
-    samples: Sequence[Sample],
-    ious: Mapping[str, float | None],
-    raw: Path,
-    opacity: float,
-    target: Path,
-    predict: Callable[[Sample, RawSample], _Predicted],
-) -> None:
-    """Draw samples of which `predict` makes the label image from their files."""
-    tiles, rows, reading = [], [], predictor.reading
+def _draw(samples: Sequence[Sample], drawing: Drawing, predict: _Predict) -> None:
+    tiles, rows, predictor = [], [], drawing.predictor
+    reading = predictor.reading
     for place, sample in enumerate(progress(samples, "render", "image", len(samples)), start=1):
-        found = read_raw(sample, raw, predictor.scheme, reading)
+        found = read_raw(sample, drawing.raw, predictor.scheme, reading)
         image_HW3 = picture_of(found.frames_THWC[-1], reading)
         predicted = predict(sample, found)
         prediction_HW = at_image_size(predicted.labels_hw, reading)
         truth_HW = at_image_size(found.truth.mask_hw, reading) if found.truth else None
-        sheet_HW3 = _draw_one(
-            predictor,
-            sample,
-            place,
-            (image_HW3, truth_HW, prediction_HW),
-            ious.get(sample.name),
-            opacity,
-            target,
-        )
-        caption, iou = f"{place}. {sample.name}", ious.get(sample.name)
+        sheet_HW3 = _draw_one(drawing, sample, place, image_HW3, truth_HW, prediction_HW)
+        caption, iou = f"{place}. {sample.name}", drawing.ious.get(sample.name)
         tiles.append((sheet_HW3, caption))
         chance_hw = predicted.probability_hw
         chance_HW = None if chance_hw is None else at_image_size(chance_hw, reading)
         caption += "" if iou is None else f", mIoU {100 * iou:.1f} %"
         rows.append(make_row(caption, image_HW3, truth_HW, prediction_HW, chance_HW))
-    write_png(target / SHEET, contact_sheet(tiles, _SHEET_COLUMNS))
-    write_png(target / ROWS, draw_rows(rows, predictor.scheme))
+    write_png(drawing.target / SHEET, contact_sheet(tiles, _SHEET_COLUMNS))
+    write_png(drawing.target / ROWS, draw_rows(rows, predictor.scheme))
 
 
 def _raster_target(target: Path, image: str) -> Path:
@@ -139,13 +127,12 @@ def _whole_tile(image: str, samples: Sequence[Sample], raw: Path) -> Sample:
 
 
 def _draw_one(
-    predictor: Predictor,
+    drawing: Drawing,
     sample: Sample,
     place: int,
-    arrays: tuple[NDArray[np.uint8], NDArray[np.uint8] | None, NDArray[np.uint8]],
-    iou: float | None,
-    opacity: float,
-    target: Path,
+    image_HW3: NDArray[np.uint8],
+    truth_HW: NDArray[np.uint8] | None,
+    prediction_HW: NDArray[np.uint8],
 ) -> NDArray[np.uint8]:
     """Write the pictures of one sample; return the comparison.
 
@@ -153,15 +140,15 @@ def _draw_one(
     it is nowhere else to be looked at. Comparisons are numbered, so that a folder view shows them
     in the order that was asked for.
     """
-    image_HW3, truth_HW, prediction_HW = arrays
-    scheme, file = predictor.scheme, f"{sample.name.replace('/', '__')}.png"
+    scheme, target, opacity = drawing.predictor.scheme, drawing.target, drawing.opacity
+    iou, file = drawing.ious.get(sample.name), f"{sample.name.replace('/', '__')}.png"
     compared = comparison(
         image_HW3, truth_HW, prediction_HW, scheme, sample.name, score=iou, opacity=opacity
     )
     write_png(target / LABELS / file, scheme.decode(prediction_HW))
     write_png(target / COLOURS / file, scheme.paint(prediction_HW))
     write_png(target / OVERLAYS / file, overlay(image_HW3, prediction_HW, scheme, opacity))
-    if truth_HW is not None and predictor.reading.kind != "picture":
+    if truth_HW is not None and drawing.predictor.reading.kind != "picture":
         write_png(target / TRUTH / file, scheme.paint(truth_HW))
     write_png(target / COMPARISONS / f"{place:03d}_{file}", compared)
     return compared
