@@ -50,7 +50,7 @@ def augmentation_sheet(
     for place, row in enumerate(rows_B):
         after_hwC = seen_BChw[place].permute(1, 2, 0).clamp(0, 1).numpy()
         before = picture_of(images_B1HWC[place, 0], dataset.reading)
-        after = _bytes(after_hwC[..., list(dataset.reading.display)])
+        after = picture_of(after_hwC, dataset.reading)
         name = split.rows[row].sample.name
         pairs.append((name, before, masks_Bhw[place], after, windows_Bhw[place].numpy()))
     return copies_sheet(pairs, dataset.scheme)
@@ -63,10 +63,8 @@ def predictions_png(
     return png_bytes(predictions_sheet(samples, scheme))
 
 
-def write_sheet(path: Path, sheet_HW3: NDArray[np.uint8]) -> None:
-    """Write the picture, whole or not at all."""
-    write_png(path, sheet_HW3)
-
-
-def _bytes(image_hw3: NDArray[np.float32]) -> NDArray[np.uint8]:
-    return np.rint(image_hw3 * 255).astype(np.uint8)
+def write_sheet(
+    path: Path, dataset: Dataset, split: Split, augment: AugmentParams, seed: int
+) -> None:
+    """Write the picture of `augmentation_sheet`, whole or not at all."""
+    write_png(path, augmentation_sheet(dataset, split, augment, seed))

@@ -1,10 +1,13 @@
 """The picture of augmentation: what training sees of its samples."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
+from PIL import Image
 
 from segpipe.params.train import AugmentParams
-from segpipe.preview import augmentation_sheet
+from segpipe.preview import augmentation_sheet, write_sheet
 from segpipe.rendering.samples import copies_sheet
 from segpipe.storage.reader import Dataset, open_dataset
 from tests.forge import make_folder, make_prepared
@@ -26,6 +29,13 @@ def test_without_augmentation_before_is_after(dataset: Dataset) -> None:
         for row in rows
     ]
     assert (augmentation_sheet(dataset, split, calm, 0) == copies_sheet(same, dataset.scheme)).all()
+
+
+def test_the_file_holds_the_sheet(dataset: Dataset, tmp_path: Path) -> None:
+    split, augment = dataset.split("train"), AugmentParams(scale=(1.0, 1.5))
+    write_sheet(tmp_path / "sheet.png", dataset, split, augment, 3)
+    written = np.asarray(Image.open(tmp_path / "sheet.png"))
+    np.testing.assert_array_equal(written, augmentation_sheet(dataset, split, augment, 3))
 
 
 def test_it_shows_the_draws_of_its_seed(dataset: Dataset) -> None:

@@ -40,7 +40,7 @@ from segpipe.params.loss import LossParams
 from segpipe.params.model import ModelParams
 from segpipe.params.schema import TrackingParams
 from segpipe.params.train import TrainParams
-from segpipe.preview import augmentation_sheet, write_sheet
+from segpipe.preview import write_sheet
 from segpipe.provenance import Snapshot
 from segpipe.revision import git_revision
 from segpipe.state import held_alone, profile_folder, state_folder
@@ -115,7 +115,8 @@ def _attempt(plan: Plan, dataset: Dataset, state: Path, outputs: Outputs) -> Sho
     if job.leads:
         announce(job, plan.loss, progress, notes)
         write_planned_rates(job, outputs.planned)
-        _draw_augmentation(job, outputs.augmentation)
+        drawn = job.train.augmentation, job.train.seed
+        write_sheet(outputs.augmentation, dataset, job.train_split, *drawn)
     try:
         with listening() as stop:
             _train_and_publish(plan, job, progress, stop, outputs)
@@ -241,11 +242,6 @@ def _train(
     except Exception:
         job.saver.wait()
         raise
-
-
-def _draw_augmentation(job: Job, path: Path) -> None:
-    sheet = augmentation_sheet(job.dataset, job.train_split, job.train.augmentation, job.train.seed)
-    write_sheet(path, sheet)
 
 
 def _identity(plan: Plan, data: str) -> dict[str, Any]:

@@ -5,7 +5,6 @@ counts, and may be coarser than their images by a whole ratio.
 """
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,26 +26,12 @@ _MARGIN = 12
 _POINTS = 16  # of the legend
 
 
-def visible(image_HWC: NDArray[Any], channels: Sequence[int] | None = None) -> Picture:
-    """Return an image that can be looked at, (H, W, 3) uint8.
-
-    image_HWC: uint8, or float in 0..1. channels: the three that become red, green and blue, or one
-    for grey; without them the first three, or the first where there are fewer.
-    """
-    if channels is None:
-        channels = (0, 1, 2) if image_HWC.shape[2] >= 3 else (0,)
-    chosen = image_HWC[:, :, list(channels)]
-    if chosen.dtype != np.uint8:
-        chosen = np.rint(chosen.astype(np.float32).clip(0, 1) * 255).astype(np.uint8)
-    return np.repeat(chosen, 3, axis=2) if len(channels) == 1 else chosen
-
-
 def sample_sheet(
     samples: Sequence[tuple[str, Picture, Mask]], scheme: LabelScheme, columns: int = 3
 ) -> Picture:
     """Return the samples in a grid, each image beside its mask, above a legend: (H, W, 3) uint8.
 
-    samples: caption, image (H, W, 3) uint8 (see `visible`) and mask. columns: samples in a row.
+    samples: caption, image (H, W, 3) uint8 and mask. columns: samples in a row.
 
     Masks are enlarged and reduced by nearest. Void is hatched. Raises ValueError when there is no
     sample or no column, or a mask does not fit its image.

@@ -105,8 +105,11 @@ def _rasters(
 
 
 def picture_of(image_HWC: NDArray[Any], reading: Reading) -> NDArray[np.uint8]:
-    """Return the channels that are shown of an image as red, green and blue, (H, W, 3) uint8."""
-    if reading.kind == "picture":
+    """Return the channels that are shown of an image as red, green and blue, (H, W, 3) uint8.
+
+    image_HWC: a uint8 picture, which is that already, or any channels as floats in 0..1.
+    """
+    if image_HWC.dtype == np.uint8:
         return image_HWC
     shown_HW3 = image_HWC[..., list(reading.display)].astype(np.float32)
     return np.rint(shown_HW3 * 255).astype(np.uint8)

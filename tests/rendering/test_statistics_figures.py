@@ -275,16 +275,6 @@ def test_channels_without_names_and_none_are_refused() -> None:
 # --- sheets --------------------------------------------------------------------------------
 
 
-def test_images_are_made_visible() -> None:
-    image = np.arange(2 * 3 * 5, dtype=np.uint8).reshape(2, 3, 5)
-    np.testing.assert_array_equal(samples.visible(image), image[..., :3])
-    np.testing.assert_array_equal(samples.visible(image, (4, 0, 1)), image[..., [4, 0, 1]])
-    np.testing.assert_array_equal(samples.visible(image, [2]), image[..., [2, 2, 2]])
-    np.testing.assert_array_equal(samples.visible(image[..., :2]), image[..., [0, 0, 0]])
-    floats = np.array([[[0, 0.5, 1.0]]], np.float16)
-    assert samples.visible(floats).tolist() == [[[0, 128, 255]]]
-
-
 def test_a_sample_stands_beside_its_painted_mask() -> None:
     image = np.full((200, 320, 3), (10, 200, 30), np.uint8)
     mask = np.zeros((200, 320), np.uint8)
