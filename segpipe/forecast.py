@@ -14,10 +14,13 @@ from torch import Tensor, nn
 from segpipe.augment.draw import crop_sides
 from segpipe.errors import ParameterError
 from segpipe.hardware import available_memory, best_device, choose_precision
+from segpipe.losses.build import logits_a_pixel
 from segpipe.models.build import build_model
 from segpipe.models.network import Network, count_parameters
 from segpipe.params.model import ModelParams
+from segpipe.params.schema import Params
 from segpipe.params.train import TrainParams
+from segpipe.storage.task import Work
 
 _MB = 1 << 20
 # Shorter sides would be mostly margin, and too short for deep networks.
@@ -28,20 +31,36 @@ _BASE_MB = {"cpu": 700, "cuda": 600}
 _BYTES_A_PARAMETER = 16
 
 
+def forecast_training(params: Params, shared: Work) -> dict[str, Any]:
+    """Return what `forecast` says of a training on the data that `shared` says how to read."""
+    prepare, reading = params.prepare, shared.reading
+    return forecast(
+        params.model,
+        params.train,
+        prepare.height,
+        prepare.width,
+        len(reading.channels),
+        logits_a_pixel(params.loss, shared.scheme.num_classes),
+        reading.truth_ratio,
+        params.source.clip.frames,
+    )
+
+
 def forecast(
     model: ModelParams,
     train: TrainParams,
     height: int,
     width: int,
     channels: int,
-    classes: int,
+    outputs: int,
     truth_ratio: int = 1,
     frames: int = 1,
     processes: int = 1,
 ) -> dict[str, Any]:
     """Return what one process of a training will need, as plain values in MB (2^20 bytes).
 
-    height, width, channels: of the prepared images; classes, truth_ratio, frames: of their data.
+    height, width, channels: of the prepared images; truth_ratio, frames: of their data. outputs: of
+    the network, for each pixel.
     The activations are counted exactly as far as autograd keeps them; what the allocator wastes and
     workspaces of convolutions are not in it, so take it as a lower bound that is good to a third.
 
@@ -51,29 +70,24 @@ def forecast(
     precision = choose_precision(train.precision, device)
     size = max(1, train.batch_size // (train.accumulation * processes))
     crop = crop_sides(train.augmentation, height, width)
-    network = build_model(model, channels, classes, truth_ratio)
+    network = build_model(model, channels, outputs, truth_ratio)
     clip = (frames,) if network.takes_clips else ()
     sides = _small(network, crop, truth_ratio)
     image = torch.zeros(2, *clip, channels, *sides)
-    parameters = count_parameters(network)
     # What is kept grows with the batch and, but for margins, with the area.
     times = size / 2 * (crop[0] * crop[1]) / (sides[0] * sides[1])
     try:
         kept = round(_kept_bytes(network, image, precision == "bf16") * times)
     except ValueError as error:
         raise ParameterError(f"params.yaml: {error}") from error
-    # Copies of the weights in lower precision, made anew in each step.
-    cast = 2 * parameters if precision == "bf16" else 0
-    average = 4 * parameters if train.ema else 0
-    states = _BYTES_A_PARAMETER * parameters + cast + average
-    base = _BASE_MB[device.type]
+    states, base = _state_bytes(network, train, precision == "bf16"), _BASE_MB[device.type]
     return {
         "model": model.name,
         "height": crop[0],
         "width": crop[1],
         "batch_size": size,
         "precision": precision,
-        "parameters": parameters,
+        "parameters": count_parameters(network),
         "weights_mb": round(states / _MB, 1),
         "activations_mb": round(kept / _MB, 1),
         "base_mb": base,
@@ -89,6 +103,15 @@ def available_bytes(device: torch.device) -> int:
         return int(torch.cuda.mem_get_info(device)[0])
     # What the page cache holds is given up when it is needed, so `free` alone would say too little.
     return available_memory() or os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+
+
+def _state_bytes(network: Network, train: TrainParams, half: bool) -> int:
+    """Return the bytes of the weights and of what stands beside them from step to step."""
+    parameters = count_parameters(network)
+    # Copies of the weights in lower precision, made anew in each step.
+    cast = 2 * parameters if half else 0
+    average = 4 * parameters if train.ema else 0
+    return _BYTES_A_PARAMETER * parameters + cast + average
 
 
 def _small(network: Network, crop: tuple[int, int], ratio: int) -> tuple[int, int]:

@@ -62,20 +62,9 @@ def run(params: Params, snapshot: Snapshot) -> None:
 
 
 def _forecast(params: Params, shared: Work | None) -> dict[str, Any] | None:
-    from segpipe.forecast import forecast
+    from segpipe.forecast import forecast_training
 
-    if shared is None:
-        return None
-    return forecast(
-        params.model,
-        params.train,
-        params.prepare.height,
-        params.prepare.width,
-        len(shared.reading.channels),
-        shared.scheme.num_classes,
-        shared.reading.truth_ratio,
-        params.source.clip.frames,
-    )
+    return None if shared is None else forecast_training(params, shared)
 
 
 if __name__ == "__main__":

@@ -6,11 +6,17 @@ from pathlib import Path
 import pytest
 import torch
 
-from segpipe.forecast import forecast
+from segpipe.forecast import forecast, forecast_training
+from segpipe.labels.scheme import LabelScheme, RawLabel
 from segpipe.models.build import build_model
 from segpipe.models.network import count_parameters
+from segpipe.params.loss import LossParams
 from segpipe.params.model import ModelParams, UNetParams
+from segpipe.params.prepare import PrepareParams
+from segpipe.params.schema import Params
 from segpipe.params.train import AugmentParams, TrainParams
+from segpipe.storage.reading import PICTURES
+from segpipe.storage.task import Work
 from tests.forge import ROOT, run_python
 
 MODEL = ModelParams(unet=UNetParams(width=8, depth=3))
@@ -61,6 +67,20 @@ def test_it_grows_with_the_batch_and_shrinks_with_accumulation_crop_and_processe
 def test_bf16_halves_most_of_it() -> None:
     half = forecast(MODEL, TrainParams(batch_size=4, precision="bf16"), 64, 96, 3, 5)
     assert 0.45 < half["activations_mb"] / told(4)["activations_mb"] < 0.75
+
+
+@pytest.mark.parametrize(("loss", "outputs"), [("bce", 1), ("cross_entropy", 2)])
+def test_parameters_and_data_say_what_is_trained(loss: str, outputs: int) -> None:
+    prepare = PrepareParams(height=64, width=96)
+    train = TrainParams(batch_size=4, precision="fp32")
+    params = Params(model=MODEL, loss=LossParams(name=loss), prepare=prepare, train=train)
+    raw = tuple(RawLabel(k, f"class {k}", (k, 0, 0), k) for k in range(2))
+    scheme = LabelScheme("two", tuple(label.name for label in raw), raw)
+    said = forecast_training(params, Work(Path("raw"), scheme, PICTURES, prepare))
+    expected = forecast(MODEL, train, 64, 96, 3, outputs)
+    # What is free changes while the tests run.
+    assert {**said, "available_mb": 0} == {**expected, "available_mb": 0}
+    assert said["parameters"] == count_parameters(build_model(MODEL, 3, outputs))
 
 
 MEASURE = """

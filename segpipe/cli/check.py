@@ -12,10 +12,10 @@ from segpipe.params.schema import Params
 from segpipe.preflight.inspection import plan_work, survey_listing
 from segpipe.preflight.judge import judge, refuse, say_warnings
 from segpipe.preflight.report import refuse_foreign, write_report
+from segpipe.preflight.splits import empty_splits
 from segpipe.sources.build import check_source
 from segpipe.sources.listing import Listing
 from segpipe.state import downloads_folder
-from segpipe.storage.prepare import refuse_empty
 
 _REPORT = Path(".segpipe/preflight")
 _EXAMPLES = """
@@ -75,9 +75,10 @@ def _run(options: argparse.Namespace) -> int:
 
 def _check_names(params: Params, listing: Listing) -> None:
     """Of archives the names are looked at alone."""
-    say_warnings(listing.findings)
-    refuse(listing.findings)
-    refuse_empty(listing.samples)
+    counts = {split: len(members) for split, members in listing.samples.items()}
+    findings = [*listing.findings, *empty_splits(counts, 0)]
+    say_warnings(findings)
+    refuse(findings)
     say(
         f"{params.source.path}: {_counts(listing)} samples, paired by their names; no image and no mask "
         "value was looked at, since they lie in archives: `dvc repro prepare` unpacks and reads them"
@@ -90,7 +91,9 @@ def _check_files(params: Params, listing: Listing, folder: Path) -> None:
     shared = plan_work(params.source.name, params.labels, params.prepare, listing, scheme, raw)
     survey, memory = survey_listing(listing, shared), None
     if shared is not None:
-        memory = _memory(params, len(shared.reading.channels), scheme.num_classes, listing)
+        from segpipe.forecast import forecast_training  # torch is slow to import
+
+        memory = forecast_training(params, shared)
     findings = judge(
         survey, listing.findings, scheme, params.prepare, params.train.batch_size, memory
     )
@@ -99,16 +102,6 @@ def _check_files(params: Params, listing: Listing, folder: Path) -> None:
     refuse(findings, page)
     say(f"{raw}: {_counts(listing)} samples, every file read and in order{_but(findings)}")
     say(f"the report: {page}")
-
-
-def _memory(params: Params, channels: int, classes: int, listing: Listing) -> dict[str, Any]:
-    from segpipe.forecast import forecast  # torch is slow to import
-
-    prepare, frames = params.prepare, params.source.clip.frames
-    sides = prepare.height, prepare.width
-    return forecast(
-        params.model, params.train, *sides, channels, classes, listing.truth_ratio, frames
-    )
 
 
 def _counts(listing: Listing) -> str:

@@ -1,7 +1,7 @@
 """What does not suit the data is refused before the work: augmentation, network, loss."""
 
 from segpipe.errors import ParameterError
-from segpipe.losses.build import is_binary
+from segpipe.losses.build import is_binary, logits_a_pixel
 from segpipe.models.network import Network
 from segpipe.params.loss import LossParams
 from segpipe.params.train import AugmentParams
@@ -46,13 +46,11 @@ def outputs_of(loss: LossParams, dataset: Dataset) -> int:
     Raises ParameterError when the loss scores one class against the rest, and there are not two.
     """
     classes = dataset.scheme.classes
-    if not is_binary(loss):
-        return len(classes)
-    if len(classes) != 2:
+    if is_binary(loss) and len(classes) != 2:
         raise ParameterError(
             f"params.yaml: loss.{'sum has' if loss.name == 'sum' else 'name is'} bce, which scores one "
             f"class against the rest, but the label scheme {dataset.scheme.name} has {len(classes)} "
             f"classes ({', '.join(classes)}); use cross_entropy in its place, or a label scheme of two "
             "classes, the rest first (labels.scheme: sky is one)"
         )
-    return 1
+    return logits_a_pixel(loss, len(classes))

@@ -54,6 +54,11 @@ def is_binary(params: LossParams) -> bool:
     return "bce" in params.terms
 
 
+def logits_a_pixel(params: LossParams, classes: int) -> int:
+    """Return the channels of logits that a loss needs: one for each class, or one for the second."""
+    return 1 if is_binary(params) else classes
+
+
 def _named(name: LossName, params: LossParams, weights_K: Tensor | None) -> Loss:
     match name:
         case "cross_entropy":

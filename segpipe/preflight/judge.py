@@ -32,7 +32,7 @@ def judge(
     kept = survey.kept
     found = [
         *listed,
-        *splits.empty_splits(kept, len(facts) - len(kept)),
+        *splits.empty_splits(splits.count_splits(kept), len(facts) - len(kept)),
         *files.unreadable(facts),
         *files.sizes_differ(facts),
         *files.lossy_masks(facts),

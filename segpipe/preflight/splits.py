@@ -1,6 +1,6 @@
 """Rules about splits: empty or small ones, groups in two of them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from segpipe.findings import Finding
 from segpipe.sample import SPLITS
@@ -9,12 +9,11 @@ from segpipe.storage.facts import SampleFacts
 _HANDFUL = 5
 
 
-def empty_splits(facts: Sequence[SampleFacts], excluded: int) -> list[Finding]:
+def empty_splits(counts: Mapping[str, int], excluded: int) -> list[Finding]:
     """There must be something to train on and something to validate on.
 
-    excluded: images that were left out for the labels in them.
+    counts: samples by split. excluded: images that were left out for the labels in them.
     """
-    counts = _counts(facts)
     empty = [split for split in ("train", "val") if not counts[split]]
     if not empty:
         return []
@@ -29,7 +28,7 @@ def empty_splits(facts: Sequence[SampleFacts], excluded: int) -> list[Finding]:
 
 def few_samples(facts: Sequence[SampleFacts]) -> list[Finding]:
     """A handful of images neither teaches nor tells."""
-    few = [(split, n) for split, n in _counts(facts).items() if 0 < n < _HANDFUL]
+    few = [(split, n) for split, n in count_splits(facts).items() if 0 < n < _HANDFUL]
     if not few:
         return []
     text = "a split has hardly any images, so its scores mean little"
@@ -40,7 +39,7 @@ def few_samples(facts: Sequence[SampleFacts]) -> list[Finding]:
 
 def large_batch(facts: Sequence[SampleFacts], batch_size: int | None, copies: int) -> list[Finding]:
     """A batch larger than the training split can never be filled."""
-    rows = _counts(facts)["train"] * (1 + copies)
+    rows = count_splits(facts)["train"] * (1 + copies)
     if batch_size is None or not 0 < rows < batch_size:
         return []
     text = f"train.batch_size is {batch_size}, but the training split has {rows} samples"
@@ -66,5 +65,6 @@ def torn_groups(facts: Sequence[SampleFacts]) -> list[Finding]:
     return [Finding("torn_group", "error", text, repair, tuple(torn))]
 
 
-def _counts(facts: Sequence[SampleFacts]) -> dict[str, int]:
+def count_splits(facts: Sequence[SampleFacts]) -> dict[str, int]:
+    """Return how many samples each split has, also those that have none."""
     return {split: sum(fact.split == split for fact in facts) for split in SPLITS}

@@ -72,6 +72,12 @@ class SampleFacts:
     dhash: int | None = None
     excluded: tuple[str, ...] = ()
 
+    @property
+    def good(self) -> bool:
+        """Whether nothing is wrong with the sample."""
+        differ = self.mask_side is not None and self.mask_side != self.image_side
+        return not (self.unreadable or self.unknown or differ)
+
 
 @dataclass(frozen=True)
 class Survey:

@@ -61,22 +61,11 @@ def prepare_data(samples: Samples, shared: Work, target: Path) -> tuple[Survey, 
         survey.facts.append(_kept(task, outcome))
         made.add(task, outcome)
     _refuse_all_excluded(made, survey)
-    if all(Outcome(facts).good for facts in survey.facts) and made.kept["train"]:
+    if all(facts.good for facts in survey.facts) and made.kept["train"]:
         for split, plan in plans.items():
             _finish(plan, made.kept[split], target / split)
         write_json(target / DESCRIPTION, _describe(shared, made, survey))
     return survey, made.totals
-
-
-def refuse_empty(samples: Samples) -> None:
-    """Raise DataError when there is nothing to train on or nothing to validate on."""
-    empty = [split for split in STORED_SPLITS if not samples[split]]
-    if empty:
-        counts = ", ".join(f"{split} {len(members)}" for split, members in samples.items())
-        raise DataError(
-            f"the split {' and '.join(empty)} is empty ({counts} samples); put images there, "
-            "or share them out by prepare.split (by: ratio) in params.yaml"
-        )
 
 
 @dataclass
@@ -108,12 +97,11 @@ def _describe(shared: Work, made: _Made, survey: Survey) -> dict[str, object]:
     """Return the content of dataset.json."""
     mean, std = made.totals["train"].mean_and_std()
     prepare, reading = shared.prepare, shared.reading
-    clips = [len(task.sample.frames) + 1 for task in made.kept["train"]]
     return {
         "format": FORMAT,
         "height": prepare.height,
         "width": prepare.width,
-        "frames": clips[0],
+        "frames": len(made.kept["train"][0].sample.frames) + 1,
         "fit": prepare.fit,
         "reading": reading.to_json(),
         "mean": mean,

@@ -66,13 +66,6 @@ class Outcome:
     counted: tuple[Counted, ...] = ()
     digests: tuple[bytes, ...] = ()
 
-    @property
-    def good(self) -> bool:
-        """Whether nothing is wrong with the sample."""
-        facts = self.facts
-        differ = facts.mask_side is not None and facts.mask_side != facts.image_side
-        return not (facts.unreadable or facts.unknown or differ)
-
 
 @dataclass
 class _Seen:
@@ -99,11 +92,11 @@ def work(tasks: Sequence[Task], shared: Work) -> list[Outcome]:
 def _work(task: Task, shared: Work) -> Outcome:
     sample = task.sample
     seen = _picture(sample, shared) if shared.reading.kind == "picture" else _raster(sample, shared)
-    outcome = Outcome(_facts(task, seen, shared))
-    if task.folder is None or outcome.facts.excluded or not outcome.good:
-        return outcome
-    counted, digests = _fill_rows(task, task.folder, seen, shared)
-    return Outcome(outcome.facts, tuple(counted), tuple(digests))
+    facts = _facts(task, seen, shared)
+    if task.folder is None or facts.excluded or not facts.good:
+        return Outcome(facts)
+    rows, digests = _fill_rows(task, task.folder, seen, shared)
+    return Outcome(facts, tuple(rows), tuple(digests))
 
 
 def _picture(sample: Sample, shared: Work) -> _Seen:
@@ -220,7 +213,7 @@ def _fill_rows(
     # Opened anew for each sample, so that a worker's mapped pages do not pile up.
     images = np.load(folder / IMAGES, mmap_mode="r+")
     masks = np.load(folder / MASKS, mmap_mode="r+")
-    counted, digests = [], []
+    rows, digests = [], []
     for copy in range(task.rows):
         frames_THWC, mask_hw = changed_copy(
             seen.frames_THWC, seen.mask_hw, task.sample.name, copy, prepare.copies
@@ -230,7 +223,7 @@ def _fill_rows(
         masks[row] = mask_hw
         # Mean and std are those of the originals: what a copy turns in from outside is no image.
         seen_THWC = frames_THWC[:, *area] if copy == 0 else None
-        counted.append(count_row(seen_THWC, mask_hw))
+        rows.append(count_row(seen_THWC, mask_hw))
         content = frames_THWC.tobytes() + mask_hw.tobytes()
         digests.append(hashlib.blake2b(content, digest_size=16).digest())
-    return counted, digests
+    return rows, digests
