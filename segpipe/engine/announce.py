@@ -3,7 +3,6 @@
 from segpipe.console import say
 from segpipe.engine.checkpoint import Progress
 from segpipe.engine.loop import is_over
-from segpipe.engine.optimizer import backbone_parameters
 from segpipe.engine.sampling import centroid_table
 from segpipe.engine.selection import selection_notes
 from segpipe.engine.setup import Job
@@ -38,7 +37,7 @@ def announce(job: Job, loss: LossParams, progress: Progress, notes: list[str]) -
     if job.centroids:
         for line in centroid_table(job.centroids, job.train, job.dataset, job.crop):
             say(line)
-    if job.train.backbone_lr != 1.0 and not backbone_parameters(job.network):
+    if job.train.backbone_lr != 1.0 and not job.network.backbone_parameters():
         say("train.backbone_lr has no effect: this network names no backbone")
     if progress.step and is_over(job, progress):
         say("the training was finished before; only its result is published now")

@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from segpipe.models.network import Network
 from segpipe.params.train import TrainParams
 
 # What the learning rate of a parameter group is multiplied by.
@@ -14,13 +15,13 @@ _FACTOR = "lr_factor"
 _FUSED = ("cpu", "cuda")
 
 
-def build_optimizer(network: nn.Module, train: TrainParams) -> torch.optim.Optimizer:
+def build_optimizer(network: Network, train: TrainParams) -> torch.optim.Optimizer:
     """Return the optimizer of `train`; a step runs in one fused kernel where torch has one.
 
     adamw: decoupled weight decay (Loshchilov & Hutter 2019). adam: L2 decay in the gradient
     (Kingma & Ba 2015), as in sgd (with momentum, Nesterov's if asked for, as in Sutskever et al.
     2013) and rmsprop (Hinton 2012, lecture 6e). Vectors (biases, norm scales) are not decayed: they
-    have no scale to lose. The parameters of `backbone_parameters` take part of the learning rate.
+    have no scale to lose. The backbone's parameters take part of the learning rate.
     """
     groups = _groups(network, train)
     fused = all(weight.device.type in _FUSED for group in groups for weight in group["params"])
@@ -37,15 +38,6 @@ def build_optimizer(network: nn.Module, train: TrainParams) -> torch.optim.Optim
         case "rmsprop":
             rms = train.rmsprop
             return torch.optim.RMSprop(groups, lr=train.lr, alpha=rms.alpha, momentum=rms.momentum)
-
-
-def backbone_parameters(network: nn.Module) -> list[nn.Parameter]:
-    """Return the parameters that a network calls its backbone's; none where it names no such part.
-
-    A network names them by a method `backbone_parameters`, which gives each of them once.
-    """
-    named = getattr(network, "backbone_parameters", None)
-    return list(named()) if named is not None else []
 
 
 def set_learning_rate(optimizer: torch.optim.Optimizer, lr: float) -> None:
@@ -82,9 +74,9 @@ def restore_optimizer(optimizer: torch.optim.Optimizer, tensors: dict[str, Tenso
     optimizer.load_state_dict({**optimizer.state_dict(), "state": state})
 
 
-def _groups(network: nn.Module, train: TrainParams) -> list[dict[str, Any]]:
+def _groups(network: Network, train: TrainParams) -> list[dict[str, Any]]:
     """The parameters that learn, by whether they are the backbone's and whether they are decayed."""
-    backbone = {id(weight) for weight in backbone_parameters(network)}
+    backbone = {id(weight) for weight in network.backbone_parameters()}
     learnt = [weight for weight in network.parameters() if weight.requires_grad]
     own = [weight for weight in learnt if id(weight) not in backbone]
     theirs = [weight for weight in learnt if id(weight) in backbone]

@@ -1,7 +1,5 @@
 """The optimizers: which parameters are decayed, which learn slower, and how they are restored."""
 
-from collections.abc import Iterator
-
 import pytest
 import torch
 from torch import nn
@@ -12,6 +10,7 @@ from segpipe.engine.optimizer import (
     restore_optimizer,
     set_learning_rate,
 )
+from segpipe.models.network import Network
 from segpipe.params.train import RMSpropParams, SGDParams, TrainParams
 
 OPTIMIZERS = {
@@ -23,17 +22,25 @@ OPTIMIZERS = {
 }
 
 
-class TwoParts(nn.Module):
+class TwoParts(Network):
+    backbone_path = "backbone"
+
     def __init__(self) -> None:
         super().__init__()
         self.backbone = nn.Sequential(nn.Conv2d(3, 8, 3, bias=False), nn.BatchNorm2d(8))
         self.head = nn.Conv2d(8, 2, 3)
 
-    def backbone_parameters(self) -> Iterator[nn.Parameter]:
-        return self.backbone.parameters()
-
     def forward(self, image: torch.Tensor) -> torch.Tensor:
         return self.head(self.backbone(image).relu())
+
+
+class OnePart(Network):
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4))
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        return self.layers(image)
 
 
 def made(name: str, **options: object) -> tuple[nn.Module, torch.optim.Optimizer]:
@@ -112,8 +119,7 @@ def test_the_backbone_learns_at_its_part_of_the_rate(name: str) -> None:
 
 
 def test_a_network_without_a_backbone_has_two_groups() -> None:
-    network = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4))
-    groups = build_optimizer(network, TrainParams(backbone_lr=0.1)).param_groups
+    groups = build_optimizer(OnePart(), TrainParams(backbone_lr=0.1)).param_groups
     assert [len(group["params"]) for group in groups] == [1, 3]
     assert {group["lr_factor"] for group in groups} == {1.0}
 
