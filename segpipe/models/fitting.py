@@ -40,5 +40,19 @@ def refuse_single_value(network: nn.Module, values: int, place: str, repair: str
         )
 
 
+def fitted(
+    network: nn.Module,
+    image_BCHW: Tensor,
+    stride: int,
+    repair: str = "use larger images or a larger train.batch_size",
+) -> Tensor:
+    """Return images continued to whole cells of `stride` (pixels), as `padded` does.
+
+    Raises ValueError in training when a single image has one cell; see `refuse_single_value`.
+    """
+    refuse_single_value(network, cells(image_BCHW, stride), f"at stride {stride}", repair)
+    return padded(image_BCHW, stride)
+
+
 def _has_plain_batch_norm(network: nn.Module) -> bool:
     return any(type(layer) is nn.BatchNorm2d for layer in network.modules())

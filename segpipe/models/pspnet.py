@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from segpipe.models.blocks import conv_norm, initialise_normed, initialise_scores
-from segpipe.models.fitting import cells, padded, refuse_single_value
+from segpipe.models.fitting import fitted
 from segpipe.models.network import Logits, Network
 from segpipe.models.resnet import ResNetFeatures
 from segpipe.params.model import PSPNetParams
@@ -69,13 +69,7 @@ class PSPNet(Network):
         Raises ValueError in training when a single image has one cell of 8x8 pixels.
         """
         height, width = image_BCHW.shape[-2:]
-        refuse_single_value(
-            self,
-            cells(image_BCHW, _STRIDE),
-            f"at stride {_STRIDE}",
-            "use larger images or a larger train.batch_size",
-        )
-        fitting_BCHW = padded(image_BCHW, _STRIDE)
+        fitting_BCHW = fitted(self, image_BCHW, _STRIDE)
         _, middle, last = self.backbone(fitting_BCHW)
         sides = fitting_BCHW.shape[-2:]
         logits_BKHW = _resized(self.head(self.pyramid(last)), sides)[..., :height, :width]

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from segpipe.models.blocks import conv_norm, initialise_normed, initialise_scores
-from segpipe.models.fitting import cells, padded, refuse_single_value
+from segpipe.models.fitting import fitted
 from segpipe.models.network import Network
 from segpipe.params.model import RegSegParams
 
@@ -94,13 +94,7 @@ class RegSeg(Network):
         Raises ValueError in training when a single image has one cell of 16x16 pixels.
         """
         height, width = image_BCHW.shape[-2:]
-        refuse_single_value(
-            self,
-            cells(image_BCHW, _STRIDE),
-            f"at stride {_STRIDE}",
-            "use larger images or a larger train.batch_size",
-        )
-        logits_BKhw = self._score(padded(image_BCHW, _STRIDE))
+        logits_BKhw = self._score(fitted(self, image_BCHW, _STRIDE))
         return _enlarged(logits_BKhw, 4)[..., :height, :width]
 
     def _score(self, image_BCHW: Tensor) -> Tensor:

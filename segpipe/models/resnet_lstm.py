@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from segpipe.models.blocks import initialise_scores
-from segpipe.models.fitting import cells, padded, refuse_single_value
+from segpipe.models.fitting import fitted
 from segpipe.models.light_psp import LightPSP
 from segpipe.models.network import Network
 from segpipe.models.resnet import ResNetFeatures
@@ -98,14 +98,10 @@ class ResNetLSTM(Network):
             frames_BTCHW = frames_BTCHW[:, -1:]
         image_NCHW, clips = frames_BTCHW.flatten(0, 1), tuple(frames_BTCHW.shape[:2])
         height, width = frames_BTCHW.shape[-2:]
-        refuse_single_value(
-            self,
-            cells(image_NCHW, _STRIDE),
-            f"at stride {_STRIDE}",
-            "use larger images, a larger train.batch_size or a larger source.clip.frames",
-        )
+        repair = "use larger images, a larger train.batch_size or a larger source.clip.frames"
+        fitting_NCHW = fitted(self, image_NCHW, _STRIDE, repair)
         at_8, at_16, at_32 = (
-            feature.unflatten(0, clips) for feature in self.backbone(padded(image_NCHW, _STRIDE))
+            feature.unflatten(0, clips) for feature in self.backbone(fitting_NCHW)
         )
         x = self._remembered(at_32)
         x = self.up_32(x) + self.score_16(at_16[:, -1])

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from torch import Tensor, nn
 
-from segpipe.models.fitting import refuse_single_value
+from segpipe.models.fitting import cells, refuse_single_value
 from segpipe.models.network import Logits, Network
 
 
@@ -52,19 +52,17 @@ class TorchvisionNetwork(Network):
 
     def _check_batch_norm(self, image_BCHW: Tensor) -> None:
         """After a pool to one cell there are as many values as images; else cells as well."""
-        batch, _, height, width = image_BCHW.shape
         if self.pooled:
             refuse_single_value(
                 self,
-                batch,
+                image_BCHW.shape[0],
                 "in the branch that averages the whole of it",
                 "a batch of one cannot train this model: each process needs two samples or more in "
                 "each part of train.batch_size that train.accumulation makes",
             )
-        values = batch * -(-height // self.stride) * -(-width // self.stride)
         refuse_single_value(
             self,
-            values,
+            cells(image_BCHW, self.stride),
             f"at stride {self.stride}",
             "use larger images or a larger train.batch_size",
         )

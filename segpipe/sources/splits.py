@@ -90,28 +90,23 @@ def split_by_lists(
             elif name in usable:
                 chosen[part].append(name)
             owner.setdefault(name, path.name)
-    if faults:
-        findings.append(
-            Finding(
-                "lists",
-                "error",
-                f"prepare.split.by is lists, but {len(faults)} things are wrong with the lists",
-                f"each line must be the name of one of the {what}, in one list alone",
-                tuple(faults),
-            )
-        )
-    unlisted = sorted(known - set(owner))
-    if unlisted and owner:
-        findings.append(
-            Finding(
-                "unlisted",
-                "warning",
-                f"{len(unlisted)} {what} stand in no list, so they are not used",
-                "add them to train.txt, val.txt or test.txt if they are meant",
-                tuple(unlisted),
-            )
-        )
+    # Without a single list there is nothing to be left out of.
+    unlisted = sorted(known - set(owner)) if owner else []
+    findings += _about_lists(what, faults, unlisted)
     return chosen
+
+
+def _about_lists(what: str, faults: list[str], unlisted: list[str]) -> list[Finding]:
+    found = []
+    if faults:
+        text = f"prepare.split.by is lists, but {len(faults)} things are wrong with the lists"
+        repair = f"each line must be the name of one of the {what}, in one list alone"
+        found.append(Finding("lists", "error", text, repair, tuple(faults)))
+    if unlisted:
+        text = f"{len(unlisted)} {what} stand in no list, so they are not used"
+        repair = "add them to train.txt, val.txt or test.txt if they are meant"
+        found.append(Finding("unlisted", "warning", text, repair, tuple(unlisted)))
+    return found
 
 
 def _without_suffix(name: str, known: set[str]) -> str:
