@@ -7,6 +7,8 @@ import torch
 import torch.distributed.nn.functional as differentiable
 from torch import Tensor, nn
 
+from segpipe.errors import ParameterError
+
 
 class AllReduceBatchNorm(nn.BatchNorm2d):
     """Batch norm with the mean and variance of all processes' pixels, by one differentiable sum.
@@ -41,23 +43,59 @@ class AllReduceBatchNorm(nn.BatchNorm2d):
         self.running_var.lerp_(variance_C * pixels / (pixels - 1), self.momentum)
 
 
+class _ThenActs(nn.Module):
+    """What timm's BatchNormAct2d does after it has normalised: drop, then act."""
+
+    drop: nn.Module
+    act: nn.Module
+
+    def forward(self, x_BCHW: Tensor) -> Tensor:
+        """Normalise as the class beside this one does, and go on."""
+        acted: Tensor = self.act(self.drop(super().forward(x_BCHW)))
+        return acted
+
+
+class AllReduceBatchNormAct(_ThenActs, AllReduceBatchNorm):
+    """BatchNormAct2d over all processes, on CPUs."""
+
+
+class SyncBatchNormAct(_ThenActs, nn.SyncBatchNorm):
+    """BatchNormAct2d over all processes, on GPUs."""
+
+
 def synchronise_norms(network: nn.Module, device: torch.device, processes: int) -> nn.Module:
-    """Replace each batch norm of `network` by a synchronised one; nothing changes for one process."""
+    """Replace each batch norm of `network` by a synchronised one; nothing changes for one process.
+
+    Raises ParameterError where a kind of batch norm is not known: what it does beside the norm
+    would be lost.
+    """
     if processes == 1:
         return network
-    if device.type == "cuda":
-        converted: nn.Module = nn.SyncBatchNorm.convert_sync_batchnorm(network)  # type: ignore[no-untyped-call]
-        return converted
     for module in list(network.modules()):
         for name, child in module.named_children():
             if isinstance(child, nn.BatchNorm2d):
-                setattr(module, name, _converted(child))
+                setattr(module, name, _converted(child, device.type == "cuda"))
     return network
 
 
-def _converted(norm: nn.BatchNorm2d) -> AllReduceBatchNorm:
-    made = AllReduceBatchNorm(norm.num_features, eps=norm.eps, momentum=norm.momentum)
-    made.load_state_dict(norm.state_dict())
-    # The very parameters: those that rest on purpose go on resting.
+def _converted(norm: nn.BatchNorm2d, on_gpu: bool) -> nn.Module:
+    acts = isinstance(getattr(norm, "act", None), nn.Module) and hasattr(norm, "drop")
+    if not acts and type(norm) is not nn.BatchNorm2d:
+        raise ParameterError(
+            f"params.yaml: the network of model holds {type(norm).__name__}, a batch norm that cannot "
+            "be shared by several processes; take another encoder, or train with one process "
+            "(SEGPIPE_PROCESSES=1)"
+        )
+    kind: type[nn.BatchNorm2d] | type[nn.SyncBatchNorm]
+    if on_gpu:
+        kind = SyncBatchNormAct if acts else nn.SyncBatchNorm
+    else:
+        kind = AllReduceBatchNormAct if acts else AllReduceBatchNorm
+    made = kind(norm.num_features, eps=norm.eps, momentum=norm.momentum)
+    # The very parameters, buffers and layers: those that rest on purpose go on resting.
     made.weight, made.bias = norm.weight, norm.bias
-    return made
+    for name, buffer in norm.named_buffers(recurse=False):
+        setattr(made, name, buffer)
+    for name, layer in norm.named_children():
+        setattr(made, name, layer)
+    return made.train(norm.training)

@@ -1,12 +1,15 @@
 """Batch norm over several processes, against torch's own over the whole batch."""
 
+import copy
 from pathlib import Path
 
 import pytest
 import torch
+from timm.layers import BatchNormAct2d
 from torch import nn
 
 from segpipe.engine.sync_norm import synchronise_norms
+from segpipe.errors import ParameterError
 from tests.forge import ROOT, run_python
 
 RANKS = """
@@ -60,12 +63,43 @@ def test_one_process_keeps_torchs_own() -> None:
     assert type(network[0]) is nn.BatchNorm2d
 
 
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
+@pytest.mark.parametrize("act", ["relu", "silu", "prelu"])
+def test_an_activation_within_the_norm_is_kept(
+    device: str, act: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """timm's BatchNormAct2d; the sum over all processes is this one's here."""
+    torch.manual_seed(0)
+    network = nn.Sequential(nn.Conv2d(3, 4, 1), BatchNormAct2d(4, act_layer=act, inplace=False))
+    other = synchronise_norms(copy.deepcopy(network), torch.device(device), 2)
+    assert type(other[1]) is not BatchNormAct2d
+    assert other.state_dict().keys() == network.state_dict().keys()
+    monkeypatch.setattr("torch.distributed.nn.functional.all_reduce", lambda tensor: tensor)
+    image = torch.randn(2, 3, 5, 6)
+    torch.testing.assert_close(other(image), network(image))
+    torch.testing.assert_close(other[1].running_var, network[1].running_var)
+    torch.testing.assert_close(other.eval()(image), network.eval()(image))
+
+
+def test_a_norm_of_another_kind_is_refused() -> None:
+    class Odd(nn.BatchNorm2d):
+        pass
+
+    network = nn.Sequential(Odd(2))
+    with pytest.raises(ParameterError, match="holds Odd, a batch norm that cannot be shared"):
+        synchronise_norms(network, torch.device("cpu"), 2)
+    assert synchronise_norms(network, torch.device("cpu"), 1) is network
+
+
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
 @pytest.mark.parametrize("momentum", [0.1, 0.3])
-def test_conversion_keeps_the_state(momentum: float) -> None:
+def test_conversion_keeps_the_state(momentum: float, device: str) -> None:
     network = nn.Sequential(nn.BatchNorm2d(3, momentum=momentum))
     network(torch.rand(4, 3, 5, 5))
+    network[0].bias.requires_grad_(False)
     before = {name: value.clone() for name, value in network.state_dict().items()}
-    synchronise_norms(network, torch.device("cpu"), 2)
+    synchronise_norms(network, torch.device(device), 2)
+    assert [weight.requires_grad for weight in network.parameters()] == [True, False]
     assert type(network[0]) is not nn.BatchNorm2d
     assert network[0].momentum == momentum
     for name, value in network.state_dict().items():
