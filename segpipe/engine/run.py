@@ -32,6 +32,8 @@ from segpipe.engine.sampling import centroid_counts
 from segpipe.engine.setup import Job, set_up
 from segpipe.engine.smaller import fitting, go_on_smaller
 from segpipe.engine.stopping import Row
+from segpipe.engine.suitability import outputs_of
+from segpipe.errors import StaleRunError
 from segpipe.forecast import forecast
 from segpipe.loading.order import Share
 from segpipe.models.pretrained.weights_file import pretrained_identity
@@ -87,16 +89,18 @@ def run_training(plan: Plan, prepared: Path, outputs: Outputs) -> None:
 
     The leading process holds the state's lock, speaks with MLflow and writes the outputs.
     Raises BusyError when another process trains on the same state, StaleRunError when parameters
-    or code changed meanwhile (the finished state is kept then), Interrupted after a signal,
+    or code changed meanwhile (the finished state is kept then) or the first weights did at the start,
+    Interrupted after a signal,
     TrainingError when memory falls short; with `train.auto_accumulate` one process goes on by itself
     in smaller pieces, of several each raises StartAgain or Followed.
     """
     dataset = open_dataset(prepared)
-    state = state_folder(_identity(plan, dataset.fingerprint))
+    identity = _identity(plan, dataset.fingerprint)
+    state, weights = state_folder(identity), identity.get("pretrained")
     leads = _rank() == 0
     with held_alone(state) if leads else contextlib.nullcontext():
         try:
-            while shortage := _attempt(plan, dataset, state, outputs):
+            while shortage := _attempt(plan, dataset, state, weights, outputs):
                 foreseen = partial(_forecast, plan, dataset, shortage.share)
                 go_on_smaller(plan.train, shortage, state, foreseen)
         except (RuntimeError, OSError) as error:
@@ -105,11 +109,17 @@ def run_training(plan: Plan, prepared: Path, outputs: Outputs) -> None:
             _leave_group()
 
 
-def _attempt(plan: Plan, dataset: Dataset, state: Path, outputs: Outputs) -> Shortage | None:
-    """Train and publish; return what memory fell short for, when all that took it is let go."""
+def _attempt(
+    plan: Plan, dataset: Dataset, state: Path, weights: str | None, outputs: Outputs
+) -> Shortage | None:
+    """Train and publish; return what memory fell short for, when all that took it is let go.
+
+    weights: SHA-256 of the file of the first weights, which is a part of what `state` stands for.
+    """
     plan = replace(plan, train=fitting(plan.train, _processes(), state))
     about = _about(plan)
     job = set_up(dataset, plan.model, plan.loss, plan.train, state, about, plan.checkpoint)
+    _refuse_exchanged(plan, job, weights)
     progress, notes = resume(job)
     progress.note_accumulation(job.share.accumulation)
     if job.leads:
@@ -137,8 +147,8 @@ def _follow(error: Exception, told: bool) -> NoReturn:
 
 def _forecast(plan: Plan, dataset: Dataset, share: Share) -> dict[str, Any]:
     train = plan.train.model_copy(update={"accumulation": share.accumulation})
-    sides, classes = (dataset.height, dataset.width), len(dataset.scheme.classes)
-    about = len(dataset.mean), classes, dataset.truth_ratio, dataset.frames, share.processes
+    sides, logits = (dataset.height, dataset.width), outputs_of(plan.loss, dataset)
+    about = len(dataset.mean), logits, dataset.truth_ratio, dataset.frames, share.processes
     return forecast(plan.model, train, *sides, *about)
 
 
@@ -253,6 +263,14 @@ def _identity(plan: Plan, data: str) -> dict[str, Any]:
     for name in _NOT_DECISIVE:
         del decisive["train"][name]
     return {"data": data, **decisive, **started}
+
+
+def _refuse_exchanged(plan: Plan, job: Job, weights: str | None) -> None:
+    if job.pretrained is not None and job.pretrained.content != weights:
+        raise StaleRunError(
+            f"{plan.model.pretrained}: the weights of model.pretrained were exchanged while the "
+            "training started, so its state would be that of other weights; start again"
+        )
 
 
 def _about(plan: Plan) -> dict[str, Any]:
