@@ -2,11 +2,13 @@
 
 import sys
 from collections.abc import Iterable
-from typing import Any, TypeVar
+from time import monotonic
+from typing import TypeVar
 
 from tqdm import tqdm
 
 T = TypeVar("T")
+_SAID_EVERY = 10.0  # seconds
 
 
 def say(text: str) -> None:
@@ -23,19 +25,40 @@ def progress(
 ) -> Iterable[T]:
     """Yield `items` under a progress bar on stderr.
 
-    Where stderr is no terminal, a line is written every ten seconds instead of a moving bar. delay:
-    seconds before there is a bar; what is done by then shows none.
+    Where stderr is no terminal there are plain lines instead of a moving bar: one every ten seconds
+    and one at the end. delay: seconds before there is a bar; what is done by then shows none.
     """
-    return tqdm(items, desc=description, unit=f" {unit}", total=total, delay=delay, **_style())
+    if sys.stderr.isatty():
+        return tqdm(
+            items,
+            desc=description,
+            unit=f" {unit}",
+            total=total,
+            delay=delay,
+            mininterval=0.2,
+            maxinterval=0.2,
+            dynamic_ncols=True,
+            file=sys.stderr,
+        )
+    return _with_lines(items, description, unit, total, delay)
 
 
-def _style() -> dict[str, Any]:
-    moving = sys.stderr.isatty()
-    every = 0.2 if moving else 10.0
-    return {
-        "mininterval": every,
-        "maxinterval": every,
-        "dynamic_ncols": moving,
-        "ascii": not moving,
-        "file": sys.stderr,
-    }
+def _with_lines(
+    items: Iterable[T], description: str, unit: str, total: int | None, delay: float
+) -> Iterable[T]:
+    began = said = monotonic()
+    done = 0
+
+    def line(now: float) -> None:
+        of_all = "" if total is None else f" of {total}"
+        counted = f"{done}{of_all} {unit}{'' if (total or done) == 1 else 's'}"
+        print(f"{description}: {counted}, {now - began:.0f} s", file=sys.stderr, flush=True)
+
+    for item in items:
+        yield item
+        done, now = done + 1, monotonic()
+        if now - said >= _SAID_EVERY and done != total:
+            said = now
+            line(now)
+    if monotonic() - began >= delay:
+        line(monotonic())
