@@ -1,4 +1,4 @@
-"""The code's revision, as git knows it."""
+"""The code's revision, and whatever else git knows."""
 
 import os
 import subprocess
@@ -12,24 +12,26 @@ def git_revision() -> str | None:
 
     None without git, outside a repository, or before the first commit.
     """
-    commit = _git("rev-parse", "--verify", "HEAD")
+    commit = git_output("rev-parse", "--verify", "HEAD")
     if not commit:
         return None
-    changed = _git("status", "--porcelain", "--untracked-files=no", "--", *_CODE)
-    return f"{commit}-dirty" if changed else commit
+    changed = git_output("status", "--porcelain", "--untracked-files=no", "--", *_CODE)
+    return f"{commit.decode().strip()}-dirty" if changed else commit.decode().strip()
 
 
-def _git(*arguments: str) -> str | None:
+def git_output(*arguments: str, text: bytes | None = None) -> bytes | None:
+    """Return what a git command prints, or None when it fails or there is no git; text: its stdin."""
     try:
         done = subprocess.run(
             ["git", *arguments],
+            input=text,
+            stdin=subprocess.DEVNULL if text is None else None,
             capture_output=True,
-            text=True,
-            timeout=30,
+            timeout=60,
             check=True,
             # Reading must not hold up a git command of the user.
             env={**os.environ, "GIT_OPTIONAL_LOCKS": "0"},
         )
     except (OSError, subprocess.SubprocessError):
         return None
-    return done.stdout.strip()
+    return done.stdout

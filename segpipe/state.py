@@ -5,7 +5,6 @@ runs in a temporary workspace: DVC_ROOT names the main repository there.
 """
 
 import contextlib
-import fcntl
 import hashlib
 import json
 import os
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from segpipe.errors import BusyError
+from segpipe.lock import held_file
 
 
 def repository_root() -> Path:
@@ -44,24 +44,14 @@ def downloads_folder() -> Path:
 
 @contextlib.contextmanager
 def held_alone(folder: Path) -> Iterator[None]:
-    """Hold the lock of a state folder; BusyError names the process that holds it already.
+    """Hold the lock of a state folder; BusyError names the process that holds it already."""
 
-    The system drops the lock when its holder ends, however it ends.
-    """
+    def refuse(holder: str) -> None:
+        raise BusyError(
+            f"{folder}: process {holder} is training on this state already; "
+            "wait for it, or end it, and start again"
+        )
+
     folder.parent.mkdir(parents=True, exist_ok=True)
-    # Never deleted: another process could lock a file that no longer has a name.
-    with folder.with_suffix(".lock").open("a+", encoding="utf-8") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            file.seek(0)
-            holder = file.read().strip() or "unknown"
-            raise BusyError(
-                f"{folder}: process {holder} is training on this state already; "
-                "wait for it, or end it, and start again"
-            ) from error
-        file.seek(0)
-        file.truncate()
-        file.write(str(os.getpid()))
-        file.flush()
+    with held_file(folder.with_suffix(".lock"), refuse):
         yield

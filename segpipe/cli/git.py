@@ -1,9 +1,9 @@
 """What git and DVC keep: files of a revision or of an experiment, read without checking anything out."""
 
-import os
 import re
-import subprocess
 from pathlib import Path
+
+from segpipe.revision import git_output
 
 # refs/exps/<2 hex>/<38 hex of the baseline>/<name>; queue and executor keep refs of other forms there.
 _EXPERIMENT = re.compile(r"refs/exps/([0-9a-f]{2})/([0-9a-f]{38})/([^/]+)")
@@ -11,7 +11,9 @@ _EXPERIMENT = re.compile(r"refs/exps/([0-9a-f]{2})/([0-9a-f]{38})/([^/]+)")
 
 def commit_of(revision: str) -> str | None:
     """Return the commit that git knows by this name (branch, tag, hash, HEAD~1), or None."""
-    found = _git("rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}")
+    found = git_output(
+        "rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}"
+    )
     return None if found is None else found.decode().strip()
 
 
@@ -21,14 +23,14 @@ def experiments() -> list[tuple[str, str, str]]:
     An experiment is a commit with a ref of its own. Files that its stages wrote without DVC's cache
     (`cache: false`), as all of metrics/, are in that commit, also those that git does not track yet.
     """
-    refs = (_git("for-each-ref", "--format=%(refname)", "refs/exps") or b"").decode().split()
+    refs = (git_output("for-each-ref", "--format=%(refname)", "refs/exps") or b"").decode().split()
     found = [(ref, _EXPERIMENT.fullmatch(ref)) for ref in refs]
     return [(match[3], match[1] + match[2], ref) for ref, match in found if match]
 
 
 def file_of(commit: str, path: Path) -> bytes | None:
     """Return a file as `commit` holds it, or None; `path` is relative to the working directory."""
-    return _git("show", f"{commit}:./{path.as_posix()}")
+    return git_output("show", f"{commit}:./{path.as_posix()}")
 
 
 def commit_with(path: Path) -> str | None:
@@ -38,9 +40,9 @@ def commit_with(path: Path) -> str | None:
     """
     places = [("the last commit", "HEAD")]
     places += [(f"experiment {name}", ref) for name, _, ref in experiments()]
-    blob = _git("hash-object", "--no-filters", "--", path.as_posix())
+    blob = git_output("hash-object", "--no-filters", "--", path.as_posix())
     asked = "".join(f"{ref}:./{path.as_posix()}\n" for _, ref in places)
-    answers = _git("cat-file", "--batch-check=%(objectname)", text=asked.encode())
+    answers = git_output("cat-file", "--batch-check=%(objectname)", text=asked.encode())
     if blob is None or answers is None:
         return None
     same = [line == blob.decode().strip() for line in answers.decode().splitlines()]
@@ -49,22 +51,4 @@ def commit_with(path: Path) -> str | None:
 
 def in_repository() -> bool:
     """Say whether git is installed and the working directory lies in one of its repositories."""
-    return _git("rev-parse", "--git-dir") is not None
-
-
-def _git(*arguments: str, text: bytes | None = None) -> bytes | None:
-    """Return what a git command prints, or None when it fails or there is no git."""
-    try:
-        done = subprocess.run(
-            ["git", *arguments],
-            input=text,
-            stdin=subprocess.DEVNULL if text is None else None,
-            capture_output=True,
-            timeout=60,
-            check=True,
-            # Reading must not hold up a git command of the user.
-            env={**os.environ, "GIT_OPTIONAL_LOCKS": "0"},
-        )
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return done.stdout
+    return git_output("rev-parse", "--git-dir") is not None

@@ -17,6 +17,7 @@ WATCHERS = {
     "segpipe/console.py": "it prints",
     "segpipe/errors.py": "it words the failures; a failed stage has no outputs",
     "segpipe/forecast.py": "it tells what memory a training will need; the data is the same without",
+    "segpipe/lock.py": "it lets one process in after the other; what they make is the same",
     "segpipe/preview.py": "it draws pictures of a training, which is the same without",
     "segpipe/provenance.py": "it compares before and after; a difference has no outputs",
     "segpipe/ending.py": "it prints errors and makes exit codes of them",

@@ -6,12 +6,9 @@ ever reads: by torch's restricted unpickler (`weights_only`), which makes tensor
 and only after the hash was checked.
 """
 
-import contextlib
-import fcntl
 import hashlib
 import re
 import sys
-from collections.abc import Iterator
 from http.client import HTTPException
 from pathlib import Path
 from typing import Literal
@@ -22,6 +19,7 @@ from torch import Tensor
 from segpipe.atomic import whole_file
 from segpipe.console import say
 from segpipe.errors import ParameterError
+from segpipe.lock import held_file
 
 # The versions that torchvision's own segmentation models start from, and those of the whole models.
 _VERSIONS = {"imagenet": "IMAGENET1K_V1", "coco": "COCO_WITH_VOC_LABELS_V1"}
@@ -65,7 +63,8 @@ def _cached(url: str, kind: str) -> Path:
     if path.exists():  # whole, since it appears by a rename; the folder may be read-only
         return path
     try:
-        with _one_at_a_time(path.with_name(f".{path.name}.lock")):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with held_file(path.with_name(f".{path.name}.lock"), _wait):
             if not path.exists():
                 _download(url, path)
     except (OSError, HTTPException, RuntimeError) as error:
@@ -78,20 +77,15 @@ def _cached(url: str, kind: str) -> Path:
     return path
 
 
+def _wait(holder: str) -> None:
+    say(f"process {holder} is downloading it already; waiting until it has ended")
+
+
 def _download(url: str, path: Path) -> None:
     say(f"downloading {url} to {path.parent}")
     with whole_file(path) as partial:
         torch.hub.download_url_to_file(url, str(partial), progress=sys.stderr.isatty())
         _check_hash(partial, path.name)
-
-
-@contextlib.contextmanager
-def _one_at_a_time(lock: Path) -> Iterator[None]:
-    """Wait for the lock file's other holders; the system drops it when its holder ends."""
-    lock.parent.mkdir(parents=True, exist_ok=True)
-    with lock.open("a") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
 
 
 def _check_hash(path: Path, name: str) -> None:

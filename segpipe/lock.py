@@ -1,0 +1,33 @@
+"""Locks between the processes of this machine, and of others on a file system that has locks.
+
+The system drops a lock when its holder ends, however it ends.
+"""
+
+import contextlib
+import fcntl
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+
+@contextlib.contextmanager
+def held_file(path: Path, busy: Callable[[str], None]) -> Iterator[None]:
+    """Hold the lock file `path` for the block; its content is the holder's process id.
+
+    busy: called with the id of the process that has it ("unknown" where it has not said so yet)
+    before it is waited for; what it raises ends the waiting. Raises OSError when the file cannot be
+    opened (with its name) or its file system has no locks (without).
+    """
+    # Never deleted: another process could lock a file that no longer has a name.
+    with path.open("a+", encoding="utf-8") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            file.seek(0)
+            busy(file.read().strip() or "unknown")
+            fcntl.flock(file, fcntl.LOCK_EX)
+        file.seek(0)
+        file.truncate()
+        file.write(str(os.getpid()))
+        file.flush()
+        yield
