@@ -32,8 +32,7 @@ from segpipe.engine.sampling import centroid_counts
 from segpipe.engine.setup import Job, set_up
 from segpipe.engine.smaller import fitting, go_on_smaller
 from segpipe.engine.stopping import Row
-from segpipe.engine.suitability import outputs_of
-from segpipe.errors import StaleRunError
+from segpipe.engine.suitability import outputs_of, refuse_exchanged
 from segpipe.forecast import forecast
 from segpipe.loading.order import Share
 from segpipe.models.pretrained.weights_file import pretrained_identity
@@ -119,7 +118,7 @@ def _attempt(
     plan = replace(plan, train=fitting(plan.train, _processes(), state))
     about = _about(plan)
     job = set_up(dataset, plan.model, plan.loss, plan.train, state, about, plan.checkpoint)
-    _refuse_exchanged(plan, job, weights)
+    refuse_exchanged(job.pretrained, weights)
     progress, notes = resume(job)
     progress.note_accumulation(job.share.accumulation)
     if job.leads:
@@ -263,14 +262,6 @@ def _identity(plan: Plan, data: str) -> dict[str, Any]:
     for name in _NOT_DECISIVE:
         del decisive["train"][name]
     return {"data": data, **decisive, **started}
-
-
-def _refuse_exchanged(plan: Plan, job: Job, weights: str | None) -> None:
-    if job.pretrained is not None and job.pretrained.content != weights:
-        raise StaleRunError(
-            f"{plan.model.pretrained}: the weights of model.pretrained were exchanged while the "
-            "training started, so its state would be that of other weights; start again"
-        )
 
 
 def _about(plan: Plan) -> dict[str, Any]:

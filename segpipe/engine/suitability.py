@@ -1,8 +1,9 @@
 """What does not suit the data is refused before the work: augmentation, network, loss."""
 
-from segpipe.errors import ParameterError
+from segpipe.errors import ParameterError, StaleRunError
 from segpipe.losses.build import is_binary, logits_a_pixel
 from segpipe.models.network import Network
+from segpipe.models.pretrained.matching import Loaded
 from segpipe.params.loss import LossParams
 from segpipe.params.train import AugmentParams
 from segpipe.storage.reader import Dataset
@@ -54,3 +55,15 @@ def outputs_of(loss: LossParams, dataset: Dataset) -> int:
             "classes, the rest first (labels.scheme: sky is one)"
         )
     return logits_a_pixel(loss, len(classes))
+
+
+def refuse_exchanged(pretrained: Loaded | None, expected: str | None) -> None:
+    """Raise StaleRunError when first weights are not those that gave the run's state its name.
+
+    expected: SHA-256 of the file as it was then; None for weights that need none.
+    """
+    if pretrained is not None and pretrained.content != expected:
+        raise StaleRunError(
+            f"{pretrained.source}: the weights of model.pretrained were exchanged while the training "
+            "started, so its state would be that of other weights; start again"
+        )
