@@ -2,8 +2,8 @@
 
 import contextlib
 import os
-from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
@@ -12,27 +12,25 @@ from accelerate import PartialState
 
 from segpipe.atomic import whole_folder, write_json
 from segpipe.console import say
-from segpipe.engine.announce import announce, row_line, say_early_stop, say_result
+from segpipe.engine.announce import announce, say_early_stop, say_result
 from segpipe.engine.checkpoint import Progress
 from segpipe.engine.failure import Followed, other_is_gone
-from segpipe.engine.interruption import Interrupted, StopRequest, listening
+from segpipe.engine.interruption import StopRequest, listening
 from segpipe.engine.loop import train
 from segpipe.engine.memory import OutOfMemory, Shortage, memory_watched
-from segpipe.engine.pictures import validation_pictures
 from segpipe.engine.profiler import Profiler
 from segpipe.engine.publish import (
-    data_used,
     training_summary,
     write_bundle,
     write_history,
     write_planned_rates,
 )
 from segpipe.engine.resume import resume
-from segpipe.engine.sampling import centroid_counts
 from segpipe.engine.setup import Job, set_up
 from segpipe.engine.smaller import fitting, go_on_smaller
 from segpipe.engine.stopping import Row
 from segpipe.engine.suitability import outputs_of, refuse_exchanged
+from segpipe.engine.tracked import numbers, tracked
 from segpipe.forecast import forecast
 from segpipe.loading.order import Share
 from segpipe.models.pretrained.weights_file import pretrained_identity
@@ -46,7 +44,6 @@ from segpipe.provenance import Snapshot
 from segpipe.revision import git_revision
 from segpipe.state import held_alone, profile_folder, state_folder
 from segpipe.storage.reader import Dataset, open_dataset
-from segpipe.tracking.run import Tracker, standard_tags, start_run
 
 # Of train: how the work is cut up (whoever changes that for want of memory keeps the state), and
 # what only watches.
@@ -154,7 +151,8 @@ def _forecast(plan: Plan, dataset: Dataset, share: Share) -> dict[str, Any]:
 def _train_and_publish(
     plan: Plan, job: Job, progress: Progress, stop: StopRequest, outputs: Outputs
 ) -> None:
-    with _tracked(plan, job, progress, stop) as (tracker, log):
+    with tracked(plan.tracking, plan.model.name, plan.recorded, job, progress, stop) as told:
+        tracker, log = told
         if tracker is not None:
             tracker.log_file(outputs.augmentation, "data")
             if outputs.about_data.is_dir():
@@ -172,7 +170,7 @@ def _train_and_publish(
         write_history(progress, outputs.history)
         write_json(outputs.summary, summary)
         write_json(outputs.tracking, {"run_id": tracker.run_id})
-        whole_run = {f"training/{name}": value for name, value in _numbers(summary).items()}
+        whole_run = {f"training/{name}": value for name, value in numbers(summary).items()}
         if tracker.last_step("training/steps") is None:
             tracker.log_metrics(whole_run, step=progress.step)
         tracker.log_files(outputs.bundle, "bundle")
@@ -184,58 +182,6 @@ def _train_and_publish(
     say_result(job, progress, str(outputs.bundle))
     if profiler.written:
         say(profiler.last_line())
-
-
-@contextlib.contextmanager
-def _tracked(
-    plan: Plan, job: Job, progress: Progress, stop: StopRequest
-) -> Iterator[tuple[Tracker | None, Callable[[Row], None]]]:
-    """Yield the tracker and what logs a row of the history; None and nothing in the processes that follow."""
-    if not job.leads:
-        yield None, lambda _row: None
-        return
-    tags = {**standard_tags(), "data_fingerprint": job.dataset.fingerprint}
-    name = os.environ.get("DVC_EXP_NAME") or plan.model.name
-    known = {**plan.recorded, **_derived(job)}
-    earlier, data = job.checkpoints.tracked(), data_used(job, plan.recorded)
-    with start_run(plan.tracking, name, known, tags, earlier, data, lambda: stop.asked) as tracker:
-        if tracker.run_id is not None:
-            job.checkpoints.note_tracked(tracker.run_id)
-        drawn = plan.tracking.validation_pictures
-        send = _unsent(tracker)
-        for row in progress.history:
-            send(row)  # what a process that was killed did not get to
-
-        def log(row: Row) -> None:
-            say(row_line(row))
-            send(row)
-            if tracker.run_id and row["val_loss"] is not None and drawn:
-                pictures = validation_pictures(job, drawn)
-                step = int(row["step"] or 0)
-                tracker.log_content(pictures, f"validation/step_{step:09d}.png")
-
-        try:
-            yield tracker, log
-        except Interrupted:
-            tracker.finish("KILLED")
-            folder = job.checkpoints.folder
-            say(f"interrupted; the state is in {folder}, start again to go on from it")
-            raise
-
-
-def _unsent(tracker: Tracker) -> Callable[[Row], None]:
-    """Return what sends a row to MLflow unless the run has its step: none is there twice.
-
-    The run may be ahead of the checkpoint that was restored; it then has the same rows already.
-    """
-    sent = tracker.last_step("train_loss")
-
-    def send(row: Row) -> None:
-        step = int(row["step"] or 0)
-        if sent is None or step > sent:
-            tracker.log_metrics(_numbers(row), step=step)
-
-    return send
 
 
 def _train(
@@ -285,18 +231,6 @@ def _lineage(plan: Plan, job: Job) -> dict[str, Any]:
     code = {"code": plan.snapshot.code, "git_commit": git_revision()}
     started = {"pretrained": job.pretrained.lineage()} if job.pretrained else {}
     return {"parameters": plan.recorded, **code, **started}
-
-
-def _derived(job: Job) -> dict[str, Any]:
-    """What was made of the parameters and the data, as MLflow shows it beside them."""
-    lengths = {name: value for name, value in asdict(job.lengths).items() if name != "reasons"}
-    weights = {"class_weights": job.class_weights} if job.class_weights else {}
-    counts = {"centroids": centroid_counts(job.centroids, job.dataset)} if job.centroids else {}
-    return {"steps": lengths, **weights, **counts}
-
-
-def _numbers(values: dict[str, Any]) -> dict[str, float]:
-    return {name: float(value) for name, value in values.items() if isinstance(value, int | float)}
 
 
 def _leave_group() -> None:

@@ -10,9 +10,9 @@ from segpipe.bundle import plain_weights
 from segpipe.engine import step
 from segpipe.engine.announce import announce
 from segpipe.engine.interruption import Interrupted
-from segpipe.engine.run import _derived
 from segpipe.engine.sampling import centroid_counts, centroid_table, class_centroids
 from segpipe.engine.selection import chosen_samples
+from segpipe.engine.tracked import derived
 from segpipe.labels.load import load_scheme
 from segpipe.params.length import Length
 from segpipe.params.loss import LossParams
@@ -156,13 +156,13 @@ def test_console_and_mlflow_are_told(
         corner, sampler="class_centroids", class_centroids=picked, augment=SMALL, **options
     )
     # 4x6 squares of 12 scenes, half of them sky.
-    assert _derived(job)["centroids"] == {"sky": 144, "road": 144, "sign": 1, "ghost": 0}
+    assert derived(job)["centroids"] == {"sky": 144, "road": 144, "sign": 1, "ghost": 0}
     announce(job, LossParams(), progress, [])
     said = capsys.readouterr().out
     assert "50 % of the samples are picked for a class" in said
     assert "none in the samples, so it is left out" in said
     plain, progress, _ = trained(corner, state="plain", **options)
-    assert "centroids" not in _derived(plain)
+    assert "centroids" not in derived(plain)
     announce(plain, LossParams(), progress, [])
     assert "picked for a class" not in capsys.readouterr().out
 

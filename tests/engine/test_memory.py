@@ -155,7 +155,7 @@ def train_in(
         content = tiny_parameters(tmp_path, **OPTIONS, **changes)
         write_parameters(folder / "params.yaml", content)
         monkeypatch.chdir(folder)
-        monkeypatch.setattr("segpipe.engine.run._draw_augmentation", lambda *_: None)
+        monkeypatch.setattr("segpipe.engine.run.write_sheet", lambda *_: None)
         train.run(load_params(Path("params.yaml")), take_snapshot("train"))
         return folder
 
