@@ -96,7 +96,7 @@ step.draw_picks = draw
     index = (workspace / "data/prepared/train/index.csv").read_text().splitlines()[1:]
     assert names.split(", ") == [index[row].split(",")[0] for row in json.loads(rows)]
     assert "rank 0: another process is gone, so this one ends" in done.stderr
-    assert "error: the process of rank 1 failed, with exit code 1" in done.stderr
+    assert "the process of rank 1 failed, with exit code 1" in done.stderr
     assert checkpoints(workspace)[-1] == 2
 
 
