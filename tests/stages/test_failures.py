@@ -154,7 +154,8 @@ def test_all_start_again_in_smaller_pieces_when_memory_falls_short_in_one(worksp
     assert "Traceback" not in done.stderr
 
 
-# The memory of the process may grow so far after the first step, which is two samples at a time.
+# At the first accumulation the process may grow by so much from its first step on, and no further;
+# in smaller pieces as it likes, since what is measured is how a real shortage is met.
 LIMITED = """
 import re, resource, sys
 from pathlib import Path
@@ -163,10 +164,11 @@ from segpipe.ending import explained
 from stages import train
 real = loop.train_step
 def train_step(job, pieces, *arguments):
-    if job.share.accumulation == 1 and resource.getrlimit(resource.RLIMIT_AS)[0] == -1:
+    limit = resource.RLIM_INFINITY
+    if job.share.accumulation == 1:
         taken = re.search(r"VmSize:\\s+(\\d+)", Path("/proc/self/status").read_text())
         limit = (int(taken[1]) << 10) + (450 << 20)
-        resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+    resource.setrlimit(resource.RLIMIT_AS, (limit, resource.RLIM_INFINITY))
     return real(job, pieces, *arguments)
 loop.train_step = train_step
 sys.exit(explained(train.start))
@@ -183,5 +185,5 @@ def test_memory_that_really_falls_short(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr[-2000:]
     assert "out of memory at step 1 with accumulation 1" in done.stdout
     summary = json.loads((workspace / "metrics/training.json").read_text())
-    assert summary["accumulation"] in (2, 4, 8)
+    assert summary["accumulation"] == 2
     assert summary["steps"] == 2
