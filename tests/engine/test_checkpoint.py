@@ -10,18 +10,29 @@ from pathlib import Path
 
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from segpipe.engine.checkpoint import Checkpoints, Progress, State, copied_state
 from segpipe.engine.optimizer import build_optimizer, optimizer_tensors, restore_optimizer
 from segpipe.errors import CheckpointError
+from segpipe.models.network import Network
 from segpipe.params.train import TrainParams
 
 
-def parts(seed: int) -> tuple[nn.Module, torch.optim.Optimizer]:
+class Tiny(Network):
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.Conv2d(4, 2, 3))
+
+    def forward(self, image_BCHW: Tensor) -> Tensor:
+        logits_BKHW: Tensor = self.layers(image_BCHW)
+        return logits_BKHW
+
+
+def parts(seed: int) -> tuple[Network, torch.optim.Optimizer]:
     """A small network with some steps behind it, its kernels in channels-last order."""
     torch.manual_seed(seed)
-    network = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.Conv2d(4, 2, 3))
+    network = Tiny()
     network.to(memory_format=torch.channels_last)
     optimizer = build_optimizer(network, TrainParams())
     for _ in range(3):

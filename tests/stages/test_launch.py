@@ -108,7 +108,7 @@ def test_a_signal_saves_and_leaves_resumable(sent: int, processes: int, workspac
     assert trainer.returncode == 75, errors
     assert "start again to go on" in output
     assert "Traceback" not in errors
-    assert len(checkpoints(workspace)) == 1
+    assert 1 <= len(checkpoints(workspace)) <= 2, "the last two are kept"
 
 
 @pytest.mark.slow

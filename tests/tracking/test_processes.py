@@ -75,15 +75,31 @@ for delay in sys.argv[2:]:
     os.waitpid(child, 0)
 """
 
-KILLED = """
-import os, signal, time
+SLEEPING = """
+import time
 from segpipe.params.schema import TrackingParams
 from segpipe.tracking.run import start_run
 tracker = start_run(TrackingParams(), "killed", {}, {}, None)
 tracker.log_metrics({"a": 1.0}, 1)
 print(tracker.run_id, flush=True)
-os.kill(os.getpid(), signal.SIGKILL)
+time.sleep(600)
 """
+
+
+def _last_word(process: subprocess.Popen[str]) -> str:
+    """What a process that goes on says last of all, the id of its run."""
+    assert process.stdout is not None
+    for line in process.stdout:
+        if len(words := line.split()) == 1:
+            return words[0]
+    raise AssertionError("the process ended and named no run")
+
+
+def _wait_for(true: Callable[[], bool]) -> None:
+    end = time.monotonic() + 200
+    while not true():
+        assert time.monotonic() < end, "metrics never came"
+        time.sleep(0.1)
 
 
 def test_processes_that_create_the_store_at_once_all_succeed(
@@ -136,11 +152,12 @@ def test_a_kill_during_creation_leaves_what_the_next_call_can_use(
 def test_the_run_of_a_killed_process_is_ended_by_the_next_and_a_living_one_is_not(
     root: Path, python: Start, read: Callable[[Path], Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    process = python(KILLED)
-    said, _ = process.communicate(timeout=200)
-    run_id = said.split()[-1]
+    process = python(SLEEPING)
+    run_id = _last_word(process)
     client = read(root / "mlflow.db")
-    assert process.returncode == -9
+    _wait_for(lambda: bool(client.get_metric_history(run_id, "a")))
+    process.kill()
+    assert process.wait(timeout=60) == -9
     assert client.get_run(run_id).info.status == "RUNNING"
     last = max(point.timestamp for point in client.get_metric_history(run_id, "a"))
     time.sleep(0.2)
