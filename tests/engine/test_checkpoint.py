@@ -74,7 +74,7 @@ def test_a_restored_run_takes_the_same_next_step(tmp_path: Path) -> None:
     assert read.about == about
     assert read.tensors["best"]["weight"].tolist() == [1.5]
     untouched, _ = parts(7)
-    assert torch.equal(read.tensors["average"]["0.weight"], untouched.state_dict()["0.weight"])
+    assert torch.equal(read.tensors["average"]["layers.0.weight"], untouched.layers[0].weight)
     other, its_optimizer = parts(1)
     other.load_state_dict(read.tensors["network"])
     restore_optimizer(its_optimizer, read.tensors["optimizer"])
