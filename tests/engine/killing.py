@@ -22,6 +22,7 @@ import mlflow  # noqa: F401 (imported before the fork)
 
 import segpipe.engine.loop
 import segpipe.engine.run
+import segpipe.engine.tracked
 import segpipe.tracking.sender
 from segpipe.ending import explained
 from segpipe.engine.checkpoint import Checkpoints
@@ -29,7 +30,7 @@ from segpipe.tracking.mlflow_run import MlflowRun
 from stages import train
 
 PHASES: dict[str, list[tuple[Any, str]]] = {
-    "start": [(segpipe.engine.run, "start_run"), (Checkpoints, "note_tracked")],
+    "start": [(segpipe.engine.tracked, "start_run"), (Checkpoints, "note_tracked")],
     "resume": [(segpipe.engine.run, "resume")],
     "step": [(segpipe.engine.loop, "train_step")],
     "copy": [(segpipe.engine.loop, "copied_state")],
