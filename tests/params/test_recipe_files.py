@@ -4,6 +4,7 @@ import itertools
 import math
 import re
 import shutil
+import subprocess
 from pathlib import Path
 
 import dvc.utils.hydra
@@ -80,6 +81,13 @@ def test_a_recipe_differs_from_the_parameter_file_in_values_alone(recipe: Path) 
 
 def test_the_demo_is_what_segpipe_comes_with() -> None:
     demo, shipped = ROOT / "recipes/demo.yaml", ROOT / "params.yaml"
+    if read_header(shipped.read_text()) != read_header(demo.read_text()):
+        pytest.skip("params.yaml is another recipe here (segpipe use)")
+    if load_params(shipped) != load_params(demo):
+        status = ["git", "status", "--porcelain", "params.yaml"]
+        changed = subprocess.run(status, cwd=ROOT, capture_output=True, text=True, check=False)
+        if changed.returncode or changed.stdout:
+            pytest.skip("params.yaml was changed here")
     assert demo.read_bytes() == shipped.read_bytes(), "cp params.yaml recipes/demo.yaml"
 
 
