@@ -22,7 +22,7 @@ from safetensors.numpy import load_file
 from segpipe.params.schema import Params
 from segpipe.randomness import generator
 from tests.engine.conftest import prepared
-from tests.forge import child_environment, make_workspace, run_stage
+from tests.forge import ROOT, child_environment, make_workspace, run_stage
 from tests.stages.test_launch import children, wait_until_gone
 
 pytestmark = [
@@ -68,7 +68,8 @@ def run(workspace: Path) -> Iterator[Run]:
     driver = subprocess.Popen(
         [sys.executable, "-m", "tests.engine.killing"],
         cwd=workspace,
-        env=child_environment(SEGPIPE_PROCESSES="1"),
+        # The workspace is not the checkout, and tests/ is not installed.
+        env=child_environment(SEGPIPE_PROCESSES="1", PYTHONPATH=str(ROOT)),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
