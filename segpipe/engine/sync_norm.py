@@ -3,11 +3,31 @@
 Shapes: B batch, C channels, H height, W width.
 """
 
+from typing import Any
+
 import torch
-import torch.distributed.nn.functional as differentiable
+import torch.distributed as dist
 from torch import Tensor, nn
 
 from segpipe.errors import ParameterError
+
+
+class _SumOfAll(torch.autograd.Function):
+    """The sum of a tensor over all processes, and of its gradient on the way back."""
+
+    @staticmethod
+    def forward(_context: Any, own: Tensor) -> Tensor:
+        return _summed(own)
+
+    @staticmethod
+    def backward(_context: Any, gradient: Tensor) -> Tensor:
+        return _summed(gradient)
+
+
+def _summed(own: Tensor) -> Tensor:
+    total = own.clone(memory_format=torch.contiguous_format)
+    dist.all_reduce(total)
+    return total
 
 
 class AllReduceBatchNorm(nn.BatchNorm2d):
@@ -23,7 +43,7 @@ class AllReduceBatchNorm(nn.BatchNorm2d):
         wide = x_BCHW.float()
         count = wide.new_tensor([wide.numel() / wide.shape[1]])
         own = torch.cat([wide.sum((0, 2, 3)), wide.square().sum((0, 2, 3)), count])
-        total: Tensor = differentiable.all_reduce(own)  # type: ignore[no-untyped-call]
+        total: Tensor = _SumOfAll.apply(own)
         channels, pixels = wide.shape[1], total[-1]
         mean_C = total[:channels] / pixels
         variance_C = total[channels:-1] / pixels - mean_C.square()

@@ -107,11 +107,13 @@ def _rasters(
 def picture_of(image_HWC: NDArray[Any], reading: Reading) -> NDArray[np.uint8]:
     """Return the channels that are shown of an image as red, green and blue, (H, W, 3) uint8.
 
-    image_HWC: a uint8 picture, which is that already, or any channels as floats in 0..1.
+    image_HWC: a uint8 picture, which is that already, or any channels as floats in 0..1. What is no
+    number is shown black, as outside of the image.
     """
     if image_HWC.dtype == np.uint8:
         return image_HWC
-    shown_HW3 = image_HWC[..., list(reading.display)].astype(np.float32)
+    bands_HW3 = image_HWC[..., list(reading.display)].astype(np.float32)
+    shown_HW3: NDArray[np.float32] = np.nan_to_num(bands_HW3).clip(0, 1)
     return np.rint(shown_HW3 * 255).astype(np.uint8)
 
 

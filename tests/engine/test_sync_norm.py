@@ -74,7 +74,7 @@ def test_an_activation_within_the_norm_is_kept(
     other = synchronise_norms(copy.deepcopy(network), torch.device(device), 2)
     assert type(other[1]) is not BatchNormAct2d
     assert other.state_dict().keys() == network.state_dict().keys()
-    monkeypatch.setattr("torch.distributed.nn.functional.all_reduce", lambda tensor: tensor)
+    monkeypatch.setattr("torch.distributed.all_reduce", lambda tensor: None)
     image = torch.randn(2, 3, 5, 6)
     torch.testing.assert_close(other(image), network(image))
     torch.testing.assert_close(other[1].running_var, network[1].running_var)

@@ -101,9 +101,9 @@ def test_without_a_whole_training_sample_all_faults_are_named_still(
 
 @pytest.mark.slow
 def test_camvid_is_sound(capsys: pytest.CaptureFixture[str]) -> None:
-    data = os.environ.get("SEGPIPE_TEST_CAMVID")
+    data = os.environ.get("SEGPIPE_CAMVID")
     if data is None:
-        pytest.skip("SEGPIPE_TEST_CAMVID names no folder with CamVid")
+        pytest.skip("SEGPIPE_CAMVID names no folder with CamVid")
     content = tiny_parameters(Path(data), prepare__height=240, prepare__width=320)
     write_parameters(Path("params.yaml"), content)
     assert main(["check"]) == 0

@@ -20,3 +20,9 @@ def test_floats_are_rounded_whatever_the_data() -> None:
     for dtype in (np.float16, np.float32):
         floats = np.array([[[0, 0.5, 1.0]]], dtype)
         assert picture_of(floats, PICTURES).tolist() == [[[0, 128, 255]]]
+
+
+def test_what_is_no_number_is_black() -> None:
+    """A spoilt image is shown, with no warning of the cast, before training says what is wrong with it."""
+    floats = np.array([[[np.nan, np.inf, -np.inf], [0.5, np.nan, 1]]], np.float16)
+    assert picture_of(floats, PICTURES).tolist() == [[[0, 255, 0], [128, 0, 255]]]
