@@ -7,10 +7,10 @@ it, so that one rename makes all of it valid. sums.json has a checksum of every 
 import json
 import shutil
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from torch import Tensor, nn
 
@@ -22,6 +22,7 @@ from segpipe.errors import BundleError, CheckpointError
 NETWORK, AVERAGE, BEST, OPTIMIZER = "network", "average", "best", "optimizer"
 _PROGRESS, _SUMS, _TRACKED = "progress.json", "sums.json", "mlflow.json"
 _CHUNK = 1 << 22
+Value = TypeVar("Value")
 
 
 @dataclass
@@ -150,19 +151,27 @@ class Checkpoints:
 
     def tracked(self) -> str | None:
         """Return what `note_tracked` noted, if anything."""
-        try:
-            noted = json.loads((self.folder / _TRACKED).read_text(encoding="utf-8"))
-            return str(noted["run_id"])
-        except FileNotFoundError:
-            return None
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise CheckpointError(
-                f"{self.folder / _TRACKED}: cannot be read ({error}); delete it, and the training "
-                "goes on under a new MLflow run"
-            ) from error
+        without = "the training goes on under a new MLflow run"
+        return noted(self.folder / _TRACKED, "run_id", str, without)
 
     def _place(self, step: int) -> Path:
         return self.folder / f"checkpoint-{step:09d}"
+
+
+def noted(path: Path, key: str, kind: Callable[[Any], Value], without: str) -> Value | None:
+    """Return the value that was written under `key` of a JSON file beside the checkpoints, if any.
+
+    kind: makes the value of it. without: what happens where the file is not there.
+    Raises CheckpointError, which tells to delete the file, when it cannot be read.
+    """
+    try:
+        return kind(json.loads(path.read_text(encoding="utf-8"))[key])
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise CheckpointError(
+            f"{path}: cannot be read ({error}); delete it, and {without}"
+        ) from error
 
 
 def _delete(folder: Path) -> None:
@@ -175,12 +184,7 @@ def _delete(folder: Path) -> None:
 def _sum(file: Path) -> int:
     """A checksum of a file's bytes (CRC-32): against a failing disk, not against a person."""
     value = 0
-    for chunk in _chunks(file):
-        value = zlib.crc32(chunk, value)
-    return value
-
-
-def _chunks(file: Path) -> Iterator[bytes]:
     with file.open("rb") as handle:
         while chunk := handle.read(_CHUNK):
-            yield chunk
+            value = zlib.crc32(chunk, value)
+    return value

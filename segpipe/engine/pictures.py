@@ -7,14 +7,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from segpipe.augment.apply import normalise_batch
 from segpipe.augment.picks import plain_picks
 from segpipe.bundle import predicted_ids
 from segpipe.cropping import centre_crop
 from segpipe.engine.setup import Job
-from segpipe.engine.step import fed
+from segpipe.engine.validate import result_logits
 from segpipe.loading.batches import Batch, read_batch
 from segpipe.preview import predictions_png
+from segpipe.spread import evenly_spread
 from segpipe.storage.reading import at_image_size, picture_of
 
 Drawn = NDArray[np.uint8]
@@ -30,15 +30,9 @@ def validation_pictures(job: Job, number: int) -> bytes:
     No process waits for another here, and no random number is drawn: one process may call this.
     """
     names = np.array([row.sample.name for row in job.val_split.rows])
-    rows_B = np.argsort(names, kind="stable")[_spread(len(names), number)]
+    rows_B = np.argsort(names, kind="stable")[evenly_spread(len(names), number)]
     drawn = [_drawn(job, int(row)) for row in rows_B]
     return predictions_png(drawn, job.dataset.scheme)
-
-
-def _spread(total: int, number: int) -> NDArray[np.int64]:
-    """Return `number` places of `total`, evenly spread, beginning with 0."""
-    number = min(number, total)
-    return np.arange(number) * total // max(number, 1)
 
 
 def _drawn(job: Job, row: int) -> tuple[str, Drawn, Drawn, Drawn]:
@@ -61,10 +55,6 @@ def _drawn(job: Job, row: int) -> tuple[str, Drawn, Drawn, Drawn]:
 
 def _predicted(job: Job, batch: Batch) -> Drawn:
     job.result.eval()
-    fixed = job.train.threshold
-    threshold = (0.5 if fixed == "auto" else fixed) if job.binary else None
-    with torch.inference_mode(), job.accelerator.autocast():
-        image_BTHWC = batch.image_BTHWC.to(job.device)
-        image_BCHW = fed(job, normalise_batch(image_BTHWC, job.mean_C, job.std_C))
-        ids_Bhw = predicted_ids(job.result(image_BCHW), threshold)
+    with torch.inference_mode():
+        ids_Bhw = predicted_ids(result_logits(job, batch), job.threshold)
     return ids_Bhw[0].to(torch.uint8).cpu().numpy()

@@ -1,10 +1,7 @@
 """Which of the prepared samples are trained and validated on: all, or a few to look for mistakes."""
 
-from collections.abc import Sequence
-
-import numpy as np
-
 from segpipe.params.train import TrainParams
+from segpipe.spread import evenly_spread
 from segpipe.storage.reader import Dataset, Split
 
 _NAMED = 8  # samples in a message
@@ -19,7 +16,8 @@ def chosen_samples(dataset: Dataset, train: TrainParams) -> tuple[Split, Split]:
     train_split = dataset.split("train")
     if train.overfit is not None:
         originals = [place for place, row in enumerate(train_split.rows) if row.copy == 0]
-        few = train_split.subset(_spread(originals, train.overfit))
+        chosen = evenly_spread(len(originals), train.overfit)
+        few = train_split.subset([originals[place] for place in chosen])
         return few, few
     val_split = dataset.split("val")
     if train.limit is None:
@@ -59,11 +57,4 @@ def sample_counts(train: TrainParams, train_split: Split, val_split: Split) -> d
 
 
 def _limited(split: Split, number: int) -> Split:
-    return split.subset(_spread(range(len(split)), number))
-
-
-def _spread(places: Sequence[int], number: int) -> Sequence[int]:
-    """Return so many of `places`, evenly spread from the first on; all where they are fewer."""
-    if number >= len(places):
-        return places
-    return [places[n] for n in (np.arange(number) * len(places) // number).tolist()]
+    return split.subset(evenly_spread(len(split), number))

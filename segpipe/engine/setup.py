@@ -59,23 +59,36 @@ class Learner:
 
 
 @dataclass
-class Job(Learner):
+class Material:
+    """What is learnt from, and for how long.
+
+    lengths: in optimizer steps. crop: sides (height, width) of what the network sees of a training
+    sample. mean_C, std_C: of the training split, for images in 0..1, on the device.
+    """
+
+    dataset: Dataset
+    train_split: Split
+    val_split: Split
+    steps_per_epoch: int
+    lengths: StepLengths
+    crop: tuple[int, int]
+    mean_C: Tensor
+    std_C: Tensor
+
+
+@dataclass
+class Job(Learner, Material):
     """One training.
 
     frozen_steps: for so many `freezing` holds. binary: the network has one logit a pixel.
     auxiliary: weight of the loss of its auxiliary heads. class_weights: in the loss, by name; None
     where all count alike. centroids: of the classes in the training images, where samples are picked
-    by them. frames: T, how many of a sample's frames the network takes. lengths: in
-    optimizer steps. crop: sides (height, width) of what the network sees of a training sample.
-    mean_C, std_C: of the training split, for images in 0..1, on the device. phases: of a step, for
+    by them. frames: T, how many of a sample's frames the network takes. phases: of a step, for
     the profile. about: what the run is started with, kept with its checkpoints. best: the best
     weights so far, in the leading process; None before the first validation.
     """
 
     train: TrainParams
-    dataset: Dataset
-    train_split: Split
-    val_split: Split
     accelerator: Accelerator
     precision: Precision
     loss: Loss
@@ -86,11 +99,6 @@ class Job(Learner):
     frozen_steps: int
     frames: int
     share: Share
-    steps_per_epoch: int
-    lengths: StepLengths
-    crop: tuple[int, int]
-    mean_C: Tensor
-    std_C: Tensor
     checkpoints: Checkpoints
     phases: Phases
     saver: Saver
@@ -111,6 +119,16 @@ class Job(Learner):
     def result(self) -> Network:
         """The network whose weights are validated and kept: the average where there is one."""
         return self.average.network if self.average else self.network
+
+    @property
+    def threshold(self) -> float | None:
+        """The probability from which on validation predicts the second class.
+
+        0.5 where the best one is still to be found; None unless the network has one logit.
+        """
+        if not self.binary:
+            return None
+        return 0.5 if self.train.threshold == "auto" else self.train.threshold
 
 
 def set_up(
@@ -135,43 +153,44 @@ def set_up(
     share = Share(
         train.batch_size, accelerator.num_processes, accelerator.process_index, train.accumulation
     )
-    train_split, val_split = chosen_samples(dataset, train)
-    steps = steps_per_epoch(len(train_split), train.batch_size)
-    lengths = lengths_in_steps(train, steps)
-    crop = crop_sides(train.augmentation, dataset.height, dataset.width)
-    refuse_augmentation(train.augmentation, dataset, crop)
+    material = _material(dataset, train, accelerator.device)
     weights = loss_weights(loss, dataset)
     _repeatable(train.seed)
     checkpoint = checkpoint or CheckpointParams()
     checkpoints = Checkpoints(state, checkpoint.keep)
-    network = _network(model, outputs_of(loss, dataset), dataset, crop)
+    network = _network(model, outputs_of(loss, dataset), dataset, material.crop)
     learner = _learner(network, model, train, accelerator)
     return Job(
         **vars(learner),
+        **vars(material),
         train=train,
-        dataset=dataset,
-        train_split=train_split,
-        val_split=val_split,
         accelerator=accelerator,
         precision=precision,
         loss=_loss(loss, weights, accelerator.device),
         binary=is_binary(loss),
         auxiliary=loss.auxiliary,
         class_weights=weights,
-        centroids=class_centroids(train, dataset, train_split, accelerator.is_main_process),
-        frozen_steps=model.freeze.length.steps(steps, train.batch_size),
+        centroids=class_centroids(
+            train, dataset, material.train_split, accelerator.is_main_process
+        ),
+        frozen_steps=model.freeze.length.steps(material.steps_per_epoch, train.batch_size),
         frames=dataset.frames if network.takes_clips else 1,
         share=share,
-        steps_per_epoch=steps,
-        lengths=lengths,
-        crop=crop,
-        mean_C=torch.tensor(dataset.mean, device=accelerator.device),
-        std_C=torch.tensor(dataset.std, device=accelerator.device),
         checkpoints=checkpoints,
         phases=Phases(accelerator.device),
         saver=Saver(checkpoints, checkpoint),
         about=about,
     )
+
+
+def _material(dataset: Dataset, train: TrainParams, device: torch.device) -> Material:
+    train_split, val_split = chosen_samples(dataset, train)
+    steps = steps_per_epoch(len(train_split), train.batch_size)
+    lengths = lengths_in_steps(train, steps)
+    crop = crop_sides(train.augmentation, dataset.height, dataset.width)
+    refuse_augmentation(train.augmentation, dataset, crop)
+    mean_C, std_C = (torch.tensor(of, device=device) for of in (dataset.mean, dataset.std))
+    return Material(dataset, train_split, val_split, steps, lengths, crop, mean_C, std_C)
 
 
 def _learner(

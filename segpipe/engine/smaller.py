@@ -6,7 +6,6 @@ checkpoints, for every later start; samples, since they mean the same on any num
 """
 
 import gc
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,13 +14,14 @@ import torch
 
 from segpipe.atomic import write_json
 from segpipe.console import say
+from segpipe.engine.checkpoint import noted
 from segpipe.engine.failure import StartAgain
 from segpipe.engine.memory import Shortage, explanation
-from segpipe.errors import BundleError, TrainingError
+from segpipe.errors import TrainingError
 from segpipe.loading.order import divisors
 from segpipe.params.train import TrainParams
 
-_NOTE = "micro-batch.json"
+_NOTE, _KEY = "micro-batch.json", "micro_batch"
 
 
 def fitting(train: TrainParams, processes: int, state: Path) -> TrainParams:
@@ -30,11 +30,11 @@ def fitting(train: TrainParams, processes: int, state: Path) -> TrainParams:
     The smallest from train.accumulation on with which a micro-batch is as small as the one noted
     in the folder `state`; as it is where train.auto_accumulate is off.
     """
-    noted = _noted(state) if train.auto_accumulate else None
+    found = _found(state) if train.auto_accumulate else None
     own, left_over = divmod(train.batch_size, processes)
-    if noted is None or left_over:
+    if found is None or left_over:
         return train
-    enough = [n for n in divisors(own) if n >= train.accumulation and own // n <= noted]
+    enough = [n for n in divisors(own) if n >= train.accumulation and own // n <= found]
     return train.model_copy(update={"accumulation": enough[0]}) if enough else train
 
 
@@ -55,7 +55,7 @@ def go_on_smaller(
     larger = [n for n in divisors(own) if n >= 2 * share.accumulation]
     if not (train.auto_accumulate and larger):
         raise TrainingError(explanation(shortage, _foreseen(forecast)))
-    write_json(state / _NOTE, {"micro_batch": own // larger[0]})
+    write_json(state / _NOTE, {_KEY: own // larger[0]})
     text = (
         f"out of memory at step {shortage.step} with accumulation {share.accumulation} "
         f"({shortage.said}); from the last checkpoint on it is {larger[0]} (train.auto_accumulate)"
@@ -72,14 +72,6 @@ def _foreseen(forecast: Callable[[], dict[str, Any]]) -> dict[str, Any] | None:
         return None  # what fell short before falls short again
 
 
-def _noted(state: Path) -> int | None:
-    path = state / _NOTE
-    try:
-        return int(json.loads(path.read_text(encoding="utf-8"))["micro_batch"])
-    except FileNotFoundError:
-        return None
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise BundleError(
-            f"{path}: cannot be read ({error}); delete it, and the training starts again with "
-            "train.accumulation as it stands in params.yaml"
-        ) from error
+def _found(state: Path) -> int | None:
+    without = "the training starts again with train.accumulation as it stands in params.yaml"
+    return noted(state / _NOTE, _KEY, int, without)

@@ -83,6 +83,16 @@ def validate(job: Job, stop: StopRequest) -> Validation | None:
     return Validation(loss, found.miou, found.pixel_accuracy, counts.threshold(job))
 
 
+def result_logits(job: Job, batch: Batch) -> Tensor:
+    """Return what the result so far answers to a batch, (B, K, h, w), on the device."""
+    image_BTHWC = batch.image_BTHWC.to(job.device)
+    image_BCHW = fed(job, normalise_batch(image_BTHWC, job.mean_C, job.std_C))
+    # The network itself: DDP's wrapper would wait for processes that have fewer samples.
+    with job.accelerator.autocast():
+        logits_BKhw: Tensor = job.result(image_BCHW)
+    return logits_BKhw
+
+
 @dataclass
 class _Counts:
     """What adds up over batches and processes. probabilities: as `count_probabilities` counts."""
@@ -104,20 +114,14 @@ class _Counts:
 
     def add(self, job: Job, batch: Batch) -> Tensor:
         """Count a batch; return its summed loss, on the device."""
-        image_BTHWC = batch.image_BTHWC.to(job.device)
-        image_BCHW = fed(job, normalise_batch(image_BTHWC, job.mean_C, job.std_C))
-        # The network itself: DDP's wrapper would wait for processes that have fewer samples.
-        with job.accelerator.autocast():
-            logits_BKHW = job.result(image_BCHW)
+        logits_BKHW = result_logits(job, batch)
         mask_BHW = centre_crop(batch.mask_Bhw.to(job.device), *logits_BKHW.shape[-2:])
-        fixed = job.train.threshold
-        threshold = (0.5 if fixed == "auto" else fixed) if job.binary else None
-        ids_BHW = predicted_ids(logits_BKHW, threshold)
+        ids_BHW = predicted_ids(logits_BKHW, job.threshold)
         loss = job.loss(logits_BKHW, mask_BHW)
         self.loss_sum += loss
         self.pixels += valid_pixels(mask_BHW)
         self.confusion_KK += confusion_matrix(ids_BHW, mask_BHW, len(self.confusion_KK))
-        if job.binary and fixed == "auto":
+        if job.binary and job.train.threshold == "auto":
             self.probabilities += count_probabilities(logits_BKHW, mask_BHW)
         return loss
 
@@ -126,10 +130,10 @@ class _Counts:
         return _Counts(*(job.accelerator.reduce(counted, "sum") for counted in own))
 
     def threshold(self, job: Job) -> float | None:
-        if not job.binary:
-            return None
-        fixed = job.train.threshold
-        return best_threshold(self.probabilities.cpu().numpy()) if fixed == "auto" else fixed
+        """The one asked for, or the best for these counts; None unless the network has one logit."""
+        if job.binary and job.train.threshold == "auto":
+            return best_threshold(self.probabilities.cpu().numpy())
+        return job.threshold
 
 
 def _stop_was_asked(job: Job, stop: StopRequest) -> bool:

@@ -121,6 +121,7 @@ class _Kept:
         self._random = generator("centroids", number)
 
     def add(self, points_M: Points) -> None:
+        """Take more points of the class, in the order of the images."""
         free = _MOST - len(self.points)
         self.points = np.concatenate([self.points, points_M[:free]])
         late_M = points_M[free:]

@@ -18,6 +18,7 @@ from segpipe.rendering.png import write_png
 from segpipe.rendering.samples import Mask, Picture, copies_sheet, sample_sheet
 from segpipe.rendering.sizes import image_sizes
 from segpipe.rendering.statistics import brightness_histogram, class_frequencies
+from segpipe.spread import evenly_spread
 from segpipe.storage.facts import SampleFacts, Survey
 from segpipe.storage.reader import Dataset, Split, open_dataset
 from segpipe.storage.reading import picture_of
@@ -131,7 +132,7 @@ def _samples(dataset: Dataset) -> NDArray[np.uint8]:
     """Training samples, evenly spread over the split, with their masks."""
     split = dataset.split("train")
     originals = [number for number, row in enumerate(split.rows) if row.copy == 0]
-    shown = [originals[place] for place in _spread(len(originals))]
+    shown = [originals[place] for place in evenly_spread(len(originals), _SHOWN)]
     samples = [
         (split.rows[n].sample.name, _picture(dataset, split, n), split.masks_Nhw[n]) for n in shown
     ]
@@ -146,7 +147,7 @@ def _copies(dataset: Dataset) -> NDArray[np.uint8] | None:
         return None
     each = max(row.copy for row in split.rows)
     pairs: list[tuple[str, Picture, Mask, Picture, Mask]] = []
-    for place in _spread(len(changed) // each):
+    for place in evenly_spread(len(changed) // each, _SHOWN):
         # One copy after the other is shown, so that all kinds of changes come up.
         copy = place * each + len(pairs) % each
         number = changed[copy]
@@ -160,12 +161,6 @@ def _copies(dataset: Dataset) -> NDArray[np.uint8] | None:
 
 def _picture(dataset: Dataset, split: Split, row: int) -> NDArray[np.uint8]:
     return picture_of(split.images_NTHWC[row, -1], dataset.reading)
-
-
-def _spread(count: int) -> list[int]:
-    """Up to nine places, evenly spread."""
-    shown = min(count, _SHOWN)
-    return [place * count // shown for place in range(shown)]
 
 
 def _page(dataset: Dataset, images: Mapping[str, int], copies: bool) -> str:

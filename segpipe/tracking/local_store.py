@@ -5,8 +5,6 @@ leaves a broken file. Here it is created beside, under a lock, and renamed when 
 """
 
 import contextlib
-import fcntl
-import os
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +12,7 @@ from urllib.parse import unquote
 
 from segpipe.atomic import sync
 from segpipe.errors import TrackingError
+from segpipe.lock import held_file
 from segpipe.tracking.calls import reason
 
 PREFIX = "sqlite:///"
@@ -39,20 +38,13 @@ def held(path: Path) -> Iterator[None]:
 
     Raises TrackingError where no lock can be had, for instance in a folder that is read-only.
     """
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        # Never deleted: another process could lock a file that no longer has a name.
-        handle = os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-    except OSError as error:
-        raise _unusable(path, error) from error
-    try:
+    with contextlib.ExitStack() as stack:
         try:
-            fcntl.flock(handle, fcntl.LOCK_EX)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            stack.enter_context(held_file(Path(f"{path}.lock"), lambda _holder: None))
         except OSError as error:
             raise _unusable(path, error) from error
         yield
-    finally:
-        os.close(handle)
 
 
 def ensure_database(path: Path) -> None:

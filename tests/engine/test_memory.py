@@ -17,7 +17,7 @@ from segpipe.engine.interruption import Interrupted
 from segpipe.engine.memory import Shortage, is_out_of_memory
 from segpipe.engine.saver import Saver
 from segpipe.engine.smaller import fitting, go_on_smaller
-from segpipe.errors import BundleError, TrainingError
+from segpipe.errors import CheckpointError, TrainingError
 from segpipe.loading.order import Share
 from segpipe.params.load import load_params
 from segpipe.params.train import TrainParams
@@ -86,7 +86,7 @@ def test_what_was_found_to_fit_is_samples_and_holds_on_other_numbers_of_processe
     off = TrainParams(batch_size=12)
     assert fitting(off, 1, tmp_path) == off
     (tmp_path / "micro-batch.json").write_text("{")
-    with pytest.raises(BundleError, match="delete it, and the training starts again with"):
+    with pytest.raises(CheckpointError, match="delete it, and the training starts again with"):
         fitting(auto(), 1, tmp_path)
 
 
