@@ -19,26 +19,18 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from bench.noise import noise_files, noise_job
 from segpipe.augment.picks import plain_picks
 from segpipe.bundle import plain_weights
 from segpipe.engine.checkpoint import Checkpoints, Progress, State, copied_state
 from segpipe.engine.saver import Saver
-from segpipe.engine.setup import Job, set_up
+from segpipe.engine.setup import Job
 from segpipe.engine.step import train_step
 from segpipe.hardware import device_name
-from segpipe.labels.load import load_scheme
 from segpipe.loading.batches import read_batch
 from segpipe.params.checkpoint import CheckpointParams
-from segpipe.params.loss import LossParams
 from segpipe.params.model import ModelParams, UNetParams
-from segpipe.params.prepare import PrepareParams
 from segpipe.params.train import TrainParams
-from segpipe.rendering.png import write_png
-from segpipe.sample import Sample
-from segpipe.storage.prepare import prepare_data
-from segpipe.storage.reader import open_dataset
-from segpipe.storage.reading import PICTURES
-from segpipe.storage.task import Work
 
 _BATCH, _HEIGHT, _WIDTH = 4, 96, 192
 
@@ -69,7 +61,9 @@ def main() -> None:
     options = _options()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        job = _job(folder)
+        samples = noise_files(folder / "raw", _BATCH, _HEIGHT, _WIDTH)
+        model, train = ModelParams(unet=UNetParams(width=16)), TrainParams(batch_size=_BATCH)
+        job = noise_job(folder, samples, (_HEIGHT, _WIDTH), model, train)
         checkpoints = Measured(folder / "checkpoints")
         saver = Saver(checkpoints, CheckpointParams())
         steps: list[float] = []
@@ -127,25 +121,6 @@ def _epoch(job: Job, saver: Saver, steps: int, epoch: int) -> tuple[float, float
 def _rows(job: Job) -> Iterator[NDArray[np.int64]]:
     while True:
         yield np.arange(_BATCH) % len(job.train_split)
-
-
-def _job(folder: Path) -> Job:
-    raw = folder / "raw"
-    random = np.random.default_rng(0)
-    scheme = load_scheme("cityscapes19", {}, raw)
-    for name in map(str, range(_BATCH)):
-        write_png(raw / f"{name}.png", random.integers(0, 256, (_HEIGHT, _WIDTH, 3), np.uint8))
-        mask = scheme.decode(random.integers(0, 19, (_HEIGHT, _WIDTH)).astype(np.uint8))
-        write_png(raw / f"{name}_mask.png", mask)
-    samples = [Sample(str(n), "", f"{n}.png", f"{n}_mask.png") for n in range(_BATCH)]
-    prepared = folder / "prepared"
-    prepared.mkdir()
-    prepare = PrepareParams(height=_HEIGHT, width=_WIDTH)
-    splits = {"train": samples, "val": samples[:1], "test": []}
-    prepare_data(splits, Work(raw, scheme, PICTURES, prepare), prepared)
-    model = ModelParams(unet=UNetParams(width=16))
-    train = TrainParams(batch_size=_BATCH)
-    return set_up(open_dataset(prepared), model, LossParams(), train, folder / "state", {})
 
 
 if __name__ == "__main__":

@@ -25,6 +25,7 @@ from segpipe.engine.loop import train
 from segpipe.engine.pictures import validation_pictures
 from segpipe.engine.setup import Job, set_up
 from segpipe.engine.stopping import Row
+from segpipe.engine.tracked import numbers
 from segpipe.hardware import device_name
 from segpipe.params.length import Length
 from segpipe.params.load import load_params
@@ -78,8 +79,7 @@ def _measure(job: Job, run: Tracker, pictures: int) -> None:
 
     def log(row: Row) -> None:
         start = perf_counter()
-        numbers = {name: float(value) for name, value in row.items() if value is not None}
-        run.log_metrics(numbers, int(row["step"] or 0))
+        run.log_metrics(numbers(row), int(row["step"] or 0))
         told.append(perf_counter() - start)
         if row["val_loss"] is not None:
             start = perf_counter()

@@ -22,25 +22,17 @@ from PIL import Image
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
+from bench.noise import noise_files, noise_job, noise_scheme
 from segpipe.augment.picks import plain_picks
-from segpipe.engine.setup import Job, set_up
+from segpipe.engine.setup import Job
 from segpipe.engine.step import train_step
 from segpipe.hardware import best_device, device_name
-from segpipe.labels.load import load_scheme
 from segpipe.loading.batches import Batch, Prefetch, read_batch
 from segpipe.loading.order import epoch_batches
 from segpipe.models.build import build_model
-from segpipe.params.loss import LossParams
 from segpipe.params.model import ModelParams, UNetParams
-from segpipe.params.prepare import PrepareParams
 from segpipe.params.train import TrainParams
 from segpipe.sample import Sample
-from segpipe.storage.prepare import prepare_data
-from segpipe.storage.reader import open_dataset
-from segpipe.storage.reading import PICTURES
-from segpipe.storage.task import Work
-
-_CLASSES = 19
 
 
 def main() -> None:
@@ -48,8 +40,10 @@ def main() -> None:
     options = _options()
     with tempfile.TemporaryDirectory() as folder:
         raw = Path(folder) / "raw"
-        samples = _make_files(raw, options)
-        job = _job(raw, samples, Path(folder), options)
+        sides = options.height, options.width
+        samples = noise_files(raw, 4 * options.batch, *sides)
+        train = TrainParams(batch_size=options.batch)
+        job = noise_job(Path(folder), samples, sides, _model(options), train)
         loops = {
             "plain PyTorch loop": _plain(raw, samples, options),
             "segpipe": _segpipe(job, dummy=False),
@@ -96,36 +90,6 @@ def _speed(steps: Iterator[None], options: argparse.Namespace) -> float:
     return float(options.steps * options.batch / (perf_counter() - start))
 
 
-def _make_files(raw: Path, options: argparse.Namespace) -> list[Sample]:
-    random = np.random.default_rng(0)
-    (raw / "images").mkdir(parents=True)
-    (raw / "masks").mkdir()
-    samples = []
-    for number in range(4 * options.batch):
-        shape = options.height // 8, options.width // 8, 3
-        coarse = Image.fromarray(random.integers(0, 256, shape).astype(np.uint8))
-        coarse.resize((options.width, options.height)).save(raw / f"images/{number}.png")
-        mask = random.integers(0, _CLASSES, (options.height, options.width)).astype(np.uint8)
-        Image.fromarray(load_scheme("cityscapes19", {}, raw).decode(mask)).save(
-            raw / f"masks/{number}.png"
-        )
-        samples.append(Sample(str(number), "", f"images/{number}.png", f"masks/{number}.png"))
-    return samples
-
-
-def _job(raw: Path, samples: list[Sample], folder: Path, options: argparse.Namespace) -> Job:
-    prepared = folder / "prepared"
-    prepared.mkdir()
-    prepare = PrepareParams(height=options.height, width=options.width)
-    scheme = load_scheme("cityscapes19", {}, raw)
-    splits = {"train": samples, "val": samples[:1], "test": []}
-    prepare_data(splits, Work(raw, scheme, PICTURES, prepare), prepared)
-    train = TrainParams(batch_size=options.batch)
-    return set_up(
-        open_dataset(prepared), _model(options), LossParams(), train, folder / "state", {}
-    )
-
-
 def _model(options: argparse.Namespace) -> ModelParams:
     return ModelParams(unet=UNetParams(width=options.model_width))
 
@@ -155,7 +119,7 @@ def _segpipe(job: Job, dummy: bool) -> Iterator[None]:
 class _Files(Dataset[tuple[Tensor, Tensor]]):
     def __init__(self, raw: Path, samples: list[Sample], height: int, width: int) -> None:
         self.raw, self.samples, self.sides = raw, samples, (width, height)
-        self.table = torch.from_numpy(load_scheme("cityscapes19", {}, raw).encode(_all_ids())[0])[0]
+        self.table = torch.from_numpy(noise_scheme().encode(_all_ids())[0])[0]
 
     def __len__(self) -> int:
         return len(self.samples)
@@ -177,7 +141,7 @@ def _all_ids() -> NDArray[np.uint8]:
 
 def _plain(raw: Path, samples: list[Sample], options: argparse.Namespace) -> Iterator[None]:
     device = best_device()
-    model = build_model(_model(options), 3, _CLASSES).to(device)
+    model = build_model(_model(options), 3, noise_scheme().num_classes).to(device)
     optimizer = torch.optim.Adam(model.parameters(), 1e-3)
     criterion: Callable[[Tensor, Tensor], Tensor] = nn.CrossEntropyLoss(ignore_index=255)
     files = _Files(raw, samples, options.height, options.width)
