@@ -223,12 +223,16 @@ def test_logits_come_on_the_grid_of_a_coarser_truth(name):
 
 @pytest.mark.slow
 @every_model
-@pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile needs a C++ compiler")
 @pytest.mark.filterwarnings("ignore")  # of the compiler, about itself
 def test_a_compiled_network_scores_the_same(name):
+    """What a network decides is its graph; machine code from it, minutes of work, is made of two."""
+    generates = name in ("unet", "regseg")
+    if generates and shutil.which("g++") is None:
+        pytest.skip("torch.compile needs a C++ compiler")
     model, batch = network(name).eval(), given(name)
     torch.compiler.reset()
     with torch.no_grad():
         expected = model(batch)
-        found = torch.compile(model)(batch)
+        compiled = torch.compile(model, backend="inductor" if generates else "aot_eager")
+        found = compiled(batch)
     torch.testing.assert_close(found, expected, rtol=1e-3, atol=1e-3 * expected.abs().max())

@@ -1,50 +1,19 @@
 """The pipeline under DVC, in a repository of its own: what reruns, what does not, experiments."""
 
 import json
-import shutil
 import sqlite3
-import subprocess
 import sys
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from tests.forge import (
-    ROOT,
-    child_environment,
-    make_folder,
-    save,
-    scene,
-    tiny_parameters,
-    write_parameters,
-)
+from tests.forge import save, scene, tiny_parameters, write_parameters
+from tests.pipeline.cache import damaged, objects
+from tests.pipeline.conftest import run, stages_that_ran
 
 # One after another in one process: they share a repository.
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("dvc"), pytest.mark.timeout(1800)]
-
-COPIED = ("segpipe", "stages", "dvc.yaml", ".dvcignore", ".gitignore", "pyproject.toml")
-
-
-def run(repository: Path, *arguments: str, code: int = 0) -> str:
-    """Run a program of the environment, DVC or git, and return what it printed."""
-    folder = Path(sys.executable).parent
-    path = f"{folder}:{child_environment()['PATH']}"
-    done = subprocess.run(
-        [*arguments],
-        cwd=repository,
-        env=child_environment(PATH=path, DVC_NO_ANALYTICS="1"),
-        capture_output=True,
-        text=True,
-        timeout=1200,
-        check=False,
-    )
-    assert done.returncode == code, done.stdout + done.stderr
-    return done.stdout + done.stderr
-
-
-def stages_that_ran(output: str) -> list[str]:
-    return [line.split("'")[1] for line in output.splitlines() if line.startswith("Running stage")]
 
 
 def set_parameter(repository: Path, data: Path, **changes: object) -> None:
@@ -58,113 +27,73 @@ def runs_of(repository: Path) -> set[str]:
         return {run for (run,) in connection.execute("SELECT run_uuid FROM runs")}
 
 
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_folder(tmp_path_factory.mktemp("data"), train=8, val=3)
-
-
-@pytest.fixture(scope="module")
-def repository(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A committed baseline, after its first `dvc repro`."""
-    root = tmp_path_factory.mktemp("repository")
-    for name in COPIED:
-        source = ROOT / name
-        if source.is_dir():
-            shutil.copytree(source, root / name, ignore=shutil.ignore_patterns("__pycache__"))
-        else:
-            shutil.copy(source, root / name)
-    (root / ".dvc").mkdir()
-    shutil.copy(ROOT / ".dvc/config", root / ".dvc/config")
-    shutil.copytree(ROOT / ".dvc/plots", root / ".dvc/plots")
-    (root / ".dvc/.gitignore").write_text("/tmp\n/cache\n/config.local\n")
-    for folder in ("data", "metrics"):
-        (root / folder).mkdir()
-        shutil.copy(ROOT / folder / ".gitignore", root / folder)
-    set_parameter(root, data)
-    run(root, "git", "init", "-q", "-b", "main")
-    run(root, "git", "config", "user.email", "ann@example.org")
-    run(root, "git", "config", "user.name", "Ann")
-    ran = stages_that_ran(run(root, "dvc", "repro"))
-    assert ran == ["fetch", "prepare", "train", "evaluate", "render"]
-    run(root, "git", "add", "-A")
-    run(root, "git", "commit", "-qm", "baseline")
-    return root
-
-
-@pytest.fixture(autouse=True)
-def baseline(request: pytest.FixtureRequest, data: Path) -> None:
-    """Put the parameters and the outputs of the baseline back before each test."""
-    root = request.getfixturevalue("repository")
-    run(root, "git", "checkout", "-qf", "main")
-    run(root, "dvc", "checkout", "-q", "--force")
-
-
-def test_a_second_run_does_nothing(repository: Path) -> None:
-    output = run(repository, "dvc", "repro")
+def test_a_second_run_does_nothing(baseline: Path) -> None:
+    output = run(baseline, "dvc", "repro")
     assert stages_that_ran(output) == []
     assert "up to date" in output
-    assert "up to date" in run(repository, "dvc", "status")
+    assert "up to date" in run(baseline, "dvc", "status")
 
 
-def test_git_holds_the_metrics_and_dvc_the_rest(repository: Path) -> None:
-    tracked = set(run(repository, "git", "ls-files").split())
+def test_git_holds_the_metrics_and_dvc_the_rest(baseline: Path) -> None:
+    tracked = set(run(baseline, "git", "ls-files").split())
     assert {
         f"metrics/{name}" for name in ("evaluation.json", "training.json", "history.csv")
     } <= tracked
     assert not [
         name for name in tracked if name.startswith(("data/raw", "data/prep", "models", "pred"))
     ]
-    assert run(repository, "git", "status", "--porcelain") == ""
+    assert run(baseline, "git", "status", "--porcelain") == ""
 
 
-def test_the_learning_rate_reruns_from_train(repository: Path, data: Path) -> None:
-    set_parameter(repository, data, train__lr=0.02)
-    assert stages_that_ran(run(repository, "dvc", "repro")) == ["train", "evaluate", "render"]
+def test_the_learning_rate_reruns_from_train_on_two_processes(baseline: Path, data: Path) -> None:
+    set_parameter(baseline, data, train__lr=0.02)
+    before = runs_of(baseline)
+    ran = stages_that_ran(run(baseline, "dvc", "repro", SEGPIPE_PROCESSES="2"))
+    assert ran == ["train", "evaluate", "render"]
+    assert json.loads((baseline / "metrics/training.json").read_text())["processes"] == 2
+    (made,) = runs_of(baseline) - before
+    pictures = baseline / "mlartifacts" / made / "artifacts" / "validation"
+    names = {path.name for path in pictures.iterdir()}
+    assert names == {"step_000000002.png", "step_000000004.png"}
 
 
-def test_the_preparation_reruns_from_there(repository: Path, data: Path) -> None:
-    set_parameter(repository, data, prepare__copies__count=1)
-    ran = stages_that_ran(run(repository, "dvc", "repro"))
+def test_the_preparation_reruns_from_there(baseline: Path, data: Path) -> None:
+    set_parameter(baseline, data, prepare__copies__count=1)
+    ran = stages_that_ran(run(baseline, "dvc", "repro"))
     assert ran == ["prepare", "train", "evaluate", "render"]
 
 
-@pytest.mark.parametrize(
-    ("file", "changed"),
-    [
-        ("segpipe/dashboard/page.py", []),
-        ("segpipe/tracking/run.py", []),
-        ("segpipe/console.py", []),
-        ("segpipe/rendering/overlay.py", ["prepare", "render"]),
-        ("segpipe/losses/cross_entropy.py", ["train"]),
-        ("segpipe/evaluation/report.py", ["evaluate"]),
-    ],
-)
-def test_an_edit_of_code_reruns_what_it_can_change(
-    file: str, changed: list[str], repository: Path
-) -> None:
-    path = repository / file
-    path.parent.mkdir(exist_ok=True)
-    before = path.read_text() if path.exists() else ""
-    path.write_text(before + "\n# another line\n")
-    try:
-        status = json.loads(run(repository, "dvc", "status", "--json"))
-        own = [
-            stage for stage, facts in status.items() if file.rpartition("/")[0] in json.dumps(facts)
-        ]
-        assert own == changed
-    finally:
+def test_an_edit_of_code_reruns_what_it_can_change(baseline: Path) -> None:
+    reruns = {
+        "segpipe/dashboard/page.py": [],
+        "segpipe/tracking/run.py": [],
+        "segpipe/console.py": [],
+        "segpipe/rendering/overlay.py": ["prepare", "render"],
+        "segpipe/losses/cross_entropy.py": ["train"],
+        "segpipe/evaluation/report.py": ["evaluate"],
+    }
+    found = {}
+    for file in reruns:
+        path = baseline / file
+        path.parent.mkdir(exist_ok=True)
+        before = path.read_text() if path.exists() else ""
+        path.write_text(before + "\n# another line\n")
+        status = json.loads(run(baseline, "dvc", "status", "--json"))
         path.write_text(before)
+        place = file.rpartition("/")[0]
+        found[file] = [stage for stage, facts in status.items() if place in json.dumps(facts)]
+    assert found == reruns
 
 
-def test_a_file_added_to_the_users_folder_is_noticed(repository: Path, data: Path) -> None:
+def test_a_file_added_to_the_users_folder_is_noticed(baseline: Path, data: Path) -> None:
     image, mask = scene(99)
     added = [data / "images/train/new_099.png", data / "masks/train/new_099.png"]
     save(added[0], image)
     save(added[1], mask)
     try:
-        ran = stages_that_ran(run(repository, "dvc", "repro"))
+        ran = stages_that_ran(run(baseline, "dvc", "repro"))
         assert ran == ["fetch", "prepare", "train", "evaluate", "render"]
-        assert "new_099" in (repository / "data/prepared/train/index.csv").read_text()
+        assert "new_099" in (baseline / "data/prepared/train/index.csv").read_text()
     finally:
         for path in added:
             path.unlink()
@@ -199,16 +128,22 @@ def recorded_runs(repository: Path) -> dict[str, list[object]]:
     return facts
 
 
-def test_experiments_in_the_workspace_and_beside_it(repository: Path) -> None:
-    before = recorded_runs(repository)
-    assert "train" in stages_that_ran(run(repository, "dvc", "exp", "run", "-S", "train.lr=1e-3"))
-    # In a temporary workspace: its own snapshot of the code, the main repository's MLflow store.
-    run(repository, "dvc", "exp", "run", "--temp", "-n", "beside", "-S", "train.lr=2e-3")
-    shown = run(repository, "dvc", "exp", "show", "--csv")
-    assert "0.002" in shown
-    assert "0.001" in shown
-    assert "miou" in run(repository, "dvc", "metrics", "diff", "HEAD")
-    runs = recorded_runs(repository)
+def test_experiments_in_the_workspace_and_beside_it(baseline: Path) -> None:
+    """Each switches an alternative by its name alone. The cache keeps what it had."""
+    before, cached = recorded_runs(baseline), objects(baseline)
+    ran = stages_that_ran(run(baseline, "dvc", "exp", "run", "-S", "model.name=pspnet"))
+    assert ran == ["train", "evaluate", "render"]
+    assert trained_with(baseline)["model"]["name"] == "pspnet"
+    # In a temporary workspace: its own snapshot of the code, the main baseline's MLflow store.
+    run(baseline, "dvc", "exp", "run", "--temp", "-n", "beside", "-S", "loss.name=lovasz")
+    assert len(objects(baseline)) > len(cached), "the experiments made nothing new"
+    assert cached.items() <= objects(baseline).items()
+    assert damaged(baseline) == []
+    shown = run(baseline, "dvc", "exp", "show", "--csv")
+    assert "pspnet" in shown
+    assert "lovasz" in shown
+    assert "miou" in run(baseline, "dvc", "metrics", "diff", "HEAD")
+    runs = recorded_runs(baseline)
     assert "RUNNING" not in [status for status, *_ in runs.values()]
     own = [facts for key, facts in runs.items() if key not in before]
     assert len(own) == 2
@@ -219,49 +154,20 @@ def test_experiments_in_the_workspace_and_beside_it(repository: Path) -> None:
     )
     assert before, "the baseline's run"
     assert all(runs[key][0] == "FINISHED" for key in before)
+    run(baseline, "dvc", "exp", "apply", "beside")
+    assert trained_with(baseline)["loss"]["name"] == "lovasz"
 
 
-@pytest.mark.parametrize(
-    ("option", "place"),
-    [("model.name=pspnet", ("model", "name")), ("loss.name=lovasz", ("loss", "name"))],
-)
-def test_an_alternative_by_its_name_alone(
-    option: str, place: tuple[str, str], repository: Path
-) -> None:
-    ran = stages_that_ran(run(repository, "dvc", "exp", "run", "-S", option))
-    assert ran == ["train", "evaluate", "render"]
-    recorded = json.loads((repository / "models/model.json").read_text())["lineage"]
-    section, key = place
-    assert recorded["parameters"][section][key] == option.partition("=")[2]
+def trained_with(repository: Path) -> dict[str, dict[str, object]]:
+    """The parameters that the bundle says it was trained with."""
+    lineage = json.loads((repository / "models/model.json").read_text())["lineage"]
+    parameters: dict[str, dict[str, object]] = lineage["parameters"]
+    return parameters
 
 
-def test_plots_work_without_a_network(repository: Path) -> None:
-    run(repository, "dvc", "plots", "show")
-    page = (repository / "dvc_plots/index.html").read_text()
+def test_plots_work_without_a_network(baseline: Path) -> None:
+    run(baseline, "dvc", "plots", "show")
+    page = (baseline / "dvc_plots/index.html").read_text()
     assert "train_loss" in page
     assert "confusion" in page
     assert 'src="http' not in page
-
-
-def test_several_processes_under_dvc(repository: Path, data: Path) -> None:
-    set_parameter(repository, data, train__seed=5)
-    before = runs_of(repository)
-    done = subprocess.run(
-        [str(Path(sys.executable).parent / "dvc"), "repro", "train"],
-        cwd=repository,
-        env=child_environment(
-            SEGPIPE_PROCESSES="2",
-            PATH=f"{Path(sys.executable).parent}:{child_environment()['PATH']}",
-        ),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    assert json.loads((repository / "metrics/training.json").read_text())["processes"] == 2
-    (made,) = runs_of(repository) - before
-    pictures = repository / "mlartifacts" / made / "artifacts" / "validation"
-    assert {path.name for path in pictures.iterdir()} == {
-        "step_000000002.png",
-        "step_000000004.png",
-    }

@@ -1,0 +1,73 @@
+"""A repository of its own, as a person has it after the first `dvc repro`."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.forge import ROOT, child_environment, make_folder, tiny_parameters, write_parameters
+
+COPIED = ("segpipe", "stages", "metrics/.gitignore", "data/.gitignore", ".dvc/plots")
+COPIED += ("dvc.yaml", ".dvcignore", ".gitignore", "pyproject.toml", ".dvc/config")
+
+
+def run(repository: Path, *arguments: str, **environment: str) -> str:
+    """Run a program of the environment, DVC or git, and return what it printed."""
+    path = f"{Path(sys.executable).parent}:{child_environment()['PATH']}"
+    done = subprocess.run(
+        arguments,
+        cwd=repository,
+        env=child_environment(PATH=path, DVC_NO_ANALYTICS="1", **environment),
+        capture_output=True,
+        text=True,
+        timeout=1200,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
+def stages_that_ran(output: str) -> list[str]:
+    return [line.split("'")[1] for line in output.splitlines() if line.startswith("Running stage")]
+
+
+@pytest.fixture(scope="session")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_folder(tmp_path_factory.mktemp("data"), train=8, val=3)
+
+
+@pytest.fixture(scope="session")
+def repository(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A committed baseline after its first `dvc repro`.
+
+    Its outputs are hard links into the cache, which whoever writes over one would damage.
+    """
+    root = tmp_path_factory.mktemp("repository")
+    for name in COPIED:
+        source, target = ROOT / name, root / name
+        target.parent.mkdir(exist_ok=True)
+        if source.is_dir():
+            shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy(source, target)
+    (root / ".dvc/.gitignore").write_text("/tmp\n/cache\n/config.local\n")
+    write_parameters(root / "params.yaml", tiny_parameters(data, tracking__enabled=True))
+    run(root, "git", "init", "-q", "-b", "main")
+    run(root, "git", "config", "user.email", "ann@example.org")
+    run(root, "git", "config", "user.name", "Ann")
+    run(root, "dvc", "config", "--local", "cache.type", "hardlink,copy")
+    ran = stages_that_ran(run(root, "dvc", "repro"))
+    assert ran == ["fetch", "prepare", "train", "evaluate", "render"]
+    run(root, "git", "add", "-A")
+    run(root, "git", "commit", "-qm", "baseline")
+    return root
+
+
+@pytest.fixture
+def baseline(repository: Path) -> Path:
+    """The repository with the parameters and the outputs of its baseline."""
+    run(repository, "git", "checkout", "-qf", "main")
+    run(repository, "dvc", "checkout", "-q", "--force")
+    return repository
