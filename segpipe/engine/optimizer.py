@@ -15,13 +15,16 @@ _FACTOR = "lr_factor"
 _FUSED = ("cpu", "cuda")
 
 
-def build_optimizer(network: Network, train: TrainParams) -> torch.optim.Optimizer:
+def build_optimizer(
+    network: Network, train: TrainParams, freezes: bool = False
+) -> torch.optim.Optimizer:
     """Return the optimizer of `train`; a step runs in one fused kernel where torch has one.
 
     adamw: decoupled weight decay (Loshchilov & Hutter 2019). adam: L2 decay in the gradient
     (Kingma & Ba 2015), as in sgd (with momentum, Nesterov's if asked for, as in Sutskever et al.
     2013) and rmsprop (Hinton 2012, lecture 6e). Vectors (biases, norm scales) are not decayed: they
-    have no scale to lose. The backbone's parameters take part of the learning rate.
+    have no scale to lose. The backbone's parameters take part of the learning rate. freezes: some
+    weights take their first step later than others.
     """
     groups = _groups(network, train)
     fused = all(weight.device.type in _FUSED for group in groups for weight in group["params"])
@@ -32,6 +35,8 @@ def build_optimizer(network: Network, train: TrainParams) -> torch.optim.Optimiz
             return torch.optim.Adam(groups, lr=train.lr, fused=fused)
         case "sgd":
             sgd = train.sgd
+            # torch's fused kernel of it takes no momenta of which some have not begun.
+            fused = fused and not freezes
             return torch.optim.SGD(
                 groups, lr=train.lr, momentum=sgd.momentum, nesterov=sgd.nesterov, fused=fused
             )

@@ -201,7 +201,7 @@ def _learner(
     synchronise_norms(network, accelerator.device, accelerator.num_processes)
     average = WeightAverage(network, train.ema) if train.ema else None
     # The optimizer knows all weights that will ever learn; frozen ones have no gradient.
-    optimizer = build_optimizer(network, train)
+    optimizer = build_optimizer(network, train, model.freeze.on)
     freezing = Freezing(network, model.freeze.parts) if model.freeze.on else None
     compiled = torch.compile(network) if train.compile else network
     wrapped, prepared = accelerator.prepare(compiled, optimizer)

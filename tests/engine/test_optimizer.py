@@ -1,5 +1,7 @@
 """The optimizers: which parameters are decayed, which learn slower, and how they are restored."""
 
+import copy
+
 import pytest
 import torch
 from torch import nn
@@ -100,6 +102,28 @@ def test_a_restored_one_takes_the_same_steps_bit_for_bit(name: str) -> None:
     restored = optimizer_tensors(its_optimizer)
     for key, value in optimizer_tensors(optimizer).items():
         assert torch.equal(value, restored[key]), key
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_weights_may_take_their_first_step_later(name: str) -> None:
+    """Those of a part that was frozen; they move as by torch's plain optimizer from then on."""
+    torch.manual_seed(0)
+    network = TwoParts().to(memory_format=torch.channels_last)
+    kind = name.removeprefix("plain ")
+    params = TrainParams(optimizer=kind, lr=0.01, weight_decay=0.0, **OPTIMIZERS[name])
+    other = copy.deepcopy(network)
+    optimizer = build_optimizer(network, params, freezes=True)
+    section = OPTIMIZERS[name].get(kind)
+    options = section.model_dump() if section else {"weight_decay": 0.0}
+    theirs = type(optimizer)(other.parameters(), lr=0.01, foreach=False, **options)
+    for one, its in ((network, optimizer), (other, theirs)):
+        one.backbone.requires_grad_(False)
+        step(one, its)
+        one.backbone.requires_grad_(True)
+        step(one, its)
+        step(one, its)
+    for ours, reference in zip(network.parameters(), other.parameters(), strict=True):
+        torch.testing.assert_close(ours, reference, rtol=1e-3, atol=1e-5)
 
 
 @pytest.mark.parametrize("name", OPTIMIZERS)
