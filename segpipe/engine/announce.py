@@ -24,6 +24,12 @@ def announce(job: Job, loss: LossParams, progress: Progress, notes: list[str]) -
         f"{job.crop[0]}x{job.crop[1]}, {job.steps_per_epoch} steps an epoch, batch "
         f"{job.train.batch_size}, {job.share.processes} process(es), {job.device}, {job.precision}"
     )
+    if job.sharded:
+        say(
+            "  of weights, gradients and optimizer state each process has its part (train.sharding)"
+        )
+    elif job.train.sharding != "none":
+        say("  train.sharding has no effect: there is one process, which has everything")
     for line in selection_notes(job.train, job.dataset, job.train_split, job.val_split):
         say(line)
     for reason in job.lengths.reasons:

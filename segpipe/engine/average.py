@@ -5,6 +5,7 @@ import copy
 import torch
 from torch import Tensor
 
+from segpipe.engine.sharding import own_part
 from segpipe.models.network import Network
 
 
@@ -12,7 +13,8 @@ class WeightAverage:
     """A second network whose weights are the exponential moving average of the first one's.
 
     network: that second network, in eval mode; its weights are float32 and learn nothing. Every
-    process keeps its own, and all are equal, since the weights that go in are.
+    process keeps its own, and all are equal, since the weights that go in are. Where the first one
+    is sharded this one is too, in the same parts.
     """
 
     def __init__(self, source: Network, decay: float) -> None:
@@ -30,8 +32,8 @@ class WeightAverage:
         statistics of batch norm, are averages already and are copied.
         """
         kept = min(self.decay, (1 + taken) / (10 + taken))
-        averaged: list[Tensor] = list(self.network.parameters())
-        present = [weight.detach().float() for weight in self._source.parameters()]
+        averaged: list[Tensor] = [own_part(weight) for weight in self.network.parameters()]
+        present = [own_part(weight.detach()).float() for weight in self._source.parameters()]
         # One kernel for all of them.
         torch._foreach_lerp_(averaged, present, 1 - kept)
         for own, buffer in zip(self.network.buffers(), self._source.buffers(), strict=True):

@@ -15,8 +15,9 @@ from typing import Any, TypeVar
 from torch import Tensor, nn
 
 from segpipe.atomic import sync, whole_folder, write_json
-from segpipe.bundle import plain_weights, read_weights, write_weights
+from segpipe.bundle import read_weights, write_weights
 from segpipe.engine.optimizer import optimizer_tensors
+from segpipe.engine.sharding import gathered
 from segpipe.errors import BundleError, CheckpointError
 
 NETWORK, AVERAGE, BEST, OPTIMIZER = "network", "average", "best", "optimizer"
@@ -78,11 +79,18 @@ def copied_state(
     average: nn.Module | None,
     best: dict[str, Tensor] | None,
     about: dict[str, Any],
+    kept: bool = True,
 ) -> State:
-    """Copy the present state. best: weights that nothing changes any more; they are not copied."""
-    tensors = {NETWORK: plain_weights(network), OPTIMIZER: optimizer_tensors(optimizer)}
+    """Copy the present state. best: weights that nothing changes any more; they are not copied.
+
+    kept: as `gathered` takes it; the state of a process that keeps nothing has no tensors.
+    """
+    tensors = {
+        NETWORK: gathered(network.state_dict(), kept),
+        OPTIMIZER: optimizer_tensors(optimizer, kept),
+    }
     if average is not None:
-        tensors[AVERAGE] = plain_weights(average)
+        tensors[AVERAGE] = gathered(average.state_dict(), kept)
     if best is not None:
         tensors[BEST] = best
     return State(Progress(**asdict(progress)), tensors, about)

@@ -9,7 +9,6 @@ import numpy as np
 import torch
 
 from segpipe.augment.picks import Picks
-from segpipe.bundle import plain_weights
 from segpipe.engine.checkpoint import Progress, copied_state
 from segpipe.engine.clock import Clock
 from segpipe.engine.failure import noted
@@ -18,6 +17,7 @@ from segpipe.engine.live import LiveLine
 from segpipe.engine.optimizer import set_learning_rate
 from segpipe.engine.profiler import Profiler
 from segpipe.engine.setup import Job
+from segpipe.engine.sharding import gathered
 from segpipe.engine.step import StepReport, train_step
 from segpipe.engine.stopping import Row, metric_values, stops_early
 from segpipe.engine.validate import Validation, validate
@@ -36,7 +36,7 @@ def train(
 ) -> None:
     """Train from `progress` to the end; `progress` then holds the history.
 
-    log: called with each row of the history, in the leading process. profiler: told of each step.
+    log: called with each row of the history, in every process. profiler: told of each step.
     Raises Interrupted when a stop was asked for, also within a validation, which is repeated then;
     the state is saved. Raises CheckpointError where that, or saving the end, fails; any other
     checkpoint that fails is said, and the training goes on.
@@ -45,8 +45,7 @@ def train(
         row = _add_row(job, progress, stop)
         if row is None:
             raise Interrupted  # the state is as it was
-        if job.leads:
-            log(row)
+        log(row)
     with LiveLine(job, progress.step) as line:
         while not is_over(job, progress):
             _train_epoch(job, progress, stop, log, line, profiler)
@@ -77,7 +76,7 @@ def _train_epoch(
         over = is_over(job, progress)
         if report.save or stopped or over:
             _save(job, progress, wait=stopped or over)
-        if row and job.leads:
+        if row:
             log(row)
         if profiler:
             profiler.step()
@@ -157,8 +156,9 @@ def _add_row(job: Job, progress: Progress, stop: StopRequest) -> Row | None:
     row = _row(job, progress, found, start)
     progress.history.append(row)
     progress.start_row()
-    if _is_best(progress, found) and job.leads:
-        job.best = plain_weights(job.result)
+    if _is_best(progress, found):
+        best = gathered(job.result.state_dict(), kept=job.leads)
+        job.best = best if job.leads else None
     return row
 
 
@@ -203,14 +203,15 @@ def _save_is_due(job: Job, taken: int) -> bool:
 
 def _save(job: Job, progress: Progress, wait: bool) -> None:
     """Save the present state. wait: until it is on the disk, in all processes."""
-    if job.leads:
-        job.saver.wait()
-        average = job.average.network if job.average else None
-        with job.phases.during("saving"):
-            state = copied_state(progress, job.network, job.optimizer, average, job.best, job.about)
-            if wait:
-                job.saver.save_and_wait(state)
-            else:
-                job.saver.save(state)
+    job.saver.wait()
+    average = job.average.network if job.average else None
+    with job.phases.during("saving"):
+        # All processes give their parts, and the leading one keeps them.
+        learnt = job.network, job.optimizer, average
+        state = copied_state(progress, *learnt, job.best, job.about, kept=job.leads)
+        if job.leads and wait:
+            job.saver.save_and_wait(state)
+        elif job.leads:
+            job.saver.save(state)
     if wait:
         job.accelerator.wait_for_everyone()

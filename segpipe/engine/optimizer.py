@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from segpipe.engine.sharding import gathered, is_sharded, laid_out_as
 from segpipe.models.network import Network
 from segpipe.params.train import TrainParams
 
@@ -35,8 +36,8 @@ def build_optimizer(
             return torch.optim.Adam(groups, lr=train.lr, fused=fused)
         case "sgd":
             sgd = train.sgd
-            # torch's fused kernel of it takes no momenta of which some have not begun.
-            fused = fused and not freezes
+            # torch's fused kernel of it takes no shards, nor momenta of which some have not begun.
+            fused = fused and not (freezes or is_sharded(network))
             return torch.optim.SGD(
                 groups, lr=train.lr, momentum=sgd.momentum, nesterov=sgd.nesterov, fused=fused
             )
@@ -51,16 +52,18 @@ def set_learning_rate(optimizer: torch.optim.Optimizer, lr: float) -> None:
         group["lr"] = lr * group[_FACTOR]
 
 
-def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
-    """Return the optimizer's moments and step counts by `<parameter number>.<name>`, on the CPU."""
+def optimizer_tensors(optimizer: torch.optim.Optimizer, kept: bool = True) -> dict[str, Tensor]:
+    """Return the optimizer's moments and step counts by `<parameter number>.<name>`, on the CPU.
+
+    kept: as `gathered` takes it.
+    """
     state = optimizer.state_dict()["state"]
-    return {
+    tensors = {
         f"{number}.{name}": torch.as_tensor(value)
-        .detach()
-        .to("cpu", memory_format=torch.contiguous_format, copy=True)
         for number, entries in state.items()
         for name, value in entries.items()
     }
+    return gathered(tensors, kept)
 
 
 def restore_optimizer(optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:
@@ -74,7 +77,7 @@ def restore_optimizer(optimizer: torch.optim.Optimizer, tensors: dict[str, Tenso
     for key, tensor in tensors.items():
         number, _, name = key.partition(".")
         weight = weights[int(number)]
-        laid_out = tensor if tensor.ndim == 0 else torch.empty_like(weight).copy_(tensor)
+        laid_out = tensor if tensor.ndim == 0 else laid_out_as(weight, tensor)
         state.setdefault(int(number), {})[name] = laid_out.detach()
     optimizer.load_state_dict({**optimizer.state_dict(), "state": state})
 

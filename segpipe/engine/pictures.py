@@ -27,7 +27,8 @@ def validation_pictures(job: Job, number: int) -> bytes:
     a smaller split it is all of them. Void stays visible in the truth; where the network has one
     logit, the threshold is that of the validation's scores.
 
-    No process waits for another here, and no random number is drawn: one process may call this.
+    No random number is drawn, and no process waits for another: one alone may call this, but of a
+    sharded network all do.
     """
     names = np.array([row.sample.name for row in job.val_split.rows])
     rows_B = np.argsort(names, kind="stable")[evenly_spread(len(names), number)]
@@ -55,6 +56,6 @@ def _drawn(job: Job, row: int) -> tuple[str, Drawn, Drawn, Drawn]:
 
 def _predicted(job: Job, batch: Batch) -> Drawn:
     job.result.eval()
-    with torch.inference_mode():
+    with torch.no_grad():
         ids_Bhw = predicted_ids(result_logits(job, batch), job.threshold)
     return ids_Bhw[0].to(torch.uint8).cpu().numpy()

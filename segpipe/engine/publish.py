@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from torch import Tensor
 
 from segpipe.atomic import write_csv, write_json
-from segpipe.bundle import InputForm, plain_weights, save_bundle
+from segpipe.bundle import InputForm, save_bundle
 from segpipe.engine.checkpoint import Progress
 from segpipe.engine.environment import ENVIRONMENT, environment, machines_of
 from segpipe.engine.selection import sample_counts
@@ -25,9 +26,14 @@ _PLANNED = 1000  # steps of the planned learning rate that are written
 
 
 def write_bundle(
-    job: Job, progress: Progress, model: ModelParams, lineage: dict[str, Any], folder: Path
+    job: Job,
+    progress: Progress,
+    last: dict[str, Tensor],
+    model: ModelParams,
+    lineage: dict[str, Any],
+    folder: Path,
 ) -> None:
-    """Write the bundle into the existing `folder`."""
+    """Write the bundle into the existing `folder`. last: the weights of the last step."""
     dataset = job.dataset
     assert job.best is not None  # the end is always validated
     best = progress.history[progress.best_row]
@@ -53,7 +59,7 @@ def write_bundle(
     save_bundle(
         folder,
         job.best,
-        plain_weights(job.result),
+        last,
         model,
         dataset.scheme,
         form,

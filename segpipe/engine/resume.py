@@ -15,6 +15,7 @@ from segpipe.engine.checkpoint import (
 )
 from segpipe.engine.optimizer import restore_optimizer
 from segpipe.engine.setup import Job
+from segpipe.engine.sharding import restore_weights
 from segpipe.errors import CheckpointError
 
 
@@ -75,9 +76,9 @@ def _agreed(job: Job, step: int | None) -> int | None:
 def _put_back(job: Job, state: State) -> None:
     tensors = state.tensors
     try:
-        job.network.load_state_dict(tensors[NETWORK])
+        restore_weights(job.network, tensors[NETWORK])
         if job.average:
-            job.average.network.load_state_dict(tensors[AVERAGE])
+            restore_weights(job.average.network, tensors[AVERAGE])
         restore_optimizer(job.optimizer, tensors[OPTIMIZER])
     except (RuntimeError, KeyError, ValueError, IndexError) as error:
         raise CheckpointError(

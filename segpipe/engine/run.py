@@ -27,6 +27,7 @@ from segpipe.engine.publish import (
 )
 from segpipe.engine.resume import resume
 from segpipe.engine.setup import Job, set_up
+from segpipe.engine.sharding import gathered
 from segpipe.engine.smaller import fitting, go_on_smaller
 from segpipe.engine.stopping import Row
 from segpipe.engine.suitability import outputs_of, refuse_exchanged
@@ -45,9 +46,9 @@ from segpipe.revision import git_revision
 from segpipe.state import held_alone, profile_folder, state_folder
 from segpipe.storage.reader import Dataset, open_dataset
 
-# Of train: how the work is cut up (whoever changes that for want of memory keeps the state), and
-# what only watches.
-_NOT_DECISIVE = ("accumulation", "auto_accumulate", "profile")
+# Of train: how the work is cut up and shared out (whoever changes that for want of memory keeps the
+# state), and what only watches.
+_NOT_DECISIVE = ("accumulation", "auto_accumulate", "profile", "sharding")
 
 
 @dataclass(frozen=True)
@@ -160,12 +161,13 @@ def _train_and_publish(
         profiler = Profiler(job, profile_folder(job.checkpoints.folder))
         with memory_watched(job, progress), profiler:
             _train(job, progress, stop, log, profiler)
+        last = gathered(job.result.state_dict(), kept=job.leads)
         if tracker is None:
             return
         say_early_stop(job, progress)
         summary = training_summary(job, progress)
         with whole_folder(outputs.bundle) as partial:
-            write_bundle(job, progress, plan.model, _lineage(plan, job), partial)
+            write_bundle(job, progress, last, plan.model, _lineage(plan, job), partial)
             plan.snapshot.verify()
         write_history(progress, outputs.history)
         write_json(outputs.summary, summary)
@@ -216,6 +218,7 @@ def _about(plan: Plan) -> dict[str, Any]:
         "code": plan.snapshot.code,
         "processes": _processes(),
         "accumulation": plan.train.accumulation,
+        "sharding": plan.train.sharding,
     }
 
 

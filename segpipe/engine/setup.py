@@ -18,6 +18,7 @@ from segpipe.engine.phases import Phases
 from segpipe.engine.sampling import class_centroids
 from segpipe.engine.saver import Saver
 from segpipe.engine.selection import chosen_samples
+from segpipe.engine.sharding import is_sharded, shard
 from segpipe.engine.suitability import outputs_of, refuse_augmentation, refuse_too_small
 from segpipe.engine.sync_norm import synchronise_norms
 from segpipe.engine.weighting import loss_weights
@@ -116,6 +117,11 @@ class Job(Learner, Material):
         return bool(self.accelerator.is_main_process)
 
     @property
+    def sharded(self) -> bool:
+        """Whether each process has but its part of the weights: then all call the network together."""
+        return is_sharded(self.network)
+
+    @property
     def result(self) -> Network:
         """The network whose weights are validated and kept: the average where there is one."""
         return self.average.network if self.average else self.network
@@ -200,11 +206,16 @@ def _learner(
     network.to(accelerator.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     synchronise_norms(network, accelerator.device, accelerator.num_processes)
     average = WeightAverage(network, train.ema) if train.ema else None
+    if train.sharding == "fsdp2" and accelerator.num_processes > 1:
+        for whole in [network, *([average.network] if average else [])]:
+            shard(whole, accelerator.device, accelerator.num_processes)
     # The optimizer knows all weights that will ever learn; frozen ones have no gradient.
     optimizer = build_optimizer(network, train, model.freeze.on)
     freezing = Freezing(network, model.freeze.parts) if model.freeze.on else None
     compiled = torch.compile(network) if train.compile else network
-    wrapped, prepared = accelerator.prepare(compiled, optimizer)
+    # Shards exchange their gradients by themselves; DDP, which would come around them, cannot.
+    wrapped = accelerator.prepare_model(compiled, evaluation_mode=is_sharded(network))
+    prepared = accelerator.prepare_optimizer(optimizer)
     return Learner(network, wrapped, average, pretrained, freezing, prepared)
 
 

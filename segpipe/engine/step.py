@@ -18,6 +18,7 @@ from segpipe.cropping import centre_crop
 from segpipe.engine.failure import noted
 from segpipe.engine.not_finite import end_together, suspects
 from segpipe.engine.setup import Job
+from segpipe.engine.sharding import whole
 from segpipe.loading.batches import Batch
 from segpipe.losses.valid import valid_pixels
 from segpipe.models.network import Logits
@@ -155,14 +156,17 @@ def _seed_dropout(job: Job, epoch: int, step: int) -> None:
 
 
 def _gradients_exchanged(job: Job, last: bool) -> AbstractContextManager[Any]:
-    """Let the processes exchange gradients in the last micro-batch only; the sum is the same."""
+    """Let the processes exchange gradients in the last micro-batch only; the sum is the same.
+
+    Sharded gradients are exchanged in each, for until then every process holds them whole.
+    """
     return nullcontext() if last else job.accelerator.no_sync(job.model)
 
 
 def _clipped_norm(job: Job) -> float:
     """Clip the gradient's norm where asked for; return what it was."""
     bound = job.train.clip if job.train.clip is not None else float("inf")
-    return float(torch.nn.utils.clip_grad_norm_(job.network.parameters(), bound))
+    return float(whole(torch.nn.utils.clip_grad_norm_(job.network.parameters(), bound)))
 
 
 def _not_finite(at: str, loss: float, norm: float, samples: str) -> str:

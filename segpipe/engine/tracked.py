@@ -4,6 +4,7 @@ import contextlib
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
+from functools import partial
 from typing import Any
 
 from segpipe.console import say
@@ -28,12 +29,12 @@ def tracked(
     progress: Progress,
     stop: StopRequest,
 ) -> Iterator[tuple[Tracker | None, Callable[[Row], None]]]:
-    """Yield the tracker and what logs a row of the history; None and nothing in the processes that follow.
+    """Yield the tracker and what logs a row of the history; the processes that follow have no tracker.
 
     model: its name. recorded: all parameters.
     """
     if not job.leads:
-        yield None, lambda _row: None
+        yield None, partial(_follow, job, tracking)
         return
     tags = {**standard_tags(), "data_fingerprint": job.dataset.fingerprint}
     name = os.environ.get("DVC_EXP_NAME") or model
@@ -42,7 +43,6 @@ def tracked(
     with start_run(tracking, name, known, tags, earlier, data, lambda: stop.asked) as tracker:
         if tracker.run_id is not None:
             job.checkpoints.note_tracked(tracker.run_id)
-        drawn = tracking.validation_pictures
         send = _unsent(tracker)
         for row in progress.history:
             send(row)  # what a process that was killed did not get to
@@ -50,8 +50,8 @@ def tracked(
         def log(row: Row) -> None:
             say(row_line(row))
             send(row)
-            if tracker.run_id and row["val_loss"] is not None and drawn:
-                pictures = validation_pictures(job, drawn)
+            if _has_pictures(tracking, row):
+                pictures = validation_pictures(job, tracking.validation_pictures)
                 step = int(row["step"] or 0)
                 tracker.log_content(pictures, f"validation/step_{step:09d}.png")
 
@@ -62,6 +62,16 @@ def tracked(
             folder = job.checkpoints.folder
             say(f"interrupted; the state is in {folder}, start again to go on from it")
             raise
+
+
+def _has_pictures(tracking: TrackingParams, row: Row) -> bool:
+    return tracking.enabled and tracking.validation_pictures > 0 and row["val_loss"] is not None
+
+
+def _follow(job: Job, tracking: TrackingParams, row: Row) -> None:
+    """Call a sharded network along with the leading process, which draws pictures with it."""
+    if job.sharded and _has_pictures(tracking, row):
+        validation_pictures(job, tracking.validation_pictures)
 
 
 def _unsent(tracker: Tracker) -> Callable[[Row], None]:

@@ -53,11 +53,12 @@ def validate(job: Job, stop: StopRequest) -> Validation | None:
     counts = _Counts.none(job)
     seen: list[tuple[NDArray[np.int64], Tensor]] = []
     job.model.eval()
-    # A process with fewer batches than another goes round with it, or that one would wait.
+    # A process with fewer batches than another goes round with it, or that one would wait for it.
     rounds = -(-len(job.val_split) // (job.share.processes * _size(job)))
     with (
         job.phases.during("validation"),
-        torch.inference_mode(),
+        # Not inference_mode: sharded weights that were first gathered in it could not be learnt.
+        torch.no_grad(),
         contextlib.closing(_batches(job)) as batches,
     ):
         for _ in range(rounds):
@@ -65,6 +66,7 @@ def validate(job: Job, stop: StopRequest) -> Validation | None:
                 return None
             batch = next(batches, None)
             if batch is None:
+                _call_along(job)
                 continue
             with noted("validation", job.share.rank, job.val_split, batch.picks_B["row"]):
                 seen.append((batch.picks_B["row"], counts.add(job, batch)))
@@ -134,6 +136,13 @@ class _Counts:
         if job.binary and job.train.threshold == "auto":
             return best_threshold(self.probabilities.cpu().numpy())
         return job.threshold
+
+
+def _call_along(job: Job) -> None:
+    """Call a sharded network as the processes do that still have samples; the answer is let go."""
+    if job.sharded:
+        batch = read_batch(job.val_split, plain_picks([0]), job.frames, pin=False)
+        result_logits(job, batch)
 
 
 def _stop_was_asked(job: Job, stop: StopRequest) -> bool:

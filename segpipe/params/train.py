@@ -106,7 +106,8 @@ class TrainParams(Section):
 
     backbone_lr: factor of the learning rate of the network's backbone. ema: decay of the moving
     average of the weights, 0 for none. threshold: probability above which a pixel of one logit is
-    of the class; auto takes the best one on the validation split. limit: so many samples of each
+    of the class; auto takes the best one on the validation split. sharding: fsdp2 leaves each of
+    several processes its part of weights, gradients and optimizer state. limit: so many samples of each
     split are used. overfit: so many are learnt by heart. profile: so many steps are profiled.
     """
 
@@ -133,6 +134,7 @@ class TrainParams(Section):
     ema: Annotated[float, Field(ge=0, lt=1)] = 0.0
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     compile: bool = False
+    sharding: Literal["none", "fsdp2"] = "none"
     validate_every: PositiveLength = Length(1)
     early_stopping: EarlyStoppingParams = EarlyStoppingParams()
     threshold: Threshold = 0.5
@@ -154,6 +156,15 @@ class TrainParams(Section):
         alike = self.warmup.unit == self.length.unit
         if alike and self.warmup.amount >= self.length.amount:
             raise ValueError(f"warmup ({self.warmup}) must be below length ({self.length})")
+        return self
+
+    @model_validator(mode="after")
+    def _shards_are_not_compiled(self) -> "TrainParams":
+        if self.sharding == "fsdp2" and self.compile:
+            raise ValueError(
+                "compile and sharding exclude each other: a compiled network would gather its shards in "
+                "ways that are not tested; set compile to false, or sharding to none"
+            )
         return self
 
     @model_validator(mode="after")

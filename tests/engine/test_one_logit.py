@@ -35,7 +35,7 @@ def test_training_and_prediction_agree(threshold, sky_dataset, trained, tmp_path
     assert job.network.head.out_channels == 1
     bundle = tmp_path / "bundle"
     bundle.mkdir()
-    write_bundle(job, progress, MODEL, {}, bundle)
+    write_bundle(job, progress, plain_weights(job.result), MODEL, {}, bundle)
     kept = json.loads((bundle / "model.json").read_text())["threshold"]
     assert kept == progress.best_threshold == training_summary(job, progress)["threshold"]
     assert kept == threshold or (threshold == "auto" and 0 < kept < 1)

@@ -129,13 +129,14 @@ def test_the_table_of_phases_adds_up() -> None:
 def test_a_profile_is_no_other_run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("DVC_ROOT", str(tmp_path))
 
-    def identity(**options: int | None) -> dict:
+    def identity(**options: int | str) -> dict:
         params = TrainParams(batch_size=2, **options)
         snapshot = Snapshot("train", {}, {})
         plan = Plan(MODEL, LossParams(), params, TrackingParams(), {}, snapshot)
         return _identity(plan, "data")
 
     assert identity() == identity(profile=10)
+    assert identity() == identity(sharding="fsdp2"), "nor is a run on shards"
     assert len({state_folder(identity(**few)) for few in ({}, {"limit": 4}, {"overfit": 4})}) == 3
     state = state_folder(identity())
     assert profile_folder(state) == tmp_path / ".segpipe/profile" / state.name
