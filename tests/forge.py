@@ -7,6 +7,8 @@ import re
 import shutil
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -135,14 +137,53 @@ def make_prepared(root: Path, data: Path, **changes: Any) -> Path:
     return workspace
 
 
-def workspace_with(prepared: Path, root: Path, data: Path, **changes: Any) -> Path:
+def workspace_with(prepared: Path, root: Path, **changes: Any) -> Path:
     """A workspace with a copy of what `make_prepared` left in the workspace `prepared`.
 
-    The changes must not be of what fetch and prepare read.
+    The changes, of what `make_workspace` writes, must not be of what fetch and prepare read.
     """
-    workspace = make_workspace(root, data, **changes)
+    content = YAML(typ="safe").load(prepared / "params.yaml")
+    workspace = make_workspace(root, Path(content["source"]["path"]), **changes)
     shutil.copytree(prepared / "data", workspace / "data")
     return workspace
+
+
+def checkpoints(workspace: Path) -> list[Path]:
+    """The checkpoints of the trainings of a workspace, the newest of each last."""
+    return sorted(workspace.glob(".segpipe/state/*/checkpoint-*"))
+
+
+def wait_until(reached: Callable[[], object], seconds: float = 200) -> None:
+    """Wait for something that others bring about; the time is only against hanging."""
+    deadline = time.monotonic() + seconds
+    while not reached():
+        assert time.monotonic() < deadline, "it has not come"
+        time.sleep(0.05)
+
+
+def wait_for_checkpoint(workspace: Path, *trainers: "subprocess.Popen[Any]") -> None:
+    """Wait until a training has saved; none of `trainers` may end before."""
+
+    def reached() -> bool:
+        early = [trainer for trainer in trainers if trainer.poll() is not None]
+        assert early == [], [trainer.communicate() for trainer in early]
+        return bool(checkpoints(workspace))
+
+    wait_until(reached)
+
+
+def children(pid: int) -> list[int]:
+    """The processes that a process has started (proc(5)), whichever of its threads did."""
+    lists = Path(f"/proc/{pid}/task").glob("*/children")
+    return [int(child) for text in lists for child in text.read_text().split()]
+
+
+def runs(pid: int) -> bool:
+    """Whether there is such a process, and it has not ended."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
 
 
 def poisoned_bands(prepared: Path, split: str, row: int) -> str:

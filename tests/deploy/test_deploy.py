@@ -20,9 +20,10 @@ from safetensors.numpy import load_file
 from tests.forge import (
     ROOT,
     child_environment,
-    make_folder,
-    make_prepared,
+    children,
     run_stage,
+    wait_for_checkpoint,
+    wait_until,
     workspace_with,
 )
 
@@ -337,13 +338,6 @@ def test_the_machine_of_the_rendezvous_stays_until_the_others_have_ended(tmp_pat
 # Two nodes on one machine
 
 
-def wait_until(reached: Any, seconds: float = 200) -> None:
-    deadline = time.monotonic() + seconds
-    while not reached():
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
-
-
 def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -353,11 +347,6 @@ def free_port() -> int:
 def answers(port: int) -> bool:
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", port)) == 0
-
-
-def children(pid: int) -> list[int]:
-    lists = Path(f"/proc/{pid}/task").glob("*/children")
-    return [int(child) for text in lists for child in text.read_text().split()]
 
 
 def start_node(kind: str, number: int, port: int, workspace: Path) -> "subprocess.Popen[str]":
@@ -384,15 +373,6 @@ def start_node(kind: str, number: int, port: int, workspace: Path) -> "subproces
     )
 
 
-def wait_for_a_checkpoint(workspace: Path, nodes: "list[subprocess.Popen[str]]") -> None:
-    def reached() -> bool:
-        if any(node.poll() is not None for node in nodes):
-            pytest.fail(f"the nodes ended early: {ended(nodes)}")
-        return bool(list(workspace.glob(".segpipe/state/*/checkpoint-*")))
-
-    wait_until(reached)
-
-
 def ended(nodes: "list[subprocess.Popen[str]]") -> list[int]:
     """Wait for the nodes; return their exit codes."""
     spoken = [node.communicate(timeout=600) for node in nodes]
@@ -416,27 +396,17 @@ on_two_nodes = pytest.mark.xdist_group("nodes")
 
 
 @pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_folder(tmp_path_factory.mktemp("data"), train=11, val=5)
-
-
-@pytest.fixture(scope="module")
-def prepared(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_prepared(tmp_path_factory.mktemp("prepared") / "w", data)
-
-
-@pytest.fixture(scope="module")
 def on_one_machine(
-    data: Path, prepared: Path, tmp_path_factory: pytest.TempPathFactory
+    prepared: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> dict[str, np.ndarray]:
-    workspace = workspace_of(tmp_path_factory.mktemp("one") / "w", data, prepared)
+    workspace = workspace_of(tmp_path_factory.mktemp("one") / "w", prepared)
     done = run_stage("train", workspace, SEGPIPE_PROCESSES="2")
     assert done.returncode == 0, done.stderr
     return weights(workspace)
 
 
-def workspace_of(root: Path, data: Path, prepared: Path) -> Path:
-    workspace = workspace_with(prepared, root, data, train__length=10)
+def workspace_of(root: Path, prepared: Path) -> Path:
+    workspace = workspace_with(prepared, root, train__length=10)
     (workspace / "deploy").symlink_to(DEPLOY)
     return workspace
 
@@ -446,12 +416,11 @@ def workspace_of(root: Path, data: Path, prepared: Path) -> Path:
 @pytest.mark.parametrize("kind", ["slurm", "kubernetes"])
 def test_two_nodes_train_what_two_processes_of_one_machine_train(
     kind: str,
-    data: Path,
     prepared: Path,
     on_one_machine: dict[str, np.ndarray],
     tmp_path: Path,
 ) -> None:
-    workspace = workspace_of(tmp_path / "w", data, prepared)
+    workspace = workspace_of(tmp_path / "w", prepared)
     port = free_port()
     # The second first: it has to wait for the rendezvous.
     nodes = [start_node(kind, number, port, workspace) for number in (1, 0)]
@@ -462,12 +431,12 @@ def test_two_nodes_train_what_two_processes_of_one_machine_train(
 @pytest.mark.slow
 @on_two_nodes
 def test_a_signal_on_one_node_stops_both_and_the_next_start_ends_in_the_same_bits(
-    data: Path, prepared: Path, on_one_machine: dict[str, np.ndarray], tmp_path: Path
+    prepared: Path, on_one_machine: dict[str, np.ndarray], tmp_path: Path
 ) -> None:
-    workspace = workspace_of(tmp_path / "w", data, prepared)
+    workspace = workspace_of(tmp_path / "w", prepared)
     port = free_port()
     nodes = [start_node("slurm", number, port, workspace) for number in (0, 1)]
-    wait_for_a_checkpoint(workspace, nodes)
+    wait_for_checkpoint(workspace, *nodes)
     nodes[1].send_signal(signal.SIGTERM)
     assert ended(nodes) == [75, 75]
     assert not (workspace / "models").exists()
@@ -478,13 +447,11 @@ def test_a_signal_on_one_node_stops_both_and_the_next_start_ends_in_the_same_bit
 
 @pytest.mark.slow
 @on_two_nodes
-def test_a_process_that_is_killed_ends_both_nodes(
-    data: Path, prepared: Path, tmp_path: Path
-) -> None:
-    workspace = workspace_of(tmp_path / "w", data, prepared)
+def test_a_process_that_is_killed_ends_both_nodes(prepared: Path, tmp_path: Path) -> None:
+    workspace = workspace_of(tmp_path / "w", prepared)
     port = free_port()
     nodes = [start_node("slurm", number, port, workspace) for number in (0, 1)]
-    wait_for_a_checkpoint(workspace, nodes)
+    wait_for_checkpoint(workspace, *nodes)
     [process] = children(nodes[1].pid)
     os.kill(process, signal.SIGKILL)
     codes = ended(nodes)

@@ -1,175 +1,149 @@
-"""The promises about numbers: repeatable, resumable, independent of how the work is shared out.
+"""The promises about numbers: repeatable, resumable, independent of how the work is shared out."""
 
-Each run is a process of its own, as DVC starts it.
-"""
-
-import csv
-import json
 import shutil
+import signal
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
-from safetensors.numpy import load_file
 
-from tests.forge import make_folder, make_prepared, run_python, run_stage, workspace_with
+from tests.forge import checkpoints, run_stage, workspace_with
+from tests.results import Result
+from tests.trainers import Outcome, Trainers
 
-pytestmark = pytest.mark.xdist_group("numerics")  # they share prepared data
+# docs/distributed.md states them: between numbers of processes, of kernels and (relative) of losses.
+WEIGHTS, LOSSES = 2e-4, 1e-4
 
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_folder(tmp_path_factory.mktemp("data"), train=11, val=5)
-
-
-@pytest.fixture(scope="module")
-def prepared(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_prepared(tmp_path_factory.mktemp("prepared") / "w", data)
+pytestmark = pytest.mark.xdist_group("numerics")  # they share trainings
 
 
-def trained(workspace: Path, **environment: str) -> dict[str, np.ndarray]:
-    done = run_stage("train", workspace, **environment)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return load_file(workspace / "models" / "last.safetensors")
+class Runs:
+    """Trainings with the same options to the end, each made once; and workspaces for others."""
+
+    def __init__(self, trainers: Trainers, prepared: Path, root: Path, **options: Any) -> None:
+        self._trainers, self._prepared, self._root, self._options = (
+            trainers,
+            prepared,
+            root,
+            options,
+        )
+        self.to_the_end = cache(self._to_the_end)
+
+    def workspace(self, name: str, **more: Any) -> Path:
+        return workspace_with(self._prepared, self._root / name, **self._options, **more)
+
+    def _to_the_end(self, processes: int, accumulation: int = 1) -> tuple[Outcome, Result]:
+        name = f"{processes}-{accumulation}"
+        workspace = self.workspace(name, train__accumulation=accumulation)
+        outcome = self._trainers.train(workspace, processes)
+        assert outcome.codes == [0] * processes, outcome.said
+        return outcome, Result(workspace)
 
 
-def history(workspace: Path, *columns: str) -> list[list[str]]:
-    with (workspace / "metrics/history.csv").open() as file:
-        return [[row[column] for column in columns] for row in csv.DictReader(file)]
-
-
-def assert_equal(first: dict[str, np.ndarray], second: dict[str, np.ndarray]) -> None:
-    assert first.keys() == second.keys()
-    assert len(first) > 20
-    for name in first:
-        assert (first[name] == second[name]).all(), name
-
-
-def largest_difference(first: dict[str, np.ndarray], second: dict[str, np.ndarray]) -> float:
-    """Of the kernels: a bias before a batch norm has no effect, so only rounding moves it."""
-    kernels = [name for name in first if first[name].ndim == 4]
-    assert len(kernels) > 10
-    return max(float(np.abs(first[name] - second[name]).max()) for name in kernels)
-
-
-def test_two_runs_give_the_same_bits(tmp_path: Path, data: Path, prepared: Path) -> None:
+def test_two_runs_give_the_same_bits(tmp_path: Path, prepared: Path, trainers: Trainers) -> None:
+    """One as DVC starts it, one forked, as those of the other tests are, and watched."""
     options = {"model__unet__dropout": 0.2, "train__length": 2}
-    first, second = (workspace_with(prepared, tmp_path / name, data, **options) for name in "ab")
-    assert_equal(trained(first), trained(second))
+    first, second = (workspace_with(prepared, tmp_path / name, **options) for name in "ab")
+    alone = run_stage("train", first)
+    assert alone.returncode == 0, alone.stderr
+    assert trainers.train(second).codes == [0]
+    assert Result(first).differences(Result(second)) == []
     for name in ("model.safetensors", "model.json"):
         assert (first / "models" / name).read_bytes() == (second / "models" / name).read_bytes()
-    columns = ("epoch", "step", "lr", "train_loss", "val_loss", "val_miou", "val_pixel_accuracy")
-    assert history(first, *columns) == history(second, *columns)
-    other = workspace_with(prepared, tmp_path / "c", data, train__seed=1, **options)
-    assert largest_difference(load_file(first / "models/last.safetensors"), trained(other)) > 0.001
+    other = workspace_with(prepared, tmp_path / "c", train__seed=1, **options)
+    assert trainers.train(other).codes == [0]
+    assert Result(first).weight_difference(Result(other)) > 0.001
 
 
-INTERRUPT = """
-import sys
-import segpipe.engine.loop as loop
-from stages import train
-real, taken = loop.train_step, 0
-def interrupted(job, pieces, epoch, step, lr, stop, save):
-    global taken
-    taken += 1
-    return real(job, pieces, epoch, step, lr, stop or taken == {at}, save)
-loop.train_step = interrupted
-from segpipe.ending import explained
-sys.exit(explained(train.start))
-"""
+@pytest.fixture(scope="module")
+def stopped(trainers: Trainers, prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Runs:
+    """Validations within and at the ends of the epochs of four steps, and an end within one."""
+    return Runs(
+        trainers,
+        prepared,
+        tmp_path_factory.mktemp("stopped"),
+        model__unet__dropout=0.2,
+        train__length="5 steps",
+        train__validate_every="3 steps",
+        train__ema=0.9,
+    )
 
 
 @pytest.mark.parametrize(
-    "at", [pytest.param(1, marks=pytest.mark.slow), 3, pytest.param(4, marks=pytest.mark.slow)]
+    ("processes", "phase", "count", "saved"),
+    [
+        pytest.param(1, "step", 1, 2, marks=pytest.mark.slow),
+        (1, "step", 2, 3),  # before a validation, which the next start makes
+        (1, "step", 4, 5),  # in the last step, in another epoch
+        pytest.param(2, "step", 1, 2, marks=pytest.mark.slow),
+        (2, "validation", 1, 3),
+    ],
 )
-def test_an_interrupted_run_ends_in_the_same_bits(
-    at: int, tmp_path: Path, data: Path, prepared: Path
+def test_a_signal_to_one_stops_all_and_the_next_start_ends_in_the_same_bits(
+    processes: int, phase: str, count: int, saved: int, stopped: Runs, trainers: Trainers
 ) -> None:
-    # Validations within and at the ends of the epochs of two steps, and an end within one.
-    options = {
-        "model__unet__dropout": 0.2,
-        "train__length": "5 steps",
-        "train__validate_every": "3 steps",
-        "train__ema": 0.9,
-    }
-    whole = workspace_with(prepared, tmp_path / "whole", data, **options)
-    weights = trained(whole)
-    workspace = workspace_with(prepared, tmp_path / "cut", data, **options)
-    stopped = run_python(["-c", INTERRUPT.format(at=at)], workspace)
-    assert stopped.returncode == 75, stopped.stdout + stopped.stderr
-    assert "start again to go on" in stopped.stdout
+    """SIGTERM in a step, which the next one notices; in a validation, that its next batch notices."""
+    workspace = stopped.workspace(f"cut-{processes}-{phase}-{count}")
+    last = {"rank": processes - 1, "phase": phase, "count": count, "number": signal.SIGTERM}
+    cut = trainers.train(workspace, processes, last)
+    assert cut.codes == [75] * processes, cut.said
+    assert "start again to go on" in cut.said[0]
+    assert "Traceback" not in "".join(cut.said)
+    assert len(cut.counts) == 1 + (saved > 3), "no validation beside the first was finished"
+    assert int(checkpoints(workspace)[-1].name.partition("-")[2]) == saved
     assert not (workspace / "models").exists()
-    assert_equal(trained(workspace), weights)
-    columns = ("epoch", "step", "lr", "train_loss", "val_loss", "val_miou")
-    assert [int(step) for [step] in history(whole, "step")] == [2, 3, 4, 5]
-    assert history(workspace, *columns) == history(whole, *columns)
+    whole, unstopped = stopped.to_the_end(processes)
+    again = trainers.train(workspace, processes)
+    assert again.codes == [0] * processes, again.said
+    assert (cut.steps, again.steps) == (whole.steps[:saved], whole.steps[saved:])
+    assert Result(workspace).differences(unstopped) == []
+    assert unstopped.steps == [3, 4, 5]
     assert not list((workspace / ".segpipe/state").glob("*/"))
 
 
-@pytest.mark.parametrize("norm", ["batch", pytest.param("group", marks=pytest.mark.slow)])
-def test_the_number_of_processes_does_not_change_the_result(
-    norm: str, tmp_path: Path, data: Path, prepared: Path
+@pytest.fixture(scope="module")
+def moved(trainers: Trainers, prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Runs:
+    """Two epochs of four steps under batch norm."""
+    root = tmp_path_factory.mktemp("moved")
+    return Runs(trainers, prepared, root, train__length=2, train__lr=0.003, checkpoint__steps=1)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "number"),
+    [
+        (2, 1, signal.SIGTERM),
+        (1, 2, signal.SIGKILL),
+        pytest.param(1, 4, signal.SIGTERM, marks=pytest.mark.slow),
+        pytest.param(4, 2, signal.SIGTERM, marks=pytest.mark.slow),
+    ],
+)
+def test_on_another_number_of_processes_it_goes_on_in_the_same_order(
+    before: int, after: int, number: int, moved: Runs, trainers: Trainers
 ) -> None:
-    options = {"model__unet__norm": norm, "train__length": 2, "train__lr": 0.003}
-    one = workspace_with(prepared, tmp_path / "one", data, **options)
-    two = workspace_with(prepared, tmp_path / "two", data, **options)
-    assert largest_difference(trained(one), trained(two, SEGPIPE_PROCESSES="2")) < 2e-4
-    losses = [np.array(history(w, "train_loss", "val_loss"), float) for w in (one, two)]
-    np.testing.assert_allclose(losses[0], losses[1], rtol=1e-4)
-    counted = [
-        json.loads((w / "metrics/training.json").read_text())["processes"] for w in (one, two)
-    ]
-    assert counted == [1, 2]
-
-
-@pytest.mark.slow
-def test_what_is_derived_is_the_same_on_any_number_of_processes(
-    tmp_path: Path, data: Path, prepared: Path
-) -> None:
-    """The average of the weights, class weights, picks by class, plateau's rate and an early stop."""
-    options = {
-        "train__ema": 0.8,
-        "train__lr": 0.003,
-        "train__length": 4,
-        "train__validate_every": "1 step",
-        "loss__class_weights": "inverse",
-        "train__sampler": "class_centroids",
-        "train__schedule": "plateau",
-        "train__plateau": {"metric": "val_miou", "factor": 0.5, "patience": 0, "threshold": 9.0},
-        "train__early_stopping": {"metric": "val_miou", "patience": 5, "threshold": 9.0},
-    }
-    one = workspace_with(prepared, tmp_path / "one", data, **options)
-    two = workspace_with(prepared, tmp_path / "two", data, **options)
-    assert largest_difference(trained(one), trained(two, SEGPIPE_PROCESSES="2")) < 2e-4
-    assert history(one, "step", "lr") == history(two, "step", "lr")
-    assert len(history(one, "step")) == 6, "the first validation, and five without gain"
-    losses = [np.array(history(w, "train_loss", "val_loss"), float) for w in (one, two)]
-    np.testing.assert_allclose(losses[0], losses[1], rtol=1e-4)
-
-
-@pytest.mark.slow
-def test_accumulation_does_not_change_the_result(
-    tmp_path: Path, data: Path, prepared: Path
-) -> None:
-    # Group norm: batch norm sees micro-batches, which is said in docs/distributed.md.
-    options = {"model__unet__norm": "group", "train__length": 2, "train__lr": 0.003}
-    once = workspace_with(prepared, tmp_path / "once", data, **options)
-    thrice = workspace_with(prepared, tmp_path / "four", data, train__accumulation=4, **options)
-    assert largest_difference(trained(once), trained(thrice)) < 2e-4
-
-
-def test_a_batch_that_does_not_divide_is_refused(
-    tmp_path: Path, data: Path, prepared: Path
-) -> None:
-    workspace = workspace_with(prepared, tmp_path / "w", data, train__batch_size=3)
-    done = run_stage("train", workspace, SEGPIPE_PROCESSES="2")
-    assert done.returncode == 1
-    assert (
-        "cannot be shared by 2 processes with 1 accumulation steps each; it can be 2 or 4"
-        in done.stderr
-    )
-    assert "Traceback" not in done.stderr
-    assert not (workspace / "models").exists()
+    """Stopped, or killed, within the second epoch."""
+    workspace = moved.workspace(f"{before}-to-{after}")
+    place = {"rank": 0, "phase": "step", "count": 6, "number": number}
+    cut = trainers.train(workspace, before, place)
+    killed = number == signal.SIGKILL
+    assert cut.codes == ([-number] if killed else [75] * before), cut.said
+    taken = 5 if killed else 7
+    assert len(cut.steps) == taken
+    again = trainers.train(workspace, after)
+    assert again.codes == [0] * after, again.said
+    assert f"resuming at epoch 2, step {taken - 4 + 1}" in again.said[0]
+    assert f"processes was {before} and is {after} now" in again.said[0]
+    whole, unstopped = moved.to_the_end(1)
+    for ours, theirs in zip(cut.steps + again.steps, whole.steps, strict=True):
+        assert (ours.epoch, ours.step) == (theirs.epoch, theirs.step)
+        assert ours.samples == theirs.samples
+        assert ours.pixels == theirs.pixels
+        assert ours.loss == pytest.approx(theirs.loss, rel=LOSSES)
+    result = Result(workspace)
+    assert result.loss_difference(unstopped) < LOSSES
+    assert result.weight_difference(unstopped) < WEIGHTS
+    assert result.summary["processes"] == after
 
 
 def with_uneven_void(prepared: Path, target: Path) -> Path:
@@ -183,38 +157,95 @@ def with_uneven_void(prepared: Path, target: Path) -> Path:
     return target
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("norm", ["batch", "group"])
-def test_four_processes_with_uneven_void(
-    norm: str, tmp_path: Path, data: Path, prepared: Path
-) -> None:
-    """Eleven training and five validation images, of which the processes have unequal parts.
+@pytest.fixture(scope="module")
+def shared(
+    trainers: Trainers, prepared: Path, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, Runs]:
+    """By norm: three steps on 16 of 19 samples, and validations on 5."""
+    root = tmp_path_factory.mktemp("shared")
+    uneven = with_uneven_void(prepared, root / "uneven")
+    options = {"train__batch_size": 16, "train__length": 3, "train__lr": 0.001}
+    return {
+        norm: Runs(trainers, uneven, root / norm, model__unet__norm=norm, **options)
+        for norm in ("group", "batch")
+    }
 
-    Under group norm the work is cut into the same micro-batches of one sample, on one process in
-    turn and on four at once; batch norm, which sees them, is synchronised instead.
+
+SHARED = [
+    *(("group", 2, 2), ("batch", 2, 1)),
+    *(
+        pytest.param("group", processes, accumulation, marks=pytest.mark.slow)
+        for processes in (1, 2, 4)
+        for accumulation in (1, 2, 4)
+        if (processes, accumulation) not in ((1, 1), (2, 2))
+    ),
+    pytest.param("batch", 4, 1, marks=pytest.mark.slow),
+]
+
+
+@pytest.mark.parametrize(("norm", "processes", "accumulation"), SHARED)
+def test_how_the_work_is_shared_out_does_not_change_the_result(
+    norm: str, processes: int, accumulation: int, shared: dict[str, Runs]
+) -> None:
+    """Uneven void, so that the parts have unequal numbers of valid pixels, and splits that do not divide.
+
+    Batch norm, which sees micro-batches, only without accumulation, which is said in
+    docs/distributed.md.
     """
-    uneven = with_uneven_void(prepared, tmp_path / "uneven")
-    options = {"model__unet__norm": norm, "train__length": 2, "train__lr": 0.003}
-    in_turn = {"train__accumulation": 4} if norm == "group" else {}
-    one = workspace_with(uneven, tmp_path / "one", data, **options, **in_turn)
-    four = workspace_with(uneven, tmp_path / "four", data, **options)
-    assert largest_difference(trained(one), trained(four, SEGPIPE_PROCESSES="4")) < 2e-4
-    losses = [np.array(history(w, "train_loss", "val_loss"), float) for w in (one, four)]
-    np.testing.assert_allclose(losses[0], losses[1], rtol=1e-4)
+    whole, alone = shared[norm].to_the_end(1)
+    parts, result = shared[norm].to_the_end(processes, accumulation)
+    assert len(whole.steps) == len(parts.steps) == 3
+    assert len({step.pixels for step in whole.steps}) == 3
+    for ours, theirs in zip(parts.steps, whole.steps, strict=True):
+        assert ours.samples == theirs.samples, "the same samples, augmented to the same bits"
+        assert ours.pixels == theirs.pixels
+        assert ours.loss == pytest.approx(theirs.loss, rel=LOSSES)
+    assert parts.counts[0] == whole.counts[0], (
+        "each pixel of the first weights' validation, by class"
+    )
+    assert len(parts.counts) == 4
+    assert result.loss_difference(alone) < LOSSES
+    assert result.weight_difference(alone) < WEIGHTS
+    work = [result.summary[name] for name in ("processes", "accumulation")]
+    assert work == [processes, accumulation]
 
 
 @pytest.mark.slow
-def test_validation_counts_are_equal_on_one_process_and_on_four(
-    tmp_path: Path, data: Path, prepared: Path
+def test_what_is_derived_is_the_same_on_any_number_of_processes(
+    tmp_path: Path, prepared: Path, trainers: Trainers
 ) -> None:
-    """A learning rate that moves no weight: the same network scores five images, one at a time."""
-    uneven = with_uneven_void(prepared, tmp_path / "uneven")
-    options = {"model__unet__norm": "group", "train__length": "1 step", "train__lr": 1e-30}
-    options |= {"train__warmup": 0, "train__weight_decay": 0.0}
-    one = workspace_with(uneven, tmp_path / "one", data, train__accumulation=4, **options)
-    four = workspace_with(uneven, tmp_path / "four", data, **options)
-    assert largest_difference(trained(one), trained(four, SEGPIPE_PROCESSES="4")) == 0
-    keys = ("val_miou", "val_pixel_accuracy")
-    summaries = [json.loads((w / "metrics/training.json").read_text()) for w in (one, four)]
-    scores = [[summary[key] for key in keys] for summary in summaries]
-    assert scores[0] == scores[1]
+    """The average of the weights, class weights, picks by class, plateau's rate and an early stop."""
+    options = {
+        "train__ema": 0.8,
+        "train__lr": 0.003,
+        "train__length": 2,
+        "train__validate_every": "1 step",
+        "loss__class_weights": "inverse",
+        "train__sampler": "class_centroids",
+        "train__schedule": "plateau",
+        "train__plateau": {"metric": "val_miou", "factor": 0.5, "patience": 0, "threshold": 9.0},
+        "train__early_stopping": {"metric": "val_miou", "patience": 5, "threshold": 9.0},
+    }
+    runs = Runs(trainers, prepared, tmp_path, **options)
+    (whole, one), (parts, two) = runs.to_the_end(1), runs.to_the_end(2)
+    assert [step.samples for step in parts.steps] == [step.samples for step in whole.steps]
+    assert one.weight_difference(two) < WEIGHTS
+    assert one.loss_difference(two) < LOSSES
+    rates = [[row[2] for row in result.history] for result in (one, two)]
+    assert rates[0] == rates[1]
+    assert len(set(rates[0])) > 2
+    assert len(one.steps) == 6, "the first validation, and five without gain"
+
+
+def test_a_batch_that_does_not_divide_is_refused(
+    tmp_path: Path, prepared: Path, trainers: Trainers
+) -> None:
+    workspace = workspace_with(prepared, tmp_path / "w", train__batch_size=3)
+    done = trainers.train(workspace, 2)
+    assert done.codes == [1, 1]
+    assert (
+        "cannot be shared by 2 processes with 1 accumulation steps each; it can be 2 or 4"
+        in done.said[0]
+    )
+    assert "Traceback" not in done.said[0]
+    assert not (workspace / "models").exists()

@@ -24,11 +24,6 @@ def target(tmp_path: Path) -> Path:
     return tmp_path / "target"
 
 
-def refused(archive: Path, target: Path, message: str) -> None:
-    with pytest.raises(DataError, match=message):
-        unpack(archive, target)
-
-
 def test_the_content_comes_out_as_it_went_in(tmp_path: Path, target: Path) -> None:
     members = {"a/b.png": b"\x89PNG" + bytes(range(256)), "c.json": b"{}"}
     archive = archive_of(tmp_path / "x.zip", members)
@@ -45,7 +40,8 @@ def test_the_content_comes_out_as_it_went_in(tmp_path: Path, target: Path) -> No
 )
 def test_a_path_out_of_the_folder_writes_nothing(name: str, tmp_path: Path, target: Path) -> None:
     archive = archive_of(tmp_path / "x.zip", {"fine.txt": b"1", name: b"2"})
-    refused(archive, target, "outside the folder")
+    with pytest.raises(DataError, match="outside the folder"):
+        unpack(archive, target)
     assert list(target.iterdir()) == []
     assert not (tmp_path / "out.txt").exists()
 
@@ -55,13 +51,15 @@ def test_a_link_writes_nothing(tmp_path: Path, target: Path) -> None:
     link.external_attr = (stat.S_IFLNK | 0o777) << 16
     with zipfile.ZipFile(tmp_path / "x.zip", "w") as archive:
         archive.writestr(link, "/etc")
-    refused(tmp_path / "x.zip", target, "is a link")
+    with pytest.raises(DataError, match="is a link"):
+        unpack(tmp_path / "x.zip", target)
     assert list(target.iterdir()) == []
 
 
 def test_a_bomb_writes_nothing(tmp_path: Path, target: Path) -> None:
     archive = archive_of(tmp_path / "x.zip", {"zeros.png": bytes(50_000_000)})
-    refused(archive, target, "claim to unpack to")
+    with pytest.raises(DataError, match="claim to unpack to"):
+        unpack(archive, target)
     assert list(target.iterdir()) == []
 
 
@@ -70,7 +68,8 @@ def test_a_name_that_stands_twice_is_refused(tmp_path: Path, target: Path) -> No
         file.writestr("a", "1")
         with pytest.warns(UserWarning, match="Duplicate"):
             file.writestr("a", "2")
-    refused(tmp_path / "x.zip", target, "twice")
+    with pytest.raises(DataError, match="twice"):
+        unpack(tmp_path / "x.zip", target)
 
 
 @pytest.mark.parametrize("kept", [0.0, 0.3, 0.9])
@@ -78,7 +77,8 @@ def test_a_truncated_archive_is_named(kept: float, tmp_path: Path, target: Path)
     archive = archive_of(tmp_path / "x.zip", {f"{n}.png": bytes(range(256)) for n in range(20)})
     content = archive.read_bytes()
     archive.write_bytes(content[: int(len(content) * kept)])
-    refused(archive, target, r"x\.zip: is no whole zip archive")
+    with pytest.raises(DataError, match=r"x\.zip: is no whole zip archive"):
+        unpack(archive, target)
 
 
 def test_a_flipped_bit_is_found(tmp_path: Path, target: Path) -> None:
@@ -88,7 +88,8 @@ def test_a_flipped_bit_is_found(tmp_path: Path, target: Path) -> None:
     content = bytearray(archive.read_bytes())
     content[100] ^= 1
     archive.write_bytes(bytes(content))
-    refused(archive, target, r"a\.png is damaged")
+    with pytest.raises(DataError, match=r"a\.png is damaged"):
+        unpack(archive, target)
 
 
 def test_a_disk_too_small_is_said_before_writing(
@@ -96,18 +97,21 @@ def test_a_disk_too_small_is_said_before_writing(
 ) -> None:
     archive = archive_of(tmp_path / "x.zip", {"a.png": bytes(1000)})
     monkeypatch.setattr(shutil, "disk_usage", lambda _path: shutil._ntuple_diskusage(10, 5, 5))
-    refused(archive, target, "only 5 are free")
+    with pytest.raises(DataError, match="only 5 are free"):
+        unpack(archive, target)
     assert list(target.iterdir()) == []
 
 
 def test_a_name_that_is_file_and_folder_is_refused(tmp_path: Path, target: Path) -> None:
     archive = archive_of(tmp_path / "x.zip", {"a": b"1", "a/b": b"2"})
-    refused(archive, target, "a: is a file, and a folder of other files")
+    with pytest.raises(DataError, match="a: is a file, and a folder of other files"):
+        unpack(archive, target)
     assert list(target.iterdir()) == []
 
 
 def test_a_missing_archive_is_named(tmp_path: Path, target: Path) -> None:
-    refused(tmp_path / "none.zip", target, "there is no such file")
+    with pytest.raises(DataError, match="there is no such file"):
+        unpack(tmp_path / "none.zip", target)
 
 
 class TestWanted:
@@ -142,7 +146,8 @@ class TestWanted:
         )
         unpack(archive, target, lambda name: name == "a.png")
         assert [path.name for path in target.iterdir()] == ["a.png"]
-        refused(archive, target, "needs 4,400 bytes, but only 500 are free")
+        with pytest.raises(DataError, match="needs 4,400 bytes, but only 500 are free"):
+            unpack(archive, target)
 
     def test_damage_in_what_nobody_wants_does_no_harm(self, tmp_path: Path, target: Path) -> None:
         archive = tmp_path / "x.zip"
@@ -154,4 +159,5 @@ class TestWanted:
         archive.write_bytes(bytes(content))
         unpack(archive, target, lambda name: name == "b.png")
         assert (target / "b.png").read_bytes() == bytes(range(256))
-        refused(archive, target, r"a\.png is damaged")
+        with pytest.raises(DataError, match=r"a\.png is damaged"):
+            unpack(archive, target)

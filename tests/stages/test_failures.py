@@ -12,7 +12,16 @@ import pytest
 from safetensors.numpy import load_file
 
 from segpipe.loading.order import epoch_batches
-from tests.forge import child_environment, make_folder, make_prepared, poisoned_bands, run_python
+from tests.forge import (
+    checkpoints,
+    child_environment,
+    make_folder,
+    make_prepared,
+    poisoned_bands,
+    run_python,
+    runs,
+    workspace_with,
+)
 
 pytestmark = pytest.mark.slow
 
@@ -34,11 +43,18 @@ sys.exit(explained(train.start))
 """
 
 
+@pytest.fixture(scope="module")
+def eight(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A workspace of eight training images after fetch and prepare."""
+    root = tmp_path_factory.mktemp("eight")
+    return make_prepared(root / "w", make_folder(root / "data", train=8, val=2))
+
+
 @pytest.fixture
-def workspace(tmp_path: Path) -> Path:
-    """Eight training images, two steps an epoch."""
-    data = make_folder(tmp_path / "data", train=8, val=2)
-    return make_prepared(tmp_path / "w", data, train__length=3, train__auto_accumulate=True)
+def workspace(eight: Path, tmp_path: Path) -> Path:
+    """Two steps an epoch."""
+    options = {"train__length": 3, "train__auto_accumulate": True}
+    return workspace_with(eight, tmp_path / "w", **options)
 
 
 def launched(workspace: Path, broken: str) -> subprocess.CompletedProcess[str]:
@@ -52,22 +68,15 @@ def launched(workspace: Path, broken: str) -> subprocess.CompletedProcess[str]:
         timeout=200,
         check=False,
     )
-    pids = [path.name.partition("-")[2] for path in workspace.glob("pid-*")]
+    pids = [int(path.name.partition("-")[2]) for path in workspace.glob("pid-*")]
     assert len(pids) >= 3, done.stderr
-    assert [pid for pid in pids if alive(pid)] == [], "no process is left behind"
+    assert [pid for pid in pids if runs(pid)] == [], "no process is left behind"
     return done
 
 
-def alive(pid: str) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
-
-
-def checkpoints(workspace: Path) -> list[int]:
-    found = workspace.glob(".segpipe/state/*/checkpoint-*")
-    return sorted(int(path.name.partition("-")[2]) for path in found)
+def saved(workspace: Path) -> list[int]:
+    """The steps of the checkpoints."""
+    return [int(path.name.partition("-")[2]) for path in checkpoints(workspace)]
 
 
 def test_an_error_in_one_process_ends_all_and_tells_of_its_samples(workspace: Path) -> None:
@@ -97,7 +106,7 @@ step.draw_picks = draw
     assert names.split(", ") == [index[row].split(",")[0] for row in json.loads(rows)]
     assert "rank 0: another process is gone, so this one ends" in done.stderr
     assert "the process of rank 1 failed, with exit code 1" in done.stderr
-    assert checkpoints(workspace)[-1] == 2
+    assert saved(workspace)[-1] == 2
 
 
 def test_a_killed_process_is_named_with_its_signal(workspace: Path) -> None:
@@ -113,7 +122,7 @@ loop.train_step = train_step
     assert done.returncode == 128 + 9, done.stderr
     assert "the process of rank 1 was ended by SIGKILL (signal 9); the system does" in done.stderr
     assert "Traceback" not in done.stderr
-    assert checkpoints(workspace)[-1] == 2
+    assert saved(workspace)[-1] == 2
 
 
 def test_a_spoilt_image_is_named_whichever_process_has_it(workspace: Path) -> None:
@@ -128,7 +137,7 @@ def test_a_spoilt_image_is_named_whichever_process_has_it(workspace: Path) -> No
     assert f"hold values that are not finite:\n  {name}\n" in done.stderr
     assert "rank 1: ends with the leading process" in done.stderr
     assert "Traceback" not in done.stderr
-    assert checkpoints(workspace) == [1]
+    assert saved(workspace) == [1]
     for file in workspace.glob(".segpipe/state/*/checkpoint-*/*.safetensors"):
         assert all(np.isfinite(value).all() for value in load_file(file).values()), file
 

@@ -5,31 +5,28 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 
 from segpipe.engine.launch import already_launched, number_of_processes
 from segpipe.errors import LaunchError
-from tests.forge import child_environment, make_folder, make_prepared, workspace_with
+from tests.forge import (
+    checkpoints,
+    child_environment,
+    children,
+    runs,
+    wait_for_checkpoint,
+    wait_until,
+    workspace_with,
+)
 
 BIN = Path(sys.executable).parent
 
 
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_folder(tmp_path_factory.mktemp("data"), train=8, val=2)
-
-
-@pytest.fixture(scope="module")
-def prepared(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_prepared(tmp_path_factory.mktemp("prepared") / "w", data)
-
-
 @pytest.fixture
-def workspace(tmp_path: Path, data: Path, prepared: Path) -> Path:
-    return workspace_with(prepared, tmp_path / "w", data, train__length=2000)
+def workspace(tmp_path: Path, prepared: Path) -> Path:
+    return workspace_with(prepared, tmp_path / "w", train__length=2000)
 
 
 def shorten(workspace: Path) -> None:
@@ -37,34 +34,9 @@ def shorten(workspace: Path) -> None:
     path.write_text(path.read_text().replace("length: 2000", "length: 2"))
 
 
-def checkpoints(workspace: Path) -> list[Path]:
-    return sorted(workspace.glob(".segpipe/state/*/checkpoint-*"))
-
-
-def wait_for_a_checkpoint(workspace: Path) -> None:
-    deadline = time.monotonic() + 200
-    while not checkpoints(workspace):
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
-
-
-def wait_until_gone(pid: int, seconds: float) -> None:
-    deadline = time.monotonic() + seconds
-    while Path(f"/proc/{pid}").exists():
-        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-        if state == "Z":
-            return
-        assert time.monotonic() < deadline, f"process {pid} lives on"
-        time.sleep(0.1)
-
-
-def children(pid: int) -> list[int]:
-    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-
-
-@pytest.mark.parametrize("processes", [1, pytest.param(2, marks=pytest.mark.slow)])
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="needs Linux's /proc")
-def test_a_training_that_loses_its_parent_saves_and_ends(processes: int, workspace: Path) -> None:
+def test_a_training_that_loses_its_parent_saves_and_ends(workspace: Path) -> None:
+    """Of several processes: tests/pipeline/test_dvc_killed.py."""
     parent = subprocess.Popen(
         [
             sys.executable,
@@ -72,23 +44,27 @@ def test_a_training_that_loses_its_parent_saves_and_ends(processes: int, workspa
             "import subprocess, sys; subprocess.run([sys.executable, '-m', 'stages.train'])",
         ],
         cwd=workspace,
-        env=child_environment(SEGPIPE_PROCESSES=str(processes)),
+        env=child_environment(SEGPIPE_PROCESSES="1"),
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
-    wait_for_a_checkpoint(workspace)
+    wait_for_checkpoint(workspace, parent)
     [trainer] = children(parent.pid)
-    everyone = [trainer, *children(trainer)] if processes > 1 else [trainer]
     parent.kill()
     parent.wait()
-    for pid in everyone:
-        wait_until_gone(pid, 200)
+    wait_until(lambda: not runs(trainer))
     assert checkpoints(workspace), "the state is kept"
     assert not (workspace / "models").exists()
 
 
-@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
-@pytest.mark.parametrize("processes", [1, pytest.param(2, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    ("sent", "processes"),
+    [
+        (signal.SIGINT, 1),  # SIGTERM to one: tests/stages/test_stages.py
+        pytest.param(signal.SIGINT, 2, marks=pytest.mark.slow),
+        pytest.param(signal.SIGTERM, 2, marks=pytest.mark.slow),
+    ],
+)
 def test_a_signal_saves_and_leaves_resumable(sent: int, processes: int, workspace: Path) -> None:
     trainer = subprocess.Popen(
         [sys.executable, "-m", "stages.train"],
@@ -99,7 +75,7 @@ def test_a_signal_saves_and_leaves_resumable(sent: int, processes: int, workspac
         text=True,
         start_new_session=True,
     )
-    wait_for_a_checkpoint(workspace)
+    wait_for_checkpoint(workspace, trainer)
     if sent == signal.SIGINT:
         os.killpg(trainer.pid, sent)  # as a terminal does it: to all processes at once
     else:

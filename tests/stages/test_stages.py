@@ -4,7 +4,6 @@ import os
 import runpy
 import subprocess
 import sys
-import time
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -15,13 +14,13 @@ import pytest
 from tests.forge import (
     child_environment,
     make_folder,
-    make_prepared,
     make_workspace,
     run_python,
     run_stage,
     save,
     scene,
     tiny_parameters,
+    wait_for_checkpoint,
     workspace_with,
     write_parameters,
 )
@@ -30,13 +29,6 @@ from tests.forge import (
 @pytest.fixture
 def data(tmp_path: Path) -> Path:
     return make_folder(tmp_path / "data", train=6, val=2)
-
-
-@pytest.fixture(scope="module")
-def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A workspace after fetch and prepare, of data equal to `data`."""
-    root = tmp_path_factory.mktemp("prepared")
-    return make_prepared(root / "w", make_folder(root / "data", train=6, val=2))
 
 
 @pytest.fixture
@@ -113,12 +105,12 @@ def test_help_shows_examples(
     assert "dvc exp run" in said or "dvc repro" in said
 
 
-def refused(stage: str, workspace: Path, *messages: str) -> None:
+def refusal(stage: str, workspace: Path) -> str:
+    """What a stage says that ends with an error in plain words."""
     done = run_stage(stage, workspace)
     assert done.returncode == 1, done.stdout + done.stderr
-    for message in messages:
-        assert message in done.stderr, done.stderr
     assert "Traceback" not in done.stderr
+    return done.stderr
 
 
 def test_a_misspelt_parameter_stops_every_stage(
@@ -138,7 +130,8 @@ def test_a_misspelt_parameter_stops_every_stage(
 
 def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
     workspace = make_workspace(tmp_path / "w", tmp_path / "nowhere")
-    refused("fetch", workspace, "there is no such folder; put your data")
+    said = refusal("fetch", workspace)
+    assert "there is no such folder; put your data" in said
     assert left_over(workspace) == []
 
 
@@ -146,7 +139,9 @@ def test_an_image_without_a_mask(tmp_path: Path, data: Path) -> None:
     (data / "masks/train/drive0_000.png").unlink()
     workspace = make_workspace(tmp_path / "w", data)
     assert run_stage("fetch", workspace).returncode == 0
-    refused("prepare", workspace, "1 images have no mask", "images/train/drive0_000.png")
+    said = refusal("prepare", workspace)
+    assert "1 images have no mask" in said
+    assert "images/train/drive0_000.png" in said
     assert left_over(workspace) == ["raw"]
 
 
@@ -158,14 +153,11 @@ def test_a_value_outside_the_scheme_and_a_truncated_png(tmp_path: Path, data: Pa
     image.write_bytes(image.read_bytes()[:-900])
     workspace = make_workspace(tmp_path / "w", data)
     assert run_stage("fetch", workspace).returncode == 0
-    refused(
-        "prepare",
-        workspace,
-        "masks/train/drive0_000.png: value 42 in 6 pixels",
-        "map: {42: void}",
-        "1 files cannot be read",
-        "images/val/drive0_000.png",
-    )
+    said = refusal("prepare", workspace)
+    assert "masks/train/drive0_000.png: value 42 in 6 pixels" in said
+    assert "map: {42: void}" in said
+    assert "1 files cannot be read" in said
+    assert "images/val/drive0_000.png" in said
     assert left_over(workspace) == ["raw"]
 
 
@@ -183,12 +175,9 @@ def test_a_bad_archive_leaves_nothing(fault: str, tmp_path: Path) -> None:
     workspace = make_workspace(tmp_path / "w", source)
     content = tiny_parameters(source, source__name="cityscapes")
     write_parameters(workspace / "params.yaml", content)
-    refused(
-        "fetch",
-        workspace,
-        "leftImg8bit_trainvaltest.zip",
-        "get it again" if fault == "cut" else "outside",
-    )
+    said = refusal("fetch", workspace)
+    assert "leftImg8bit_trainvaltest.zip" in said
+    assert ("get it again" if fault == "cut" else "outside") in said
     assert left_over(workspace) == []
     assert not list(tmp_path.rglob("out.png"))
 
@@ -232,9 +221,9 @@ def edit_during(stage: str, module: str, function: str, file: str, old: str, new
 
 
 def test_an_edit_of_the_parameters_during_training_publishes_nothing(
-    tmp_path: Path, data: Path, prepared: Path
+    tmp_path: Path, prepared: Path
 ) -> None:
-    workspace = workspace_with(prepared, tmp_path / "w", data)
+    workspace = workspace_with(prepared, tmp_path / "w")
     before = (workspace / "params.yaml").read_text()
     done = run_python(
         edit_during(
@@ -258,10 +247,8 @@ def test_an_edit_of_the_parameters_during_training_publishes_nothing(
 
 
 @pytest.mark.slow
-def test_an_edit_of_other_sections_does_not_matter(
-    tmp_path: Path, data: Path, prepared: Path
-) -> None:
-    workspace = workspace_with(prepared, tmp_path / "w", data)
+def test_an_edit_of_other_sections_does_not_matter(tmp_path: Path, prepared: Path) -> None:
+    workspace = workspace_with(prepared, tmp_path / "w")
     done = run_python(
         edit_during(
             "train",
@@ -301,8 +288,8 @@ def test_an_edit_of_the_code_publishes_nothing(tmp_path: Path, data: Path) -> No
     assert left_over(workspace) == ["raw"]
 
 
-def test_two_trainers_on_one_state_are_refused(tmp_path: Path, data: Path, prepared: Path) -> None:
-    workspace = workspace_with(prepared, tmp_path / "w", data, train__length=2000)
+def test_two_trainers_on_one_state_are_refused(tmp_path: Path, prepared: Path) -> None:
+    workspace = workspace_with(prepared, tmp_path / "w", train__length=2000)
     first = subprocess.Popen(
         [sys.executable, "-m", "stages.train"],
         cwd=workspace,
@@ -311,10 +298,7 @@ def test_two_trainers_on_one_state_are_refused(tmp_path: Path, data: Path, prepa
         stderr=subprocess.DEVNULL,
     )
     try:
-        deadline = time.monotonic() + 200
-        while not list((workspace / ".segpipe/state").glob("*/checkpoint-*")):
-            assert time.monotonic() < deadline
-            time.sleep(0.2)
+        wait_for_checkpoint(workspace, first)
         done = run_stage("train", workspace)
         assert done.returncode == 1
         assert f"process {first.pid} is training on this state already" in done.stderr
@@ -326,44 +310,20 @@ def test_two_trainers_on_one_state_are_refused(tmp_path: Path, data: Path, prepa
     assert not (workspace / "models").exists()
 
 
-def test_a_killed_run_goes_on(tmp_path: Path, data: Path, prepared: Path) -> None:
-    workspace = workspace_with(prepared, tmp_path / "w", data, train__length=150)
-    first = subprocess.Popen(
-        [sys.executable, "-m", "stages.train"],
-        cwd=workspace,
-        env=child_environment(),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    while not list(workspace.glob(".segpipe/state/*/checkpoint-*")):
-        time.sleep(0.1)
-    first.kill()
-    first.wait()
-    done = run_stage("train", workspace)
-    assert done.returncode == 0, done.stderr
-    assert "resuming at epoch" in done.stdout
-
-
-def test_a_loss_that_is_not_finite_stops_before_the_update(
-    tmp_path: Path, data: Path, prepared: Path
-) -> None:
+def test_a_loss_that_is_not_finite_stops_before_the_update(tmp_path: Path, prepared: Path) -> None:
     workspace = workspace_with(
         prepared,
         tmp_path / "w",
-        data,
         train__lr=1e30,
         train__clip=None,
         train__length=8,
         train__validate_every=8,
     )
-    refused(
-        "train",
-        workspace,
-        "is not finite at epoch",
-        "learning rate",
-        "drive",
-        "weights were not changed",
-    )
+    said = refusal("train", workspace)
+    assert "is not finite at epoch" in said
+    assert "learning rate" in said
+    assert "drive" in said
+    assert "weights were not changed" in said
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small file system needs root")
@@ -380,12 +340,16 @@ def test_a_full_disk_says_so_and_leaves_nothing(tmp_path: Path, data: Path) -> N
         pytest.skip("this system does not let a test mount a file system")
     try:
         assert run_stage("fetch", workspace).returncode == 0
-        refused("prepare", workspace, "the disk is full", "dvc gc")
+        said = refusal("prepare", workspace)
+        assert "the disk is full" in said
+        assert "dvc gc" in said
         assert left_over(workspace) == ["raw"]
         (small / "filler").write_bytes(bytes(3 << 20))
         big = np.random.default_rng(0).integers(0, 256, (900, 900, 3)).astype(np.uint8)
         save(data / "images/train/big.png", big)
-        refused("fetch", workspace, "free on the disk", "free some space")
+        said = refusal("fetch", workspace)
+        assert "free on the disk" in said
+        assert "free some space" in said
         assert left_over(workspace) == ["filler", "raw"]
     finally:
         subprocess.run(["umount", str(small)], check=True)

@@ -1,0 +1,171 @@
+"""Kill -9 of what takes part in a `dvc repro`: the next one goes on, and nothing is lost or done twice."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.forge import (
+    checkpoints,
+    child_environment,
+    children,
+    run_stage,
+    runs,
+    tiny_parameters,
+    wait_until,
+    write_parameters,
+)
+from tests.results import Result, runs_with_rows, tracked, wanted
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.xdist_group("dvc"),
+    pytest.mark.timeout(1800),
+    pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="needs Linux's /proc"),
+]
+
+# As fish is: a command is a process of its own, and the shell waits for it.
+SHELL = '#!/bin/bash\neval "${@: -1}"\nexit $?\n'
+
+# Something to kill, without work for the processor.
+SLOWED = """
+
+import time as _time
+
+_at_once = train_step
+
+
+def train_step(*arguments):
+    _time.sleep(0.05)
+    return _at_once(*arguments)
+"""
+
+
+class Repro:
+    """A `dvc repro train`; what it says goes into `log`."""
+
+    def __init__(self, repository: Path, shell: Path, log: Path, processes: int = 2) -> None:
+        programs = Path(sys.executable).parent
+        path = f"{programs}:{child_environment()['PATH']}"
+        environment = child_environment(
+            PATH=path, SHELL=str(shell), DVC_NO_ANALYTICS="1", SEGPIPE_PROCESSES=str(processes)
+        )
+        self._log, self._seen = log, set[int]()
+        with log.open("w") as file:
+            self.dvc = subprocess.Popen(
+                [programs / "dvc", "repro", "train"],
+                cwd=repository,
+                env=environment,
+                stdout=file,
+                stderr=file,
+            )
+
+    def processes(self) -> tuple[int, int, list[int]]:
+        """DVC, the launcher, and the processes that train."""
+        [launcher] = [pid for pid in children(self.dvc.pid) if "stages.train" in command(pid)]
+        trainers = children(launcher)
+        self._seen.update(trainers, [launcher])
+        return self.dvc.pid, launcher, trainers
+
+    def end(self) -> None:
+        """Leave nothing behind, also where a test has failed."""
+        for pid in filter(runs, (self.dvc.pid, *self._seen)):
+            os.kill(pid, signal.SIGKILL)
+        self.dvc.wait()
+
+    def said(self) -> str:
+        return self._log.read_text()
+
+
+@pytest.fixture
+def repro(baseline: Path, tmp_path: Path) -> Iterator[Callable[..., Repro]]:
+    """Starts `dvc repro train` under a shell that does not replace itself by its command."""
+    shell = tmp_path / "shell"
+    shell.write_text(SHELL)
+    shell.chmod(0o755)
+    started: list[Repro] = []
+
+    def start(processes: int = 2) -> Repro:
+        started.append(Repro(baseline, shell, tmp_path / f"log{len(started)}", processes))
+        return started[-1]
+
+    yield start
+    for one in started:
+        one.end()
+
+
+def command(pid: int) -> str:
+    return Path(f"/proc/{pid}/cmdline").read_text()
+
+
+def newest(repository: Path) -> int:
+    """The last step that is saved, 0 before the first."""
+    return max((int(path.name.partition("-")[2]) for path in checkpoints(repository)), default=0)
+
+
+def test_whoever_is_killed_the_next_repro_ends_as_if_nobody_had_been(
+    baseline: Path, data: Path, repro: Callable[..., Repro]
+) -> None:
+    """One training of two processes, in which one after another is killed.
+
+    worker: the second process. launcher: what started the two, which then have to leave by
+    themselves. dvc: it alone, while the two cannot leave yet; nobody else may train on their state
+    until they have. tree: DVC, launcher and both at once.
+    """
+    options = {
+        "model__unet__dropout": 0.2,
+        "train__batch_size": 2,
+        "train__length": "120 steps",
+        "train__validate_every": "40 steps",
+        "train__ema": 0.9,
+        "checkpoint__steps": 5,
+        "tracking__enabled": True,
+        "tracking__system_seconds": 0,
+        "tracking__validation_pictures": 0,
+    }
+    write_parameters(baseline / "params.yaml", tiny_parameters(data, **options))
+    with (baseline / "segpipe/engine/loop.py").open("a") as code:
+        code.write(SLOWED)
+    tracked_before = runs_with_rows(baseline)
+    for victim in ("worker", "launcher", "dvc", "tree"):
+        before = newest(baseline)
+        first = repro()
+        wait_until(lambda: newest(baseline) > before or first.dvc.poll() is not None)  # noqa: B023
+        assert first.dvc.poll() is None, first.said()
+        assert before == 0 or "resuming at" in first.said()
+        dvc, launcher, trainers = first.processes()
+        assert len(trainers) == 2
+        if victim == "dvc":
+            for pid in trainers:
+                os.kill(pid, signal.SIGSTOP)
+        killed = {"worker": trainers[1:], "launcher": [launcher], "dvc": [dvc]}
+        for pid in killed.get(victim, [dvc, launcher, *trainers]):
+            os.kill(pid, signal.SIGKILL)
+        assert first.dvc.wait() != 0
+        if victim == "dvc":
+            second = repro(processes=1)
+            assert second.dvc.wait() != 0
+            assert "is training on this state already" in second.said()
+            for pid in trainers:
+                os.kill(pid, signal.SIGCONT)
+        for pid in (launcher, *trainers):
+            wait_until(lambda: not runs(pid), 100)  # noqa: B023
+        assert not (baseline / "models").exists()
+        assert before < newest(baseline) < 120
+    last = repro()
+    assert last.dvc.wait() == 0, last.said()
+    assert "resuming at" in last.said()
+    result = Result(baseline)
+    assert result.summary["processes"] == 2
+    assert tracked(baseline, result.tracked) == wanted(result)
+    assert runs_with_rows(baseline) - tracked_before == {result.tracked}
+    assert not checkpoints(baseline)
+    unhurt = run_stage("train", baseline, SEGPIPE_PROCESSES="2")
+    assert unhurt.returncode == 0, unhurt.stderr
+    whole = Result(baseline)
+    assert result.differences(whole) == []
+    assert whole.tracked != result.tracked
