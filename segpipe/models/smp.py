@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from segpipe.errors import ParameterError
+from segpipe.models.blocks import quicken_norms
 from segpipe.models.fitting import cells, padded, refuse_single_value
 from segpipe.models.network import Network
 from segpipe.params.model import SmpParams
@@ -93,6 +94,7 @@ def _built(smp: ModuleType, in_channels: int, num_classes: int, options: SmpPara
     _check_encoder(smp, options)
     try:
         network = create(smp, in_channels, num_classes, options)
+        quicken_norms(network)
         _rest_idle_biases(network)
         multiple = _multiple(network, options)
         _rest_idle_weights(network, in_channels, side=multiple * -(-128 // multiple))

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 from torch import Tensor, nn
 
+from segpipe.models.blocks import quicken_norms
 from segpipe.models.fitting import cells, refuse_single_value
 from segpipe.models.network import Logits, Network
 
@@ -33,6 +34,7 @@ class TorchvisionNetwork(Network):
     ) -> None:
         super().__init__()
         self.network = network
+        quicken_norms(network)
         self.auxiliary_heads = int(auxiliary)
         self.stride = stride
         self.pooled = pooled

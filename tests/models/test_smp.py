@@ -79,6 +79,17 @@ def test_finding_them_leaves_the_network_as_it_was():
     assert all(torch.equal(own[key], tensor) for key, tensor in plain.state_dict().items())
 
 
+def test_running_statistics_follow_as_fast_as_torch_has_them():
+    """The library gives EfficientNet's norms a tenth of that."""
+    norms = [
+        layer
+        for layer in smp(encoder="efficientnet-b0").modules()
+        if isinstance(layer, nn.BatchNorm2d)
+    ]
+    assert len(norms) > 40
+    assert {layer.momentum for layer in norms} == {nn.BatchNorm2d(1).momentum}
+
+
 @torch.no_grad()
 def test_logits_are_the_library_s_on_sides_that_fit():
     model, image = smp().eval(), torch.randn(2, 4, 64, 96)
