@@ -93,7 +93,10 @@ def test_a_file_added_to_the_users_folder_is_noticed(baseline: Path, data: Path)
     try:
         ran = stages_that_ran(run(baseline, "dvc", "repro"))
         assert ran == ["fetch", "prepare", "train", "evaluate", "render"]
-        assert "new_099" in (baseline / "data/prepared/train/index.csv").read_text()
+        index = baseline / "data/prepared/train/index.csv"
+        assert "new_099" in index.read_text()
+        assert index.stat().st_nlink == 2, "what a run makes is linked into the cache"
+        assert index.stat().st_mode & 0o222 == 0
     finally:
         for path in added:
             path.unlink()
