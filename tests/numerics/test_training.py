@@ -42,6 +42,7 @@ class Runs:
         return outcome, Result(workspace)
 
 
+@pytest.mark.slow
 def test_two_runs_give_the_same_bits(tmp_path: Path, prepared: Path, trainers: Trainers) -> None:
     """One as DVC starts it, one forked, as those of the other tests are, and watched."""
     options = {"model__unet__dropout": 0.2, "train__length": 2}

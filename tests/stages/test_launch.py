@@ -34,6 +34,7 @@ def shorten(workspace: Path) -> None:
     path.write_text(path.read_text().replace("length: 2000", "length: 2"))
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="needs Linux's /proc")
 def test_a_training_that_loses_its_parent_saves_and_ends(workspace: Path) -> None:
     """Of several processes: tests/pipeline/test_dvc_killed.py."""

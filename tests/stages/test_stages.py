@@ -220,6 +220,7 @@ def edit_during(stage: str, module: str, function: str, file: str, old: str, new
     return ["-c", code]
 
 
+@pytest.mark.slow
 def test_an_edit_of_the_parameters_during_training_publishes_nothing(
     tmp_path: Path, prepared: Path
 ) -> None:
@@ -288,6 +289,7 @@ def test_an_edit_of_the_code_publishes_nothing(tmp_path: Path, data: Path) -> No
     assert left_over(workspace) == ["raw"]
 
 
+@pytest.mark.slow
 def test_two_trainers_on_one_state_are_refused(tmp_path: Path, prepared: Path) -> None:
     workspace = workspace_with(prepared, tmp_path / "w", train__length=2000)
     first = subprocess.Popen(

@@ -102,6 +102,7 @@ def _wait_for(true: Callable[[], bool]) -> None:
         time.sleep(0.1)
 
 
+@pytest.mark.slow
 def test_processes_that_create_the_store_at_once_all_succeed(
     root: Path, python: Start, read: Callable[[Path], Any]
 ) -> None:
