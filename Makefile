@@ -6,6 +6,8 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 UV_VERSION := 0.13.8
 RUN := PATH="$(CURDIR)/$(BIN):$$PATH"
+# Python keeps what it has compiled, whatever the shell says: else each process compiles torch anew.
+export PYTHONDONTWRITEBYTECODE :=
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test test-slow test-all check lock ui bench clean
 

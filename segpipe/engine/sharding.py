@@ -6,17 +6,19 @@ after it. So whoever calls a sharded network, or wants its whole weights, does i
 together, or they wait for each other for ever.
 """
 
+import sys
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 import torch
 from accelerate.utils import recursively_apply
 from torch import Tensor, nn
-from torch.distributed.device_mesh import init_device_mesh
-from torch.distributed.fsdp import fully_shard
-from torch.distributed.tensor import DTensor, distribute_tensor
 
 from segpipe.models.network import count_parameters
+
+# torch's code for shards takes seconds to import, so it is imported where something is sharded.
+if TYPE_CHECKING:
+    from torch.distributed.tensor import DTensor
 
 # Of the weights: what is gathered at a time is at least so much.
 _UNIT = 1 / 8
@@ -28,6 +30,9 @@ def shard(network: nn.Module, device: torch.device, processes: int) -> None:
     The parameters are others afterwards: an optimizer has to be made after this. Buffers (batch
     norm's statistics) stay whole, for all processes have the same.
     """
+    from torch.distributed.device_mesh import init_device_mesh
+    from torch.distributed.fsdp import fully_shard
+
     mesh = init_device_mesh(device.type, (processes,))
     # fully_shard takes no weights that lie channels-last.
     network.to(memory_format=torch.contiguous_format)
@@ -68,17 +73,22 @@ def _in_own_memory(_unit: nn.Module, _given: object, output: Any) -> Any:
 
 def is_sharded(network: nn.Module) -> bool:
     """Return whether each process has but its part of the weights."""
-    return any(isinstance(weight, DTensor) for weight in network.parameters())
+    return any(_is_part(weight) for weight in network.parameters())
+
+
+def _is_part(tensor: Tensor) -> "TypeGuard[DTensor]":
+    loaded = sys.modules.get("torch.distributed.tensor")
+    return loaded is not None and isinstance(tensor, loaded.DTensor)
 
 
 def own_part(tensor: Tensor) -> Tensor:
     """Return what this process has of a tensor; all of one that is not sharded."""
-    return tensor.to_local() if isinstance(tensor, DTensor) else tensor
+    return tensor.to_local() if _is_part(tensor) else tensor
 
 
 def whole(tensor: Tensor) -> Tensor:
     """Return a tensor whole, on its device; all processes call this together if it is sharded."""
-    return tensor.full_tensor() if isinstance(tensor, DTensor) else tensor
+    return tensor.full_tensor() if _is_part(tensor) else tensor
 
 
 def laid_out_as(model: Tensor, tensor: Tensor) -> Tensor:
@@ -86,7 +96,9 @@ def laid_out_as(model: Tensor, tensor: Tensor) -> Tensor:
 
     Every process has the whole tensor already, so nothing is sent.
     """
-    if isinstance(model, DTensor):
+    if _is_part(model):
+        from torch.distributed.tensor import distribute_tensor
+
         there = tensor.to(model.device)
         mesh, placements = model.device_mesh, model.placements
         return distribute_tensor(there, mesh, placements, src_data_rank=None)
@@ -113,7 +125,7 @@ def restore_weights(network: nn.Module, tensors: Mapping[str, Tensor]) -> None:
     Raises RuntimeError, as torch does, when they are of another network.
     """
     present = network.state_dict()
-    sharded = {name for name, tensor in present.items() if isinstance(tensor, DTensor)}
+    sharded = {name for name, tensor in present.items() if _is_part(tensor)}
     network.load_state_dict(
         {
             name: laid_out_as(present[name], tensor) if name in sharded else tensor
