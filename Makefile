@@ -33,10 +33,10 @@ test: $(STAMP)  ## run the fast tests
 	$(RUN) python -m pytest -n logical --dist worksteal
 
 test-slow: $(STAMP)  ## run the slow tests alone
-	$(RUN) python -m pytest -n logical --dist loadgroup -m slow
+	$(RUN) python -m pytest -n logical --dist worksteal -m slow
 
 test-all: $(STAMP)  ## run all tests, the slow ones too
-	$(RUN) python -m pytest -n logical --dist loadgroup -m ''
+	$(RUN) python -m pytest -n logical --dist worksteal -m ''
 
 check: $(STAMP)  ## run ruff, mypy and import-linter
 	$(RUN) ruff check .

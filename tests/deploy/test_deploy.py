@@ -391,10 +391,6 @@ def assert_equal(first: dict[str, np.ndarray], second: dict[str, np.ndarray]) ->
         assert (first[name] == second[name]).all(), name
 
 
-# One after another in one process: they share what one machine trained, and each starts two trainers.
-on_two_nodes = pytest.mark.xdist_group("nodes")
-
-
 @pytest.fixture(scope="module")
 def on_one_machine(
     prepared: Path, tmp_path_factory: pytest.TempPathFactory
@@ -412,7 +408,6 @@ def workspace_of(root: Path, prepared: Path) -> Path:
 
 
 @pytest.mark.slow
-@on_two_nodes
 @pytest.mark.parametrize("kind", ["slurm", "kubernetes"])
 def test_two_nodes_train_what_two_processes_of_one_machine_train(
     kind: str,
@@ -429,7 +424,6 @@ def test_two_nodes_train_what_two_processes_of_one_machine_train(
 
 
 @pytest.mark.slow
-@on_two_nodes
 def test_a_signal_on_one_node_stops_both_and_the_next_start_ends_in_the_same_bits(
     prepared: Path, on_one_machine: dict[str, np.ndarray], tmp_path: Path
 ) -> None:
@@ -446,7 +440,6 @@ def test_a_signal_on_one_node_stops_both_and_the_next_start_ends_in_the_same_bit
 
 
 @pytest.mark.slow
-@on_two_nodes
 def test_a_process_that_is_killed_ends_both_nodes(prepared: Path, tmp_path: Path) -> None:
     workspace = workspace_of(tmp_path / "w", prepared)
     port = free_port()

@@ -8,8 +8,6 @@ from tests.forge import workspace_with
 from tests.results import Result
 from tests.trainers import Trainers
 
-pytestmark = pytest.mark.xdist_group("numerics")  # they share prepared data and the forking process
-
 
 @pytest.mark.slow
 def test_what_is_published_is_what_whole_weights_would_have_become(

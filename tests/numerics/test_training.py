@@ -16,8 +16,6 @@ from tests.trainers import Outcome, Trainers
 # docs/distributed.md states them: between numbers of processes, of kernels and (relative) of losses.
 WEIGHTS, LOSSES = 2e-4, 1e-4
 
-pytestmark = pytest.mark.xdist_group("numerics")  # they share trainings
-
 
 class Runs:
     """Trainings with the same options to the end, each made once; and workspaces for others."""

@@ -12,8 +12,7 @@ from tests.forge import save, scene, tiny_parameters, write_parameters
 from tests.pipeline.cache import damaged, objects
 from tests.pipeline.conftest import run, stages_that_ran
 
-# One after another in one process: they share a repository.
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("dvc"), pytest.mark.timeout(1800)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 
 
 def set_parameter(repository: Path, data: Path, **changes: object) -> None:

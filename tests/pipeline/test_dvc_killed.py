@@ -23,7 +23,6 @@ from tests.results import Result, runs_with_rows, tracked, wanted
 
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.xdist_group("dvc"),
     pytest.mark.timeout(1800),
     pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="needs Linux's /proc"),
 ]

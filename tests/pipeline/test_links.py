@@ -9,8 +9,7 @@ from tests.forge import run_python
 from tests.pipeline.cache import damaged, objects
 from tests.pipeline.conftest import run
 
-# One after another in one process: they share a repository.
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("dvc"), pytest.mark.timeout(1800)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 
 OUTPUTS = ("data/raw", "data/prepared", "models", "predictions")
 
