@@ -19,6 +19,7 @@ from tests.forge import (
     wait_until,
     write_parameters,
 )
+from tests.pipeline.conftest import run
 from tests.results import Result, runs_with_rows, tracked, wanted
 
 pytestmark = [
@@ -168,3 +169,40 @@ def test_whoever_is_killed_the_next_repro_ends_as_if_nobody_had_been(
     whole = Result(baseline)
     assert result.differences(whole) == []
     assert whole.tracked != result.tracked
+
+
+def test_an_experiment_beside_that_is_killed_goes_on_when_it_is_asked_for_again(
+    baseline: Path, data: Path, tmp_path: Path
+) -> None:
+    """In a new temporary workspace: the state lies in the main repository."""
+    options = {"train__length": "80 steps", "checkpoint__steps": 5, "tracking__enabled": True}
+    write_parameters(baseline / "params.yaml", tiny_parameters(data, **options))
+    with (baseline / "segpipe/engine/loop.py").open("a") as code:
+        code.write(SLOWED)
+    tracked_before = runs_with_rows(baseline)
+    asked = ["dvc", "exp", "run", "--temp", "-n", "again", "-S", "train.lr=0.002", "train"]
+    log = tmp_path / "log"
+    with log.open("w") as file:
+        first = subprocess.Popen(
+            [Path(sys.executable).parent / asked[0], *asked[1:]],
+            cwd=baseline,
+            env=child_environment(
+                PATH=f"{Path(sys.executable).parent}:{child_environment()['PATH']}",
+                DVC_NO_ANALYTICS="1",
+            ),
+            stdout=file,
+            stderr=file,
+            start_new_session=True,
+        )
+    wait_until(lambda: newest(baseline) > 0 or first.poll() is not None)
+    assert first.poll() is None, log.read_text()
+    os.killpg(first.pid, signal.SIGKILL)
+    first.wait()
+    assert 0 < newest(baseline) < 80
+    assert "resuming at" in run(baseline, *asked)
+    assert not checkpoints(baseline)
+    [made] = runs_with_rows(baseline) - tracked_before
+    found = tracked(baseline, made)
+    assert found.status == "FINISHED"
+    assert found.training == sorted(set(found.training)), "each row once"
+    assert found.end == [80]
