@@ -166,10 +166,12 @@ def write_weights(tensors: dict[str, Tensor], path: Path) -> None:
 
 def plain_weights(model: nn.Module) -> dict[str, Tensor]:
     """Return a model's weights on the CPU in plain memory order, as safetensors stores them."""
-    return {
-        name: tensor.detach().to("cpu", memory_format=torch.contiguous_format, copy=True)
-        for name, tensor in model.state_dict().items()
-    }
+    return {name: plain(tensor) for name, tensor in model.state_dict().items()}
+
+
+def plain(tensor: Tensor) -> Tensor:
+    """Return a copy of a tensor on the CPU in plain memory order, without its gradient."""
+    return tensor.detach().to("cpu", memory_format=torch.contiguous_format, copy=True)
 
 
 def _description(folder: Path) -> dict[str, Any]:

@@ -14,6 +14,7 @@ import torch
 from accelerate.utils import recursively_apply
 from torch import Tensor, nn
 
+from segpipe.bundle import plain
 from segpipe.models.network import count_parameters
 
 # torch's code for shards takes seconds to import, so it is imported where something is sharded.
@@ -115,7 +116,7 @@ def gathered(tensors: Mapping[str, Tensor], kept: bool) -> dict[str, Tensor]:
     for name, tensor in tensors.items():
         complete = whole(tensor.detach())
         if kept:
-            found[name] = complete.to("cpu", memory_format=torch.contiguous_format, copy=True)
+            found[name] = plain(complete)
     return found
 
 

@@ -103,6 +103,7 @@ def predict_tiles(
     bands = reading.esd
 
     def predict(tile: Path) -> None:
+        """Write the files of one tile; DataError names it."""
         image_HWC = read_tile(tile, bands)
         try:
             labels_hw = predict_tile(predictor, image_HWC)

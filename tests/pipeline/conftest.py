@@ -15,11 +15,10 @@ COPIED += ("dvc.yaml", ".dvcignore", ".gitignore", "pyproject.toml", ".dvc/confi
 
 def run(repository: Path, *arguments: str, **environment: str) -> str:
     """Run a program of the environment, DVC or git, and return what it printed."""
-    path = f"{Path(sys.executable).parent}:{child_environment()['PATH']}"
     done = subprocess.run(
         arguments,
         cwd=repository,
-        env=child_environment(PATH=path, DVC_NO_ANALYTICS="1", **environment),
+        env=with_programs(**environment),
         capture_output=True,
         text=True,
         timeout=1200,
@@ -27,6 +26,12 @@ def run(repository: Path, *arguments: str, **environment: str) -> str:
     )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout + done.stderr
+
+
+def with_programs(**changes: str) -> dict[str, str]:
+    """The environment of a person who has activated .venv."""
+    path = f"{Path(sys.executable).parent}:{child_environment()['PATH']}"
+    return child_environment(PATH=path, DVC_NO_ANALYTICS="1", **changes)
 
 
 def stages_that_ran(output: str) -> list[str]:

@@ -11,7 +11,6 @@ import pytest
 
 from tests.forge import (
     checkpoints,
-    child_environment,
     children,
     run_stage,
     runs,
@@ -19,7 +18,7 @@ from tests.forge import (
     wait_until,
     write_parameters,
 )
-from tests.pipeline.conftest import run
+from tests.pipeline.conftest import run, with_programs
 from tests.results import Result, runs_with_rows, tracked, wanted
 
 pytestmark = [
@@ -27,6 +26,8 @@ pytestmark = [
     pytest.mark.timeout(1800),
     pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="needs Linux's /proc"),
 ]
+
+PROGRAMS = Path(sys.executable).parent
 
 # As fish is: a command is a process of its own, and the shell waits for it.
 SHELL = '#!/bin/bash\neval "${@: -1}"\nexit $?\n'
@@ -49,15 +50,11 @@ class Repro:
     """A `dvc repro train`; what it says goes into `log`."""
 
     def __init__(self, repository: Path, shell: Path, log: Path, processes: int = 2) -> None:
-        programs = Path(sys.executable).parent
-        path = f"{programs}:{child_environment()['PATH']}"
-        environment = child_environment(
-            PATH=path, SHELL=str(shell), DVC_NO_ANALYTICS="1", SEGPIPE_PROCESSES=str(processes)
-        )
+        environment = with_programs(SHELL=str(shell), SEGPIPE_PROCESSES=str(processes))
         self._log, self._seen = log, set[int]()
         with log.open("w") as file:
             self.dvc = subprocess.Popen(
-                [programs / "dvc", "repro", "train"],
+                [PROGRAMS / "dvc", "repro", "train"],
                 cwd=repository,
                 env=environment,
                 stdout=file,
@@ -184,12 +181,9 @@ def test_an_experiment_beside_that_is_killed_goes_on_when_it_is_asked_for_again(
     log = tmp_path / "log"
     with log.open("w") as file:
         first = subprocess.Popen(
-            [Path(sys.executable).parent / asked[0], *asked[1:]],
+            [PROGRAMS / asked[0], *asked[1:]],
             cwd=baseline,
-            env=child_environment(
-                PATH=f"{Path(sys.executable).parent}:{child_environment()['PATH']}",
-                DVC_NO_ANALYTICS="1",
-            ),
+            env=with_programs(),
             stdout=file,
             stderr=file,
             start_new_session=True,
