@@ -6,6 +6,7 @@ import errno
 import io
 import json
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,6 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from segpipe.errors import SegpipeError
+from segpipe.lock import held_folder
+
+_PARTIAL = ".partial"
+_TRIALS = 4
 
 
 @contextlib.contextmanager
@@ -39,19 +44,43 @@ def whole_file(path: Path) -> Iterator[Path]:
 def whole_folder(path: Path) -> Iterator[Path]:
     """Yield a temporary folder beside `path`; it takes the place of `path` when the block ends well.
 
-    When the block raises, the temporary folder is removed and `path` is as it was.
+    When the block raises, the temporary folder is removed and `path` is as it was. What a killed
+    process has left of its own goes too.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
-    partial.chmod(0o755)
-    try:
-        yield partial
-        if path.exists():
-            shutil.rmtree(path)
-        partial.replace(path)
-        sync(path.parent)
-    finally:
+    _remove_left_over(path)
+    with _new_beside(path) as partial:
+        try:
+            yield partial
+            if path.exists():
+                shutil.rmtree(path)
+            partial.replace(path)
+            sync(path.parent)
+        finally:
+            shutil.rmtree(partial, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def _new_beside(path: Path) -> Iterator[Path]:
+    """A new folder, whose lock says that it is in use; without one where there are no locks."""
+    for trial in range(_TRIALS):
+        partial = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=_PARTIAL, dir=path.parent))
+        with held_folder(partial) as held:
+            if held or trial == _TRIALS - 1:
+                partial.chmod(0o755)  # mkdtemp makes folders that only their owner can read
+                yield partial
+                return
+        # Another process took it for left over, before it was locked.
         shutil.rmtree(partial, ignore_errors=True)
+
+
+def _remove_left_over(path: Path) -> None:
+    made_here = re.compile(rf"\.{re.escape(path.name)}\.\w{{8}}{re.escape(_PARTIAL)}")
+    for folder in path.parent.iterdir():
+        if made_here.fullmatch(folder.name):
+            with held_folder(folder) as held:
+                if held:
+                    shutil.rmtree(folder, ignore_errors=True)
 
 
 def write_text(path: Path, text: str) -> None:

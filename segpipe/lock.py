@@ -31,3 +31,25 @@ def held_file(path: Path, busy: Callable[[str], None]) -> Iterator[None]:
         file.write(str(os.getpid()))
         file.flush()
         yield
+
+
+@contextlib.contextmanager
+def held_folder(path: Path) -> Iterator[bool]:
+    """Lock a folder for the block, and yield whether that could be done.
+
+    It could not where another process has the lock, the folder is gone, or its file system has no
+    locks on folders.
+    """
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    except OSError:
+        yield False
+        return
+    held = False
+    try:
+        with contextlib.suppress(OSError):
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            held = os.path.samestat(path.stat(), os.fstat(handle))
+        yield held
+    finally:
+        os.close(handle)

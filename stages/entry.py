@@ -3,7 +3,7 @@
 import argparse
 from collections.abc import Callable
 
-from segpipe.ending import explained
+from segpipe.ending import explained, interrupted_when_told
 from segpipe.params.load import load_params
 from segpipe.params.schema import Params
 from segpipe.provenance import PARAMETERS, Snapshot, take_snapshot
@@ -17,7 +17,8 @@ def run_stage(name: str, stage: Stage, help_text: str | None) -> int:
     The whole of params.yaml is validated before any work, whatever the stage needs of it.
     """
     parse_help(name, help_text)
-    return explained(lambda: _run(name, stage))
+    with interrupted_when_told():
+        return explained(lambda: _run(name, stage))
 
 
 def parse_help(name: str, help_text: str | None) -> None:

@@ -22,7 +22,7 @@ if __name__ == "__main__":
     # `accelerate launch stages/train.py` puts this file's folder on the path, not the repository.
     if __package__ in (None, ""):
         sys.path[0] = str(Path(__file__).resolve().parent.parent)
-    from segpipe.engine.interruption import watch_parent
+    from segpipe.ending import watch_parent
 
     watch_parent()  # before torch is imported, which takes seconds in which a parent can die
 

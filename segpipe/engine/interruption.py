@@ -1,11 +1,9 @@
-"""Ends that come from outside: a signal, or the loss of the parent process (law 12)."""
+"""Signals that end a training, which saves its state first (law 12)."""
 
 import contextlib
 import os
 import resource
 import signal
-import threading
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import FrameType
@@ -68,21 +66,6 @@ def children() -> list[int]:
     """Return the processes that this one has started, whichever thread did (proc(5): children)."""
     lists = Path("/proc/self/task").glob("*/children")
     return [int(number) for text in lists for number in text.read_text().split()]
-
-
-def watch_parent() -> None:
-    """Send this process a SIGTERM when its parent dies, from now on.
-
-    A process whose parent dies is handed to another; training on as an orphan is never wanted. To
-    be called first thing: of a parent that died before, nothing is known.
-    """
-    threading.Thread(target=_watch, args=(os.getppid(),), daemon=True).start()
-
-
-def _watch(parent: int) -> None:
-    while os.getppid() == parent:
-        time.sleep(1.0)
-    os.kill(os.getpid(), signal.SIGTERM)
 
 
 @contextlib.contextmanager

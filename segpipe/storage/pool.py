@@ -1,9 +1,7 @@
 """Tasks shared out to worker processes, their outcomes in order."""
 
-import multiprocessing
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from functools import partial
 from itertools import chain, groupby
@@ -11,6 +9,7 @@ from itertools import chain, groupby
 from segpipe.console import progress
 from segpipe.errors import DataError
 from segpipe.storage.task import Outcome, Task, Work, work
+from segpipe.workers import worker_pool
 
 # Starting a process takes as long as reading a few dozen small images.
 _WORTH_A_PROCESS = 16
@@ -44,11 +43,9 @@ def _mapped(
     one: partial[list[Outcome]], groups: Sequence[Sequence[Task]], processes: int
 ) -> Iterator[list[Outcome]]:
     """Yield the outcomes in the tasks' order, so that nothing depends on which worker is faster."""
-    # A forked copy of a process with running threads can hang; a spawned one starts clean.
-    context = multiprocessing.get_context("spawn")
     chunk = max(1, min(4, len(groups) // (4 * processes)))
     try:
-        with ProcessPoolExecutor(processes, context) as pool:
+        with worker_pool(processes) as pool:
             try:
                 yield from pool.map(one, groups, chunksize=chunk)
             except BaseException:

@@ -21,6 +21,7 @@ WATCHERS = {
     "segpipe/preview.py": "it draws pictures of a training, which is the same without",
     "segpipe/provenance.py": "it compares before and after; a difference has no outputs",
     "segpipe/ending.py": "it prints errors and makes exit codes of them",
+    "segpipe/workers.py": "it starts processes; what they make is the same in one",
     "stages/entry.py": "it answers --help and validates",
 }
 

@@ -4,12 +4,11 @@ Unlike the real ones they hold true labels for test as well, since these are our
 """
 
 import contextlib
-import multiprocessing
 import os
 import zipfile
 from collections import deque
 from collections.abc import Iterator
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +20,7 @@ from segpipe.sources.synthetic.painter import paint
 from segpipe.sources.synthetic.truth import annotate, png
 from segpipe.sources.synthetic.view import look
 from segpipe.sources.synthetic.world import World, read_world
+from segpipe.workers import worker_pool
 
 IMAGES = "leftImg8bit_trainvaltest.zip"
 TRUTH = "gtFine_trainvaltest.zip"
@@ -91,9 +91,7 @@ def _drawn(jobs: list[_Job]) -> Iterator[list[Member]]:
     if workers < 2:
         yield from map(_draw, jobs)
         return
-    # A forked copy of a process with running threads can hang; a spawned one starts clean.
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, context) as pool:
+    with worker_pool(workers) as pool:
         waiting: deque[Future[list[Member]]] = deque()
         try:
             for job in jobs:
