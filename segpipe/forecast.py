@@ -29,6 +29,8 @@ _LEAST = 64
 _BASE_MB = {"cpu": 700, "cuda": 600}
 # Weights, gradients and the two moments of Adam, all in 32 bits.
 _BYTES_A_PARAMETER = 16
+# Share of a sharded network that is whole at a time: two units of an eighth, one ahead of the other.
+_GATHERED = 1 / 4
 
 
 def forecast_training(params: Params, shared: Work) -> dict[str, Any]:
@@ -80,7 +82,8 @@ def forecast(
         kept = round(_kept_bytes(network, image, precision == "bf16") * times)
     except ValueError as error:
         raise ParameterError(f"params.yaml: {error}") from error
-    states, base = _state_bytes(network, train, precision == "bf16"), _BASE_MB[device.type]
+    states = _state_bytes(network, train, precision == "bf16", processes)
+    base = _BASE_MB[device.type]
     return {
         "model": model.name,
         "height": crop[0],
@@ -105,13 +108,20 @@ def available_bytes(device: torch.device) -> int:
     return available_memory() or os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
 
 
-def _state_bytes(network: Network, train: TrainParams, half: bool) -> int:
+def _state_bytes(network: Network, train: TrainParams, half: bool, processes: int) -> int:
     """Return the bytes of the weights and of what stands beside them from step to step."""
     parameters = count_parameters(network)
     # Copies of the weights in lower precision, made anew in each step.
     cast = 2 * parameters if half else 0
     average = 4 * parameters if train.ema else 0
-    return _BYTES_A_PARAMETER * parameters + cast + average
+    if processes == 1:
+        return _BYTES_A_PARAMETER * parameters + cast + average
+    if train.sharding == "none":
+        # The gradients lie once more in the buckets in which the processes exchange them.
+        return (_BYTES_A_PARAMETER + 4) * parameters + cast + average
+    # Weights and gradients of the units that are gathered are there whole, and all copies.
+    whole = round(_GATHERED * 8 * parameters) + cast
+    return (_BYTES_A_PARAMETER * parameters + average) // processes + whole
 
 
 def _small(network: Network, crop: tuple[int, int], ratio: int) -> tuple[int, int]:

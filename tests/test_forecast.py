@@ -64,6 +64,22 @@ def test_it_grows_with_the_batch_and_shrinks_with_accumulation_crop_and_processe
     assert (shared["activations_mb"], shared["batch_size"]) == (four, 4)
 
 
+def test_several_processes_hold_the_gradients_twice_and_of_shards_their_part() -> None:
+    def weights(processes: int, **train: object) -> float:
+        params = TrainParams(batch_size=8, precision="fp32", **train)
+        return forecast(wide, params, 64, 96, 3, 5, processes=processes)["weights_mb"]
+
+    wide = ModelParams(unet=UNetParams(width=64, depth=3))
+    gradients = weights(1) / 4
+    assert weights(1, sharding="fsdp2") == weights(1)
+    assert weights(2) == pytest.approx(weights(1) + gradients, rel=0.01)
+    for processes in (2, 8):
+        part = weights(processes, sharding="fsdp2")
+        assert part == pytest.approx(weights(1) / processes + gradients / 2, rel=0.01)
+        averaged = weights(processes, sharding="fsdp2", ema=0.9) - part
+        assert averaged == pytest.approx(gradients / processes, rel=0.02)
+
+
 def test_bf16_halves_most_of_it() -> None:
     half = forecast(MODEL, TrainParams(batch_size=4, precision="bf16"), 64, 96, 3, 5)
     assert 0.45 < half["activations_mb"] / told(4)["activations_mb"] < 0.75

@@ -8,7 +8,7 @@ import re
 import threading
 import warnings
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from segpipe.tracking.redaction import redacted
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 # MLflow's own patience is 7 attempts of 120 s: an epoch's metrics are not worth a training's wait.
 BRIEF, LONG = 5, 120
-# Environment and levels of loggers belong to the whole process: calls take their turns.
+# MLflow's defaults and the levels of loggers belong to the whole process: calls take their turns.
 _one_at_a_time = threading.RLock()
 # Below the messages of these loggers there is always an exception, which segpipe words itself.
 _NOISY = ("mlflow", "alembic", "urllib3.connectionpool")
@@ -53,26 +53,42 @@ def connect(address: str) -> "MlflowClient":
 def calling(credentials: Mapping[str, str], seconds: int = BRIEF) -> Iterator[None]:
     """Let MLflow work within the block: with `credentials`, quiet, and waiting `seconds` at most twice.
 
-    The patience is MLflow's own environment variables; those that the user set stand. A second
-    thread waits until the first has left its block.
+    What the user set in the environment stands. A second thread waits until the first has left its
+    block.
     """
-    with _one_at_a_time, _environment(_settings(credentials, seconds)), _quiet():
-        yield
-
-
-def _settings(credentials: Mapping[str, str], seconds: int) -> dict[str, str]:
-    patience = {
-        "MLFLOW_HTTP_REQUEST_TIMEOUT": str(seconds),
-        "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
-        "MLFLOW_HTTP_RESPECT_RETRY_AFTER_HEADER": "false",
-        "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
-        "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
-    }
-    chosen = {name: value for name, value in patience.items() if name not in os.environ}
     # Telemetry starts with the import of MLflow. The user's own choice stands.
     if "DO_NOT_TRACK" not in os.environ:
         os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-    return {**chosen, **credentials}
+    settings = {
+        "MLFLOW_HTTP_REQUEST_TIMEOUT": seconds,
+        "MLFLOW_HTTP_REQUEST_MAX_RETRIES": 1,
+        "MLFLOW_HTTP_RESPECT_RETRY_AFTER_HEADER": False,
+        "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": False,
+        "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": True,
+        **credentials,
+    }
+    with _one_at_a_time, _quiet(), _defaults(settings):
+        yield
+
+
+@contextlib.contextmanager
+def _defaults(values: Mapping[str, Any]) -> Iterator[None]:
+    """Change what MLflow takes where an environment variable of it is not set.
+
+    The environment itself is left alone: the training reads it in C (getenv) at any moment, and may
+    crash where another thread changes it then.
+    """
+    from mlflow import environment_variables
+
+    variables = {getattr(environment_variables, name): value for name, value in values.items()}
+    before = {variable: variable.default for variable in variables}
+    for variable, value in variables.items():
+        variable.default = value
+    try:
+        yield
+    finally:
+        for variable, value in before.items():
+            variable.default = value
 
 
 def reason(error: Exception) -> str:
@@ -83,20 +99,6 @@ def reason(error: Exception) -> str:
             return found.expand(words)
     lines = redacted(str(error)).strip().splitlines() or [type(error).__name__]
     return lines[0] if len(lines[0]) <= 300 else f"{lines[0][:297]}..."
-
-
-@contextlib.contextmanager
-def _environment(values: Mapping[str, str]) -> Iterator[None]:
-    before = {name: os.environ.get(name) for name in values}
-    os.environ.update(values)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
 
 
 @contextlib.contextmanager

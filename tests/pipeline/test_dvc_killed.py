@@ -1,5 +1,6 @@
 """Kill -9 of what takes part in a `dvc repro`: the next one goes on, and nothing is lost or done twice."""
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -168,15 +169,30 @@ def test_whoever_is_killed_the_next_repro_ends_as_if_nobody_had_been(
     assert whole.tracked != result.tracked
 
 
+def eighty_slow_steps(repository: Path, data: Path) -> set[str]:
+    """Ask for a training of 80 steps that saves often; return the runs that are tracked already."""
+    options = {"train__length": "80 steps", "checkpoint__steps": 5, "tracking__enabled": True}
+    write_parameters(repository / "params.yaml", tiny_parameters(data, **options))
+    with (repository / "segpipe/engine/loop.py").open("a") as code:
+        code.write(SLOWED)
+    return runs_with_rows(repository)
+
+
+def assert_tracked_once(repository: Path, tracked_before: set[str]) -> None:
+    """One new run has each row once, and its end; nothing is left of the state."""
+    assert not checkpoints(repository)
+    [made] = runs_with_rows(repository) - tracked_before
+    found = tracked(repository, made)
+    assert found.status == "FINISHED"
+    assert found.training == sorted(set(found.training)), "each row once"
+    assert found.end == [80]
+
+
 def test_an_experiment_beside_that_is_killed_goes_on_when_it_is_asked_for_again(
     baseline: Path, data: Path, tmp_path: Path
 ) -> None:
     """In a new temporary workspace: the state lies in the main repository."""
-    options = {"train__length": "80 steps", "checkpoint__steps": 5, "tracking__enabled": True}
-    write_parameters(baseline / "params.yaml", tiny_parameters(data, **options))
-    with (baseline / "segpipe/engine/loop.py").open("a") as code:
-        code.write(SLOWED)
-    tracked_before = runs_with_rows(baseline)
+    tracked_before = eighty_slow_steps(baseline, data)
     asked = ["dvc", "exp", "run", "--temp", "-n", "again", "-S", "train.lr=0.002", "train"]
     log = tmp_path / "log"
     with log.open("w") as file:
@@ -194,9 +210,46 @@ def test_an_experiment_beside_that_is_killed_goes_on_when_it_is_asked_for_again(
     first.wait()
     assert 0 < newest(baseline) < 80
     assert "resuming at" in run(baseline, *asked)
-    assert not checkpoints(baseline)
-    [made] = runs_with_rows(baseline) - tracked_before
-    found = tracked(baseline, made)
-    assert found.status == "FINISHED"
-    assert found.training == sorted(set(found.training)), "each row once"
-    assert found.end == [80]
+    assert_tracked_once(baseline, tracked_before)
+
+
+def test_a_killed_task_of_the_queue_goes_on_when_it_is_queued_again(
+    baseline: Path, data: Path
+) -> None:
+    """Killed with all that works for the queue."""
+    tracked_before = eighty_slow_steps(baseline, data)
+    queue(baseline, "first")
+    wait_until(lambda: newest(baseline) > 0)
+    for pid in working_in(baseline):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    assert 0 < newest(baseline) < 80
+    queue(baseline, "again")
+    wait_until(lambda: "again" in run(baseline, "dvc", "exp", "list", "--name-only"), 600)
+    wait_until(lambda: not working_in(baseline))
+    assert "resuming at" in run(baseline, "dvc", "queue", "logs", "again")
+    assert_tracked_once(baseline, tracked_before)
+
+
+def queue(repository: Path, name: str) -> None:
+    """Queue a training and start a worker, which goes on by itself."""
+    changes = ["-S", "train.lr=0.003", "train"]
+    run(repository, "dvc", "exp", "run", "--queue", "-n", name, *changes)
+    subprocess.run(
+        [PROGRAMS / "dvc", "queue", "start"],
+        cwd=repository,
+        env=with_programs(),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        check=True,
+    )
+
+
+def working_in(repository: Path) -> list[int]:
+    """The processes whose folder is the repository or one in it."""
+    found = []
+    for place in Path("/proc").glob("[0-9]*/cwd"):
+        with contextlib.suppress(OSError):
+            if place.readlink().is_relative_to(repository) and runs(int(place.parent.name)):
+                found.append(int(place.parent.name))
+    return found

@@ -187,3 +187,37 @@ def test_the_mark_of_a_run_that_was_removed_goes_too(root: Path) -> None:
     mark.write_text(json.dumps({"store": str(root / "mlflow.db"), "status": "KILLED"}))
     with start_run(SETTINGS, "first", {}, {}, None):
         assert not mark.exists()
+
+
+# What changes the environment after the run has begun, and in which thread.
+WATCHED = """
+import sys, threading
+from pathlib import Path
+from segpipe.params.schema import TrackingParams
+from segpipe.tracking.run import start_run
+
+settings = TrackingParams(system_seconds=1)
+tracker = start_run(settings, "watched", {"lr": 1}, {}, None)
+def hook(event, arguments):
+    if event in ("os.putenv", "os.unsetenv"):
+        print("changed", event, arguments, threading.current_thread().name, flush=True)
+sys.addaudithook(hook)
+with tracker:
+    for step in range(3):
+        tracker.log_metrics({"a": step}, step)
+        tracker.log_content(b"picture", f"{step}.png")
+        tracker.last_step("a")
+    tracker.log_file(Path(sys.argv[1]), "files")
+print("ended")
+"""
+
+
+def test_the_environment_is_not_changed_while_a_training_may_read_it(
+    used: Path, python: Start, tmp_path: Path
+) -> None:
+    """glibc's getenv of one thread crashes where another thread changes the environment."""
+    (tmp_path / "file").touch()
+    said, _ = python(WATCHED, str(tmp_path / "file")).communicate(timeout=100)
+    assert said.splitlines()[-1] == "ended", said
+    assert "changed" not in said, said
+    assert len(list(used.glob("mlartifacts/**/files/file"))) == 1, "it was sent"

@@ -327,16 +327,29 @@ def test_a_password_in_the_address_is_used_and_never_shown(
     assert b"s3cret" not in stored
 
 
-def test_nothing_of_the_calls_stays_in_the_process(
-    used: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    open_store(SETTINGS)
+def test_nothing_of_the_calls_stays_in_the_process(used: Path) -> None:
+    """Nor is the environment changed within them: C code of other threads may read it then."""
+    from mlflow import environment_variables as variables
+
+    store = open_store(SETTINGS)
     before = dict(os.environ)
     filters = list(warnings.filters)
     levels = {name: logging.getLogger(name).level for name in ("mlflow", "alembic")}
-    with open_store(SETTINGS).calls():
-        assert os.environ["MLFLOW_HTTP_REQUEST_MAX_RETRIES"] == "1"
-    assert dict(os.environ) == before
+    usual = variables.MLFLOW_HTTP_REQUEST_MAX_RETRIES.get()
+    with store.calls(seconds=7):
+        assert variables.MLFLOW_HTTP_REQUEST_MAX_RETRIES.get() == 1 != usual
+        assert variables.MLFLOW_HTTP_REQUEST_TIMEOUT.get() == 7
+        assert variables.MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR.get() is False
+        assert dict(os.environ) == before
+    assert variables.MLFLOW_HTTP_REQUEST_MAX_RETRIES.get() == usual
     assert list(warnings.filters) == filters
     assert {name: logging.getLogger(name).level for name in levels} == levels
     assert levels["mlflow"] == logging.INFO
+
+
+def test_what_the_user_set_stands(used: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from mlflow import environment_variables as variables
+
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "17")
+    with open_store(SETTINGS).calls():
+        assert variables.MLFLOW_HTTP_REQUEST_TIMEOUT.get() == 17
