@@ -216,18 +216,19 @@ def test_an_experiment_beside_that_is_killed_goes_on_when_it_is_asked_for_again(
 def test_a_killed_task_of_the_queue_goes_on_when_it_is_queued_again(
     baseline: Path, data: Path
 ) -> None:
-    """Killed with all that works for the queue."""
+    """Killed with all that works for the queue, whose next worker may take the task up by itself."""
     tracked_before = eighty_slow_steps(baseline, data)
-    queue(baseline, "first")
+    queue(baseline, "killed")
     wait_until(lambda: newest(baseline) > 0)
     for pid in working_in(baseline):
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
     assert 0 < newest(baseline) < 80
-    queue(baseline, "again")
-    wait_until(lambda: "again" in run(baseline, "dvc", "exp", "list", "--name-only"), 600)
+    queue(baseline, "queued-again")
+    wait_until(lambda: "queued-again" in run(baseline, "dvc", "exp", "list", "--name-only"), 600)
     wait_until(lambda: not working_in(baseline))
-    assert "resuming at" in run(baseline, "dvc", "queue", "logs", "again")
+    logs = [run(baseline, "dvc", "queue", "logs", name) for name in ("killed", "queued-again")]
+    assert sum("resuming at" in log for log in logs) == 1, logs
     assert_tracked_once(baseline, tracked_before)
 
 
