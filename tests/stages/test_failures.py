@@ -152,7 +152,12 @@ loop.train_step = train_step
 """
 
 
-def test_all_start_again_in_smaller_pieces_when_memory_falls_short_in_one(workspace: Path) -> None:
+@pytest.mark.parametrize("sharding", ["none", "fsdp2"])
+def test_all_start_again_in_smaller_pieces_when_memory_falls_short_in_one(
+    sharding: str, workspace: Path
+) -> None:
+    path = workspace / "params.yaml"
+    path.write_text(path.read_text().replace("sharding: none", f"sharding: {sharding}"))
     done = launched(workspace, STARVED)
     assert done.returncode == 0, done.stderr
     assert "rank 1: out of memory at step 3 with accumulation 1" in done.stderr
