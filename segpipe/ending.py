@@ -1,6 +1,7 @@
 """How a command ends: with its exit code, with one message in plain words, or with its parent."""
 
 import contextlib
+import faulthandler
 import os
 import signal
 import sys
@@ -15,7 +16,12 @@ INTERRUPTED = 130  # as a shell reports Ctrl-C
 
 
 def explained(work: Callable[[], int]) -> int:
-    """Return what `work` returns; say expected errors in one message, without a traceback."""
+    """Return what `work` returns; say expected errors in one message, without a traceback.
+
+    A crash of native code, which ends the process at once, says where Python was.
+    """
+    if sys.__stderr__ and not faulthandler.is_enabled():
+        faulthandler.enable(sys.__stderr__)
     try:
         with disk_errors_explained(Path.cwd()):
             return work()

@@ -235,4 +235,5 @@ def child_environment(**changes: str) -> dict[str, str]:
         "GIT_",
     )
     kept = {key: value for key, value in os.environ.items() if not key.startswith(left_out)}
-    return {**kept, "OMP_NUM_THREADS": "1", "PYTHONHASHSEED": "0", **changes}
+    fixed = {"OMP_NUM_THREADS": "1", "PYTHONHASHSEED": "0", "PYTHONFAULTHANDLER": "1"}
+    return {**kept, **fixed, **changes}

@@ -116,7 +116,8 @@ def _profile(steps: int) -> torch.profiler.profile:
     return torch.profiler.profile(
         schedule=torch.profiler.schedule(
             wait=_PASSED_OVER, warmup=_WARMING_UP, active=steps + 1, repeat=1
-        )
+        ),
+        acc_events=True,  # else torch 2.11 warns that it keeps one cycle, which is all there is
     )
 
 

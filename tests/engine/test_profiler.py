@@ -54,9 +54,13 @@ def profiled(dataset, folder: Path, steps: int, length: int = 10) -> tuple[Profi
     return profiler, plain_weights(job.network)
 
 
-def labels(folder: Path) -> list[str]:
+def events(folder: Path) -> list[dict]:
     with gzip.open(folder / TRACE) as file:
-        return [event.get("name", "") for event in json.load(file)["traceEvents"]]
+        return json.load(file)["traceEvents"]
+
+
+def labels(folder: Path) -> list[str]:
+    return [event.get("name", "") for event in events(folder)]
 
 
 def test_it_writes_a_trace_and_a_table_and_changes_no_bit(dataset, tmp_path: Path, capsys) -> None:
@@ -74,10 +78,13 @@ def test_it_writes_a_trace_and_a_table_and_changes_no_bit(dataset, tmp_path: Pat
     assert text.startswith("4 profiled steps took ")
     rows = re.findall(r"^(\S.*?)  +(-?[\d.]+) %  +(-?[\d.]+)$", text, re.MULTILINE)
     shares = {name: float(share) for name, share, _ in rows}
+    milliseconds = {name: float(cost) for name, _, cost in rows}
     assert set(shares) == {*PHASES, "everything else"}
     assert sum(shares.values()) == pytest.approx(100, abs=0.5)
     assert all(share >= 0 for share in shares.values())
-    assert shares["backward"] > shares["waiting for data"]
+    for phase in ("forward", "backward"):  # by another clock
+        traced = [e["dur"] for e in events(profiler.folder) if e.get("name") == phase]
+        assert milliseconds[phase] == pytest.approx(sum(traced) / 4 / 1000, rel=0.3)
     assert "aten::convolution_backward" in text
     assert profiler.last_line() in said
     assert str(profiler.folder) in profiler.last_line()

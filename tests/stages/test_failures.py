@@ -62,7 +62,7 @@ def launched(workspace: Path, broken: str) -> subprocess.CompletedProcess[str]:
     done = subprocess.run(
         [sys.executable, "-m", "driver"],
         cwd=workspace,
-        env=child_environment(),
+        env=child_environment(PYTHONFAULTHANDLER=""),
         capture_output=True,
         text=True,
         timeout=200,
@@ -123,6 +123,24 @@ loop.train_step = train_step
     assert "the process of rank 1 was ended by SIGKILL (signal 9); the system does" in done.stderr
     assert "Traceback" not in done.stderr
     assert saved(workspace)[-1] == 2
+
+
+def test_a_crash_of_native_code_says_where_python_was(workspace: Path) -> None:
+    broken = """
+import ctypes
+real = step.draw_picks
+def draw_and_crash(*arguments):
+    if rank == 1 and Path("second").exists():
+        ctypes.string_at(0)
+    Path("second").touch()
+    return real(*arguments)
+step.draw_picks = draw_and_crash
+"""
+    done = launched(workspace, broken)
+    assert done.returncode == 128 + 11, done.stderr
+    assert "Fatal Python error: Segmentation fault" in done.stderr
+    assert "in draw_and_crash" in done.stderr
+    assert "the process of rank 1 was ended by SIGSEGV (signal 11)" in done.stderr
 
 
 def test_a_spoilt_image_is_named_whichever_process_has_it(workspace: Path) -> None:
