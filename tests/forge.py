@@ -153,6 +153,11 @@ def checkpoints(workspace: Path) -> list[Path]:
     return sorted(workspace.glob(".segpipe/state/*/checkpoint-*"))
 
 
+def newest_checkpoint(workspace: Path) -> int:
+    """The last step that is saved, 0 before the first."""
+    return max((int(path.name.partition("-")[2]) for path in checkpoints(workspace)), default=0)
+
+
 def wait_until(reached: Callable[[], object], seconds: float = 200) -> None:
     """Wait for something that others bring about; the time is only against hanging."""
     deadline = time.monotonic() + seconds

@@ -13,6 +13,7 @@ import pytest
 from tests.forge import (
     checkpoints,
     children,
+    newest_checkpoint,
     run_stage,
     runs,
     tiny_parameters,
@@ -100,11 +101,6 @@ def command(pid: int) -> str:
     return Path(f"/proc/{pid}/cmdline").read_text()
 
 
-def newest(repository: Path) -> int:
-    """The last step that is saved, 0 before the first."""
-    return max((int(path.name.partition("-")[2]) for path in checkpoints(repository)), default=0)
-
-
 def test_whoever_is_killed_the_next_repro_ends_as_if_nobody_had_been(
     baseline: Path, data: Path, repro: Callable[..., Repro]
 ) -> None:
@@ -130,9 +126,9 @@ def test_whoever_is_killed_the_next_repro_ends_as_if_nobody_had_been(
         code.write(SLOWED)
     tracked_before = runs_with_rows(baseline)
     for victim in ("worker", "launcher", "dvc", "tree"):
-        before = newest(baseline)
+        before = newest_checkpoint(baseline)
         first = repro()
-        wait_until(lambda: newest(baseline) > before or first.dvc.poll() is not None)  # noqa: B023
+        wait_until(lambda: newest_checkpoint(baseline) > before or first.dvc.poll() is not None)  # noqa: B023
         assert first.dvc.poll() is None, first.said()
         assert before == 0 or "resuming at" in first.said()
         dvc, launcher, trainers = first.processes()
@@ -153,7 +149,7 @@ def test_whoever_is_killed_the_next_repro_ends_as_if_nobody_had_been(
         for pid in (launcher, *trainers):
             wait_until(lambda: not runs(pid), 100)  # noqa: B023
         assert not (baseline / "models").exists()
-        assert before < newest(baseline) < 120
+        assert before < newest_checkpoint(baseline) < 120
     last = repro()
     assert last.dvc.wait() == 0, last.said()
     assert "resuming at" in last.said()
@@ -204,11 +200,11 @@ def test_an_experiment_beside_that_is_killed_goes_on_when_it_is_asked_for_again(
             stderr=file,
             start_new_session=True,
         )
-    wait_until(lambda: newest(baseline) > 0 or first.poll() is not None)
+    wait_until(lambda: newest_checkpoint(baseline) > 0 or first.poll() is not None)
     assert first.poll() is None, log.read_text()
     os.killpg(first.pid, signal.SIGKILL)
     first.wait()
-    assert 0 < newest(baseline) < 80
+    assert 0 < newest_checkpoint(baseline) < 80
     assert "resuming at" in run(baseline, *asked)
     assert_tracked_once(baseline, tracked_before)
 
@@ -219,11 +215,11 @@ def test_a_killed_task_of_the_queue_goes_on_when_it_is_queued_again(
     """Killed with all that works for the queue, whose next worker may take the task up by itself."""
     tracked_before = eighty_slow_steps(baseline, data)
     queue(baseline, "killed")
-    wait_until(lambda: newest(baseline) > 0)
+    wait_until(lambda: newest_checkpoint(baseline) > 0)
     for pid in working_in(baseline):
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
-    assert 0 < newest(baseline) < 80
+    assert 0 < newest_checkpoint(baseline) < 80
     queue(baseline, "queued-again")
     wait_until(lambda: "queued-again" in run(baseline, "dvc", "exp", "list", "--name-only"), 600)
     wait_until(lambda: not working_in(baseline))

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from tests.forge import (
-    checkpoints,
     child_environment,
     children,
+    newest_checkpoint,
     run_stage,
     runs,
     wait_until,
@@ -40,14 +40,9 @@ def workspace(tmp_path: Path, prepared: Path) -> Path:
     return workspace_with(prepared, tmp_path / "w", **options)
 
 
-def newest(workspace: Path) -> int:
-    """The last step that is saved, 0 before the first."""
-    return max((int(path.name.partition("-")[2]) for path in checkpoints(workspace)), default=0)
-
-
 def started(workspace: Path) -> "subprocess.Popen[str]":
     """Start the training, and wait until it has saved once more."""
-    before = newest(workspace)
+    before = newest_checkpoint(workspace)
     launcher = subprocess.Popen(
         [sys.executable, "-m", "stages.train"],
         cwd=workspace,
@@ -56,7 +51,7 @@ def started(workspace: Path) -> "subprocess.Popen[str]":
         stderr=subprocess.STDOUT,
         text=True,
     )
-    wait_until(lambda: newest(workspace) > before or launcher.poll() is not None)
+    wait_until(lambda: newest_checkpoint(workspace) > before or launcher.poll() is not None)
     assert launcher.poll() is None, launcher.communicate()
     return launcher
 
@@ -66,7 +61,7 @@ def test_stopped_and_killed_it_ends_in_the_bits_of_one_that_was_not(workspace: P
     launcher.terminate()
     said, _ = launcher.communicate(timeout=100)
     assert launcher.returncode == 75, said
-    assert 0 < newest(workspace) < STEPS
+    assert 0 < newest_checkpoint(workspace) < STEPS
 
     launcher = started(workspace)
     trainers = children(launcher.pid)
