@@ -27,7 +27,7 @@ pytestmark = [
 
 # The stage prepare, whose workers take half a second for each image.
 DRIVER = """
-import os, sys, time
+import os, signal, sys, time
 from pathlib import Path
 from segpipe.storage import pool
 from stages import prepare
@@ -41,6 +41,8 @@ def slowed(tasks, shared):
     return at_once(tasks, shared)
 
 if __name__ == "__main__":
+    # As in a terminal; what a shell starts in the background is deaf to Ctrl-C.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     pool.work = slowed
     sys.exit(run_stage("prepare", prepare.run, ""))
 """
