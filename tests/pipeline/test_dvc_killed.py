@@ -4,7 +4,6 @@ import contextlib
 import os
 import signal
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -28,8 +27,6 @@ pytestmark = [
     pytest.mark.timeout(1800),
     pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="needs Linux's /proc"),
 ]
-
-PROGRAMS = Path(sys.executable).parent
 
 # As fish is: a command is a process of its own, and the shell waits for it.
 SHELL = '#!/bin/bash\neval "${@: -1}"\nexit $?\n'
@@ -56,7 +53,7 @@ class Repro:
         self._log, self._seen = log, set[int]()
         with log.open("w") as file:
             self.dvc = subprocess.Popen(
-                [PROGRAMS / "dvc", "repro", "train"],
+                ["dvc", "repro", "train"],
                 cwd=repository,
                 env=environment,
                 stdout=file,
@@ -193,7 +190,7 @@ def test_an_experiment_beside_that_is_killed_goes_on_when_it_is_asked_for_again(
     log = tmp_path / "log"
     with log.open("w") as file:
         first = subprocess.Popen(
-            [PROGRAMS / asked[0], *asked[1:]],
+            asked,
             cwd=baseline,
             env=with_programs(),
             stdout=file,
@@ -233,7 +230,7 @@ def queue(repository: Path, name: str) -> None:
     changes = ["-S", "train.lr=0.003", "train"]
     run(repository, "dvc", "exp", "run", "--queue", "-n", name, *changes)
     subprocess.run(
-        [PROGRAMS / "dvc", "queue", "start"],
+        ["dvc", "queue", "start"],
         cwd=repository,
         env=with_programs(),
         stdout=subprocess.DEVNULL,
