@@ -4,8 +4,6 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from segpipe.console import say
-from segpipe.findings import Finding
 from segpipe.labels.load import load_scheme
 from segpipe.params.load import load_params
 from segpipe.params.schema import Params
@@ -13,9 +11,11 @@ from segpipe.preflight.inspection import plan_work, survey_listing
 from segpipe.preflight.judge import judge, refuse, say_warnings
 from segpipe.preflight.report import refuse_foreign, write_report
 from segpipe.preflight.splits import empty_splits
-from segpipe.sources.build import check_source
+from segpipe.runtime.console import say
+from segpipe.runtime.findings import Finding
+from segpipe.runtime.state import downloads_folder
+from segpipe.sources.check import check_source
 from segpipe.sources.listing import Listing
-from segpipe.state import downloads_folder
 
 _REPORT = Path(".segpipe/preflight")
 _EXAMPLES = """
@@ -91,7 +91,7 @@ def _check_files(params: Params, listing: Listing, folder: Path) -> None:
     shared = plan_work(params.source.name, params.labels, params.prepare, listing, scheme, raw)
     survey, memory = survey_listing(listing, shared), None
     if shared is not None:
-        from segpipe.forecast import forecast_training  # torch is slow to import
+        from segpipe.training.forecast import forecast_training  # torch is slow to import
 
         memory = forecast_training(params, shared)
     findings = judge(

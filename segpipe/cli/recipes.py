@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from segpipe.errors import ParameterError, listing
-from segpipe.params.load import read_yaml
+from segpipe.runtime.errors import ParameterError, listing
+from segpipe.runtime.yaml_file import read_yaml
 
 FOLDER = Path("recipes")
 # `# data      text`, continued by lines that are indented further: `#           more text`.

@@ -8,7 +8,6 @@ import textwrap
 from pathlib import Path
 from typing import Any
 
-from segpipe.atomic import whole_file
 from segpipe.cli.git import commit_with
 from segpipe.cli.recipes import (
     change_lines,
@@ -18,10 +17,11 @@ from segpipe.cli.recipes import (
     recipe_paths,
     values_of,
 )
-from segpipe.console import say
-from segpipe.errors import BusyError, ParameterError
 from segpipe.params.load import load_params
-from segpipe.state import repository_root
+from segpipe.runtime.atomic import whole_file
+from segpipe.runtime.console import say
+from segpipe.runtime.errors import BusyError, ParameterError
+from segpipe.runtime.state import repository_root
 
 _PARAMS = Path("params.yaml")
 _REPLACED = Path(".segpipe/replaced")

@@ -14,5 +14,8 @@ class CheckpointParams(Section):
     """
 
     minutes: Positive | None = 10.0
+    """above 0; at the latest so long after the last one; null: not by time"""
     steps: Count | None = None
+    """1 or more; each time so many steps were taken; null: not by steps"""
     keep: Count = 2
+    """1 or more; the newest whole ones"""

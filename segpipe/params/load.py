@@ -5,12 +5,11 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
-from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
 
-from segpipe.errors import ParameterError
 from segpipe.params.schema import Params
 from segpipe.params.section import Section
+from segpipe.runtime.errors import ParameterError
+from segpipe.runtime.yaml_file import read_yaml
 
 _WANTED = {
     "float_type": "a number",
@@ -35,16 +34,6 @@ def load_params(path: Path) -> Params:
     cannot work.
     """
     return validate(read_yaml(path), str(path.name))
-
-
-def read_yaml(path: Path) -> Any:
-    """Return the plain content of a YAML 1.2 file; raise ParameterError when it is none."""
-    try:
-        return YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise ParameterError(f"{path}: there is no such file") from error
-    except (YAMLError, UnicodeDecodeError) as error:
-        raise ParameterError(f"{path}: is no YAML: {' '.join(str(error).split())}") from error
 
 
 def validate(content: Any, name: str) -> Params:

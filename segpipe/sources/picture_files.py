@@ -4,8 +4,8 @@ from collections import Counter
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
-from segpipe.errors import DataError
-from segpipe.findings import Finding
+from segpipe.runtime.errors import DataError, listing
+from segpipe.runtime.findings import Finding
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png"})
 
@@ -82,3 +82,17 @@ def ignored_files(raw: Path) -> list[Finding]:
             tuple(path.relative_to(raw).as_posix() for path in others),
         )
     ]
+
+
+def refuse_missing(source: Path) -> None:
+    """Raise DataError when the folder, its images or its masks are not there."""
+    if not source.is_dir():
+        raise DataError(
+            f"{source}: there is no such folder; put your data (or a link to it) there, "
+            "or set source.path in params.yaml"
+        )
+    missing = [f"{source / part}/" for part in ("images", "masks") if not (source / part).is_dir()]
+    if missing:
+        raise DataError(
+            f"{source}: needs a folder images/ and a folder masks/; not found:\n{listing(missing)}"
+        )

@@ -5,8 +5,8 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from segpipe.findings import Finding
-from segpipe.sample import SPLITS
+from segpipe.raw.sample import SPLITS
+from segpipe.runtime.findings import Finding
 
 
 def split_by_ratio(

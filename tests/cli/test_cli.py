@@ -10,11 +10,11 @@ from PIL import Image
 
 from segpipe.bundle import BEST, DESCRIPTION, InputForm, load_bundle, plain_weights, save_bundle
 from segpipe.cli.main import main
-from segpipe.errors import BundleError
 from segpipe.labels.load import load_scheme
 from segpipe.models.build import build_model
 from segpipe.params.model import ModelParams, UNetParams
-from segpipe.storage.reading import PICTURES
+from segpipe.raw.input_spec import PICTURES
+from segpipe.runtime.errors import BundleError
 from tests.forge import CLASSES_CSV, make_folder, save, scene, tiny_parameters, write_parameters
 
 

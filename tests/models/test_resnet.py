@@ -3,7 +3,7 @@ import torch
 from torch import nn
 from torchvision.models import get_model, resnet
 
-from segpipe.models.resnet import ResNetFeatures, first_convolution
+from segpipe.models.parts.resnet import ResNetFeatures, first_convolution
 
 
 def features(name: str, dilated: bool) -> ResNetFeatures:

@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 from dvc.utils.serialize import load_yaml
 
-from segpipe.errors import ParameterError
-from segpipe.params.load import load_params, read_yaml, validate
+from segpipe.params.load import load_params, validate
 from segpipe.params.schema import Params
 from segpipe.params.section import Section
+from segpipe.runtime.errors import ParameterError
+from segpipe.runtime.yaml_file import read_yaml
 from tests.forge import ROOT
 
 FILES = [ROOT / "params.yaml", *sorted((ROOT / "recipes").glob("*.yaml"))]

@@ -15,13 +15,13 @@ from segpipe.cli.recipes import read_header
 from segpipe.labels.load import load_scheme
 from segpipe.losses.build import is_binary
 from segpipe.models.build import build_model
-from segpipe.models.network import Network
+from segpipe.models.parts.network import Network
+from segpipe.models.parts.u_net import UNet
 from segpipe.models.resnet_lstm import ResNetLSTM
-from segpipe.models.unet import UNet
 from segpipe.params.load import load_params
 from segpipe.params.schema import Params
-from segpipe.schedules.build import learning_rate
-from segpipe.schedules.lengths import lengths_in_steps
+from segpipe.training.schedules.build import learning_rate
+from segpipe.training.schedules.lengths import lengths_in_steps
 from tests.forge import RECIPES, ROOT, apply_overrides, override_sets, tiny_overrides
 
 FINE = 2975  # annotated training scenes of Cityscapes

@@ -25,7 +25,7 @@ import pytest
 import requests
 from urllib3.exceptions import HTTPError
 
-from segpipe.errors import SegpipeError
+from segpipe.runtime.errors import SegpipeError
 from segpipe.sources.download.packages import download
 from segpipe.sources.download.patience import Patience
 

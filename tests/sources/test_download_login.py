@@ -8,7 +8,7 @@ from pathlib import Path
 import appdirs
 import pytest
 
-from segpipe.errors import SegpipeError
+from segpipe.runtime.errors import SegpipeError
 from segpipe.sources.download.credentials import (
     Credentials,
     Secret,

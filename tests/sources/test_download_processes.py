@@ -25,7 +25,7 @@ FINE, COARSE = "gtFine_trainvaltest.zip", "gtCoarse.zip"
 _CODE = """
 import sys
 from pathlib import Path
-from segpipe.ending import explained
+from segpipe.runtime.process_exit import explained
 from segpipe.sources.download.packages import download
 from segpipe.sources.download.patience import Patience
 

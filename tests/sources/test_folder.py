@@ -4,10 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from segpipe.errors import DataError
-from segpipe.findings import Finding
 from segpipe.params.prepare import SplitParams
-from segpipe.sources.folder import fetch, list_samples
+from segpipe.runtime.errors import DataError
+from segpipe.runtime.findings import Finding
+from segpipe.sources.folder.fetch import fetch
+from segpipe.sources.folder.samples import list_samples
 from tests.forge import make_folder, save, scene
 
 BY_FOLDER = SplitParams()

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from segpipe.errors import listing
+from segpipe.runtime.errors import listing
 from segpipe.sources.download.faults import DownloadError, SiteError
 from segpipe.sources.download.session import Site
 

@@ -9,7 +9,7 @@ import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from segpipe.errors import SegpipeError
+from segpipe.runtime.errors import SegpipeError
 
 USERNAME, PASSWORD = "CITYSCAPES_USERNAME", "CITYSCAPES_PASSWORD"
 REGISTER = "https://www.cityscapes-dataset.com/register/"

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 import requests
 import urllib3
 
-from segpipe.errors import SegpipeError
+from segpipe.runtime.errors import SegpipeError
 
 _MUST_BE_TRIED_AGAIN = frozenset({408, 425, 429, 500, 502, 503, 504})
 

@@ -4,8 +4,8 @@ import contextlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from segpipe.errors import SegpipeError
-from segpipe.lock import held_file
+from segpipe.runtime.errors import SegpipeError
+from segpipe.runtime.lock import held_file
 
 
 @contextlib.contextmanager

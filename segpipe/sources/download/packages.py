@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from segpipe.errors import SegpipeError, listing
+from segpipe.runtime.errors import SegpipeError, listing
 from segpipe.sources.download.catalogue import find_packages
 from segpipe.sources.download.credentials import find_credentials
 from segpipe.sources.download.display import Display, readable, tell

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from segpipe.atomic import sync, write_json
+from segpipe.runtime.atomic import sync, write_json
 from segpipe.sources.download.display import readable
 from segpipe.sources.download.faults import DownloadError
 from segpipe.sources.download.halt import Halt

@@ -4,7 +4,7 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from segpipe.randomness import generator
+from segpipe.runtime.randomness import generator
 from segpipe.sources.download.faults import DownloadError, TransientError
 from segpipe.sources.download.halt import Halt
 

@@ -11,7 +11,7 @@ import json
 import os
 from pathlib import Path
 
-from segpipe.atomic import write_json
+from segpipe.runtime.atomic import write_json
 
 
 def write_receipt(path: Path, md5: str, published: bool) -> None:

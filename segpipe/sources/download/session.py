@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 import requests
 
-from segpipe.errors import SegpipeError
+from segpipe.runtime.errors import SegpipeError
 from segpipe.sources.download.body import Body
 from segpipe.sources.download.credentials import Credentials
 from segpipe.sources.download.faults import (
