@@ -26,6 +26,7 @@ if __name__ == "__main__":
 
     watch_parent()  # before torch is imported, which takes seconds in which a parent can die
 
+from segpipe.params.chosen import chosen
 from segpipe.params.load import load_params
 from segpipe.params.schema import Params
 from segpipe.runtime.process_exit import explained
@@ -56,7 +57,7 @@ def run(params: Params, snapshot: Snapshot) -> None:
         train=params.train,
         checkpoint=params.checkpoint,
         tracking=params.tracking,
-        recorded=params.model_dump(mode="json"),
+        recorded=chosen(params),
         snapshot=snapshot,
     )
     run_training(plan, PREPARED, OUTPUTS)

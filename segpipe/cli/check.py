@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from segpipe.labels.load import load_scheme
-from segpipe.params.load import load_params
+from segpipe.params.load import load_overlay, load_params
 from segpipe.params.schema import Params
 from segpipe.preflight.inspection import plan_work, survey_listing
 from segpipe.preflight.judge import judge, refuse, say_warnings
@@ -43,7 +43,7 @@ def add_command(commands: "argparse._SubParsersAction[Any]") -> None:
         "--params",
         type=Path,
         default=Path("params.yaml"),
-        help="parameter file (default: params.yaml)",
+        help="parameter file, or a recipe (default: params.yaml)",
     )
     parser.add_argument(
         "--report",
@@ -56,7 +56,8 @@ def add_command(commands: "argparse._SubParsersAction[Any]") -> None:
 
 
 def _run(options: argparse.Namespace) -> int:
-    params = load_params(options.params)
+    load = load_params if options.params.name == "params.yaml" else load_overlay
+    params = load(options.params)
     say(f"{options.params}: the parameters are valid")
     refuse_foreign(options.report)
     checked = check_source(params.source, params.prepare, downloads_folder())

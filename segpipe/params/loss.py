@@ -118,6 +118,13 @@ class LossParams(Section):
             raise ValueError("; ".join(faults))
         return self
 
+    def unused(self) -> frozenset[str]:
+        """Return the options of losses that are not added up, and of weights that are not given."""
+        idle = {"cross_entropy", "dice", "focal", "ohem", "boundary"} - self.terms.keys()
+        idle |= set() if self.name == "sum" else {"sum"}
+        idle |= set() if self.class_weights == "given" else {"given"}
+        return frozenset(idle)
+
     @property
     def terms(self) -> dict[LossName, float]:
         """The losses that are added up, and their weights; one of weight 1 unless name is sum."""

@@ -2,14 +2,12 @@
 
 import difflib
 from pathlib import PurePath
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 from pydantic import AfterValidator, Field, model_validator
 
 from segpipe.params.length import AnyLength, Length
-from segpipe.params.section import (
-    Section,
-)
+from segpipe.params.section import Section, Since
 
 ModelName = Literal[
     "unet",
@@ -121,6 +119,10 @@ class DeepLabV3Params(Section):
     """score the middle of the backbone too, in training only"""
 
 
+class LRASPPParams(Section):
+    """LR-ASPP has no option of its own: its backbone is MobileNetV3 large."""
+
+
 class SmpParams(Section):
     """A decoder and an encoder of segmentation_models.pytorch."""
 
@@ -215,8 +217,15 @@ class ModelParams(Section):
     fcn: FCNParams = FCNParams()
     deeplabv3: DeepLabV3Params = DeepLabV3Params()
     """learns from two samples at a time or more"""
+    lraspp: Annotated[LRASPPParams, Since("0.2.0")] = LRASPPParams()
+    """no options of its own"""
     smp: SmpParams = SmpParams()
     """segmentation_models.pytorch: pip install 'segpipe[smp]'"""
+
+    def unused(self) -> frozenset[str]:
+        """Return the sections of the other models, and of freezing where nothing is frozen."""
+        idle = set() if self.freeze.on else {"freeze"}
+        return frozenset({*get_args(ModelName), *idle} - {self.name})
 
     @property
     def names_a_file(self) -> bool:

@@ -62,6 +62,10 @@ class SplitParams(Section):
             )
         return self
 
+    def unused(self) -> frozenset[str]:
+        """Return the options of the split by ratio where another one is chosen."""
+        return frozenset() if self.by == "ratio" else frozenset({"val", "test", "seed"})
+
 
 class CopyParams(Section):
     """Offline augmentation: changed copies of the training images, and of their masks.
@@ -106,6 +110,10 @@ class CopyParams(Section):
                 "themselves; give one of them a range, or set count to 0"
             )
         return self
+
+    def unused(self) -> frozenset[str]:
+        """Return all options where no copies are made."""
+        return frozenset() if self.count else frozenset(set(type(self).model_fields) - {"count"})
 
 
 class RasterParams(Section):

@@ -12,6 +12,7 @@ Metric = Literal["val_miou", "val_pixel_accuracy", "val_loss", "train_loss"]
 ScheduleName = Literal[
     "constant", "halving", "poly", "cosine", "one_cycle", "plateau", "warmup_sqrt"
 ]
+SCHEDULES_WITH_OPTIONS = frozenset({"halving", "poly", "one_cycle", "plateau", "warmup_sqrt"})
 Improvement = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 _BelowOne = Annotated[float, Field(gt=0, lt=1)]
 _AboveOne = Annotated[float, Field(gt=1, allow_inf_nan=False)]

@@ -90,6 +90,12 @@ class Params(Section):
     render: RenderParams = RenderParams()
     tracking: TrackingParams = TrackingParams()
 
+    def unused(self) -> frozenset[str]:
+        """Return how rasters and tiles are prepared where the source has none."""
+        idle = set() if self.source.name == "rasters" else {"prepare.rasters"}
+        idle |= set() if self.source.name in ("esd", "synthetic_esd") else {"prepare.esd"}
+        return frozenset(idle)
+
     @model_validator(mode="after")
     def _sections_fit_together(self) -> "Params":
         if self.source.name in CLIP_SOURCES and self.prepare.split.by != "folder":

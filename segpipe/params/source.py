@@ -1,6 +1,6 @@
 """Where the raw images come from: the section `source` of params.yaml."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 from pydantic import Field, model_validator
 
@@ -9,6 +9,7 @@ from segpipe.params.section import (
     Pixels,
     Section,
     Seed,
+    Since,
 )
 
 SourceName = Literal["synthetic", "cityscapes", "folder", "rasters", "esd", "synthetic_esd"]
@@ -34,9 +35,9 @@ class SyntheticParams(Section):
     """1 or more"""
     test: Annotated[int, Field(ge=0)] = 16
     """0 or more"""
-    height: Pixels = 256
+    height: Pixels = 128
     """pixels, 8..65536"""
-    width: Pixels = 512
+    width: Pixels = 256
     """pixels, 8..65536"""
     seed: Seed = 0
     """0 or more; other scenes"""
@@ -60,6 +61,18 @@ class CityscapesParams(Section):
     """0..10; coarsely annotated scenes of train_extra for each one of train"""
     seed: Seed = 0
     """of their choice"""
+
+
+class FolderParams(Section):
+    """A folder of images and masks has no option of its own; source.path names it."""
+
+
+class RasterSourceParams(Section):
+    """A folder of rasters has no option of its own; prepare.rasters says how they are cut."""
+
+
+class EsdSourceParams(Section):
+    """A folder of ESD tiles has no option of its own; prepare.esd chooses their bands."""
 
 
 class ClipParams(Section):
@@ -98,6 +111,16 @@ class SourceParams(Section):
     """when name is cityscapes"""
     synthetic_esd: SyntheticEsdParams = SyntheticEsdParams()
     """procedural satellite tiles, when name is synthetic_esd"""
+    folder: Annotated[FolderParams, Since("0.2.0")] = FolderParams()
+    """no options of its own"""
+    rasters: Annotated[RasterSourceParams, Since("0.2.0")] = RasterSourceParams()
+    """no options of its own; prepare.rasters"""
+    esd: Annotated[EsdSourceParams, Since("0.2.0")] = EsdSourceParams()
+    """no options of its own; prepare.esd"""
+
+    def unused(self) -> frozenset[str]:
+        """Return the sections of the other sources."""
+        return frozenset(get_args(SourceName)) - {self.name}
 
     @model_validator(mode="after")
     def _clips_where_there_are_frames(self) -> "SourceParams":

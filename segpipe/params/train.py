@@ -6,6 +6,7 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from segpipe.params.length import AnyLength, Length, PositiveLength
 from segpipe.params.schedule import (
+    SCHEDULES_WITH_OPTIONS,
     HalvingParams,
     Improvement,
     Metric,
@@ -118,6 +119,10 @@ class EarlyStoppingParams(Section):
     threshold: Improvement = 0.0
     """0 or more; by how much a value must be better than the best to be a gain"""
 
+    def unused(self) -> frozenset[str]:
+        """Return the options of early stopping where it is off."""
+        return frozenset() if self.metric else frozenset({"patience", "threshold"})
+
 
 class TrainParams(Section):
     """How the network is trained; of alternatives only the named one's options are used.
@@ -136,9 +141,6 @@ class TrainParams(Section):
     """samples of one optimizer step, of all processes together"""
     accumulation: Count = 1
     """micro-batches that a step is cut into; must divide batch_size"""
-    auto_accumulate: bool = False
-    """true: when memory falls short, go on from the last checkpoint with accumulation doubled;
-    batch norm then sees fewer samples at a time"""
     sampler: Literal["uniform", "class_centroids"] = "uniform"
     """uniform | class_centroids (rare classes come up more often); only the options of the named
     one are used"""
@@ -243,6 +245,16 @@ class TrainParams(Section):
                     f"set batch_size to {samples} or less, or {name} to {self.batch_size} or more"
                 )
         return self
+
+    def unused(self) -> frozenset[str]:
+        """Return the options of the samplers, optimizers and schedules that are not named.
+
+        Where samples are learnt by heart nothing is augmented.
+        """
+        alternatives = {"class_centroids", "sgd", "rmsprop", "augment"} | SCHEDULES_WITH_OPTIONS
+        used: set[str] = {self.sampler, self.optimizer, self.schedule}
+        used |= set() if self.overfit is not None else {"augment"}
+        return frozenset(alternatives - used)
 
     @property
     def augmentation(self) -> AugmentParams:

@@ -11,8 +11,9 @@ from segpipe.params.schema import Params
 from segpipe.params.section import Section, section_of
 
 _COLUMN = 29  # where the comments begin
+_FIRST_WORDS = "# All parameters of the pipeline."
 _INTRODUCTION = (
-    "# All parameters of the pipeline. Lengths are in pixels (height before width), probabilities and\n"
+    f"{_FIRST_WORDS} Lengths are in pixels (height before width), probabilities and\n"
     "# fractions in 0..1. Change one for one run with `dvc exp run -S train.lr=0.0005`. Every parameter\n"
     "# must be here, and nothing else may: `segpipe check` says what is wrong.\n"
 )
@@ -36,7 +37,7 @@ def header_of(text: str) -> str:
     """Return the comment lines at the top of a parameter file, without the introduction."""
     lines = []
     for line in text.splitlines():
-        if not line.startswith("#") or line == _INTRODUCTION.partition("\n")[0]:
+        if not line.startswith("#") or line.startswith(_FIRST_WORDS):
             break
         lines.append(f"{line}\n")
     while lines and lines[-1] == "#\n":
@@ -47,7 +48,7 @@ def header_of(text: str) -> str:
 def yaml_value(value: Any) -> str:
     """Return a parameter's value as YAML 1.2 on one line."""
     if isinstance(value, Length):
-        value = str(value)
+        value = str(value) if value.amount else 0
     if isinstance(value, tuple):
         value = list(value)
     if value is None:

@@ -12,7 +12,6 @@ from accelerate import PartialState
 
 from segpipe.dataset.reader import Dataset, open_dataset
 from segpipe.loading.order import Share
-from segpipe.models.pretrained.weights_file import pretrained_identity
 from segpipe.params.checkpoint import CheckpointParams
 from segpipe.params.loss import LossParams
 from segpipe.params.model import ModelParams
@@ -31,6 +30,7 @@ from segpipe.training.loop import train
 from segpipe.training.setup import Job, set_up
 from segpipe.training.smaller import fitting, go_on_smaller
 from segpipe.training.state.checkpoint import Progress
+from segpipe.training.state.identity import Identity
 from segpipe.training.state.resume import resume
 from segpipe.training.stopping import Row
 from segpipe.training.suitability import outputs_of, refuse_exchanged
@@ -45,10 +45,6 @@ from segpipe.training.watch.publish import (
     write_planned_rates,
 )
 from segpipe.training.watch.tracked import numbers, tracked
-
-# Of train: how the work is cut up and shared out (whoever changes that for want of memory keeps the
-# state), and what only watches.
-_NOT_DECISIVE = ("accumulation", "auto_accumulate", "profile", "sharding")
 
 
 @dataclass(frozen=True)
@@ -92,10 +88,13 @@ def run_training(plan: Plan, prepared: Path, outputs: Outputs) -> None:
     in smaller pieces, of several each raises StartAgain or Followed.
     """
     dataset = open_dataset(prepared)
-    identity = _identity(plan, dataset.fingerprint)
-    state, weights = state_folder(identity), identity.get("pretrained")
+    identity = Identity(plan.model, plan.loss, plan.train, dataset.fingerprint)
+    decisive = identity.describe()
+    state, weights = state_folder(decisive), decisive.get("pretrained")
     leads = _rank() == 0
     with held_alone(state) if leads else contextlib.nullcontext():
+        if leads and (line := identity.take_over_former_state(state)):
+            say(line)
         try:
             while shortage := _attempt(plan, dataset, state, weights, outputs):
                 foreseen = partial(_forecast, plan, dataset, shortage.share)
@@ -199,17 +198,6 @@ def _train(
     except Exception:
         job.saver.wait()
         raise
-
-
-def _identity(plan: Plan, data: str) -> dict[str, Any]:
-    """What makes a run another run: these decide its result."""
-    sections = {"model": plan.model, "loss": plan.loss, "train": plan.train}
-    weights = pretrained_identity(plan.model)
-    started = {} if weights is None else {"pretrained": weights}
-    decisive = {name: part.model_dump(mode="json") for name, part in sections.items()}
-    for name in _NOT_DECISIVE:
-        del decisive["train"][name]
-    return {"data": data, **decisive, **started}
 
 
 def _about(plan: Plan) -> dict[str, Any]:

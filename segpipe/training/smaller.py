@@ -30,7 +30,7 @@ def fitting(train: TrainParams, processes: int, state: Path) -> TrainParams:
     The smallest from train.accumulation on with which a micro-batch is as small as the one noted
     in the folder `state`; as it is where train.auto_accumulate is off.
     """
-    found = _found(state) if train.auto_accumulate else None
+    found = None
     own, left_over = divmod(train.batch_size, processes)
     if found is None or left_over:
         return train
@@ -53,7 +53,7 @@ def go_on_smaller(
     share = shortage.share
     own = share.batch_size // share.processes
     larger = [n for n in divisors(own) if n >= 2 * share.accumulation]
-    if not (train.auto_accumulate and larger):
+    if True:
         raise TrainingError(explanation(shortage, _foreseen(forecast)))
     write_json(state / _NOTE, {_KEY: own // larger[0]})
     text = (

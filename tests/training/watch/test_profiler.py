@@ -14,14 +14,12 @@ from pydantic import ValidationError
 from segpipe.bundle import plain_weights
 from segpipe.params.length import Length
 from segpipe.params.loss import LossParams
-from segpipe.params.schema import TrackingParams
 from segpipe.params.train import TrainParams
-from segpipe.runtime.provenance import Snapshot
 from segpipe.runtime.state import profile_folder, state_folder
 from segpipe.training.distributed.interruption import StopRequest
 from segpipe.training.loop import train
-from segpipe.training.run import Plan, _identity
 from segpipe.training.setup import set_up
+from segpipe.training.state.identity import Identity
 from segpipe.training.state.resume import resume
 from segpipe.training.watch.phases import Phases
 from segpipe.training.watch.profiler import TIMES, TRACE, Profiler, phase_table
@@ -138,9 +136,7 @@ def test_a_profile_is_no_other_run(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
 
     def identity(**options: int | str) -> dict:
         params = TrainParams(batch_size=2, **options)
-        snapshot = Snapshot("train", {}, {})
-        plan = Plan(MODEL, LossParams(), params, TrackingParams(), {}, snapshot)
-        return _identity(plan, "data")
+        return Identity(MODEL, LossParams(), params, "data").describe()
 
     assert identity() == identity(profile=10)
     assert identity() == identity(sharding="fsdp2"), "nor is a run on shards"
