@@ -2,7 +2,6 @@
 
 import copy
 import os
-import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,8 +12,8 @@ from dvc.repo import Repo
 
 from segpipe.params.model import ModelName
 from segpipe.params.source import SourceName
-from tests.forge import ROOT, make_folder, tiny_parameters, write_parameters
-from tests.pipeline.conftest import COPIED
+from tests.forge import make_folder, tiny_parameters, write_parameters
+from tests.pipeline.conftest import copy_project
 
 pytestmark = pytest.mark.slow
 
@@ -47,13 +46,7 @@ class Project:
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
     root = tmp_path_factory.mktemp("choices")
-    for name in COPIED:
-        source, target = ROOT / name, root / name
-        target.parent.mkdir(exist_ok=True)
-        if source.is_dir():
-            shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))
-        else:
-            shutil.copy(source, target)
+    copy_project(root)
     for name in OUTPUTS:
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).write_text(name)

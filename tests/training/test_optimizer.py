@@ -108,7 +108,8 @@ def test_a_restored_one_takes_the_same_steps_bit_for_bit(name: str) -> None:
 def test_weights_may_take_their_first_step_later(name: str) -> None:
     """Those of a part that was frozen; they move as by torch's plain optimizer from then on."""
     torch.manual_seed(0)
-    network = TwoParts().to(memory_format=torch.channels_last)
+    # In double precision: Adam scales rounding up where a gradient is nearly 0.
+    network = TwoParts().double().to(memory_format=torch.channels_last)
     kind = name.removeprefix("plain ")
     params = TrainParams(optimizer=kind, lr=0.01, weight_decay=0.0, **OPTIMIZERS[name])
     other = copy.deepcopy(network)
@@ -123,7 +124,7 @@ def test_weights_may_take_their_first_step_later(name: str) -> None:
         step(one, its)
         step(one, its)
     for ours, reference in zip(network.parameters(), other.parameters(), strict=True):
-        torch.testing.assert_close(ours, reference, rtol=1e-3, atol=1e-5)
+        torch.testing.assert_close(ours, reference, rtol=1e-9, atol=1e-12)
 
 
 @pytest.mark.parametrize("name", OPTIMIZERS)
