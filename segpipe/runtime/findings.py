@@ -1,5 +1,6 @@
 """Finding: one thing that is wrong or doubtful in a data set."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -28,3 +29,20 @@ class Finding:
         if self.items:
             lines.append(listing(self.items))
         return ":\n".join(lines)
+
+
+def about(
+    items: Iterable[str],
+    kind: str,
+    text: str,
+    repair: str,
+    severity: Literal["error", "warning"] = "error",
+) -> list[Finding]:
+    """Return one finding about all offenders, or none where there is no offender.
+
+    text: with {n} where the number of offenders belongs.
+    """
+    offenders = tuple(items)
+    if not offenders:
+        return []
+    return [Finding(kind, severity, text.replace("{n}", str(len(offenders))), repair, offenders)]

@@ -16,7 +16,7 @@ from segpipe.raw.rasters.read import refuse_odd_labels
 from segpipe.raw.rasters.windows import windows
 from segpipe.raw.sample import SPLITS, Sample
 from segpipe.runtime.errors import DataError, ParameterError
-from segpipe.runtime.findings import Finding
+from segpipe.runtime.findings import Finding, about
 from segpipe.sources.listing import Listing
 from segpipe.sources.splits import split_by_lists, split_by_ratio
 from segpipe.sources.tile_folders import find_tiles, tile_number
@@ -93,12 +93,15 @@ def _inspected(raw: Path, folders: list[Path], findings: list[Finding]) -> dict[
                 continue
             elsewhere += [f"{folder.name}: {fault}" for fault in contradictions(image, truth)]
         tiles[folder.name] = _Tile(folder.relative_to(raw).as_posix(), image, ratio)
-    _add(findings, "unreadable", unreadable, "cannot be read", "get them again")
-    _add(findings, "truth", unfit, "have a truth that does not fit", "get it again")
-    if elsewhere:
-        text = f"the truth of {len(elsewhere)} tiles claims to lie elsewhere than the images"
-        repair = "it is taken to cover the whole tile; check one in a map viewer"
-        findings.append(Finding("georeference", "warning", text, repair, tuple(elsewhere)))
+    findings += about(unreadable, "unreadable", "{n} tiles cannot be read", "get them again")
+    findings += about(unfit, "truth", "{n} tiles have a truth that does not fit", "get it again")
+    findings += about(
+        elsewhere,
+        "georeference",
+        "the truth of {n} tiles claims to lie elsewhere than the images",
+        "it is taken to cover the whole tile; check one in a map viewer",
+        severity="warning",
+    )
     return tiles
 
 
@@ -114,7 +117,9 @@ def _common_ratio(raw: Path, tiles: Mapping[str, _Tile], findings: list[Finding]
         for name, tile in tiles.items()
         if tile.ratio not in (0, usual)
     ]
-    _add(findings, "truth", odd, "have a truth of another resolution", "get them again")
+    findings += about(
+        odd, "truth", "{n} tiles have a truth of another resolution", "get them again"
+    )
     return usual
 
 
@@ -152,7 +157,7 @@ def _report_bare(
         if not tiles[name].ratio and not (part == "test" and by == "lists")
     ]
     repair = "get the truth, remove them, or name them in test.txt (prepare.split.by: lists)"
-    _add(findings, "no_truth", bare, f"have no {TRUTH}", repair)
+    findings += about(bare, "no_truth", f"{{n}} tiles have no {TRUTH}", repair)
 
 
 def _subtiles(name: str, tile: _Tile, ratio: int, height: int, width: int) -> list[Sample]:
@@ -168,9 +173,3 @@ def _subtiles(name: str, tile: _Tile, ratio: int, height: int, width: int) -> li
         )
         for window in cut
     ]
-
-
-def _add(findings: list[Finding], kind: str, items: list[str], text: str, repair: str) -> None:
-    if items:
-        text = f"{len(items)} tiles {text}"
-        findings.append(Finding(kind, "error", text, repair, tuple(items)))

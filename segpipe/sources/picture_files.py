@@ -5,7 +5,7 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from segpipe.runtime.errors import DataError, listing
-from segpipe.runtime.findings import Finding
+from segpipe.runtime.findings import Finding, about
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png"})
 
@@ -51,10 +51,12 @@ def named_apart(
             twice.append(f"{found[name]} and {place}")
     if not found:
         raise DataError(f"{raw / part}: holds no {', '.join(sorted(suffixes))} files")
-    if twice:
-        text = f"{len(twice)} base names stand twice in {part}/; which one is meant?"
-        repair = "remove or rename one of each two"
-        findings.append(Finding("name_twice", "error", text, repair, tuple(twice)))
+    findings += about(
+        twice,
+        "name_twice",
+        f"{{n}} base names appear twice in {part}/; which one is meant?",
+        "remove or rename one of each two",
+    )
     return found
 
 
@@ -73,15 +75,13 @@ def ignored_files(raw: Path) -> list[Finding]:
         return []
     kinds = Counter(path.suffix.lower() or "no suffix" for path in others)
     counts = ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items()))
-    return [
-        Finding(
-            "ignored_files",
-            "warning",
-            f"{len(others)} files in images/ and masks/ are no pictures that are read ({counts})",
-            f"save them as {', '.join(sorted(SUFFIXES))} if they are meant, else move them away",
-            tuple(path.relative_to(raw).as_posix() for path in others),
-        )
-    ]
+    return about(
+        (path.relative_to(raw).as_posix() for path in others),
+        "ignored_files",
+        f"{{n}} files in images/ and masks/ are not pictures that are read ({counts})",
+        f"save them as {', '.join(sorted(SUFFIXES))} if they are meant, else move them away",
+        severity="warning",
+    )
 
 
 def refuse_missing(source: Path) -> None:

@@ -72,7 +72,7 @@ def test_unreadable_images_are_named_and_skipped(
     [
         (["predict", "nowhere", "--out", "o"], "there is no such file or folder"),
         (["predict", "empty", "--out", "o"], "holds no image"),
-        (["predict", "twins", "--out", "o"], "base names stand twice"),
+        (["predict", "twins", "--out", "o"], "base names appear twice"),
         (["predict", "one", "--out", "one"], "--out is the folder of the images"),
         (["predict", "one", "--out", "o", "--opacity", "2"], "--opacity is 2.0"),
         (["predict", "one", "--out", "o", "--bundle", "none"], "train a model with `dvc repro`"),

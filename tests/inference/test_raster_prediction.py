@@ -231,7 +231,7 @@ def test_the_command_labels_the_rasters_of_a_folder_and_names_what_it_cannot_rea
         (["one", "--out", "o", "--opacity", "0.5"], "--opacity is for overlays"),
         (["one", "--out", "o", "--overlap", "9"], "it can be 0 to 8"),
         (["empty", "--out", "o"], "holds no GeoTIFF"),
-        (["twins", "--out", "o"], "base names stand twice"),
+        (["twins", "--out", "o"], "base names appear twice"),
         (["nowhere", "--out", "o"], "there is no such file or folder"),
         (["one/a.tif", "--out", "o", "--bundle", "tiles"], "is no ESD tile, nor a folder of tiles"),
         (["Tile3", "--out", "Tile3", "--bundle", "tiles"], "--out is the folder of the tiles"),

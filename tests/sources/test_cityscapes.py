@@ -19,7 +19,7 @@ from segpipe.raw.sample import Sample
 from segpipe.runtime.errors import DataError
 from segpipe.runtime.findings import Finding
 from segpipe.sources.cityscapes import fetch as cityscapes
-from segpipe.sources.cityscapes_layout.cities import SPLIT_OF
+from segpipe.sources.cityscapes_layout.layout import SPLIT_OF
 from segpipe.sources.cityscapes_layout.samples import list_samples
 from segpipe.sources.download import packages as packages_of_site
 from segpipe.sources.listing import Listing
@@ -282,7 +282,7 @@ class TestFetch:
             cityscapes.fetch(parameters(place, frames=2), target, tmp_path)
         said = str(caught.value)
         assert "1 files of Cityscapes lack their partner" in said
-        assert "1 frames of the clips are not there" in said and "lindau_000001_000018" in said
+        assert "1 frames of the clips are missing" in said and "lindau_000001_000018" in said
         assert list(target.iterdir()) == []
 
     def test_a_disk_too_small_for_all_parts_together_stops_before_the_first(

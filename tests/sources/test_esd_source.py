@@ -104,7 +104,7 @@ def test_faults_of_lists_are_told_together(tmp_path: Path) -> None:
     (tmp_path / "val.txt").write_text("Tile2\n")
     text = kinds(tmp_path, LISTS)["lists"]
     assert "Tile9 is not among the tiles" in text
-    assert "val.txt: Tile2 stands in train.txt too" in text
+    assert "val.txt: Tile2 is in train.txt too" in text
     (tmp_path / "val.txt").unlink()
     assert "val.txt: there is no such file" in kinds(tmp_path, LISTS)["lists"]
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from segpipe.raw.sample import SPLITS
-from segpipe.runtime.findings import Finding
+from segpipe.runtime.findings import Finding, about
 from segpipe.sources.cityscapes_layout.layout import (
     COARSE_TRUTH,
     EXTRA_SPLIT,
@@ -23,7 +23,7 @@ class Index:
     """The places of the files by stem.
 
     images, truth: of the finely annotated scenes; extra_images, coarse_truth: of train_extra;
-    sequences: frames. findings: what lies in no split or stands twice.
+    sequences: frames. findings: what lies in no split or appears twice.
     """
 
     images: _Places = field(default_factory=dict)
@@ -54,7 +54,18 @@ def index_names(names: Iterable[str]) -> Index:
             twice.append(f"{places[stem].name} and {name}")
         else:
             places[stem] = found
-    index.findings += [*_outside(strays), *_twice(twice)]
+    index.findings += about(
+        [f"{folder}: {count} files" for folder, count in strays.items()],
+        "outside_splits",
+        "{n} folders are neither a split nor one of the 50 cities of Cityscapes",
+        "move them into train/, val/ or test/ of the same part, or away",
+    )
+    index.findings += about(
+        twice,
+        "name_twice",
+        "{n} files of Cityscapes appear twice",
+        "keep one of each, with or without the folder of the split",
+    )
     return index
 
 
@@ -72,31 +83,3 @@ def _places_for(index: Index, found: Place) -> _Places | None:
         case SEQUENCES.folder if not extra:
             return index.sequences
     return None
-
-
-def _outside(strays: dict[str, int]) -> list[Finding]:
-    if not strays:
-        return []
-    return [
-        Finding(
-            "outside_splits",
-            "error",
-            f"{len(strays)} folders are neither a split nor one of the 50 cities of Cityscapes",
-            "move them into train/, val/ or test/ of the same part, or away",
-            tuple(f"{folder}: {count} files" for folder, count in strays.items()),
-        )
-    ]
-
-
-def _twice(pairs: list[str]) -> list[Finding]:
-    if not pairs:
-        return []
-    return [
-        Finding(
-            "name_twice",
-            "error",
-            f"{len(pairs)} files of Cityscapes stand twice",
-            "keep one of each, with or without the folder of the split",
-            tuple(pairs),
-        )
-    ]

@@ -9,7 +9,25 @@ lack the folder of the split; there the city tells it.
 from dataclasses import dataclass
 
 from segpipe.raw.sample import SPLITS
-from segpipe.sources.cityscapes_layout.cities import SPLIT_OF
+
+# The 50 cities and the split of each: the folders of the published leftImg8bit_trainvaltest.zip and
+# leftImg8bit_trainextra.zip; no city is in two of them (Cordts et al., "The Cityscapes dataset for
+# semantic urban scene understanding", CVPR 2016, section 2). train_extra has coarse truth alone.
+_BY_SPLIT = {
+    "train": (
+        "aachen bochum bremen cologne darmstadt dusseldorf erfurt hamburg hanover jena krefeld "
+        "monchengladbach strasbourg stuttgart tubingen ulm weimar zurich"
+    ),
+    "val": "frankfurt lindau munster",
+    "test": "berlin bielefeld bonn leverkusen mainz munich",
+    "train_extra": (
+        "augsburg bad-honnef bamberg bayreuth dortmund dresden duisburg erlangen freiburg "
+        "heidelberg heilbronn karlsruhe konigswinter konstanz mannheim muhlheim-ruhr nuremberg "
+        "oberhausen saarbrucken schweinfurt troisdorf wuppertal wurzburg"
+    ),
+}
+
+SPLIT_OF = {city: split for split, cities in _BY_SPLIT.items() for city in cities.split()}
 
 EXTRA_SPLIT = "train_extra"
 # Published too, but neither trained on nor scored.

@@ -1,14 +1,14 @@
 """From the names of files to samples: image, truth, the frames before, and coarse scenes beside."""
 
+import hashlib
 import math
+import re
 from collections.abc import Iterable
 from dataclasses import replace
 
 from segpipe.params.source import CityscapesParams, ClipParams
 from segpipe.raw.sample import SPLITS, Sample
-from segpipe.runtime.findings import Finding
-from segpipe.sources.cityscapes_layout.clips import earlier_stems
-from segpipe.sources.cityscapes_layout.coarse import DAMAGED, choose, wanted_number
+from segpipe.runtime.findings import Finding, about
 from segpipe.sources.cityscapes_layout.index import Index, index_names
 from segpipe.sources.cityscapes_layout.layout import (
     COARSE_TRUTH,
@@ -21,6 +21,10 @@ from segpipe.sources.cityscapes_layout.layout import (
 )
 from segpipe.sources.listing import Listing
 
+# This image of train_extra is all black in the published archive, and its coarse truth is one value.
+_DAMAGED = frozenset({"troisdorf_000000_000073"})
+_STEM = re.compile(r"(?P<drive>.+_\d{6})_(?P<frame>\d{6})")
+
 
 def pair(
     names: Iterable[str],
@@ -32,7 +36,12 @@ def pair(
     index = index_names(names)
     findings = index.findings
     samples, unpaired = _fine(index, truth_withheld)
-    findings += _unpaired(unpaired)
+    findings += about(
+        unpaired,
+        "unpaired",
+        "{n} files of Cityscapes lack their partner",
+        f"get {IMAGES.archive} and {TRUTH.archive} whole",
+    )
     if coarse.coarse_per_fine > 0:
         chosen, doubts = _coarse(index, coarse, len(samples["train"]))
         samples["train"] = sorted(samples["train"] + chosen, key=lambda sample: sample.name)
@@ -41,7 +50,12 @@ def pair(
         missing: list[str] = []
         for split, members in samples.items():
             samples[split] = _clips(members, split, index, clip, missing)
-        findings += _missing_frames(missing)
+        findings += about(
+            missing,
+            "missing_frames",
+            "{n} frames of the clips are missing",
+            f"get {SEQUENCES.archive} whole, or set source.clip.frames or source.clip.stride lower",
+        )
     findings += _torn_cities(samples)
     return Listing(samples, findings)
 
@@ -72,25 +86,20 @@ def _coarse(
     index: Index, coarse: CityscapesParams, fine: int
 ) -> tuple[list[Sample], list[Finding]]:
     images, masks = index.extra_images, index.coarse_truth
-    whole = (images.keys() & masks.keys()) - DAMAGED
-    number = wanted_number(coarse.coarse_per_fine, fine)
+    whole = (images.keys() & masks.keys()) - _DAMAGED
+    number = math.floor(coarse.coarse_per_fine * fine + 0.5)  # rounded to the nearest
     chosen = [
         Sample(stem, images[stem].city, images[stem].name, masks[stem].name)
-        for stem in choose(whole, number, coarse.seed)
+        for stem in sorted(_ranked(whole, coarse.seed)[:number])
     ]
-    findings = []
-    single = (images.keys() ^ masks.keys()) - DAMAGED
-    if single:
-        items = [(images.get(stem) or masks[stem]).name for stem in sorted(single)]
-        findings.append(
-            Finding(
-                "unpaired",
-                "warning",
-                f"{len(single)} scenes of train_extra lack image or coarse truth and are not used",
-                f"get {EXTRA_IMAGES.archive} and {COARSE_TRUTH.archive} whole if they are wanted",
-                tuple(items),
-            )
-        )
+    single = sorted((images.keys() ^ masks.keys()) - _DAMAGED)
+    findings = about(
+        [(images.get(stem) or masks[stem]).name for stem in single],
+        "unpaired",
+        "{n} scenes of train_extra lack image or coarse truth and are not used",
+        f"get {EXTRA_IMAGES.archive} and {COARSE_TRUTH.archive} whole if they are wanted",
+        severity="warning",
+    )
     if number > len(whole):
         findings.append(
             Finding(
@@ -112,7 +121,7 @@ def _clips(
     """Give each sample its earlier frames; those without leave, and `missing` learns why."""
     kept = []
     for sample in members:
-        stems = earlier_stems(sample.name, clip)
+        stems = _earlier_stems(sample.name, clip)
         if stems is None:
             before = (clip.frames - 1) * clip.stride
             missing.append(f"{sample.image}: its name leaves no room for {before} frames before it")
@@ -136,49 +145,43 @@ def _name(part: Part, sibling: Place, stem: str) -> str:
     return f"{part.folder}/{sibling.split}/{sibling.city}/{stem}{part.end}"
 
 
-def _unpaired(faults: list[str]) -> list[Finding]:
-    if not faults:
-        return []
-    return [
-        Finding(
-            "unpaired",
-            "error",
-            f"{len(faults)} files of Cityscapes lack their partner",
-            f"get {IMAGES.archive} and {TRUTH.archive} whole",
-            tuple(faults),
-        )
-    ]
-
-
-def _missing_frames(missing: list[str]) -> list[Finding]:
-    if not missing:
-        return []
-    return [
-        Finding(
-            "missing_frames",
-            "error",
-            f"{len(missing)} frames of the clips are not there",
-            f"get {SEQUENCES.archive} whole, or set source.clip.frames or source.clip.stride lower",
-            tuple(missing),
-        )
-    ]
-
-
 def _torn_cities(samples: dict[str, list[Sample]]) -> list[Finding]:
     """A city in two splits lets the model be tested on streets that it was taught."""
     splits: dict[str, list[str]] = {}
     for split, members in samples.items():
         for city in sorted({sample.group for sample in members}):
             splits.setdefault(city, []).append(split)
-    torn = [f"{city}: {', '.join(found)}" for city, found in splits.items() if len(found) > 1]
-    if not torn:
+    return about(
+        sorted(f"{city}: {', '.join(found)}" for city, found in splits.items() if len(found) > 1),
+        "torn_group",
+        "{n} cities are in more than one split",
+        "keep each city in one split alone",
+    )
+
+
+def _earlier_stems(stem: str, clip: ClipParams) -> list[str] | None:
+    """Return <city>_<seq6>_<frame6> of the clip's frames before the annotated `stem`, earliest first.
+
+    leftImg8bit_sequence holds 30 frames a snippet, 17 a second, of which the 20th is annotated. Frames
+    are numbered within a drive, so the annotated one is 000019 only where each snippet is a drive.
+    None when `stem` has no frame number or the drive begins too late for the clip.
+    """
+    if clip.frames == 1:
         return []
-    return [
-        Finding(
-            "torn_group",
-            "error",
-            f"{len(torn)} cities stand in more than one split",
-            "keep each city in one split alone",
-            tuple(sorted(torn)),
-        )
-    ]
+    found = _STEM.fullmatch(stem)
+    if found is None:
+        return None
+    frame = int(found["frame"])
+    back = [step * clip.stride for step in reversed(range(1, clip.frames))]
+    if back[0] > frame:
+        return None
+    return [f"{found['drive']}_{frame - frames:06d}" for frames in back]
+
+
+def _ranked(stems: Iterable[str], seed: int) -> list[str]:
+    """Rank by a hash of (seed, stem): one more scene on the disk changes at most one choice."""
+
+    def rank(stem: str) -> tuple[bytes, str]:
+        return hashlib.blake2b(f"{seed}/{stem}".encode(), digest_size=8).digest(), stem
+
+    return sorted(stems, key=rank)

@@ -17,7 +17,7 @@ from segpipe.raw.rasters.read import refuse_odd_labels
 from segpipe.raw.rasters.windows import window_faults, windows
 from segpipe.raw.sample import SPLITS, Sample
 from segpipe.runtime.errors import DataError
-from segpipe.runtime.findings import Finding
+from segpipe.runtime.findings import Finding, about
 from segpipe.sources.listing import Listing
 from segpipe.sources.pairing import unpaired
 from segpipe.sources.picture_files import refuse_missing
@@ -150,9 +150,9 @@ def _inspected(
             unfit.append(str(error))
             continue
         found[name] = _Raster(image, mask, grid, ratio)
-    _add(findings, "unreadable", unreadable, "rasters cannot be read", "get them again")
+    findings += about(unreadable, "unreadable", "{n} rasters cannot be read", "get them again")
     repair = "write them anew on the grid of their images, as whole numbers"
-    _add(findings, "truth", unfit, "masks do not fit their images", repair)
+    findings += about(unfit, "truth", "{n} masks do not fit their images", repair)
     return found
 
 
@@ -171,7 +171,7 @@ def _common_ratio(whole: dict[str, _Raster], findings: list[Finding]) -> int:
         for name in odd
     ]
     repair = "bring all masks to one resolution relative to their images (gdalwarp -r near)"
-    _add(findings, "truth", items, "masks have another resolution than the others", repair)
+    findings += about(items, "truth", "{n} masks have another resolution than the others", repair)
     for name in odd:
         del whole[name]
     return usual
@@ -195,7 +195,7 @@ def _compare_bands(
             odd.append(name)
             items.append(str(error))
     repair = "choose bands that all have in prepare.rasters.bands"
-    _add(findings, "bands", items, "rasters lack bands, or have others", repair)
+    findings += about(items, "bands", "{n} rasters lack bands, or have others", repair)
     for name in odd:
         del whole[name]
     kinds = sorted({raster.grid.dtype for raster in whole.values()})
@@ -223,11 +223,6 @@ def _compare_windows(
             odd.append(name)
             items += [f"{raster.image}: {fault}" for fault in faults]
     repair = "change these parameters, or leave these rasters out"
-    _add(findings, "windows", items, "times windows do not fit", repair)
+    findings += about(items, "windows", "{n} times windows do not fit", repair)
     for name in odd:
         del whole[name]
-
-
-def _add(findings: list[Finding], kind: str, items: list[str], text: str, repair: str) -> None:
-    if items:
-        findings.append(Finding(kind, "error", f"{len(items)} {text}", repair, tuple(items)))
