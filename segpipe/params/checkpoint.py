@@ -8,10 +8,7 @@ from segpipe.params.section import Count, Positive, Section
 
 
 class CheckpointParams(Section):
-    """When a checkpoint is written besides each epoch's end and each validation, and how many stay.
-
-    minutes, steps: since the last one, and of training; null for not by this. keep: whole ones.
-    """
+    """When a checkpoint is written besides each epoch's end and each validation, and how many stay."""
 
     minutes: Positive | None = 10.0
     """above 0; at the latest so long after the last one; null: not by time"""

@@ -58,11 +58,7 @@ class BoundaryParams(Section):
 
 
 class LossParams(Section):
-    """What training minimises; only the options of the named loss are used.
-
-    sum: losses by name and their weights, when name is sum. given: weights of classes by name, when
-    class_weights is given. auxiliary: weight of the losses of auxiliary heads.
-    """
+    """What training minimises; only the options of the named loss are used."""
 
     name: Literal[LossName, "sum"] = "cross_entropy"
     """cross_entropy | bce | dice | lovasz | focal | ohem | boundary | sum; only the options of the

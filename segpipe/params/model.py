@@ -55,10 +55,7 @@ class MiniUNetParams(Section):
 
 
 class RegSegParams(Section):
-    """RegSeg: channels of its stem, and how far the last seven blocks look.
-
-    dilation: of one half of their 3x3 convolutions, in cells of 16 pixels.
-    """
+    """RegSeg: channels of its stem, and how far the last seven blocks look."""
 
     width: Annotated[int, Field(ge=8, le=128, multiple_of=4)] = 32
     """8..128, a multiple of 4; channels of its stem, 32 in the paper"""
@@ -192,10 +189,7 @@ class FreezeParams(Section):
 
 
 class ModelParams(Section):
-    """Which network, what it starts from, and the options of each; only those of the named are used.
-
-    pretrained: none, imagenet, coco, or the path of a safetensors file or bundle.
-    """
+    """Which network, what it starts from, and the options of each; only those of the named are used."""
 
     name: ModelName = "unet"
     """unet | mini_unet | regseg | pspnet | resnet_lstm | truth_cnn | fcn | deeplabv3 | lraspp |

@@ -68,11 +68,7 @@ class SplitParams(Section):
 
 
 class CopyParams(Section):
-    """Offline augmentation: changed copies of the training images, and of their masks.
-
-    brightness, colour: how far the factor lies from 1, either way. rotation: how far in degrees,
-    either way. noise: standard deviation in steps of 1/255. blur: radius in pixels.
-    """
+    """Offline augmentation: changed copies of the training images, and of their masks."""
 
     count: Annotated[int, Field(ge=0, le=100)] = 0
     """0..100 for each image"""
@@ -117,11 +113,7 @@ class CopyParams(Section):
 
 
 class RasterParams(Section):
-    """How windows are cut from large rasters, and how their bands are scaled to 0..1.
-
-    bands: numbers from 1; null takes all. overlap: pixels that neighbouring windows share.
-    quantiles: of each band over the training rasters, which become 0 and 1.
-    """
+    """How windows are cut from large rasters, and how their bands are scaled to 0..1."""
 
     bands: list[Count] | None = None
     """numbers from 1, such as [3, 2, 1]; null: all"""

@@ -33,10 +33,7 @@ class PolyParams(Section):
 
 
 class OneCycleParams(Section):
-    """One cycle: where its peak lies, and what the peak is divided by at the start and the end.
-
-    peak: share of the length. start_divisor: of train.lr. final_divisor: of the rate at the start.
-    """
+    """One cycle: where its peak lies, and what the peak is divided by at the start and the end."""
 
     peak: _BelowOne = 0.3
     """0..1, without the ends; share of the length after which lr is reached"""
@@ -47,10 +44,7 @@ class OneCycleParams(Section):
 
 
 class PlateauParams(Section):
-    """Plateau: by what the rate is multiplied after more than `patience` validations without gain.
-
-    threshold: share of the best value by which a value must be better to be a gain.
-    """
+    """Plateau: by what the rate is multiplied after more than `patience` validations without gain."""
 
     metric: Metric = "val_loss"
     """val_loss | val_miou | val_pixel_accuracy | train_loss; seen at each validation"""

@@ -57,11 +57,7 @@ class RenderParams(Section):
 
 
 class TrackingParams(Section):
-    """What MLflow is told.
-
-    validation_pictures: samples that are drawn at each validation. system_seconds: between two
-    samples of the machine's load.
-    """
+    """What MLflow is told."""
 
     enabled: bool = True
     """false: MLflow is told nothing"""

@@ -66,11 +66,7 @@ NO_AUGMENTATION = AugmentParams(
 
 
 class ClassCentroidsParams(Section):
-    """Which samples are picked for a class, and where in the images its centroids are looked for.
-
-    share: of the samples of an epoch. cell: side of the squares into which the images are divided,
-    in pixels; a class has one centroid in each square that shows it.
-    """
+    """Which samples are picked for a class, and where in the images its centroids are looked for."""
 
     share: Fraction = 0.5
     """0..1; share of the samples of an epoch that are picked for a class, each class as often; the
@@ -107,10 +103,7 @@ class RMSpropParams(Section):
 
 
 class EarlyStoppingParams(Section):
-    """When training ends before its length: after `patience` validations in a row without gain.
-
-    metric: null for never. threshold: by how much a value must be better than the best to be a gain.
-    """
+    """When training ends before its length: after `patience` validations in a row without gain."""
 
     metric: Metric | None = None
     """null (never) | val_miou | val_pixel_accuracy | val_loss | train_loss"""
@@ -125,14 +118,7 @@ class EarlyStoppingParams(Section):
 
 
 class TrainParams(Section):
-    """How the network is trained; of alternatives only the named one's options are used.
-
-    backbone_lr: factor of the learning rate of the network's backbone. ema: decay of the moving
-    average of the weights, 0 for none. threshold: probability above which a pixel of one logit is
-    of the class; auto takes the best one on the validation split. sharding: fsdp2 leaves each of
-    several processes its part of weights, gradients and optimizer state. limit: so many samples of each
-    split are used. overfit: so many are learnt by heart. profile: so many steps are profiled.
-    """
+    """How the network is trained; of alternatives only the named one's options are used."""
 
     length: PositiveLength = Length(20)
     """a length, above 0: a number of epochs, or text such as 2.5 epochs, 1250 steps, 100000

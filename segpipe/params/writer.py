@@ -104,5 +104,5 @@ def _rows(section: type[Section], prefix: str) -> Iterator[tuple[str, str, str]]
             yield f"{prefix}.{name}", f"`{yaml_value(getattr(usual, name))}`", shown
         elif inner.model_fields:
             about = " ".join((inner.__doc__ or "").split()).replace("|", "\\|")
-            yield f"{prefix}.{name}", "", f"{about} {shown}".strip()
+            yield f"{prefix}.{name}", "", shown or about
             yield from _rows(inner, f"{prefix}.{name}")
