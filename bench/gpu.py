@@ -34,6 +34,7 @@ PARTS = ("resume", "speed", "camvid", "streets")
 # The model that comes with segpipe: what fits three megabytes, on many more scenes than the demo's.
 STREETS = {
     "source": {"synthetic": {"train": 2000, "val": 100, "test": 0}},
+    "prepare": {"height": 128, "width": 256},
     "model": {"unet": {"width": 8}},
     "train": {
         "length": 60,
@@ -93,9 +94,12 @@ def _run_part(part: str, folder: Path, options: argparse.Namespace) -> None:
 
 def _compare_killed(folder: Path) -> None:
     """Train twice, once killed by kill -9 at a checkpoint, and compare the weights bit by bit."""
-    project = _project(
-        folder, {"train": {"length": 6, "batch_size": 8}, "checkpoint": {"steps": 10}}
-    )
+    changes = {
+        "prepare": {"height": 128, "width": 256},
+        "train": {"length": 6, "batch_size": 8},
+        "checkpoint": {"steps": 10},
+    }
+    project = _project(folder, changes)
     for stage in ("fetch", "prepare", "train"):
         _stage(stage, project)
     whole = _digest(project)
