@@ -39,7 +39,7 @@ def find_inputs(path: Path, kind: Kind) -> list[Path]:
     twice = sorted({stem for stem in stems if stems.count(stem) > 1})
     if twice:
         raise DataError(
-            f"{path}: {len(twice)} base names stand twice, so their predictions would overwrite "
+            f"{path}: {len(twice)} base names appear twice, so their predictions would overwrite "
             f"each other: {', '.join(twice[:10])}"
         )
     return found
