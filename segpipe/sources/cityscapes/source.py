@@ -12,6 +12,7 @@ from segpipe.errors import DataError, SegpipeError, listing
 from segpipe.findings import Finding
 from segpipe.params.source import CityscapesParams, SourceParams
 from segpipe.sample import SPLITS
+from segpipe.sources.cityscapes.download import download
 from segpipe.sources.cityscapes.holdings import (
     Holding,
     describe,
@@ -22,9 +23,8 @@ from segpipe.sources.cityscapes.holdings import (
 )
 from segpipe.sources.cityscapes.layout import IMAGES, TRUTH, Part
 from segpipe.sources.cityscapes.pairing import pair
+from segpipe.sources.cityscapes.site import find_credentials
 from segpipe.sources.copying import beside_data, copy_files, refuse_too_little_space
-from segpipe.sources.download.credentials import find_credentials
-from segpipe.sources.download.packages import download
 from segpipe.sources.listing import Listing
 
 
