@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from segpipe.lock import held_file
 from segpipe.sources.archives import unpack
 from segpipe.sources.cityscapes import download as download_module
 from segpipe.sources.cityscapes.download import download
@@ -91,6 +92,12 @@ def test_what_is_whole_is_not_asked_for_again_and_needs_no_login(
     assert len(site.seen) == before
 
 
+def test_what_is_whole_waits_for_no_other_process(site: CityscapesSite, tmp_path: Path) -> None:
+    download([FINE], tmp_path, site.address)
+    with held_file(tmp_path / ".lock", pytest.fail):
+        download([FINE], tmp_path, site.address)
+
+
 def test_only_the_missing_package_is_asked_for(site: CityscapesSite, tmp_path: Path) -> None:
     download([FINE], tmp_path, site.address)
     download([FINE, COARSE], tmp_path, site.address)
@@ -141,7 +148,9 @@ def test_a_file_that_is_not_as_recorded_is_verified_and_mended(
         path.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
         os.utime(path, (1, 1))
     elif harm == "cut":
+        before = path.stat().st_mtime_ns
         path.write_bytes(content[:150_000])
+        os.utime(path, ns=(before, before))
     elif harm == "no receipt":
         receipt.unlink()
     else:

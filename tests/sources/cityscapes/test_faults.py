@@ -63,11 +63,14 @@ def test_a_wrong_password(site: CityscapesSite, tmp_path: Path) -> None:
     assert len(site.seen) == 2
 
 
-def test_a_password_that_was_changed_meanwhile(site: CityscapesSite, tmp_path: Path) -> None:
+def test_a_password_that_was_changed_meanwhile_stops_all(
+    site: CityscapesSite, tmp_path: Path
+) -> None:
     site.next(site.file_path(FINE), Fault(cut=70_000), Fault(expire=True))
     site.next("/login", Fault(), Fault(), Fault(), Fault(status=200, body=b"<html>wrong"))
-    assert "does not accept" in refused(site.address, tmp_path, FINE)
+    assert "does not accept" in refused(site.address, tmp_path, FINE, COARSE)
     assert kept(tmp_path) == 70_000
+    assert len(site.requests("/md5-sum/")) == 1
 
 
 def test_an_expired_session_is_renewed_unseen(site: CityscapesSite, tmp_path: Path) -> None:
@@ -77,7 +80,10 @@ def test_an_expired_session_is_renewed_unseen(site: CityscapesSite, tmp_path: Pa
     download([FINE], tmp_path, site.address)
     assert (tmp_path / FINE).read_bytes() == site.packages[FINE]
     assert site.bytes_sent() == len(site.packages[FINE])
-    assert sum(seen.method == "POST" for seen in site.seen) == 4
+    logins = site.requests("/login")
+    assert [seen.method for seen in logins] == ["GET", "POST"] * 4
+    # Each login is a new one: it begins without the cookie of the session before.
+    assert [seen for seen in logins if seen.method == "GET" and "Cookie" in seen.headers] == []
 
 
 def test_a_session_that_never_lasts(site: CityscapesSite, tmp_path: Path) -> None:
@@ -105,7 +111,7 @@ def test_something_else_where_a_zip_was_due(site: CityscapesSite, tmp_path: Path
 
 @pytest.mark.parametrize("path", ["/file-handling/", "/md5-sum/"])
 def test_403_says_which_access_is_missing(path: str, site: CityscapesSite, tmp_path: Path) -> None:
-    site.next(path, Fault(status=403))
+    site.next(path, Fault(status=403, body=b"<html>forbidden"))
     message = refused(site.address, tmp_path, FINE)
     assert f"{FINE}: {site.address} answers with status 403, refused; the account may" in message
     assert len(site.requests(path)) == 1
@@ -118,7 +124,7 @@ def test_403_before_any_package(path: str, site: CityscapesSite, tmp_path: Path)
 
 
 def test_404(site: CityscapesSite, tmp_path: Path) -> None:
-    site.next(site.file_path(FINE), Fault(cut=70_000), Fault(status=404))
+    site.next(site.file_path(FINE), Fault(cut=70_000), Fault(status=404, body=b"<html>"))
     message = refused(site.address, tmp_path, FINE)
     assert f"{FINE}: {site.address} answers with status 404, not found; it may have" in message
     assert kept(tmp_path) == 70_000
@@ -143,7 +149,7 @@ def test_an_unexpected_status(site: CityscapesSite, tmp_path: Path) -> None:
 @pytest.mark.parametrize("status", [408, 429, 500, 502, 503, 504])
 def test_5xx_is_tried_again(status: int, site: CityscapesSite, tmp_path: Path) -> None:
     for path in ("/login", "/downloads/", "/md5-sum/", "/file-handling/"):
-        site.next(path, Fault(status=status))
+        site.next(path, Fault(status=status, body=b"<html>busy"))
     download([FINE], tmp_path, site.address)
     assert site.statuses("/file-handling/") == {status: 1, 200: 1}
 
@@ -324,8 +330,8 @@ def test_a_list_of_another_kind(text: str, site: CityscapesSite, tmp_path: Path)
 
 
 def test_a_list_without_end(site: CityscapesSite, tmp_path: Path) -> None:
-    site.list_text = "[" + " " * 3_000_000
-    assert "is not as expected" in refused(site.address, tmp_path, FINE)
+    site.list_text = '[{"name": "a.zip", "packageID": "1", "size": "1MB"}' + " " * 3_000_000 + "]"
+    assert "is not as expected" in refused(site.address, tmp_path, "a.zip")
 
 
 def test_a_disk_too_small_is_said_before(
@@ -389,6 +395,23 @@ def test_a_disk_that_fills_up_keeps_the_part(
     assert (tmp_path / f"{FINE}.part").read_bytes() == site.packages[FINE][:100_000]
     download([FINE], tmp_path, site.address)
     assert site.requests(site.file_path(FINE))[-1].headers["Range"] == "bytes=100000-"
+    assert (tmp_path / FINE).read_bytes() == site.packages[FINE]
+
+
+def test_short_writes_are_completed(
+    site: CityscapesSite, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Short(io.FileIO):
+        def write(self, data: Any, /) -> int:
+            return super().write(bytes(data)[:1000]) or 0
+
+    opened = Path.open
+
+    def limited(path: Path, mode: str = "r", *arguments: Any, **options: Any) -> Any:
+        return Short(path, "a") if mode == "ab" else opened(path, mode, *arguments, **options)
+
+    monkeypatch.setattr(Path, "open", limited)
+    download([FINE], tmp_path, site.address)
     assert (tmp_path / FINE).read_bytes() == site.packages[FINE]
 
 
