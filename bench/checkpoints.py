@@ -22,15 +22,15 @@ from numpy.typing import NDArray
 from bench.noise import noise_files, noise_job
 from segpipe.augment.picks import plain_picks
 from segpipe.bundle import plain_weights
-from segpipe.engine.checkpoint import Checkpoints, Progress, State, copied_state
-from segpipe.engine.saver import Saver
-from segpipe.engine.setup import Job
-from segpipe.engine.step import train_step
-from segpipe.hardware import device_name
 from segpipe.loading.batches import read_batch
 from segpipe.params.checkpoint import CheckpointParams
 from segpipe.params.model import ModelParams, UNetParams
 from segpipe.params.train import TrainParams
+from segpipe.runtime.hardware import device_name
+from segpipe.training.setup import Job
+from segpipe.training.state.checkpoint import Checkpoints, Progress, State, copied_state
+from segpipe.training.state.saver import Saver
+from segpipe.training.step import train_step
 
 _BATCH, _HEIGHT, _WIDTH = 4, 96, 192
 

@@ -36,15 +36,15 @@ import numpy as np
 from PIL import Image
 
 from bench.dvc_repository import Repository, Timing, disk_use, drop_pages, files
-from segpipe.atomic import whole_file
+from segpipe.dataset.layout import IMAGES
 from segpipe.labels.load import load_scheme
 from segpipe.params.prepare import PrepareParams
-from segpipe.randomness import generator
-from segpipe.sample import Sample
-from segpipe.storage.layout import IMAGES
-from segpipe.storage.prepare import prepare_data
-from segpipe.storage.reading import PICTURES
-from segpipe.storage.task import Work
+from segpipe.preparation.prepare import prepare_data
+from segpipe.preparation.task import Work
+from segpipe.raw.input_spec import PICTURES
+from segpipe.raw.sample import Sample
+from segpipe.runtime.atomic import whole_file
+from segpipe.runtime.randomness import generator
 
 _LAYOUTS = ("arrays", "PNG files")
 _TIMED = ("commit", "status", "status, cold", "checkout", "checkout, cold", "one changed")

@@ -5,19 +5,19 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from segpipe.engine.setup import Job, set_up
+from segpipe.dataset.reader import open_dataset
 from segpipe.labels.load import load_scheme
 from segpipe.labels.scheme import LabelScheme
 from segpipe.params.loss import LossParams
 from segpipe.params.model import ModelParams
 from segpipe.params.prepare import PrepareParams
 from segpipe.params.train import TrainParams
+from segpipe.preparation.prepare import prepare_data
+from segpipe.preparation.task import Work
+from segpipe.raw.input_spec import PICTURES
+from segpipe.raw.sample import Sample
 from segpipe.rendering.png import write_png
-from segpipe.sample import Sample
-from segpipe.storage.prepare import prepare_data
-from segpipe.storage.reader import open_dataset
-from segpipe.storage.reading import PICTURES
-from segpipe.storage.task import Work
+from segpipe.training.setup import Job, set_up
 
 
 def noise_scheme() -> LabelScheme:

@@ -20,10 +20,10 @@ from PIL import Image
 
 from segpipe.labels.load import load_scheme
 from segpipe.params.prepare import PrepareParams
-from segpipe.sample import Sample
-from segpipe.storage.prepare import prepare_data
-from segpipe.storage.reading import PICTURES
-from segpipe.storage.task import Work
+from segpipe.preparation.prepare import prepare_data
+from segpipe.preparation.task import Work
+from segpipe.raw.input_spec import PICTURES
+from segpipe.raw.sample import Sample
 
 _OUT_HEIGHT, _OUT_WIDTH = 256, 512
 

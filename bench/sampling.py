@@ -15,12 +15,12 @@ from numpy.typing import NDArray
 
 from segpipe.augment.affine import sample_window
 from segpipe.augment.draw import crop_sides, draw_picks
-from segpipe.engine.sampling import class_centroids
+from segpipe.dataset.reader import Dataset, Split, open_dataset
 from segpipe.loading.centroids import Centroids
 from segpipe.loading.order import epoch_picks
 from segpipe.params.load import load_params
 from segpipe.params.train import TrainParams
-from segpipe.storage.reader import Dataset, Split, open_dataset
+from segpipe.training.sampling import class_centroids
 
 
 def main() -> None:

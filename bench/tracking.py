@@ -19,19 +19,19 @@ from time import perf_counter, process_time
 
 import psutil
 
-from segpipe.engine.checkpoint import Progress
-from segpipe.engine.interruption import StopRequest
-from segpipe.engine.loop import train
-from segpipe.engine.pictures import validation_pictures
-from segpipe.engine.setup import Job, set_up
-from segpipe.engine.stopping import Row
-from segpipe.engine.tracked import numbers
-from segpipe.hardware import device_name
+from segpipe.dataset.reader import open_dataset
 from segpipe.params.length import Length
 from segpipe.params.load import load_params
 from segpipe.params.schema import Params
-from segpipe.storage.reader import open_dataset
+from segpipe.runtime.hardware import device_name
 from segpipe.tracking.run import Tracker, start_run
+from segpipe.training.distributed.interruption import StopRequest
+from segpipe.training.loop import train
+from segpipe.training.setup import Job, set_up
+from segpipe.training.state.checkpoint import Progress
+from segpipe.training.stopping import Row
+from segpipe.training.watch.pictures import validation_pictures
+from segpipe.training.watch.tracked import numbers
 
 _ROOT = Path(__file__).resolve().parent.parent
 

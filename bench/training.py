@@ -24,15 +24,15 @@ from torch.utils.data import DataLoader, Dataset
 
 from bench.noise import noise_files, noise_job, noise_scheme
 from segpipe.augment.picks import plain_picks
-from segpipe.engine.setup import Job
-from segpipe.engine.step import train_step
-from segpipe.hardware import best_device, device_name
 from segpipe.loading.batches import Batch, Prefetch, read_batch
 from segpipe.loading.order import epoch_batches
 from segpipe.models.build import build_model
 from segpipe.params.model import ModelParams, UNetParams
 from segpipe.params.train import TrainParams
-from segpipe.sample import Sample
+from segpipe.raw.sample import Sample
+from segpipe.runtime.hardware import best_device, device_name
+from segpipe.training.setup import Job
+from segpipe.training.step import train_step
 
 
 def main() -> None:

@@ -20,9 +20,9 @@ from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 from torch.distributed.elastic.rendezvous.api import RendezvousError
 from torch.distributed.run import parse_args, run
 
-from segpipe.engine.failure import SMALLER
-from segpipe.engine.interruption import RESUMABLE, pass_on
-from segpipe.engine.launch import failed_first
+from segpipe.training.distributed.failure import SMALLER
+from segpipe.training.distributed.interruption import RESUMABLE, pass_on
+from segpipe.training.distributed.launch import failed_first
 
 # All that torchrun handles by itself but SIGTERM, for which it gives the processes 30 seconds and
 # forgets how they ended.

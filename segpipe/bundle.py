@@ -21,14 +21,14 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from segpipe.atomic import write_json
-from segpipe.errors import BundleError
 from segpipe.labels.scheme import LabelScheme
 from segpipe.models.build import build_model
-from segpipe.models.network import Network
+from segpipe.models.parts.network import Network
 from segpipe.params.model import ModelParams
-from segpipe.storage.geometry import Fit
-from segpipe.storage.reading import Reading
+from segpipe.raw.geometry import Fit
+from segpipe.raw.input_spec import Reading
+from segpipe.runtime.atomic import write_json
+from segpipe.runtime.errors import BundleError
 
 FORMAT = 3
 DESCRIPTION, BEST, LAST = "model.json", "model.safetensors", "last.safetensors"

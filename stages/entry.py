@@ -3,10 +3,10 @@
 import argparse
 from collections.abc import Callable
 
-from segpipe.ending import explained, interrupted_when_told
 from segpipe.params.load import load_params
 from segpipe.params.schema import Params
-from segpipe.provenance import PARAMETERS, Snapshot, take_snapshot
+from segpipe.runtime.process_exit import explained, interrupted_when_told
+from segpipe.runtime.provenance import PARAMETERS, Snapshot, take_snapshot
 
 Stage = Callable[[Params, Snapshot], None]
 

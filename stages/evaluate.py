@@ -11,14 +11,14 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from segpipe.console import say
+from segpipe.dataset.layout import INDEX, read_samples
 from segpipe.evaluation.evaluate import count
 from segpipe.evaluation.intervals import Interval
 from segpipe.evaluation.report import SUMMARY, TABLES, summarise, write_tables
 from segpipe.inference.predictor import Predictor
 from segpipe.params.schema import Params
-from segpipe.provenance import Snapshot
-from segpipe.storage.layout import INDEX, read_samples
+from segpipe.runtime.console import say
+from segpipe.runtime.provenance import Snapshot
 from segpipe.tracking.training_run import training_run
 from stages.entry import run_stage
 

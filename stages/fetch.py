@@ -10,12 +10,12 @@ Example: dvc repro fetch
 import sys
 from pathlib import Path
 
-from segpipe.atomic import whole_folder
-from segpipe.console import say
 from segpipe.params.schema import Params
-from segpipe.provenance import Snapshot
+from segpipe.runtime.atomic import whole_folder
+from segpipe.runtime.console import say
+from segpipe.runtime.provenance import Snapshot
+from segpipe.runtime.state import downloads_folder
 from segpipe.sources.build import fetch
-from segpipe.state import downloads_folder
 from stages.entry import run_stage
 
 RAW = Path("data/raw")

@@ -13,18 +13,18 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from segpipe.atomic import whole_folder
-from segpipe.console import say
 from segpipe.labels.load import load_scheme
 from segpipe.params.schema import Params
 from segpipe.preflight.inspection import fit_to_prepare, plan_work, survey_listing
 from segpipe.preflight.judge import judge, refuse, say_warnings
 from segpipe.preflight.report import write_report
 from segpipe.preflight.statistics_page import PAGE, write_statistics
-from segpipe.provenance import Snapshot
-from segpipe.sources.build import list_samples
-from segpipe.storage.prepare import prepare_data
-from segpipe.storage.task import Work
+from segpipe.preparation.prepare import prepare_data
+from segpipe.preparation.task import Work
+from segpipe.runtime.atomic import whole_folder
+from segpipe.runtime.console import say
+from segpipe.runtime.provenance import Snapshot
+from segpipe.sources.samples import list_samples
 from stages.entry import run_stage
 
 RAW, PREPARED = Path("data/raw"), Path("data/prepared")
@@ -62,7 +62,7 @@ def run(params: Params, snapshot: Snapshot) -> None:
 
 
 def _forecast(params: Params, shared: Work | None) -> dict[str, Any] | None:
-    from segpipe.forecast import forecast_training
+    from segpipe.training.forecast import forecast_training
 
     return None if shared is None else forecast_training(params, shared)
 

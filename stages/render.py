@@ -12,16 +12,16 @@ from pathlib import Path
 
 import numpy as np
 
-from segpipe.atomic import whole_folder
-from segpipe.console import say
+from segpipe.dataset.layout import INDEX, read_samples
 from segpipe.inference.pictures import SHEET, Drawing, draw_rasters, draw_samples
 from segpipe.inference.predictor import Predictor
 from segpipe.params.schema import Params
-from segpipe.provenance import Snapshot
+from segpipe.raw.sample import Sample
 from segpipe.rendering.figures import class_bars, confusion_figure, training_curves
 from segpipe.rendering.precision_recall import Point, precision_recall_figure
-from segpipe.sample import Sample
-from segpipe.storage.layout import INDEX, read_samples
+from segpipe.runtime.atomic import whole_folder
+from segpipe.runtime.console import say
+from segpipe.runtime.provenance import Snapshot
 from segpipe.tracking.training_run import training_run
 from stages.entry import run_stage
 

@@ -22,18 +22,19 @@ if __name__ == "__main__":
     # `accelerate launch stages/train.py` puts this file's folder on the path, not the repository.
     if __package__ in (None, ""):
         sys.path[0] = str(Path(__file__).resolve().parent.parent)
-    from segpipe.ending import watch_parent
+    from segpipe.runtime.process_exit import watch_parent
 
     watch_parent()  # before torch is imported, which takes seconds in which a parent can die
 
-from segpipe.ending import explained
-from segpipe.engine.failure import FOLLOWED, LINGER, SMALLER, Followed, StartAgain
-from segpipe.engine.interruption import RESUMABLE, Interrupted
-from segpipe.engine.launch import already_launched, launch, number_of_processes
-from segpipe.engine.run import Outputs, Plan, run_training
+from segpipe.params.chosen import chosen
 from segpipe.params.load import load_params
 from segpipe.params.schema import Params
-from segpipe.provenance import PARAMETERS, Snapshot, take_snapshot
+from segpipe.runtime.process_exit import explained
+from segpipe.runtime.provenance import PARAMETERS, Snapshot, take_snapshot
+from segpipe.training.distributed.failure import FOLLOWED, LINGER, SMALLER, Followed, StartAgain
+from segpipe.training.distributed.interruption import RESUMABLE, Interrupted
+from segpipe.training.distributed.launch import already_launched, launch, number_of_processes
+from segpipe.training.run import Outputs, Plan, run_training
 from stages.entry import parse_help
 
 PREPARED = Path("data/prepared")
@@ -56,7 +57,7 @@ def run(params: Params, snapshot: Snapshot) -> None:
         train=params.train,
         checkpoint=params.checkpoint,
         tracking=params.tracking,
-        recorded=params.model_dump(mode="json"),
+        recorded=chosen(params),
         snapshot=snapshot,
     )
     run_training(plan, PREPARED, OUTPUTS)

@@ -114,7 +114,7 @@ def _counts(workspace: Path) -> list[list[list[int]]]:
 def _main() -> None:
     import torch._dynamo  # noqa: F401 (torch does that at the first optimizer, in four seconds)
 
-    import segpipe.engine.run  # noqa: F401 (imported before the fork)
+    import segpipe.training.run  # noqa: F401 (imported before the fork)
     from stages import train  # noqa: F401
 
     for line in sys.stdin:
@@ -144,7 +144,7 @@ def _fork(asked: dict[str, Any], rank: int, port: int) -> int:
 
 
 def _stage(rank: int, signal: Any) -> int:
-    from segpipe.ending import explained
+    from segpipe.runtime.process_exit import explained
     from stages import train
 
     _watch(rank, signal if signal and signal["rank"] == rank else None)
@@ -153,9 +153,9 @@ def _stage(rank: int, signal: Any) -> int:
 
 def _watch(rank: int, signal: Any) -> None:
     """Note what the steps and validations of this process see, and signal it at its place."""
-    from segpipe.engine import loop, run, step, validate
-    from segpipe.engine.interruption import StopRequest
-    from segpipe.engine.saver import Saver
+    from segpipe.training import loop, run, step, validate
+    from segpipe.training.distributed.interruption import StopRequest
+    from segpipe.training.state.saver import Saver
 
     passed: Counter[str] = Counter()
     digests: list[str] = []

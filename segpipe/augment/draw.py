@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from segpipe.augment.picks import Picks, plain_picks
 from segpipe.params.train import AugmentParams
-from segpipe.randomness import generator
+from segpipe.runtime.randomness import generator
 
 Floats = NDArray[np.float64]
 

@@ -4,18 +4,18 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from segpipe.console import say
-from segpipe.findings import Finding
 from segpipe.labels.load import load_scheme
-from segpipe.params.load import load_params
+from segpipe.params.load import load_overlay, load_params
 from segpipe.params.schema import Params
 from segpipe.preflight.inspection import plan_work, survey_listing
 from segpipe.preflight.judge import judge, refuse, say_warnings
 from segpipe.preflight.report import refuse_foreign, write_report
 from segpipe.preflight.splits import empty_splits
-from segpipe.sources.build import check_source
+from segpipe.runtime.console import say
+from segpipe.runtime.findings import Finding
+from segpipe.runtime.state import downloads_folder
+from segpipe.sources.check import check_source
 from segpipe.sources.listing import Listing
-from segpipe.state import downloads_folder
 
 _REPORT = Path(".segpipe/preflight")
 _EXAMPLES = """
@@ -43,7 +43,7 @@ def add_command(commands: "argparse._SubParsersAction[Any]") -> None:
         "--params",
         type=Path,
         default=Path("params.yaml"),
-        help="parameter file (default: params.yaml)",
+        help="parameter file, or a recipe (default: params.yaml)",
     )
     parser.add_argument(
         "--report",
@@ -56,7 +56,8 @@ def add_command(commands: "argparse._SubParsersAction[Any]") -> None:
 
 
 def _run(options: argparse.Namespace) -> int:
-    params = load_params(options.params)
+    load = load_params if options.params.name == "params.yaml" else load_overlay
+    params = load(options.params)
     say(f"{options.params}: the parameters are valid")
     refuse_foreign(options.report)
     checked = check_source(params.source, params.prepare, downloads_folder())
@@ -91,7 +92,7 @@ def _check_files(params: Params, listing: Listing, folder: Path) -> None:
     shared = plan_work(params.source.name, params.labels, params.prepare, listing, scheme, raw)
     survey, memory = survey_listing(listing, shared), None
     if shared is not None:
-        from segpipe.forecast import forecast_training  # torch is slow to import
+        from segpipe.training.forecast import forecast_training  # torch is slow to import
 
         memory = forecast_training(params, shared)
     findings = judge(

@@ -10,8 +10,8 @@ from segpipe.cli.compare_tables import markdown_lines, text_lines, write_csv
 from segpipe.cli.comparison import class_rows, cost_rows, rare_classes, score_rows
 from segpipe.cli.doubts import doubts
 from segpipe.cli.evaluations import Measured, read_measured
-from segpipe.console import say
-from segpipe.errors import ParameterError
+from segpipe.runtime.console import say
+from segpipe.runtime.errors import ParameterError
 
 _LETTERS = string.ascii_uppercase
 _EXAMPLES = """

@@ -5,10 +5,10 @@ import io
 from collections.abc import Sequence
 from pathlib import Path
 
-from segpipe.atomic import write_text
 from segpipe.cli.comparison import Row
 from segpipe.cli.evaluations import Interval
-from segpipe.errors import ParameterError
+from segpipe.runtime.atomic import write_text
+from segpipe.runtime.errors import ParameterError
 
 _COST_DECIMALS = {"images/s": 2, "training, s": 1, "peak memory, MB": 0}
 

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, Field, ValidationError
 
 from segpipe.cli.git import commit_of, experiments, file_of, in_repository
-from segpipe.errors import DataError, listing
+from segpipe.runtime.errors import DataError, listing
 
 METRICS = Path("metrics")
 WORKSPACE = "workspace"

@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from segpipe.revision import git_output
+from segpipe.runtime.revision import git_output
 
 # refs/exps/<2 hex>/<38 hex of the baseline>/<name>; queue and executor keep refs of other forms there.
 _EXPERIMENT = re.compile(r"refs/exps/([0-9a-f]{2})/([0-9a-f]{38})/([^/]+)")

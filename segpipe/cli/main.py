@@ -5,7 +5,7 @@ import sys
 from collections.abc import Sequence
 
 from segpipe.cli import check, compare, predict, show, use
-from segpipe.ending import explained
+from segpipe.runtime.process_exit import explained
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from segpipe.console import say
-from segpipe.errors import ParameterError, listing
+from segpipe.runtime.console import say
+from segpipe.runtime.errors import ParameterError, listing
 
 if TYPE_CHECKING:
     from segpipe.inference.predictor import Predictor
-    from segpipe.storage.reading import Kind
+    from segpipe.raw.input_spec import Kind
 
 _DESCRIPTION = """
 Write the label image of every picture, raster or ESD tile, as the model was trained on:

@@ -1,4 +1,4 @@
-"""Recipes: complete parameter files in recipes/, each with a header that says what it needs."""
+"""Recipes: overlays in recipes/, each with a header that says what it needs."""
 
 import difflib
 import json
@@ -7,8 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from segpipe.errors import ParameterError, listing
-from segpipe.params.load import read_yaml
+from segpipe.params.chosen import chosen
+from segpipe.params.load import is_whole, load_overlay
+from segpipe.params.writer import header_of, write_params
+from segpipe.runtime.errors import ParameterError, listing
+from segpipe.runtime.yaml_file import read_yaml
 
 FOLDER = Path("recipes")
 # `# data      text`, continued by lines that are indented further: `#           more text`.
@@ -115,8 +118,25 @@ def change_lines(differing: list[Change]) -> list[str]:
     return lines
 
 
+def params_text(path: Path) -> str:
+    """Return params.yaml as a recipe, or another parameter file, gives it.
+
+    A file that names every parameter is taken as it is, with its own comments; any other is laid over
+    the defaults and written out. Raises ParameterError when it has a fault.
+    """
+    text, params = path.read_text(encoding="utf-8"), load_overlay(path)
+    return text if is_whole(read_yaml(path)) else write_params(params, header_of(text))
+
+
 def values_of(path: Path) -> Any:
-    """Return the parameters of a file without judging them; nothing for a file that is no YAML."""
+    """Return the parameters of a file that count (`chosen`).
+
+    Of a file with a fault all that stands in it, and nothing where it is not valid YAML.
+    """
+    try:
+        return chosen(load_overlay(path))
+    except ParameterError:
+        pass
     try:
         return read_yaml(path)
     except ParameterError:

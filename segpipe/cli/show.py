@@ -5,8 +5,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from segpipe.console import say
-from segpipe.errors import DataError
+from segpipe.runtime.console import say
+from segpipe.runtime.errors import DataError
 
 _METRICS = Path("metrics")
 _PLACES = (

@@ -1,27 +1,32 @@
 """segpipe use: a recipe becomes params.yaml."""
 
 import argparse
+import contextlib
 import hashlib
 import json
 import os
 import textwrap
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from segpipe.atomic import whole_file
 from segpipe.cli.git import commit_with
 from segpipe.cli.recipes import (
     change_lines,
     changes,
     find_recipe,
+    params_text,
     read_header,
     recipe_paths,
     values_of,
 )
-from segpipe.console import say
-from segpipe.errors import BusyError, ParameterError
-from segpipe.params.load import load_params
-from segpipe.state import repository_root
+from segpipe.params.load import load_overlay, outdated, validate
+from segpipe.params.writer import header_of, write_params
+from segpipe.runtime.atomic import whole_file
+from segpipe.runtime.console import say
+from segpipe.runtime.errors import BusyError, ParameterError
+from segpipe.runtime.state import repository_root
+from segpipe.runtime.yaml_file import read_yaml
 
 _PARAMS = Path("params.yaml")
 _REPLACED = Path(".segpipe/replaced")
@@ -31,10 +36,14 @@ examples:
   segpipe use camvid --dry-run
   segpipe use camvid
   segpipe use my/params.yaml
+  segpipe use --upgrade
 
-Without a name the recipes are listed. The file is taken as it is, with its comments. A params.yaml
-that is in the last commit, an experiment or a recipe can be had back, so it is replaced at once; any
-other is replaced with --force alone, and a copy of it kept in .segpipe/replaced/.
+Without a name the recipes are listed. A recipe names what differs from the defaults; params.yaml is
+written with every parameter and what it means. A file that names every parameter is taken as it is,
+with its comments. A params.yaml that is in the last commit, an experiment or a recipe can be had back,
+so it is replaced at once; any other is replaced with --force alone, and a copy of it kept in
+.segpipe/replaced/. --upgrade adds what this version of segpipe has more, keeps all values, and keeps
+a copy likewise.
 """
 
 
@@ -53,11 +62,18 @@ def add_command(commands: "argparse._SubParsersAction[Any]") -> None:
     parser.add_argument(
         "--force", action="store_true", help="replace a params.yaml that is kept nowhere else"
     )
+    parser.add_argument(
+        "--upgrade", action="store_true", help="bring a params.yaml of an older version up to date"
+    )
     parser.set_defaults(run=_run)
 
 
 def _run(options: argparse.Namespace) -> int:
-    if options.name is None:
+    if options.upgrade:
+        if options.name is not None:
+            raise ParameterError("--upgrade is about params.yaml itself; name no recipe with it")
+        _upgrade(options.dry_run)
+    elif options.name is None:
         _list_recipes()
     else:
         _use(find_recipe(options.name), options.dry_run, options.force)
@@ -65,8 +81,7 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _use(recipe: Path, dry_run: bool, force: bool) -> None:
-    params = load_params(recipe)
-    content = recipe.read_bytes()
+    params, content = load_overlay(recipe), params_text(recipe).encode()
     present = _PARAMS.read_bytes() if _PARAMS.is_file() else None
     _say_difference(recipe, present is not None)
     if present == content:
@@ -85,6 +100,25 @@ def _use(recipe: Path, dry_run: bool, force: bool) -> None:
             partial.write_bytes(content)
         say(f"{_PARAMS} is {recipe} now")
     _say_next(read_header(content.decode()).fields.get("data"), params.source.path)
+
+
+def _upgrade(dry_run: bool) -> None:
+    """Write params.yaml anew with what this version has more; the values stay."""
+    content, present = read_yaml(_PARAMS), _PARAMS.read_bytes()
+    params = validate(content, _PARAMS.name)
+    for line in outdated(content):
+        say(f"  {line}")
+    text = write_params(params, header_of(present.decode())).encode()
+    if not outdated(content):
+        say(f"{_PARAMS} is up to date; nothing is written")
+    elif dry_run:
+        say("nothing is written, because of --dry-run")
+    else:
+        _refuse_running()
+        _protect(present, force=True)
+        with whole_file(_PARAMS) as partial:
+            partial.write_bytes(text)
+        say(f"{_PARAMS} is up to date now; each value is as it was")
 
 
 def _say_difference(recipe: Path, present: bool) -> None:
@@ -106,8 +140,16 @@ def _say_next(data: str | None, path: str) -> None:
 
 def _kept(present: bytes) -> bool:
     """Say whether this params.yaml can be had back, byte for byte."""
-    saved = [*Path("recipes").glob("*.yaml"), *_REPLACED.glob("*.yaml")]
-    return commit_with(_PARAMS) is not None or any(path.read_bytes() == present for path in saved)
+    if commit_with(_PARAMS) is not None:
+        return True
+    copies = (path.read_bytes() for path in _REPLACED.glob("*.yaml"))
+    return present in copies or present in _written_recipes()
+
+
+def _written_recipes() -> Iterator[bytes]:
+    for path in Path("recipes").glob("*.yaml"):
+        with contextlib.suppress(ParameterError):
+            yield params_text(path).encode()
 
 
 def _protect(present: bytes | None, force: bool) -> None:

@@ -15,16 +15,16 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from segpipe.console import progress
-from segpipe.errors import DataError
 from segpipe.inference.predictor import Predictor
 from segpipe.labels.scheme import VOID
 from segpipe.loading.batches import Prefetch
 from segpipe.metrics.confusion import confusion_matrix
 from segpipe.metrics.precision_recall import PROBABILITIES, count_probabilities
-from segpipe.rasters.windows import counted
-from segpipe.sample import Sample
-from segpipe.storage.raw import read_raw
+from segpipe.raw.rasters.windows import counted
+from segpipe.raw.read import read_raw
+from segpipe.raw.sample import Sample
+from segpipe.runtime.console import progress
+from segpipe.runtime.errors import DataError
 
 Number = TypeVar("Number", np.int64, np.float64)
 

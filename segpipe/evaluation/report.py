@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from segpipe.atomic import write_csv, write_json
 from segpipe.evaluation.evaluate import Counts
 from segpipe.evaluation.foreground import (
     curve_rows,
@@ -22,6 +21,7 @@ from segpipe.evaluation.intervals import Interval, number
 from segpipe.inference.predictor import Predictor
 from segpipe.metrics.precision_recall import FOREGROUND
 from segpipe.metrics.scores import Scores, mean_iou, pixel_accuracy, scores
+from segpipe.runtime.atomic import write_csv, write_json
 
 SUMMARY, CLASSES, IMAGES = "evaluation.json", "classes.csv", "images.csv"
 CONFUSION, PRECISION_RECALL = "confusion.csv", "precision_recall.csv"

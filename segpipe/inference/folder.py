@@ -4,15 +4,15 @@ import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from segpipe.console import progress
-from segpipe.errors import DataError
 from segpipe.inference.predictor import Predictor
 from segpipe.inference.rasters import predict_raster, predict_tile, write_tile
-from segpipe.rasters.esd import read_tile
+from segpipe.raw.esd.tile import read_tile
+from segpipe.raw.input_spec import Kind, at_image_size, picture_of
+from segpipe.raw.pictures import read_image
 from segpipe.rendering.overlay import overlay
 from segpipe.rendering.png import write_png
-from segpipe.storage.decode import read_image
-from segpipe.storage.reading import Kind, at_image_size, picture_of
+from segpipe.runtime.console import progress
+from segpipe.runtime.errors import DataError
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp"})
 RASTER_SUFFIXES = frozenset({".tif", ".tiff"})

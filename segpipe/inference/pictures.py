@@ -10,19 +10,19 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from segpipe.console import progress
 from segpipe.inference.predictor import Predictor
 from segpipe.inference.rasters import predict_raster, predict_tile, write_tile
 from segpipe.labels.scheme import VOID
-from segpipe.rasters.esd import tile_grid
+from segpipe.raw.esd.tile import tile_grid
+from segpipe.raw.input_spec import at_image_size, picture_of
+from segpipe.raw.read import RawSample, read_raw
+from segpipe.raw.sample import Sample, Window
 from segpipe.rendering.comparison import comparison
 from segpipe.rendering.contact_sheet import contact_sheet
 from segpipe.rendering.overlay import overlay
 from segpipe.rendering.png import write_png
 from segpipe.rendering.rows import draw_rows, make_row
-from segpipe.sample import Sample, Window
-from segpipe.storage.raw import RawSample, read_raw
-from segpipe.storage.reading import at_image_size, picture_of
+from segpipe.runtime.console import progress
 
 LABELS, COLOURS, OVERLAYS, COMPARISONS = "labels", "colours", "overlays", "comparisons"
 TRUTH = "truth"

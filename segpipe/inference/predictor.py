@@ -14,11 +14,11 @@ from torch import Tensor
 
 from segpipe.augment.apply import normalise_batch
 from segpipe.bundle import Bundle, load_bundle, predicted_ids
-from segpipe.cropping import centre_crop
-from segpipe.hardware import best_device, choose_precision
 from segpipe.labels.scheme import LabelScheme
-from segpipe.storage.geometry import place, resize_image
-from segpipe.storage.reading import Reading
+from segpipe.models.parts.cropping import centre_crop
+from segpipe.raw.geometry import place, resize_image
+from segpipe.raw.input_spec import Reading
+from segpipe.runtime.hardware import best_device, choose_precision
 
 
 class Predictor:

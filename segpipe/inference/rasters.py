@@ -11,17 +11,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segpipe.bundle import InputForm
-from segpipe.console import progress
-from segpipe.errors import DataError, ParameterError
 from segpipe.inference.predictor import Predictor
 from segpipe.labels.scheme import VOID, LabelScheme
-from segpipe.rasters.esd import tile_grid
-from segpipe.rasters.grid import Grid, read_grid
-from segpipe.rasters.read import coarse_valid, read_window
-from segpipe.rasters.stitch import stitch
-from segpipe.rasters.windows import windows
-from segpipe.rasters.write import PredictionWriter
-from segpipe.sample import Window
+from segpipe.raw.esd.tile import tile_grid
+from segpipe.raw.rasters.grid import Grid, read_grid
+from segpipe.raw.rasters.read import coarse_valid, read_window
+from segpipe.raw.rasters.stitch import stitch
+from segpipe.raw.rasters.windows import windows
+from segpipe.raw.rasters.write import PredictionWriter
+from segpipe.raw.sample import Window
+from segpipe.runtime.console import progress
+from segpipe.runtime.errors import DataError, ParameterError
 
 
 def refuse_odd_overlap(form: InputForm, overlap: int) -> None:

@@ -3,8 +3,8 @@
 from collections.abc import Hashable, Iterable, Sequence
 from pathlib import Path
 
-from segpipe.errors import DataError, listing
 from segpipe.labels.scheme import MAX_CLASSES, LabelScheme, RawLabel
+from segpipe.runtime.errors import DataError, listing
 
 # Names that count nowhere, in small letters.
 VOID_NAMES = frozenset({"void", "unlabelled", "unlabeled", "ignore", "ignored"})

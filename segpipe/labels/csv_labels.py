@@ -3,9 +3,9 @@
 import csv
 from pathlib import Path
 
-from segpipe.errors import DataError
 from segpipe.labels.assemble import LARGEST_ID, VOID_NAMES, assemble
 from segpipe.labels.scheme import VOID, LabelScheme, RawLabel
+from segpipe.runtime.errors import DataError
 
 _COLUMNS = ("id", "name", "red", "green", "blue")
 

@@ -4,8 +4,8 @@ import difflib
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from segpipe.errors import ParameterError
 from segpipe.labels.scheme import LabelScheme, RawLabel, pack_colour
+from segpipe.runtime.errors import ParameterError
 
 
 @dataclass(frozen=True)

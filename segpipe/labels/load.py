@@ -6,11 +6,11 @@ from dataclasses import replace
 from importlib import resources
 from pathlib import Path
 
-from segpipe.errors import DataError, ParameterError
 from segpipe.labels.colours import void_colour
 from segpipe.labels.csv_labels import read_csv_labels
 from segpipe.labels.scheme import VOID, LabelScheme, RawLabel
 from segpipe.labels.yaml_labels import read_yaml_labels
+from segpipe.runtime.errors import DataError, ParameterError
 
 _SUFFIXES = (".csv", ".yaml", ".yml")
 

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from segpipe.errors import DataError, listing
+from segpipe.runtime.errors import DataError, listing
 
 VOID = 255
 # The train ids of so many classes end below the value that marks what a scheme does not know.

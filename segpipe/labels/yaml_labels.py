@@ -16,11 +16,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from segpipe.errors import DataError, ParameterError
 from segpipe.labels.assemble import LARGEST_ID, VOID_NAMES, assemble
 from segpipe.labels.colours import distinct_colours, void_colour
 from segpipe.labels.scheme import VOID, Colour, LabelScheme, RawLabel
-from segpipe.params.load import read_yaml
+from segpipe.runtime.errors import DataError, ParameterError
+from segpipe.runtime.yaml_file import read_yaml
 
 _PARTS = ("classes", "void")
 _KEYS = ("ids", "colour")

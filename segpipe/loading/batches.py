@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from segpipe.storage.reader import Split
+from segpipe.dataset.reader import Split
 
 Item = TypeVar("Item")
 Made = TypeVar("Made")

@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from segpipe.errors import DataError
-from segpipe.randomness import generator
+from segpipe.runtime.errors import DataError
+from segpipe.runtime.randomness import generator
 
 # Eight bytes a point. Sides are 65536 at most (segpipe.params).
 POINT = np.dtype([("row", np.uint32), ("y", np.uint16), ("x", np.uint16)])

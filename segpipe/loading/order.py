@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segpipe.augment.picks import PICK, Picks, plain_picks
-from segpipe.errors import LaunchError
 from segpipe.loading.centroids import Centroids, Points
-from segpipe.randomness import generator
+from segpipe.runtime.errors import LaunchError
+from segpipe.runtime.randomness import generator
 
 
 @dataclass(frozen=True)

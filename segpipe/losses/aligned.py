@@ -9,8 +9,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from segpipe.cropping import centre_crop
 from segpipe.labels.scheme import VOID
+from segpipe.models.parts.cropping import centre_crop
 
 
 class Aligned(NamedTuple):

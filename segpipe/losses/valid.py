@@ -12,6 +12,6 @@ def valid_pixels(mask_BHW: Tensor) -> Tensor:
     """Return the number of pixels that are not VOID, an int64 scalar on the mask's device.
 
     Where the logits are smaller than the mask, give it the mask cut to their sides with
-    `segpipe.cropping.centre_crop`: only those pixels are in the loss.
+    `segpipe.models.parts.cropping.centre_crop`: only those pixels are in the loss.
     """
     return (mask_BHW != VOID).sum()

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from segpipe.randomness import generator
+from segpipe.runtime.randomness import generator
 
 # Sums over images (S, K, K), such as confusion matrices, in float64, to one number each (S,); NaN
 # where it has no meaning. `segpipe.metrics.scores` has some: mean_iou, pixel_accuracy.

@@ -6,8 +6,8 @@ Shapes: B batch, K classes. In a confusion matrix rows are the truth, columns th
 import torch
 from torch import Tensor
 
-from segpipe.errors import DataError
 from segpipe.labels.scheme import VOID
+from segpipe.runtime.errors import DataError
 
 
 def confusion_matrix(prediction_BHW: Tensor, truth_BHW: Tensor, num_classes: int) -> Tensor:

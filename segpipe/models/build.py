@@ -1,19 +1,19 @@
 """The models by name."""
 
-from segpipe.errors import ParameterError
-from segpipe.models.coarse import Coarse
 from segpipe.models.deeplabv3 import deeplabv3
 from segpipe.models.fcn import fcn
 from segpipe.models.lraspp import lraspp
 from segpipe.models.mini_unet import mini_unet
-from segpipe.models.network import Network
+from segpipe.models.parts.coarse import Coarse
+from segpipe.models.parts.network import Network
 from segpipe.models.pspnet import PSPNet
 from segpipe.models.regseg import RegSeg
 from segpipe.models.resnet_lstm import ResNetLSTM
 from segpipe.models.smp import Smp
 from segpipe.models.truth_cnn import TruthCNN
-from segpipe.models.unet import UNet
+from segpipe.models.unet import unet
 from segpipe.params.model import ModelParams
+from segpipe.runtime.errors import ParameterError
 
 
 def build_model(
@@ -44,7 +44,7 @@ def build_model(
 def _named(params: ModelParams, in_channels: int, num_classes: int) -> Network:
     match params.name:
         case "unet":
-            return UNet(in_channels, num_classes, params.unet)
+            return unet(in_channels, num_classes, params.unet)
         case "mini_unet":
             return mini_unet(in_channels, num_classes, params.mini_unet)
         case "regseg":

@@ -3,9 +3,9 @@
 https://arxiv.org/abs/1706.05587
 """
 
-from segpipe.models.mobilenet import rest_idle_biases
-from segpipe.models.resnet import first_convolution
-from segpipe.models.torchvision_network import TorchvisionNetwork
+from segpipe.models.parts.mobilenet import rest_idle_biases
+from segpipe.models.parts.resnet import first_convolution
+from segpipe.models.parts.torchvision_network import TorchvisionNetwork
 from segpipe.params.model import DeepLabV3Params
 
 

@@ -1,7 +1,7 @@
 """FCN (Long, Shelhamer and Darrell 2015, https://arxiv.org/abs/1411.4038) on a dilated ResNet."""
 
-from segpipe.models.resnet import first_convolution
-from segpipe.models.torchvision_network import TorchvisionNetwork
+from segpipe.models.parts.resnet import first_convolution
+from segpipe.models.parts.torchvision_network import TorchvisionNetwork
 from segpipe.params.model import FCNParams
 
 

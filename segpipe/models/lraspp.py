@@ -1,8 +1,8 @@
 """LR-ASPP (Howard et al. 2019, "Searching for MobileNetV3", https://arxiv.org/abs/1905.02244)."""
 
-from segpipe.models.mobilenet import rest_idle_biases
-from segpipe.models.resnet import first_convolution
-from segpipe.models.torchvision_network import TorchvisionNetwork
+from segpipe.models.parts.mobilenet import rest_idle_biases
+from segpipe.models.parts.resnet import first_convolution
+from segpipe.models.parts.torchvision_network import TorchvisionNetwork
 
 _NAME = "lraspp_mobilenet_v3_large"
 

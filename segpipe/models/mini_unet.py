@@ -1,6 +1,6 @@
 """Mini U-Net: two levels below the first, no norm, no dropout."""
 
-from segpipe.models.unet import UNet
+from segpipe.models.parts.u_net import UNet
 from segpipe.params.model import MiniUNetParams, UNetParams
 
 

@@ -7,10 +7,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from segpipe.models.blocks import conv_norm, initialise_normed, initialise_scores
-from segpipe.models.fitting import fitted
-from segpipe.models.network import Logits, Network
-from segpipe.models.resnet import ResNetFeatures
+from segpipe.models.parts.blocks import conv_norm, initialise_normed, initialise_scores
+from segpipe.models.parts.fitting import fitted
+from segpipe.models.parts.network import Logits, Network
+from segpipe.models.parts.resnet import ResNetFeatures
 from segpipe.params.model import PSPNetParams
 
 _STRIDE = 8

@@ -7,9 +7,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from segpipe.models.blocks import conv_norm, initialise_normed, initialise_scores
-from segpipe.models.fitting import fitted
-from segpipe.models.network import Network
+from segpipe.models.parts.blocks import conv_norm, initialise_normed, initialise_scores
+from segpipe.models.parts.fitting import fitted
+from segpipe.models.parts.network import Network
 from segpipe.params.model import RegSegParams
 
 _STRIDE = 16

@@ -8,24 +8,22 @@ Shapes: B batch, C channels, K classes.
 import difflib
 from itertools import pairwise
 from types import ModuleType
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from segpipe.errors import ParameterError
-from segpipe.models.blocks import quicken_norms
-from segpipe.models.fitting import cells, padded, refuse_single_value
-from segpipe.models.network import Network
+from segpipe.models.parts.blocks import quicken_norms
+from segpipe.models.parts.fitting import cells, padded, refuse_single_value
+from segpipe.models.parts.network import Network
+from segpipe.models.parts.smp_library import TIMM, create, library
 from segpipe.params.model import SmpParams
+from segpipe.runtime.errors import ParameterError
 
 # Decoders with a batch norm after an average of the whole image.
 _POOLED = frozenset({"deeplabv3", "deeplabv3plus", "pan", "upernet"})
 # PAN halves the map of stride 16 three times more.
 _LEAST_SIDES = {"pan": 128}
-# What the library puts before the names of timm's models.
-TIMM = "tu-"
 
 
 class Smp(Network):
@@ -63,31 +61,6 @@ class Smp(Network):
         )
         logits_BKHW: Tensor = self.network(fitting_BCHW)
         return logits_BKHW[..., :height, :width]
-
-
-def library() -> ModuleType:
-    """Return segmentation_models_pytorch; ParameterError names the extra where it is missing."""
-    try:
-        import segmentation_models_pytorch  # an optional package, and slow to import
-    except ImportError as error:
-        raise ParameterError(
-            "params.yaml: model.name is smp, which needs the package segmentation-models-pytorch; it "
-            "is not installed; run: pip install 'segpipe[smp]'"
-        ) from error
-    module: ModuleType = segmentation_models_pytorch
-    return module
-
-
-def create(
-    smp: ModuleType, in_channels: int, num_classes: int, options: SmpParams, weights: Any = None
-) -> nn.Module:
-    """Return the library's own network; weights: the library's name of those of the encoder."""
-    # A vision transformer takes one size only unless it is told otherwise.
-    extra: dict[str, Any] = {"dynamic_img_size": True} if options.decoder == "dpt" else {}
-    network: nn.Module = smp.create_model(
-        options.decoder, options.encoder, weights, in_channels, num_classes, **extra
-    )
-    return network
 
 
 def _built(smp: ModuleType, in_channels: int, num_classes: int, options: SmpParams) -> nn.Module:

@@ -5,8 +5,8 @@ Shapes: B batch, C channels, K classes.
 
 from torch import Tensor, nn
 
-from segpipe.models.blocks import conv_norm, initialise_normed, initialise_scores
-from segpipe.models.network import Network
+from segpipe.models.parts.blocks import conv_norm, initialise_normed, initialise_scores
+from segpipe.models.parts.network import Network
 from segpipe.params.model import TruthCNNParams
 
 _POOLS = (5, 5, 2)

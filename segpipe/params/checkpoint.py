@@ -8,11 +8,11 @@ from segpipe.params.section import Count, Positive, Section
 
 
 class CheckpointParams(Section):
-    """When a checkpoint is written besides each epoch's end and each validation, and how many stay.
-
-    minutes, steps: since the last one, and of training; null for not by this. keep: whole ones.
-    """
+    """When a checkpoint is written besides each epoch's end and each validation, and how many stay."""
 
     minutes: Positive | None = 10.0
+    """above 0; at the latest so long after the last one; null: not by time"""
     steps: Count | None = None
+    """1 or more; each time so many steps were taken; null: not by steps"""
     keep: Count = 2
+    """1 or more; the newest whole ones"""

@@ -1,17 +1,29 @@
 """params.yaml becomes typed sections, or one message that lists everything wrong with it."""
 
+import copy
 import difflib
+import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
-from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
 
-from segpipe.errors import ParameterError
+from segpipe.params.overlay import overlaid
 from segpipe.params.schema import Params
-from segpipe.params.section import Section
+from segpipe.params.section import Section, section_of, since
+from segpipe.params.writer import yaml_value
+from segpipe.runtime.console import say
+from segpipe.runtime.errors import ParameterError
+from segpipe.runtime.yaml_file import read_yaml
 
+# Parameters of older versions that are gone: the value at which they did nothing, and what is instead.
+_REMOVED = {
+    "train.auto_accumulate": (
+        False,
+        "a training that runs out of memory says which train.accumulation would need less",
+    ),
+}
 _WANTED = {
     "float_type": "a number",
     "finite_number": "a finite number",
@@ -28,30 +40,41 @@ _WANTED = {
 def load_params(path: Path) -> Params:
     """Read and validate all of a parameter file.
 
-    It is read with ruamel.yaml in YAML 1.2, exactly as DVC reads it: `1e-4` is a number.
+    It is read with ruamel.yaml in YAML 1.2, exactly as DVC reads it: `1e-4` is a number. A file of an
+    older version is read at the values at which later parameters change nothing, and one line says so.
 
     Raises ParameterError with one line for each fault: unknown keys (with the nearest known one),
-    missing keys (with their usual value), wrong types, values out of range, combinations that
-    cannot work.
+    missing keys (with their default), wrong types, values out of range, combinations that cannot work.
     """
-    return validate(read_yaml(path), str(path.name))
+    content = read_yaml(path)
+    params = validate(content, str(path.name))
+    if os.environ.get("RANK", "0") == "0" and (lines := outdated(content)):
+        say(
+            f"{path.name}: is of an older version ({'; '.join(lines)}); it is read as if it said so, and "
+            "`segpipe use --upgrade` brings it up to date"
+        )
+    return params
 
 
-def read_yaml(path: Path) -> Any:
-    """Return the plain content of a YAML 1.2 file; raise ParameterError when it is none."""
-    try:
-        return YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise ParameterError(f"{path}: there is no such file") from error
-    except (YAMLError, UnicodeDecodeError) as error:
-        raise ParameterError(f"{path}: is no YAML: {' '.join(str(error).split())}") from error
+def load_overlay(path: Path) -> Params:
+    """Read a parameter file that may name only what differs from the defaults, such as a recipe.
+
+    Raises ParameterError as `load_params` does, but for keys that are missing.
+    """
+    return validate(overlaid(read_yaml(path)), path.name)
+
+
+def is_whole(content: Any) -> bool:
+    """Return whether a parameter file (its plain content) names every parameter of this version."""
+    return isinstance(content, dict) and not _gaps(content, Params, "") and not outdated(content)
 
 
 def validate(content: Any, name: str) -> Params:
     """Return the sections that `content` (nested dictionaries) describes; `name` stands in errors."""
     if not isinstance(content, dict):
         raise ParameterError(f"{name}: must hold sections such as `train:`, not {content!r}")
-    faults = _gaps(content, Params, "")
+    content, faults = _without_removed(content)
+    faults += _gaps(content, Params, "")
     try:
         params = Params.model_validate(content)
     except ValidationError as error:
@@ -61,41 +84,71 @@ def validate(content: Any, name: str) -> Params:
     return params
 
 
+def outdated(content: dict[str, Any]) -> list[str]:
+    """Return what a parameter file lacks of later versions, and what it has that is gone."""
+    lines = [
+        f"{place} is missing: {yaml_value(default)}"
+        for place, default in _later(content, Params, "")
+    ]
+    gone = [place for place in _REMOVED if _has(content, place)]
+    return lines + [f"{place} is no longer a parameter" for place in gone]
+
+
+def _later(
+    content: dict[str, Any], section: type[Section], prefix: str
+) -> Iterator[tuple[str, Any]]:
+    """Yield the parameters of later versions that the file leaves out, with their neutral values."""
+    for key, field in section.model_fields.items():
+        inner = section_of(field)
+        if key not in content and since(field):
+            default = field.get_default(call_default_factory=True)
+            yield f"{prefix}{key}", {} if inner else default
+        elif inner and isinstance(content.get(key), dict):
+            yield from _later(content[key], inner, f"{prefix}{key}.")
+
+
+def _without_removed(content: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
+    """Return the content without parameters that are gone, and a fault for each that was in use."""
+    content, faults = copy.deepcopy(content), []
+    for place, (neutral, instead) in _REMOVED.items():
+        if _has(content, place):
+            section, _, key = place.rpartition(".")
+            if _section(content, section).pop(key) != neutral:
+                faults.append(
+                    f"{place} is no longer a parameter: {instead}; take it out, or set it to "
+                    f"{yaml_value(neutral)}"
+                )
+    return content, faults
+
+
+def _has(content: dict[str, Any], place: str) -> bool:
+    section, _, key = place.rpartition(".")
+    return key in _section(content, section)
+
+
+def _section(content: Any, place: str) -> Any:
+    for part in place.split("."):
+        content = content.get(part) if isinstance(content, dict) else None
+    return content if isinstance(content, dict) else {}
+
+
 def _rest(faults: list[str]) -> str:
     return f"\n... and {len(faults) - 10} more" if len(faults) > 10 else ""
 
 
 def _gaps(content: dict[str, Any], section: type[Section], prefix: str) -> list[str]:
-    """Name each parameter that the file leaves out, with its usual value."""
+    """Name each parameter of the first version that the file leaves out, with its default."""
     gaps = []
     for key, field in section.model_fields.items():
-        kind = field.annotation
-        nested = isinstance(kind, type) and issubclass(kind, Section)
+        inner = section_of(field)
         if key not in content:
-            usual = (
-                "a section"
-                if nested
-                else f"usual value {_yaml(field.get_default(call_default_factory=True))}"
-            )
-            gaps.append(f"{prefix}{key} is missing; add it ({usual})")
-        elif nested and isinstance(content[key], dict):
-            gaps += _gaps(content[key], kind, f"{prefix}{key}.")  # type: ignore[arg-type]
+            if since(field) is None:
+                default = field.get_default(call_default_factory=True)
+                usual = "a section" if inner else f"usual value {yaml_value(default)}"
+                gaps.append(f"{prefix}{key} is missing; add it ({usual})")
+        elif inner and isinstance(content[key], dict):
+            gaps += _gaps(content[key], inner, f"{prefix}{key}.")
     return gaps
-
-
-def _yaml(value: Any) -> str:
-    """Show a value as it would be written in YAML."""
-    match value:
-        case None:
-            return "null"
-        case bool():
-            return str(value).lower()
-        case tuple():
-            return f"[{', '.join(_yaml(item) for item in value)}]"
-        case dict() if not value:
-            return "{}"
-        case _:
-            return str(value)
 
 
 def _explain(fault: Any, content: dict[str, Any]) -> str:
@@ -154,6 +207,6 @@ def _all_places(section: type[Section], prefix: str) -> list[str]:
     places = []
     for key, field in section.model_fields.items():
         places.append(prefix + key)
-        if isinstance(field.annotation, type) and issubclass(field.annotation, Section):
-            places += _all_places(field.annotation, f"{prefix}{key}.")
+        if inner := section_of(field):
+            places += _all_places(inner, f"{prefix}{key}.")
     return places

@@ -2,15 +2,25 @@
 
 import difflib
 from pathlib import PurePath
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 from pydantic import AfterValidator, Field, model_validator
 
 from segpipe.params.length import AnyLength, Length
-from segpipe.params.section import (
-    Section,
-)
+from segpipe.params.section import Section, Since
 
+ModelName = Literal[
+    "unet",
+    "mini_unet",
+    "regseg",
+    "pspnet",
+    "resnet_lstm",
+    "truth_cnn",
+    "fcn",
+    "deeplabv3",
+    "lraspp",
+    "smp",
+]
 # Which models have published weights, and a backbone that other models have as well.
 _PUBLISHED = {
     "imagenet": ("pspnet", "resnet_lstm", "fcn", "deeplabv3", "lraspp", "smp"),
@@ -26,34 +36,43 @@ class UNetParams(Section):
     """U-Net: channels of the first level, levels below it, and what stands between the convolutions."""
 
     width: Annotated[int, Field(ge=4, le=256)] = 16
+    """4..256; channels of the first level, doubled at each level below"""
     depth: Annotated[int, Field(ge=1, le=6)] = 4
+    """1..6; levels below the first"""
     norm: Literal["batch", "group", "none"] = "batch"
+    """batch | group | none"""
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """0 to below 1; after each pool and upsampling"""
     padding: Literal["same", "valid"] = "same"
+    """same | valid (the output is smaller than the input)"""
 
 
 class MiniUNetParams(Section):
     """Mini U-Net: channels of the first level (the original has 64)."""
 
     width: Annotated[int, Field(ge=4, le=256)] = 64
+    """4..256; channels of the first level"""
 
 
 class RegSegParams(Section):
-    """RegSeg: channels of its stem, and how far the last seven blocks look.
-
-    dilation: of one half of their 3x3 convolutions, in cells of 16 pixels.
-    """
+    """RegSeg: channels of its stem, and how far the last seven blocks look."""
 
     width: Annotated[int, Field(ge=8, le=128, multiple_of=4)] = 32
+    """8..128, a multiple of 4; channels of its stem, 32 in the paper"""
     dilation: Annotated[int, Field(ge=1, le=64)] = 14
+    """1..64; how far the last blocks look, in cells of 16 pixels; 14 suits images 1000 pixels
+    high"""
 
 
 class PSPNetParams(Section):
     """PSPNet: its ResNet, whether its middle is scored in training too, and dropout before scores."""
 
     backbone: Literal["resnet18", "resnet34", "resnet50", "resnet101"] = "resnet18"
+    """resnet18 | resnet34 | resnet50 | resnet101"""
     auxiliary: bool = True
+    """score the middle of the backbone too, in training only"""
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1
+    """0 to below 1; before the scores"""
 
 
 class ResNetLSTMParams(Section):
@@ -63,29 +82,42 @@ class ResNetLSTMParams(Section):
     """
 
     lstm: bool = True
+    """false: looks at the last frame only"""
     psp: bool = False
+    """true: a light pyramid head"""
     grid_height: Annotated[int, Field(ge=1, le=32)] = 7
+    """1..32; cells that the LSTM remembers; 7x14 is 224x448 pixels at stride 32"""
     grid_width: Annotated[int, Field(ge=1, le=32)] = 14
+    """1..32"""
 
 
 class TruthCNNParams(Section):
     """The small network for a truth 50 times coarser: channels of its first level."""
 
     width: Annotated[int, Field(ge=4, le=256)] = 64
+    """4..256; channels of the first level"""
 
 
 class FCNParams(Section):
     """FCN: its ResNet, and whether its middle is scored in training too."""
 
     backbone: Literal["resnet50", "resnet101"] = "resnet50"
+    """resnet50 | resnet101"""
     auxiliary: bool = True
+    """score the middle of the backbone too, in training only"""
 
 
 class DeepLabV3Params(Section):
     """DeepLabV3: its backbone, and whether the backbone's middle is scored in training too."""
 
     backbone: Literal["resnet50", "resnet101", "mobilenet_v3_large"] = "resnet50"
+    """resnet50 | resnet101 | mobilenet_v3_large"""
     auxiliary: bool = True
+    """score the middle of the backbone too, in training only"""
+
+
+class LRASPPParams(Section):
+    """LR-ASPP has no option of its own: its backbone is MobileNetV3 large."""
 
 
 class SmpParams(Section):
@@ -105,7 +137,10 @@ class SmpParams(Section):
         "segformer",
         "dpt",
     ] = "unet"
+    """unet | unetplusplus | manet | linknet | fpn | pspnet | deeplabv3 | deeplabv3plus | pan |
+    upernet | segformer | dpt"""
     encoder: Annotated[str, Field(min_length=1)] = "resnet34"
+    """a name from its list of encoders, or tu- and the name of a timm model"""
 
 
 def _weights(value: str) -> str:
@@ -133,7 +168,10 @@ class FreezeParams(Section):
     """Parts of the network that do not learn at first, and for how long."""
 
     parts: list[str] = Field(default_factory=list)
+    """when length is above 0: [backbone], or other parts of the network, which an unknown name
+    lists"""
     length: AnyLength = Length(0)
+    """a length, 0 or more; 0: nothing is frozen"""
 
     @property
     def on(self) -> bool:
@@ -151,34 +189,37 @@ class FreezeParams(Section):
 
 
 class ModelParams(Section):
-    """Which network, what it starts from, and the options of each; only those of the named are used.
+    """Which network, what it starts from, and the options of each; only those of the named are used."""
 
-    pretrained: none, imagenet, coco, or the path of a safetensors file or bundle.
-    """
-
-    name: Literal[
-        "unet",
-        "mini_unet",
-        "regseg",
-        "pspnet",
-        "resnet_lstm",
-        "truth_cnn",
-        "fcn",
-        "deeplabv3",
-        "lraspp",
-        "smp",
-    ] = "unet"
+    name: ModelName = "unet"
+    """unet | mini_unet | regseg | pspnet | resnet_lstm | truth_cnn | fcn | deeplabv3 | lraspp |
+    smp; only the options of the named one are used"""
     pretrained: Annotated[str, Field(min_length=1), AfterValidator(_weights)] = "none"
+    """none | imagenet | coco | the path of a safetensors file or bundle (docs/data-format.md);
+    where the weights begin"""
     freeze: FreezeParams = FreezeParams()
+    """parts that keep their first weights and the statistics of their norms for a while"""
     unet: UNetParams = UNetParams()
     mini_unet: MiniUNetParams = MiniUNetParams()
     regseg: RegSegParams = RegSegParams()
+    """small, fast, for training from scratch on street scenes"""
     pspnet: PSPNetParams = PSPNetParams()
     resnet_lstm: ResNetLSTMParams = ResNetLSTMParams()
+    """for clips: source.clip.frames"""
     truth_cnn: TruthCNNParams = TruthCNNParams()
+    """for a truth 50 times coarser than the image, such as that of the ESD tiles"""
     fcn: FCNParams = FCNParams()
     deeplabv3: DeepLabV3Params = DeepLabV3Params()
+    """learns from two samples at a time or more"""
+    lraspp: Annotated[LRASPPParams, Since("0.2.0")] = LRASPPParams()
+    """no options of its own"""
     smp: SmpParams = SmpParams()
+    """segmentation_models.pytorch: pip install 'segpipe[smp]'"""
+
+    def unused(self) -> frozenset[str]:
+        """Return the sections of the other models, and of freezing where nothing is frozen."""
+        idle = set() if self.freeze.on else {"freeze"}
+        return frozenset({*get_args(ModelName), *idle} - {self.name})
 
     @property
     def names_a_file(self) -> bool:

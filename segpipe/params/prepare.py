@@ -32,10 +32,15 @@ class SplitParams(Section):
     """Which samples train, which validate, which test."""
 
     by: Literal["folder", "lists", "ratio"] = "folder"
+    """folder (train/, val/, test/) | lists (train.txt, ...) | ratio"""
     val: Fraction = 0.2
+    """share, when by is ratio"""
     test: Fraction = 0.0
+    """share, when by is ratio"""
     group: str | None = None
+    """pattern with one (group), such as '^([^_]+)_'; a group is never split"""
     seed: Seed = 0
+    """of the ratio"""
 
     @field_validator("group")
     @classmethod
@@ -57,26 +62,38 @@ class SplitParams(Section):
             )
         return self
 
+    def unused(self) -> frozenset[str]:
+        """Return the options of the split by ratio where another one is chosen."""
+        return frozenset() if self.by == "ratio" else frozenset({"val", "test", "seed"})
+
 
 class CopyParams(Section):
-    """Offline augmentation: changed copies of the training images, and of their masks.
-
-    brightness, colour: how far the factor lies from 1, either way. rotation: how far in degrees,
-    either way. noise: standard deviation in steps of 1/255. blur: radius in pixels.
-    """
+    """Offline augmentation: changed copies of the training images, and of their masks."""
 
     count: Annotated[int, Field(ge=0, le=100)] = 0
+    """0..100 for each image"""
     apply: Literal["all", "one"] = "all"
+    """all (changes on each copy) | one (change a copy, in turn)"""
     gamma: Range = (0.5, 1.5)
+    """drawn uniformly, as all below; above 1 darkens; [1.0, 1.0]: off"""
     saturation: Range = (0.5, 1.5)
+    """factor, above 0; [1.0, 1.0]: off"""
     brightness: Spread = (0.0, 0.0)
+    """0..1; how far the factor lies from 1, either way"""
     colour: Spread = (0.0, 0.0)
+    """0..1; the same for the strength of the colours"""
     flip: Fraction = 0.0
+    """probability of left for right"""
     zoom: Zoom = (1.0, 1.0)
+    """factor, 0.1..10; what stands out is cut off"""
     rotation: Degrees = (0.0, 0.0)
+    """degrees, 0..180, either way; what turns in from outside is void"""
     noise: Steps = (0.0, 0.0)
+    """Gaussian; standard deviation in steps of 1/255, 0..255"""
     blur: Steps = (0.0, 0.0)
+    """Gaussian; radius in pixels, 0..255"""
     seed: Seed = 0
+    """of the copies"""
 
     @model_validator(mode="after")
     def _copies_differ(self) -> "CopyParams":
@@ -90,29 +107,37 @@ class CopyParams(Section):
             )
         return self
 
+    def unused(self) -> frozenset[str]:
+        """Return all options where no copies are made."""
+        return frozenset() if self.count else frozenset(set(type(self).model_fields) - {"count"})
+
 
 class RasterParams(Section):
-    """How windows are cut from large rasters, and how their bands are scaled to 0..1.
-
-    bands: numbers from 1; null takes all. overlap: pixels that neighbouring windows share.
-    quantiles: of each band over the training rasters, which become 0 and 1.
-    """
+    """How windows are cut from large rasters, and how their bands are scaled to 0..1."""
 
     bands: list[Count] | None = None
+    """numbers from 1, such as [3, 2, 1]; null: all"""
     overlap: Annotated[int, Field(ge=0)] = 0
+    """pixels that neighbouring windows share, 0 or more"""
     quantiles: Annotated[
         tuple[Fraction, Fraction], BeforeValidator(pair), AfterValidator(strictly_ascending)
     ] = (0.01, 0.99)
+    """of each band over the training rasters; they become 0 and 1"""
 
 
 class EsdParams(Section):
     """Which satellites and bands of the ESD tiles are used; null takes all bands, [] none."""
 
     viirs: bool = True
+    """the 9 dates of the night light"""
     viirs_maximum: bool = True
+    """its largest value over the dates"""
     sentinel1: list[Literal["VH", "VV"]] | None = None
+    """bands, such as [VV]; null: all, []: none"""
     sentinel2: list[Sentinel2Band] | None = None
+    """such as [B04, B03, B02]"""
     landsat: list[LandsatBand] | None = None
+    """such as [B4, B3, B2]"""
 
     @model_validator(mode="after")
     def _something_to_see(self) -> "EsdParams":
@@ -126,9 +151,15 @@ class PrepareParams(Section):
     """What is made of the raw files before training."""
 
     height: Pixels = 256
+    """pixels, 8..65536; what the network sees"""
     width: Pixels = 512
+    """pixels, 8..65536"""
     fit: Literal["stretch", "pad", "crop"] = "stretch"
+    """for images of other proportions: stretch | pad (with void) | crop"""
     copies: CopyParams = CopyParams()
+    """offline augmentation: changed copies of the training images"""
     split: SplitParams = SplitParams()
     rasters: RasterParams = RasterParams()
+    """when source.name is rasters; height and width are those of the windows then"""
     esd: EsdParams = EsdParams()
+    """when source.name is esd or synthetic_esd; height and width as for rasters"""

@@ -27,38 +27,48 @@ class LabelParams(Section):
     """What the values of a mask mean, and which images are left out for what they hold."""
 
     scheme: Annotated[str, Field(min_length=1)] = "cityscapes19"
+    """a built-in one (docs/data-format.md), or a CSV or YAML file in the folder of the data"""
     map: dict[int, str] = Field(default_factory=dict)
+    """further mask values and what they mean, such as {255: void, 40: road}"""
     exclude_images_with: list[str] = Field(default_factory=list)
+    """names of labels; images that hold one of them are left out"""
 
 
 class EvaluateParams(Section):
     """On what the finished model is scored."""
 
     split: Literal["val", "test"] = "val"
+    """val | test"""
     bootstrap: Annotated[int, Field(ge=0, le=100_000)] = 1000
+    """0..100000 samples for the 95% interval of the scores; 0: none"""
     seed: Seed = 0
+    """of the bootstrap"""
 
 
 class RenderParams(Section):
     """Which predictions are drawn, and how."""
 
     images: Count = 8
+    """1 or more"""
     order: Literal["worst", "name"] = "worst"
+    """worst (lowest mIoU first) | name"""
     opacity: Fraction = 0.55
+    """of the overlay's colours"""
 
 
 class TrackingParams(Section):
-    """What MLflow is told.
-
-    validation_pictures: samples that are drawn at each validation. system_seconds: between two
-    samples of the machine's load.
-    """
+    """What MLflow is told."""
 
     enabled: bool = True
+    """false: MLflow is told nothing"""
     experiment: Annotated[str, Field(min_length=1)] = "segpipe"
+    """MLflow's name for the group of runs"""
     unreachable: Literal["error", "local"] = "error"
+    """error | local (warn, and use mlflow.db here) when MLFLOW_TRACKING_URI does not answer"""
     validation_pictures: Annotated[int, Field(ge=0, le=64)] = 4
+    """0..64; samples of the validation split that are drawn at each validation; 0: none"""
     system_seconds: Annotated[int, Field(ge=0, le=3600)] = 10
+    """0..3600; between two samples of processor, memory, disk, network and GPUs; 0: none"""
 
 
 class Params(Section):
@@ -71,9 +81,16 @@ class Params(Section):
     loss: LossParams = LossParams()
     train: TrainParams = TrainParams()
     checkpoint: CheckpointParams = CheckpointParams()
+    """the state from which a run goes on; also written at each epoch's end and each validation"""
     evaluate: EvaluateParams = EvaluateParams()
     render: RenderParams = RenderParams()
     tracking: TrackingParams = TrackingParams()
+
+    def unused(self) -> frozenset[str]:
+        """Return how rasters and tiles are prepared where the source has none."""
+        idle = set() if self.source.name == "rasters" else {"prepare.rasters"}
+        idle |= set() if self.source.name in ("esd", "synthetic_esd") else {"prepare.esd"}
+        return frozenset(idle)
 
     @model_validator(mode="after")
     def _sections_fit_together(self) -> "Params":

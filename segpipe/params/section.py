@@ -1,18 +1,58 @@
 """The ground of every section of params.yaml: strict types, no unknown keys, no change after reading."""
 
-from typing import Annotated
+from dataclasses import dataclass
+from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic.fields import FieldInfo
 
 
 class Section(BaseModel):
     """A section of params.yaml.
 
-    Every field has its usual value as default, but a parameter file must spell all of them out:
-    DVC sees only what stands in the file (`segpipe.params.load` refuses a file with gaps).
+    Every field has its default, but a parameter file must spell all of them out: DVC sees only what
+    stands in the file (`segpipe.params.load` refuses a file with gaps). The string below a field
+    describes it: it is the comment in params.yaml and the row in docs/parameters.md.
     """
 
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, protected_namespaces=())
+    model_config = ConfigDict(
+        extra="forbid",
+        strict=True,
+        frozen=True,
+        protected_namespaces=(),
+        use_attribute_docstrings=True,
+    )
+
+    def unused(self) -> frozenset[str]:
+        """Return the parameters, by dotted key, that belong to alternatives that were not chosen."""
+        return frozenset()
+
+
+@dataclass(frozen=True)
+class Since:
+    """Marks a parameter that a later version of segpipe brought; its default changes nothing.
+
+    A parameter file of an older version, which lacks it, is read at the default, and at the default
+    the parameter is part of no fingerprint, bundle or comparison.
+    """
+
+    version: str
+
+
+def since(field: FieldInfo) -> str | None:
+    """Return the version that brought a parameter; None for those of the first version."""
+    return next((one.version for one in field.metadata if isinstance(one, Since)), None)
+
+
+def is_neutral(field: FieldInfo, value: Any) -> bool:
+    """Return whether a later parameter has the value at which it changes nothing."""
+    return since(field) is not None and value == field.get_default(call_default_factory=True)
+
+
+def section_of(field: FieldInfo) -> type[Section] | None:
+    """Return the section that a field is, or None for a single parameter."""
+    kind = field.annotation
+    return kind if isinstance(kind, type) and issubclass(kind, Section) else None
 
 
 def pair(value: object) -> object:

@@ -6,6 +6,7 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from segpipe.params.length import AnyLength, Length, PositiveLength
 from segpipe.params.schedule import (
+    SCHEDULES_WITH_OPTIONS,
     HalvingParams,
     Improvement,
     Metric,
@@ -43,12 +44,19 @@ class AugmentParams(Section):
     """How a training sample is varied each time it is seen."""
 
     crop_height: Pixels | None = None
+    """pixels, 8..65536; null: the whole height"""
     crop_width: Pixels | None = None
+    """pixels, 8..65536; null: the whole width"""
     scale: Range = (0.75, 1.5)
+    """zoom, above 0"""
     flip: Fraction = 0.5
+    """probability of left for right"""
     flip_vertical: Fraction = 0.0
+    """probability of upside down; for pictures from above"""
     gamma: Range = (0.8, 1.25)
+    """above 0; above 1 darkens"""
     saturation: Range = (0.8, 1.25)
+    """above 0; 1 leaves as it is"""
 
 
 # Training samples as they are, whole.
@@ -58,21 +66,23 @@ NO_AUGMENTATION = AugmentParams(
 
 
 class ClassCentroidsParams(Section):
-    """Which samples are picked for a class, and where in the images its centroids are looked for.
-
-    share: of the samples of an epoch. cell: side of the squares into which the images are divided,
-    in pixels; a class has one centroid in each square that shows it.
-    """
+    """Which samples are picked for a class, and where in the images its centroids are looked for."""
 
     share: Fraction = 0.5
+    """0..1; share of the samples of an epoch that are picked for a class, each class as often; the
+    others as uniform"""
     cell: Pixels = 64
+    """pixels, 8..65536; a class has one centroid in each square of this side that shows it; about
+    half the crop suits"""
 
 
 class SGDParams(Section):
     """Stochastic gradient descent: momentum, and whether it is Nesterov's."""
 
     momentum: _Momentum = 0.9
+    """0 to below 1"""
     nesterov: bool = True
+    """look ahead by the momentum; needs a momentum above 0"""
 
     @model_validator(mode="after")
     def _nesterov_has_momentum(self) -> "SGDParams":
@@ -87,62 +97,102 @@ class RMSpropParams(Section):
     """RMSprop: how slowly the mean of the squared gradients forgets, and momentum."""
 
     alpha: _Momentum = 0.99
+    """0 to below 1; how slowly the mean of the squared gradients forgets"""
     momentum: _Momentum = 0.0
+    """0 to below 1"""
 
 
 class EarlyStoppingParams(Section):
-    """When training ends before its length: after `patience` validations in a row without gain.
-
-    metric: null for never. threshold: by how much a value must be better than the best to be a gain.
-    """
+    """When training ends before its length: after `patience` validations in a row without gain."""
 
     metric: Metric | None = None
+    """null (never) | val_miou | val_pixel_accuracy | val_loss | train_loss"""
     patience: Count = 5
+    """validations, 1 or more"""
     threshold: Improvement = 0.0
+    """0 or more; by how much a value must be better than the best to be a gain"""
+
+    def unused(self) -> frozenset[str]:
+        """Return the options of early stopping where it is off."""
+        return frozenset() if self.metric else frozenset({"patience", "threshold"})
 
 
 class TrainParams(Section):
-    """How the network is trained; of alternatives only the named one's options are used.
-
-    backbone_lr: factor of the learning rate of the network's backbone. ema: decay of the moving
-    average of the weights, 0 for none. threshold: probability above which a pixel of one logit is
-    of the class; auto takes the best one on the validation split. sharding: fsdp2 leaves each of
-    several processes its part of weights, gradients and optimizer state. limit: so many samples of each
-    split are used. overfit: so many are learnt by heart. profile: so many steps are profiled.
-    """
+    """How the network is trained; of alternatives only the named one's options are used."""
 
     length: PositiveLength = Length(20)
+    """a length, above 0: a number of epochs, or text such as 2.5 epochs, 1250 steps, 100000
+    samples"""
     batch_size: Count = 8
+    """samples of one optimizer step, of all processes together"""
     accumulation: Count = 1
-    auto_accumulate: bool = False
+    """micro-batches that a step is cut into; must divide batch_size"""
     sampler: Literal["uniform", "class_centroids"] = "uniform"
+    """uniform | class_centroids (rare classes come up more often); only the options of the named
+    one are used"""
     class_centroids: ClassCentroidsParams = ClassCentroidsParams()
+    """when sampler is class_centroids"""
     optimizer: Literal["adamw", "adam", "sgd", "rmsprop"] = "adamw"
+    """adamw | adam | sgd | rmsprop; only the options of the named one are used"""
     sgd: SGDParams = SGDParams()
+    """when optimizer is sgd"""
     rmsprop: RMSpropParams = RMSpropParams()
+    """when optimizer is rmsprop"""
     lr: Positive = 0.002
+    """highest learning rate, above 0"""
     backbone_lr: Annotated[float, Field(gt=0, le=100)] = 1.0
+    """above 0 up to 100; factor of the learning rate for the backbone, where the network has one"""
     weight_decay: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.01
+    """0 or more; not for biases and norms"""
     schedule: ScheduleName = "poly"
+    """constant | halving | poly | cosine | one_cycle | plateau | warmup_sqrt; only the options of
+    the named one are used"""
     warmup: AnyLength = Length(1)
+    """a length, 0 to below length; linear rise of the learning rate, before any schedule but
+    one_cycle"""
     halving: HalvingParams = HalvingParams()
+    """when schedule is halving"""
     poly: PolyParams = PolyParams()
+    """when schedule is poly"""
     one_cycle: OneCycleParams = OneCycleParams()
+    """when schedule is one_cycle, which has a rise of its own in place of the warm-up"""
     plateau: PlateauParams = PlateauParams()
+    """when schedule is plateau"""
     warmup_sqrt: WarmupSqrtParams = WarmupSqrtParams()
+    """when schedule is warmup_sqrt: max(lr * s^2 / warmup^2, minimum), then max(lr - sqrt((s -
+    warmup) / decay), minimum)"""
     clip: Positive | None = 1.0
+    """largest norm of the gradient, above 0; null: no limit"""
     ema: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """0 to below 1; decay of a moving average of the weights, which is then validated and kept; 0:
+    none"""
     precision: Literal["auto", "fp32", "bf16"] = "auto"
+    """auto (bf16 where the hardware has units for it) | fp32 | bf16"""
     compile: bool = False
+    """torch.compile: slower to start, faster after"""
     sharding: Literal["none", "fsdp2"] = "none"
+    """none | fsdp2: each process keeps its part of weights, gradients and optimizer state, for
+    networks of some hundred million weights; not with compile"""
     validate_every: PositiveLength = Length(1)
+    """a length, above 0; the end is always validated"""
     early_stopping: EarlyStoppingParams = EarlyStoppingParams()
+    """end before the length, after so many validations in a row without gain"""
     threshold: Threshold = 0.5
+    """for a loss with one logit (bce): probability above which a pixel is of the class, between 0
+    and 1; auto: the best on the validation split"""
     seed: Seed = 0
+    """of first weights, order, augmentation, dropout"""
     limit: Count | None = None
+    """samples, batch_size or more; trains and validates on so many, evenly spread, for a quick try;
+    null: all"""
     overfit: Count | None = None
+    """samples, batch_size or more; learns so many by heart, validated on the very same, to find
+    mistakes in data and model; null: no"""
     profile: Annotated[int, Field(ge=0, le=1000)] = 0
+    """steps, 0..1000; the time that so many take is taken apart, in .segpipe/profile; the result is
+    the same; 0: none"""
     augment: AugmentParams = AugmentParams()
+    """drawn anew each time a sample is seen"""
 
     @model_validator(mode="after")
     def _lengths_fit(self) -> "TrainParams":
@@ -181,6 +231,16 @@ class TrainParams(Section):
                     f"set batch_size to {samples} or less, or {name} to {self.batch_size} or more"
                 )
         return self
+
+    def unused(self) -> frozenset[str]:
+        """Return the options of the samplers, optimizers and schedules that are not named.
+
+        Where samples are learnt by heart nothing is augmented.
+        """
+        alternatives = {"class_centroids", "sgd", "rmsprop", "augment"} | SCHEDULES_WITH_OPTIONS
+        used: set[str] = {self.sampler, self.optimizer, self.schedule}
+        used |= set() if self.overfit is not None else {"augment"}
+        return frozenset(alternatives - used)
 
     @property
     def augmentation(self) -> AugmentParams:

@@ -2,11 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 
-from segpipe.findings import Finding
 from segpipe.labels.scheme import VOID, LabelScheme
 from segpipe.preflight.wording import pictures_of, place, share
-from segpipe.sample import SPLITS
-from segpipe.storage.facts import SampleFacts
+from segpipe.preparation.sample_stats import SampleFacts
+from segpipe.raw.sample import SPLITS
+from segpipe.runtime.findings import Finding
 
 _MOST_VOID = 0.5  # share of a split's pixels
 _FLAT_SHARE = 0.9  # share of the masks that show one class alone

@@ -11,10 +11,10 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
-from segpipe.findings import Finding
 from segpipe.preflight.wording import place
-from segpipe.sample import SPLITS
-from segpipe.storage.facts import SampleFacts
+from segpipe.preparation.sample_stats import SampleFacts
+from segpipe.raw.sample import SPLITS
+from segpipe.runtime.findings import Finding
 
 # Measured on street scenes: copies that were stored anew or resized differ in 0 to 4 bits, recoloured
 # ones mostly in 0 to 5, different scenes of one camera in 8 or more, nearly always.

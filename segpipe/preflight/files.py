@@ -4,9 +4,9 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import PurePosixPath
 
-from segpipe.findings import Finding
 from segpipe.preflight.wording import pictures_of, size
-from segpipe.storage.facts import SampleFacts
+from segpipe.preparation.sample_stats import SampleFacts
+from segpipe.runtime.findings import Finding
 
 _GREY = frozenset({"1", "L", "LA", "La", "I", "I;16", "I;16B", "I;16L", "F"})
 _COLOUR = frozenset({"RGB", "RGBA", "RGBa", "P", "PA", "CMYK", "YCbCr", "HSV", "LAB"})

@@ -2,16 +2,16 @@
 
 from pathlib import Path
 
+from segpipe.dataset.layout import STORED_SPLITS
 from segpipe.labels.exclusion import excluded_labels
 from segpipe.labels.scheme import LabelScheme
 from segpipe.params.prepare import PrepareParams
 from segpipe.params.schema import LabelParams
+from segpipe.preparation.prepare import survey_data
+from segpipe.preparation.sample_stats import SampleFacts, Survey
+from segpipe.preparation.task import Work
+from segpipe.raw.input_spec import choose_reading
 from segpipe.sources.listing import Listing
-from segpipe.storage.facts import SampleFacts, Survey
-from segpipe.storage.layout import STORED_SPLITS
-from segpipe.storage.prepare import survey_data
-from segpipe.storage.reading import choose_reading
-from segpipe.storage.task import Work
 
 
 def plan_work(

@@ -4,13 +4,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from segpipe.console import say
-from segpipe.errors import DataError
-from segpipe.findings import Finding
 from segpipe.labels.scheme import LabelScheme
 from segpipe.params.prepare import PrepareParams
 from segpipe.preflight import classes, duplicates, files, looks, memory, splits, values
-from segpipe.storage.facts import Survey
+from segpipe.preparation.sample_stats import Survey
+from segpipe.runtime.console import say
+from segpipe.runtime.errors import DataError
+from segpipe.runtime.findings import Finding
 
 
 def judge(

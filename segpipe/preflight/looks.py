@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 
-from segpipe.findings import Finding
 from segpipe.params.prepare import PrepareParams
 from segpipe.preflight.wording import pictures_of, size
-from segpipe.storage.facts import SampleFacts, Side
+from segpipe.preparation.sample_stats import SampleFacts, Side
+from segpipe.runtime.findings import Finding
 
 _ENLARGED = 2.0  # along one side
 _DISTORTED = 1.25  # of width : height

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from segpipe.findings import Finding
+from segpipe.runtime.findings import Finding
 
 
 def too_large(forecast: Mapping[str, Any] | None) -> list[Finding]:

@@ -12,14 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
-from segpipe.console import say
-from segpipe.findings import Finding
 from segpipe.labels.scheme import VOID, LabelScheme, pack_colours
 from segpipe.preflight.wording import place, size
+from segpipe.preparation.sample_stats import SampleFacts, Side, Survey
+from segpipe.raw.sample import Sample
 from segpipe.rendering.contact_sheet import contact_sheet
 from segpipe.rendering.png import write_png
-from segpipe.sample import Sample
-from segpipe.storage.facts import SampleFacts, Side, Survey
+from segpipe.runtime.console import say
+from segpipe.runtime.findings import Finding
 
 _MOST = 12  # pictures in a report
 _SIDE = 480  # pixels of an image or mask in a picture

@@ -4,14 +4,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from segpipe.atomic import whole_folder, write_json, write_text
-from segpipe.errors import ParameterError, listing
-from segpipe.findings import Finding
 from segpipe.labels.scheme import LabelScheme
 from segpipe.preflight.page import page
 from segpipe.preflight.pictures import draw_offenders
 from segpipe.preflight.summary import summarise
-from segpipe.storage.facts import Survey
+from segpipe.preparation.sample_stats import Survey
+from segpipe.runtime.atomic import whole_folder, write_json, write_text
+from segpipe.runtime.errors import ParameterError, listing
+from segpipe.runtime.findings import Finding
 
 FORMAT = 1
 PAGE, NUMBERS, PICTURES = "report.md", "report.json", "pictures"

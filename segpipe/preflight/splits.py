@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 
-from segpipe.findings import Finding
-from segpipe.sample import SPLITS
-from segpipe.storage.facts import SampleFacts
+from segpipe.preparation.sample_stats import SampleFacts
+from segpipe.raw.sample import SPLITS
+from segpipe.runtime.findings import Finding
 
 _HANDFUL = 5
 

@@ -11,17 +11,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from segpipe.atomic import write_csv, write_text
+from segpipe.dataset.reader import Dataset, Split, open_dataset
+from segpipe.dataset.spread import evenly_spread
 from segpipe.labels.scheme import LabelScheme
+from segpipe.preparation.sample_stats import SampleFacts, Survey
+from segpipe.raw.input_spec import picture_of
 from segpipe.rendering.channels import channel_histograms
 from segpipe.rendering.png import write_png
 from segpipe.rendering.samples import Mask, Picture, copies_sheet, sample_sheet
 from segpipe.rendering.sizes import image_sizes
 from segpipe.rendering.statistics import brightness_histogram, class_frequencies
-from segpipe.spread import evenly_spread
-from segpipe.storage.facts import SampleFacts, Survey
-from segpipe.storage.reader import Dataset, Split, open_dataset
-from segpipe.storage.reading import picture_of
+from segpipe.runtime.atomic import write_csv, write_text
 
 PAGE = "statistics.md"
 CLASSES, BRIGHTNESS = "classes.csv", "brightness.csv"

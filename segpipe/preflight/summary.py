@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from segpipe.class_weights import KINDS, class_weights
+from segpipe.labels.class_weights import KINDS, class_weights
 from segpipe.labels.scheme import VOID, LabelScheme
 from segpipe.preflight.wording import size
-from segpipe.sample import SPLITS
-from segpipe.storage.facts import SampleFacts, Survey
+from segpipe.preparation.sample_stats import SampleFacts, Survey
+from segpipe.raw.sample import SPLITS
 
 
 def summarise(survey: Survey, scheme: LabelScheme) -> dict[str, Any]:

@@ -3,13 +3,13 @@
 from collections import Counter
 from collections.abc import Sequence
 
-from segpipe.findings import Finding
 from segpipe.labels.colour_suggestion import suggest_colours
 from segpipe.labels.scheme import LabelScheme
 from segpipe.labels.suggestion import Suggestion, suggest_mapping
 from segpipe.preflight.files import is_lossy
 from segpipe.preflight.wording import pictures_of, value_name
-from segpipe.storage.facts import SampleFacts
+from segpipe.preparation.sample_stats import SampleFacts
+from segpipe.runtime.findings import Finding
 
 # So many strange values of one mask are named one by one.
 _NAMED = 10

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from segpipe.storage.facts import SampleFacts, Side
+from segpipe.preparation.sample_stats import SampleFacts, Side
 
 # So many pictures a finding asks for; the report has room for about a dozen in all.
 _PICTURES = 4

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from segpipe.atomic import disk_errors_explained, whole_file
+from segpipe.runtime.atomic import disk_errors_explained, whole_file
 
 
 def write_png(path: Path, array: NDArray[Any]) -> None:

@@ -7,8 +7,8 @@ import zlib
 from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 
-from segpipe.console import progress
-from segpipe.errors import DataError, listing
+from segpipe.runtime.console import progress
+from segpipe.runtime.errors import DataError, listing
 from segpipe.sources.copying import refuse_too_little_space
 
 # Pictures hardly shrink and polygon files shrink about tenfold; what grows more is a zip bomb.

@@ -5,8 +5,8 @@ import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from segpipe.console import progress
-from segpipe.errors import DataError
+from segpipe.runtime.console import progress
+from segpipe.runtime.errors import DataError
 
 _DESCRIBING = frozenset({".csv", ".txt", ".yaml", ".yml"})
 

@@ -5,9 +5,9 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
-from segpipe.errors import ParameterError
-from segpipe.params.load import read_yaml
 from segpipe.params.section import Section
+from segpipe.runtime.errors import ParameterError
+from segpipe.runtime.yaml_file import read_yaml
 
 Described = TypeVar("Described", bound=Section)
 

@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass, field
 
-from segpipe.findings import Finding
-from segpipe.sample import Sample
+from segpipe.raw.sample import Sample
+from segpipe.runtime.findings import Finding
 
 
 @dataclass(frozen=True)

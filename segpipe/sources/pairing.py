@@ -4,7 +4,7 @@ import unicodedata
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 
-from segpipe.findings import Finding
+from segpipe.runtime.findings import Finding
 
 # Endings and beginnings that labelling tools and data sets add to a name, the longest first.
 _MASK_ENDS = (

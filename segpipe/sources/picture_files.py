@@ -4,8 +4,8 @@ from collections import Counter
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
-from segpipe.errors import DataError
-from segpipe.findings import Finding
+from segpipe.runtime.errors import DataError, listing
+from segpipe.runtime.findings import Finding, about
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png"})
 
@@ -51,10 +51,12 @@ def named_apart(
             twice.append(f"{found[name]} and {place}")
     if not found:
         raise DataError(f"{raw / part}: holds no {', '.join(sorted(suffixes))} files")
-    if twice:
-        text = f"{len(twice)} base names stand twice in {part}/; which one is meant?"
-        repair = "remove or rename one of each two"
-        findings.append(Finding("name_twice", "error", text, repair, tuple(twice)))
+    findings += about(
+        twice,
+        "name_twice",
+        f"{{n}} base names appear twice in {part}/; which one is meant?",
+        "remove or rename one of each two",
+    )
     return found
 
 
@@ -73,12 +75,24 @@ def ignored_files(raw: Path) -> list[Finding]:
         return []
     kinds = Counter(path.suffix.lower() or "no suffix" for path in others)
     counts = ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items()))
-    return [
-        Finding(
-            "ignored_files",
-            "warning",
-            f"{len(others)} files in images/ and masks/ are no pictures that are read ({counts})",
-            f"save them as {', '.join(sorted(SUFFIXES))} if they are meant, else move them away",
-            tuple(path.relative_to(raw).as_posix() for path in others),
+    return about(
+        (path.relative_to(raw).as_posix() for path in others),
+        "ignored_files",
+        f"{{n}} files in images/ and masks/ are not pictures that are read ({counts})",
+        f"save them as {', '.join(sorted(SUFFIXES))} if they are meant, else move them away",
+        severity="warning",
+    )
+
+
+def refuse_missing(source: Path) -> None:
+    """Raise DataError when the folder, its images or its masks are not there."""
+    if not source.is_dir():
+        raise DataError(
+            f"{source}: there is no such folder; put your data (or a link to it) there, "
+            "or set source.path in params.yaml"
         )
-    ]
+    missing = [f"{source / part}/" for part in ("images", "masks") if not (source / part).is_dir()]
+    if missing:
+        raise DataError(
+            f"{source}: needs a folder images/ and a folder masks/; not found:\n{listing(missing)}"
+        )

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from segpipe.findings import Finding
+from segpipe.runtime.findings import Finding
 from segpipe.sources.picture_files import named_apart
 
 _SUFFIXES = frozenset({".tif", ".tiff"})

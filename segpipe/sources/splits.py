@@ -5,8 +5,8 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from segpipe.findings import Finding
-from segpipe.sample import SPLITS
+from segpipe.raw.sample import SPLITS
+from segpipe.runtime.findings import Finding, about
 
 
 def split_by_ratio(
@@ -48,16 +48,12 @@ def split_by_folder(
     wanted = sorted(names)
     chosen = {part: [name for name in wanted if name.startswith(f"{part}/")] for part in SPLITS}
     strays = sorted(name for name in every if not name.startswith(tuple(f"{s}/" for s in SPLITS)))
-    if strays:
-        findings.append(
-            Finding(
-                "outside_splits",
-                "error",
-                f"{len(strays)} {what} are not in images/train, images/val or images/test",
-                "move them, or set prepare.split.by to lists or ratio",
-                tuple(strays),
-            )
-        )
+    findings += about(
+        strays,
+        "outside_splits",
+        f"{{n}} {what} are not in images/train, images/val or images/test",
+        "move them, or set prepare.split.by to lists or ratio",
+    )
     return chosen
 
 
@@ -84,29 +80,28 @@ def split_by_lists(
                 meant = _without_suffix(name, known)
                 faults.append(f"{path.name}: {name} is not among the {what}{meant}")
             elif owner.get(name) == path.name:
-                faults.append(f"{path.name}: {name} stands in it twice")
+                faults.append(f"{path.name}: {name} appears twice")
             elif name in owner:
-                faults.append(f"{path.name}: {name} stands in {owner[name]} too")
+                faults.append(f"{path.name}: {name} is in {owner[name]} too")
             elif name in usable:
                 chosen[part].append(name)
             owner.setdefault(name, path.name)
     # Without a single list there is nothing to be left out of.
     unlisted = sorted(known - set(owner)) if owner else []
-    findings += _about_lists(what, faults, unlisted)
+    findings += about(
+        faults,
+        "lists",
+        "prepare.split.by is lists, but {n} things are wrong with the lists",
+        f"each line must be the name of one of the {what}, in one list alone",
+    )
+    findings += about(
+        unlisted,
+        "unlisted",
+        f"{{n}} {what} are in no list, so they are not used",
+        "add them to train.txt, val.txt or test.txt if they are meant",
+        severity="warning",
+    )
     return chosen
-
-
-def _about_lists(what: str, faults: list[str], unlisted: list[str]) -> list[Finding]:
-    found = []
-    if faults:
-        text = f"prepare.split.by is lists, but {len(faults)} things are wrong with the lists"
-        repair = f"each line must be the name of one of the {what}, in one list alone"
-        found.append(Finding("lists", "error", text, repair, tuple(faults)))
-    if unlisted:
-        text = f"{len(unlisted)} {what} stand in no list, so they are not used"
-        repair = "add them to train.txt, val.txt or test.txt if they are meant"
-        found.append(Finding("unlisted", "warning", text, repair, tuple(unlisted)))
-    return found
 
 
 def _without_suffix(name: str, known: set[str]) -> str:
@@ -127,16 +122,12 @@ def groups_by_pattern(
     found = {name: re.search(pattern, name.rpartition("/")[2]) for name in names}
     groups = {name: match[1] for name, match in found.items() if match and match[1] is not None}
     strays = sorted(set(names) - set(groups))
-    if strays:
-        findings.append(
-            Finding(
-                "no_group",
-                "error",
-                f"params.yaml: prepare.split.group {pattern!r} finds no group in {len(strays)} names",
-                "change the pattern so that it fits all names, or rename these files",
-                tuple(strays),
-            )
-        )
+    findings += about(
+        strays,
+        "no_group",
+        f"params.yaml: prepare.split.group {pattern!r} finds no group in {len(strays)} names",
+        "change the pattern so that it fits all names, or rename these files",
+    )
     return groups
 
 
@@ -148,28 +139,24 @@ def torn_groups(
     for part, members in chosen.items():
         for name in members:
             parts.setdefault(groups[name], set()).add(part)
-    torn = tuple(
+    torn = [
         f"{group}: {', '.join(sorted(where))}"
         for group, where in sorted(parts.items())
         if len(where) > 1
+    ]
+    findings += about(
+        torn,
+        "torn_group",
+        "{n} groups of prepare.split.group are in more than one split",
+        "put all samples of a group into one split, or set prepare.split.by to ratio",
     )
-    if torn:
-        findings.append(
-            Finding(
-                "torn_group",
-                "error",
-                f"{len(torn)} groups of prepare.split.group stand in more than one split",
-                "put all samples of a group into one split, or set prepare.split.by to ratio",
-                torn,
-            )
-        )
 
 
 def _listed(path: Path, faults: list[str]) -> list[str]:
     try:
         lines = [line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines()]
     except UnicodeDecodeError:
-        faults.append(f"{path}: is no text in UTF-8")
+        faults.append(f"{path}: is not UTF-8 text")
         return []
     return [line for line in lines if line and not line.startswith("#")]
 

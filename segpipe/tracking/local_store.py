@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import unquote
 
-from segpipe.atomic import sync
-from segpipe.errors import TrackingError
-from segpipe.lock import held_file
+from segpipe.runtime.atomic import sync
+from segpipe.runtime.errors import TrackingError
+from segpipe.runtime.lock import held_file
 from segpipe.tracking.calls import reason
 
 PREFIX = "sqlite:///"

@@ -11,7 +11,7 @@ import os
 from pathlib import Path
 from typing import Literal
 
-from segpipe.state import repository_root
+from segpipe.runtime.state import repository_root
 from segpipe.tracking.store import Store, find_run
 
 Status = Literal["FINISHED", "FAILED", "KILLED"]

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
 
-from segpipe.console import say
+from segpipe.runtime.console import say
 from segpipe.tracking.entries import Files, Point, stored_points
 from segpipe.tracking.marks import Mark, Status
 from segpipe.tracking.names import valid_names

@@ -8,10 +8,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
-from segpipe.console import say
-from segpipe.errors import TrackingError, listing
 from segpipe.params.schema import TrackingParams
-from segpipe.revision import git_revision
+from segpipe.runtime.console import say
+from segpipe.runtime.errors import TrackingError, listing
+from segpipe.runtime.revision import git_revision
 from segpipe.tracking.calls import reason
 from segpipe.tracking.datasets import DataUsed, log_data
 from segpipe.tracking.marks import Mark, Status, end_abandoned_runs

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import Future
 from typing import TypeVar
 
-from segpipe.console import say
+from segpipe.runtime.console import say
 from segpipe.tracking.calls import reason
 from segpipe.tracking.entries import (
     Files,

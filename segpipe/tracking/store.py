@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from segpipe.console import say
-from segpipe.errors import TrackingError
 from segpipe.params.schema import TrackingParams
-from segpipe.state import repository_root
+from segpipe.runtime.console import say
+from segpipe.runtime.errors import TrackingError
+from segpipe.runtime.state import repository_root
 from segpipe.tracking.calls import BRIEF, calling, connect, reason
 from segpipe.tracking.local_store import (
     ARTIFACTS,

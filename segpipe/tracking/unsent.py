@@ -18,10 +18,10 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from segpipe.atomic import write_text
-from segpipe.console import say
-from segpipe.errors import TrackingError
-from segpipe.state import repository_root
+from segpipe.runtime.atomic import write_text
+from segpipe.runtime.console import say
+from segpipe.runtime.errors import TrackingError
+from segpipe.runtime.state import repository_root
 from segpipe.tracking.entries import BATCH, Files, Point, send_files, send_points, stored_points
 from segpipe.tracking.store import Store, find_run
 

@@ -10,11 +10,11 @@ from PIL import Image
 
 from segpipe.bundle import BEST, DESCRIPTION, InputForm, load_bundle, plain_weights, save_bundle
 from segpipe.cli.main import main
-from segpipe.errors import BundleError
 from segpipe.labels.load import load_scheme
 from segpipe.models.build import build_model
 from segpipe.params.model import ModelParams, UNetParams
-from segpipe.storage.reading import PICTURES
+from segpipe.raw.input_spec import PICTURES
+from segpipe.runtime.errors import BundleError
 from tests.forge import CLASSES_CSV, make_folder, save, scene, tiny_parameters, write_parameters
 
 
@@ -72,7 +72,7 @@ def test_unreadable_images_are_named_and_skipped(
     [
         (["predict", "nowhere", "--out", "o"], "there is no such file or folder"),
         (["predict", "empty", "--out", "o"], "holds no image"),
-        (["predict", "twins", "--out", "o"], "base names stand twice"),
+        (["predict", "twins", "--out", "o"], "base names appear twice"),
         (["predict", "one", "--out", "one"], "--out is the folder of the images"),
         (["predict", "one", "--out", "o", "--opacity", "2"], "--opacity is 2.0"),
         (["predict", "one", "--out", "o", "--bundle", "none"], "train a model with `dvc repro`"),

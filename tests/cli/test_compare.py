@@ -398,7 +398,7 @@ def test_what_the_stages_write_is_what_is_read(tmp_path: Path) -> None:
 
 
 def test_the_costs_are_among_those_that_training_writes() -> None:
-    tree = ast.parse((ROOT / "segpipe/engine/publish.py").read_text())
+    tree = ast.parse((ROOT / "segpipe/training/watch/publish.py").read_text())
     function = next(
         node
         for node in ast.walk(tree)

@@ -9,10 +9,15 @@ import time
 from pathlib import Path
 
 import pytest
-from ruamel.yaml import YAML
 
 from segpipe.cli.main import main
 from segpipe.cli.recipes import change_lines, changes, read_header
+from segpipe.params.chosen import chosen
+from segpipe.params.load import is_whole, load_overlay, load_params
+from segpipe.params.schema import Params
+from segpipe.params.train import TrainParams
+from segpipe.params.writer import header_of
+from segpipe.runtime.yaml_file import read_yaml
 from tests.forge import ROOT, child_environment, tiny_parameters, write_parameters
 
 HEADER = """# Small scenes, for a test; a first paragraph
@@ -78,7 +83,7 @@ def test_the_difference_is_shown_and_the_bytes_are_the_recipes(
         "train",
         "  train.lr: 0.25 → 0.5",
     ]
-    total = len(leaves(YAML(typ="safe").load(HEADER + (work / "params.yaml").read_text())))
+    total = len(leaves(chosen(load_params(work / "params.yaml"))))
     assert said[4] == f"2 of {total} parameters differ, {total - 2} are the same"
     assert said[-2] == (
         "data: data/small is not there yet; put the folder at data/small: images and masks, "
@@ -344,8 +349,56 @@ def test_every_recipe_can_be_taken(
         assert header.about
         assert header.fields["data"]
         assert main(["use", path.stem]) == 0
-        assert (work / "params.yaml").read_bytes() == path.read_bytes()
+        assert load_params(work / "params.yaml") == load_overlay(path)
+        assert (work / "params.yaml").read_text().startswith(header_of(path.read_text()))
         assert header.fields["data"] in capsys.readouterr().out
+
+
+def test_a_recipe_is_written_out_with_what_each_parameter_means(work: Path) -> None:
+    (work / "params.yaml").unlink()
+    (work / "recipes/tiny.yaml").write_text(HEADER + "\ntrain:\n  lr: 0.25\n")
+    assert main(["use", "tiny"]) == 0
+    text = (work / "params.yaml").read_text()
+    assert text.startswith(HEADER)
+    assert "  lr: 0.25                   # highest learning rate, above 0" in text
+    assert load_params(work / "params.yaml") == Params(train=TrainParams(lr=0.25))
+    assert main(["use", "small"]) == 0, "what a recipe gives can be had back"
+
+
+def test_a_params_file_of_an_older_version_is_brought_up_to_date(
+    work: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    content = tiny_parameters(Path("data/small"), train__lr=0.125)
+    del content["model"]["lraspp"]
+    content["train"]["auto_accumulate"] = False
+    write_parameters(work / "params.yaml", content)
+    old = HEADER + (work / "params.yaml").read_text()
+    (work / "params.yaml").write_text(old)
+    assert main(["use", "--upgrade", "--dry-run"]) == 0
+    assert (work / "params.yaml").read_text() == old
+    assert main(["use", "--upgrade"]) == 0
+    said = capsys.readouterr().out
+    assert "model.lraspp is missing: {}" in said
+    assert "train.auto_accumulate is no longer a parameter" in said
+    copy = next(line for line in said.splitlines() if "segpipe use .segpipe" in line).split()[-1]
+    assert (work / copy).read_text() == old
+    text = (work / "params.yaml").read_text()
+    assert text.startswith(HEADER)
+    assert load_params(work / "params.yaml").train.lr == 0.125
+    assert is_whole(read_yaml(work / "params.yaml"))
+    assert main(["use", "--upgrade"]) == 0
+    assert "is up to date; nothing is written" in capsys.readouterr().out
+    assert (work / "params.yaml").read_text() == text
+    assert main(["use", "--upgrade", "small"]) == 1
+
+
+def test_options_of_what_was_not_chosen_are_no_difference(
+    work: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    committed(work)
+    recipe(work / "recipes/large.yaml", train__lr=0.25, model__pspnet__dropout=0.5)
+    assert main(["use", "large", "--dry-run"]) == 0
+    assert "parameters are the same" in capsys.readouterr().out
 
 
 def test_help_shows_the_ways_to_use_it(capsys: pytest.CaptureFixture[str]) -> None:

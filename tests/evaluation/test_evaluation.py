@@ -13,7 +13,6 @@ from PIL import Image
 from sklearn.metrics import confusion_matrix, jaccard_score
 
 from segpipe.bundle import Bundle, InputForm
-from segpipe.errors import DataError
 from segpipe.evaluation.evaluate import Counts, count
 from segpipe.evaluation.intervals import Interval
 from segpipe.evaluation.report import summarise, write_tables
@@ -22,8 +21,9 @@ from segpipe.labels.load import load_scheme
 from segpipe.metrics.bootstrap import bootstrap_interval
 from segpipe.metrics.scores import mean_iou
 from segpipe.params.prepare import SplitParams
-from segpipe.sources.folder import list_samples
-from segpipe.storage.reading import PICTURES
+from segpipe.raw.input_spec import PICTURES
+from segpipe.runtime.errors import DataError
+from segpipe.sources.folder.samples import list_samples
 from tests.forge import make_folder, save, scene
 
 

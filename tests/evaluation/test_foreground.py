@@ -21,10 +21,10 @@ from segpipe.evaluation.report import summarise, write_tables
 from segpipe.inference.predictor import Predictor
 from segpipe.labels.load import load_scheme
 from segpipe.params.prepare import SplitParams
-from segpipe.sources.folder import list_samples
-from segpipe.storage.reading import PICTURES
-from tests.engine.conftest import SKY
+from segpipe.raw.input_spec import PICTURES
+from segpipe.sources.folder.samples import list_samples
 from tests.forge import make_folder, save
+from tests.training.conftest import SKY
 
 GREY = (60, 60, 60)
 

@@ -13,7 +13,7 @@ from segpipe.inference.predictor import Predictor
 from segpipe.labels.load import built_in_scheme
 from segpipe.models.build import build_model
 from segpipe.params.model import MiniUNetParams, ModelParams
-from segpipe.storage.reading import PICTURES
+from segpipe.raw.input_spec import PICTURES
 from tests.forge import save, scene
 
 PARAMS = ModelParams(name="mini_unet", mini_unet=MiniUNetParams(width=4))

@@ -11,7 +11,7 @@ from segpipe.inference.predictor import Predictor
 from segpipe.labels.scheme import LabelScheme, RawLabel
 from segpipe.models.build import build_model
 from segpipe.params.model import ModelParams, UNetParams
-from segpipe.storage.reading import PICTURES
+from segpipe.raw.input_spec import PICTURES
 
 SCHEME = LabelScheme(
     "three",

@@ -13,22 +13,22 @@ from torch import Tensor
 
 from segpipe.bundle import DESCRIPTION, Bundle, InputForm, plain_weights, save_bundle
 from segpipe.cli.main import main
-from segpipe.errors import DataError, ParameterError
 from segpipe.inference.predictor import Predictor
 from segpipe.inference.rasters import predict_raster, predict_tile, refuse_odd_overlap
 from segpipe.labels.scheme import LabelScheme, RawLabel
 from segpipe.models.build import build_model
-from segpipe.models.coarse import Coarse
-from segpipe.models.network import Network
+from segpipe.models.parts.coarse import Coarse
+from segpipe.models.parts.network import Network
 from segpipe.params.model import ModelParams, UNetParams
 from segpipe.params.prepare import EsdParams, SplitParams
-from segpipe.rasters.esd import channel_names, display_channels, read_tile
-from segpipe.rasters.scaling import Scaling
-from segpipe.sources.esd import list_samples
-from segpipe.storage.raw import read_raw
-from segpipe.storage.reading import PICTURES, Reading
+from segpipe.raw.esd.tile import channel_names, display_channels, read_tile
+from segpipe.raw.input_spec import PICTURES, Reading
+from segpipe.raw.rasters.scaling import Scaling
+from segpipe.raw.read import read_raw
+from segpipe.runtime.errors import DataError, ParameterError
+from segpipe.sources.esd_tiles import list_samples
 from tests.forge import ROOT, run_python, save, scene
-from tests.rasters.geotiffs import METRES, UTM, coarser, make_esd_tile, write_tif
+from tests.raw.rasters.geotiffs import METRES, UTM, coarser, make_esd_tile, write_tif
 
 DARK, BRIGHT, VOID_ID = 3, 7, 9
 SCHEME = LabelScheme(
@@ -231,7 +231,7 @@ def test_the_command_labels_the_rasters_of_a_folder_and_names_what_it_cannot_rea
         (["one", "--out", "o", "--opacity", "0.5"], "--opacity is for overlays"),
         (["one", "--out", "o", "--overlap", "9"], "it can be 0 to 8"),
         (["empty", "--out", "o"], "holds no GeoTIFF"),
-        (["twins", "--out", "o"], "base names stand twice"),
+        (["twins", "--out", "o"], "base names appear twice"),
         (["nowhere", "--out", "o"], "there is no such file or folder"),
         (["one/a.tif", "--out", "o", "--bundle", "tiles"], "is no ESD tile, nor a folder of tiles"),
         (["Tile3", "--out", "Tile3", "--bundle", "tiles"], "--out is the folder of the tiles"),

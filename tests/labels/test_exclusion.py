@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from cityscapesscripts.helpers.labels import name2label
 
-from segpipe.errors import ParameterError
 from segpipe.labels.exclusion import excluded_labels
 from segpipe.labels.load import built_in_scheme, load_scheme
 from segpipe.labels.scheme import pack_colours
+from segpipe.runtime.errors import ParameterError
 
 RARE = ["rail track", "trailer", "caravan", "tunnel", "guard rail"]
 

@@ -8,9 +8,9 @@ import pytest
 from cityscapesscripts.helpers.labels import labels as official
 from cityscapesscripts.helpers.labels import trainId2label
 
-from segpipe.errors import DataError, ParameterError
 from segpipe.labels.load import load_scheme
 from segpipe.labels.scheme import VOID, LabelScheme, pack_colours
+from segpipe.runtime.errors import DataError, ParameterError
 from tests.forge import CLASSES_CSV
 
 

@@ -5,10 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from segpipe.errors import DataError
 from segpipe.labels.colours import _lab, distinct_colours
 from segpipe.labels.load import load_scheme
 from segpipe.labels.scheme import VOID, LabelScheme, RawLabel
+from segpipe.runtime.errors import DataError
 
 
 def read(folder: Path, text: str) -> LabelScheme:
@@ -115,8 +115,8 @@ def test_label_files_are_those_of_the_data_alone(
     [
         ("", "must hold `classes:`"),
         ("- road\n- car\n", "must hold `classes:`"),
-        ("a: [b", "is no YAML"),
-        ("classes: {a: 1, a: 2}", "is no YAML"),
+        ("a: [b", "not valid YAML"),
+        ("classes: {a: 1, a: 2}", "not valid YAML"),
         ("void: 3\n", "classes is None; it must name the classes"),
         ("classes: {}\n", "it must name the classes"),
         ("classes: 3\n", "classes is 3"),

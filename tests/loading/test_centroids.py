@@ -5,10 +5,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from segpipe.errors import DataError
 from segpipe.labels.scheme import VOID
 from segpipe.loading import centroids
 from segpipe.loading.centroids import Centroids, find_centroids, mask_centroids
+from segpipe.runtime.errors import DataError
 
 
 def by_hand(mask: np.ndarray, classes: int, cell: int) -> list[tuple[int, int, int]]:

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from segpipe.errors import LaunchError
 from segpipe.loading.batches import Prefetch
 from segpipe.loading.order import Share, epoch_batches, steps_per_epoch
+from segpipe.runtime.errors import LaunchError
 
 
 @given(

@@ -5,10 +5,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from segpipe.cropping import centre_crop
 from segpipe.labels.scheme import VOID
 from segpipe.losses.build import build_loss
 from segpipe.losses.valid import valid_pixels
+from segpipe.models.parts.cropping import centre_crop
 from segpipe.params.loss import LossParams
 
 loss = build_loss(LossParams(name="cross_entropy"))

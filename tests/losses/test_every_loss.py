@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from segpipe.cropping import centre_crop
 from segpipe.labels.scheme import VOID
+from segpipe.models.parts.cropping import centre_crop
 from tests.losses.cases import EVERY, WEIGHTS, batch, gradient, named
 
 every_loss = pytest.mark.parametrize(("name", "channels"), EVERY)

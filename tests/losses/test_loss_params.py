@@ -2,10 +2,10 @@
 
 import pytest
 
-from segpipe.errors import ParameterError
 from segpipe.params.load import validate
 from segpipe.params.loss import LossParams
 from segpipe.params.schema import Params
+from segpipe.runtime.errors import ParameterError
 
 
 def section(changes: dict) -> LossParams:

@@ -6,9 +6,9 @@ from hypothesis import strategies as st
 from sklearn.metrics import confusion_matrix as sklearn_confusion
 from torch import Tensor
 
-from segpipe.errors import DataError
 from segpipe.labels.scheme import VOID
 from segpipe.metrics.confusion import confusion_by_image, confusion_matrix
+from segpipe.runtime.errors import DataError
 
 
 def batch(seed: int, samples: int = 3, classes: int = 5) -> tuple[Tensor, Tensor]:

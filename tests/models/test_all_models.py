@@ -12,9 +12,9 @@ from torch import Tensor
 from segpipe.bundle import InputForm, load_bundle, plain_weights, save_bundle
 from segpipe.labels.scheme import LabelScheme, RawLabel
 from segpipe.models.build import build_model
-from segpipe.models.network import Network
+from segpipe.models.parts.network import Network
 from segpipe.params.model import ModelParams
-from segpipe.storage.reading import Reading
+from segpipe.raw.input_spec import Reading
 
 CHANNELS, CLASSES, FRAMES = 4, 5, 3
 NAMES = get_args(ModelParams.model_fields["name"].annotation)

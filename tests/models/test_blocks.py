@@ -1,6 +1,6 @@
 import torch
 
-from segpipe.models.blocks import joined
+from segpipe.models.parts.blocks import joined
 
 
 def test_joined_maps_have_dense_gradients_equal_to_those_of_cat():

@@ -5,12 +5,12 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from segpipe.errors import ParameterError
 from segpipe.models.build import build_model
-from segpipe.models.coarse import Coarse
-from segpipe.models.network import Logits, Network
+from segpipe.models.parts.coarse import Coarse
+from segpipe.models.parts.network import Logits, Network
 from segpipe.models.truth_cnn import TruthCNN
 from segpipe.params.model import ModelParams, TruthCNNParams, UNetParams
+from segpipe.runtime.errors import ParameterError
 
 CLASSES = 3
 

@@ -17,10 +17,10 @@ from PIL import Image
 from PIL.Image import Resampling
 from torch import Tensor, nn
 
-from segpipe.hardware import choose_precision
 from segpipe.models.build import build_model
-from segpipe.models.network import Network
+from segpipe.models.parts.network import Network
 from segpipe.params.model import ModelParams
+from segpipe.runtime.hardware import choose_precision
 from tests.forge import ROOT, scene
 
 CAMVID = Path(os.environ.get("SEGPIPE_CAMVID", ROOT / "data/camvid"))

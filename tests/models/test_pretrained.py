@@ -9,15 +9,15 @@ from safetensors.torch import save_file
 from torch import nn
 
 from segpipe.bundle import BEST, InputForm, plain_weights, save_bundle
-from segpipe.errors import BundleError, ParameterError
 from segpipe.labels.scheme import LabelScheme, RawLabel
 from segpipe.models.build import build_model
-from segpipe.models.network import Network
+from segpipe.models.parts.network import Network
 from segpipe.models.pretrained.load import load_pretrained
 from segpipe.models.pretrained.matching import Loaded, adapt_input
 from segpipe.models.pretrained.weights_file import IN_FOLDER, pretrained_identity
 from segpipe.params.model import ModelParams, UNetParams
-from segpipe.storage.reading import Reading
+from segpipe.raw.input_spec import Reading
+from segpipe.runtime.errors import BundleError, ParameterError
 from tests.forge import run_python
 
 UNET = {"name": "unet", "unet": {"width": 4, "depth": 2}}

@@ -15,14 +15,14 @@ from safetensors.torch import save_file
 from torch import nn
 from torchvision.models import get_model
 
-from segpipe.errors import ParameterError
 from segpipe.models.build import build_model
-from segpipe.models.network import Network
+from segpipe.models.parts.network import Network
 from segpipe.models.pretrained import published
 from segpipe.models.pretrained.load import load_pretrained
 from segpipe.models.pretrained.matching import Loaded, adapt_input
 from segpipe.params import model as schema
 from segpipe.params.model import ModelParams
+from segpipe.runtime.errors import ParameterError
 
 PSPNET = {"name": "pspnet", "pretrained": "imagenet"}
 BACKBONES = {

@@ -1,9 +1,9 @@
 import pytest
 import torch
 
-from segpipe.models.light_psp import LightPSP
-from segpipe.models.network import count_parameters
+from segpipe.models.parts.network import count_parameters
 from segpipe.models.pspnet import PSPNet, Pyramid
+from segpipe.models.resnet_lstm import LightPSP
 from segpipe.params.model import PSPNetParams
 
 

@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from segpipe.models.network import count_parameters
+from segpipe.models.parts.network import count_parameters
 from segpipe.models.regseg import DilatedBlock, RegSeg
 from segpipe.params.model import RegSegParams
 

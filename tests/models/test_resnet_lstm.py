@@ -3,7 +3,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from segpipe.models.network import count_parameters
+from segpipe.models.parts.network import count_parameters
 from segpipe.models.resnet_lstm import ResNetLSTM, ScoreMemory, _bilinear_upsampling
 from segpipe.params.model import ResNetLSTMParams
 

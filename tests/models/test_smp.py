@@ -6,9 +6,9 @@ import segmentation_models_pytorch as library
 import torch
 from torch import nn
 
-from segpipe.errors import ParameterError
 from segpipe.models.smp import Smp
 from segpipe.params.model import SmpParams
+from segpipe.runtime.errors import ParameterError
 
 DECODERS = get_args(SmpParams.model_fields["decoder"].annotation)
 POOLED = {"deeplabv3", "deeplabv3plus", "pan", "upernet"}

@@ -3,7 +3,7 @@ import torch
 from torch import nn
 
 from segpipe.models.build import build_model
-from segpipe.models.network import count_parameters
+from segpipe.models.parts.network import count_parameters
 from segpipe.params.model import DeepLabV3Params, FCNParams, ModelParams
 from tests.forge import ROOT, run_python
 

@@ -2,12 +2,12 @@ import pytest
 import torch
 from torch import nn
 
-from segpipe.errors import ParameterError
 from segpipe.models.build import build_model
-from segpipe.models.coarse import Coarse
-from segpipe.models.network import Network, count_parameters
+from segpipe.models.parts.coarse import Coarse
+from segpipe.models.parts.network import Network, count_parameters
 from segpipe.models.truth_cnn import TruthCNN
 from segpipe.params.model import ModelParams, PSPNetParams, TruthCNNParams
+from segpipe.runtime.errors import ParameterError
 
 
 def truth_cnn(width: int = 4) -> TruthCNN:

@@ -3,8 +3,8 @@ import torch
 from torch import Tensor, nn
 
 from segpipe.models.build import build_model
-from segpipe.models.network import count_parameters
-from segpipe.models.unet import UNet
+from segpipe.models.parts.network import count_parameters
+from segpipe.models.parts.u_net import UNet
 from segpipe.params.model import MiniUNetParams, ModelParams, UNetParams
 
 NORMS = ["batch", "group", "none"]

@@ -2,9 +2,8 @@ import pytest
 import torch
 from torch import nn
 
-from segpipe.cropping import centre_crop
-from segpipe.models.unet import UNet
-from segpipe.models.valid_sides import margin, valid_input, valid_output
+from segpipe.models.parts.cropping import centre_crop
+from segpipe.models.parts.u_net import UNet, margin, valid_input, valid_output
 from segpipe.params.model import UNetParams
 
 LARGEST = 700

@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 from dvc.utils.hydra import apply_overrides
 
-from segpipe.errors import ParameterError
 from segpipe.params.length import Length, read_length, write_length
-from segpipe.params.load import load_params, read_yaml
+from segpipe.params.load import load_params
+from segpipe.runtime.errors import ParameterError
+from segpipe.runtime.yaml_file import read_yaml
 from tests.forge import ROOT
 
 

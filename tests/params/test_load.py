@@ -7,11 +7,12 @@ from pathlib import Path
 import pytest
 from dvc.utils.serialize import load_yaml
 
-from segpipe.errors import ParameterError
-from segpipe.params.load import load_params, read_yaml, validate
+from segpipe.params.load import is_whole, load_params, validate
 from segpipe.params.schema import Params
-from segpipe.params.section import Section
-from tests.forge import ROOT
+from segpipe.params.section import Section, section_of
+from segpipe.runtime.errors import ParameterError
+from segpipe.runtime.yaml_file import read_yaml
+from tests.forge import ROOT, write_parameters
 
 FILES = [ROOT / "params.yaml", *sorted((ROOT / "recipes").glob("*.yaml"))]
 
@@ -26,9 +27,50 @@ def refusal(content: object) -> str:
     return str(caught.value)
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
-def test_every_parameter_file_of_the_repository_is_valid_and_whole(path: Path) -> None:
-    assert load_params(path).model_dump(mode="json").keys() == whole().keys()
+def test_the_parameter_file_of_the_repository_is_valid_and_whole() -> None:
+    content = read_yaml(ROOT / "params.yaml")
+    assert is_whole(content)
+    assert load_params(ROOT / "params.yaml") == validate(content, "params.yaml")
+
+
+def test_a_file_of_an_older_version_is_read_and_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    old = whole()
+    del old["model"]["lraspp"]
+    del old["source"]["folder"]
+    old["train"]["auto_accumulate"] = False
+    write_parameters(tmp_path / "params.yaml", old)
+    assert load_params(tmp_path / "params.yaml") == Params()
+    (said,) = capsys.readouterr().out.splitlines()
+    for part in (
+        "model.lraspp is missing: {}",
+        "source.folder is missing: {}",
+        "train.auto_accumulate is no longer a parameter",
+        "segpipe use --upgrade",
+    ):
+        assert part in said
+    assert "source.rasters" not in said
+    assert not is_whole(old)
+
+
+def test_a_parameter_that_is_gone_and_was_in_use_is_refused_with_what_is_instead() -> None:
+    content = whole()
+    content["train"]["auto_accumulate"] = True
+    said = refusal(content)
+    assert "train.auto_accumulate is no longer a parameter" in said
+    assert "train.accumulation" in said
+
+
+def test_of_several_processes_one_speaks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    old = whole()
+    del old["model"]["lraspp"]
+    write_parameters(tmp_path / "params.yaml", old)
+    monkeypatch.setenv("RANK", "1")
+    load_params(tmp_path / "params.yaml")
+    assert capsys.readouterr().out == ""
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
@@ -149,9 +191,8 @@ def test_no_parameter_bears_a_name_that_dvc_overlooks() -> None:
     def names(section: type[Section]) -> list[str]:
         found = []
         for key, field in section.model_fields.items():
-            found.append(key)
-            if isinstance(field.annotation, type) and issubclass(field.annotation, Section):
-                found += names(field.annotation)
+            inner = section_of(field)
+            found += [key, *(names(inner) if inner else [])]
         return found
 
     found = names(Params)

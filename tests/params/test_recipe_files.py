@@ -1,9 +1,9 @@
 """What the recipes say of themselves is true: their keys, options, figures and schedules."""
 
 import itertools
+import json
 import math
 import re
-import shutil
 import subprocess
 from pathlib import Path
 
@@ -11,17 +11,20 @@ import dvc.utils.hydra
 import pytest
 from torch import nn
 
-from segpipe.cli.recipes import read_header
+from segpipe.cli.recipes import params_text, read_header
 from segpipe.labels.load import load_scheme
 from segpipe.losses.build import is_binary
 from segpipe.models.build import build_model
-from segpipe.models.network import Network
+from segpipe.models.parts.network import Network
+from segpipe.models.parts.u_net import UNet
 from segpipe.models.resnet_lstm import ResNetLSTM
-from segpipe.models.unet import UNet
-from segpipe.params.load import load_params
+from segpipe.params.load import load_overlay, load_params, validate
+from segpipe.params.overlay import differences, overlaid
 from segpipe.params.schema import Params
-from segpipe.schedules.build import learning_rate
-from segpipe.schedules.lengths import lengths_in_steps
+from segpipe.params.writer import header_of
+from segpipe.runtime.yaml_file import read_yaml
+from segpipe.training.schedules.build import learning_rate
+from segpipe.training.schedules.lengths import lengths_in_steps
 from tests.forge import RECIPES, ROOT, apply_overrides, override_sets, tiny_overrides
 
 FINE = 2975  # annotated training scenes of Cityscapes
@@ -35,7 +38,7 @@ def header(name: str) -> str:
 
 
 def recipe_params(name: str) -> Params:
-    return load_params(ROOT / f"recipes/{name}.yaml")
+    return load_overlay(ROOT / f"recipes/{name}.yaml")
 
 
 def built(name: str, classes: int | None = None) -> Network:
@@ -69,37 +72,45 @@ def test_a_header_says_what_it_is_what_it_needs_and_how_it_is_run(recipe: Path) 
 
 
 @every_recipe
-def test_a_recipe_differs_from_the_parameter_file_in_values_alone(recipe: Path) -> None:
-    """The same keys in the same order, each with its comment."""
-
-    def lines(path: Path) -> list[tuple[str, str]]:
-        found = re.findall(r"^( *\w+):([^#\n]*)(#.*)?$", path.read_text(), re.MULTILINE)
-        return [(key, comment) for key, _, comment in found]
-
-    assert lines(recipe) == lines(ROOT / "recipes/demo.yaml")
+def test_a_recipe_names_what_differs_from_the_defaults_alone(recipe: Path) -> None:
+    named = overlaid(read_yaml(recipe))
+    assert validate(overlaid(differences(load_overlay(recipe))), "recipe") == load_overlay(recipe)
+    assert count(differences(load_overlay(recipe))) == count(read_yaml(recipe)), named
 
 
-def test_the_demo_is_what_segpipe_comes_with() -> None:
+def count(values: object) -> int:
+    return sum(map(count, values.values())) if isinstance(values, dict) else 1
+
+
+@every_recipe
+def test_the_parameters_of_a_recipe_are_those_that_are_noted(recipe: Path) -> None:
+    """So that a default cannot change one unseen: after a change on purpose, write the file anew."""
+    noted = json.loads((ROOT / "tests/data/recipes.json").read_text())
+    assert noted.keys() == {path.stem for path in RECIPES}
+    assert load_overlay(recipe).model_dump(mode="json") == noted[recipe.stem]
+
+
+def test_the_parameter_file_is_what_is_written_for_the_demo() -> None:
     demo, shipped = ROOT / "recipes/demo.yaml", ROOT / "params.yaml"
-    if read_header(shipped.read_text()) != read_header(demo.read_text()):
+    if header_of(shipped.read_text()) != header_of(demo.read_text()):
         pytest.skip("params.yaml is another recipe here (segpipe use)")
-    if load_params(shipped) != load_params(demo):
+    if load_params(shipped) != load_overlay(demo):
         status = ["git", "status", "--porcelain", "params.yaml"]
         changed = subprocess.run(status, cwd=ROOT, capture_output=True, text=True, check=False)
         if changed.returncode or changed.stdout:
             pytest.skip("params.yaml was changed here")
-    assert demo.read_bytes() == shipped.read_bytes(), "cp params.yaml recipes/demo.yaml"
+    assert shipped.read_text() == params_text(demo), "segpipe use demo"
 
 
 @every_recipe
 def test_every_option_that_a_header_names_is_taken(recipe: Path, tmp_path: Path) -> None:
-    sets, unchanged = override_sets(header(recipe.stem)), load_params(recipe)
+    sets, unchanged = override_sets(header(recipe.stem)), load_overlay(recipe)
     assert tiny_overrides(recipe) in sets
     for options in sets:
         results = []
         for sweep in dvc.utils.hydra.get_hydra_sweeps({"params.yaml": options}):
             path = tmp_path / "params.yaml"
-            shutil.copy(recipe, path)
+            path.write_text(params_text(recipe))
             apply_overrides(path, sweep["params.yaml"])
             results.append(load_params(path))
         assert any(result != unchanged for result in results), options

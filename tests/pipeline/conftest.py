@@ -13,6 +13,17 @@ COPIED = ("segpipe", "stages", "metrics/.gitignore", "data/.gitignore", ".dvc/pl
 COPIED += ("dvc.yaml", ".dvcignore", ".gitignore", "pyproject.toml", ".dvc/config")
 
 
+def copy_project(root: Path) -> None:
+    """Copy the code of the pipeline, without parameters and data."""
+    for name in COPIED:
+        source, target = ROOT / name, root / name
+        target.parent.mkdir(exist_ok=True)
+        if source.is_dir():
+            shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy(source, target)
+
+
 def run(repository: Path, *arguments: str, **environment: str) -> str:
     """Run a program of the environment, DVC or git, and return what it printed."""
     done = subprocess.run(
@@ -50,13 +61,7 @@ def repository(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     Its outputs are hard links into the cache, which whoever writes over one would damage.
     """
     root = tmp_path_factory.mktemp("repository")
-    for name in COPIED:
-        source, target = ROOT / name, root / name
-        target.parent.mkdir(exist_ok=True)
-        if source.is_dir():
-            shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))
-        else:
-            shutil.copy(source, target)
+    copy_project(root)
     (root / ".dvc/.gitignore").write_text("/tmp\n/cache\n/config.local\n")
     write_parameters(root / "params.yaml", tiny_parameters(data, tracking__enabled=True))
     run(root, "git", "init", "-q", "-b", "main")

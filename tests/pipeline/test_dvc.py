@@ -66,7 +66,7 @@ def test_an_edit_of_code_reruns_what_it_can_change(baseline: Path) -> None:
     reruns = {
         "segpipe/dashboard/page.py": [],
         "segpipe/tracking/run.py": [],
-        "segpipe/console.py": [],
+        "segpipe/runtime/console.py": [],
         "segpipe/rendering/overlay.py": ["prepare", "render"],
         "segpipe/losses/cross_entropy.py": ["train"],
         "segpipe/evaluation/report.py": ["evaluate"],

@@ -119,7 +119,7 @@ def test_whoever_is_killed_the_next_repro_ends_as_if_nobody_had_been(
         "tracking__validation_pictures": 0,
     }
     write_parameters(baseline / "params.yaml", tiny_parameters(data, **options))
-    with (baseline / "segpipe/engine/loop.py").open("a") as code:
+    with (baseline / "segpipe/training/loop.py").open("a") as code:
         code.write(SLOWED)
     tracked_before = runs_with_rows(baseline)
     for victim in ("worker", "launcher", "dvc", "tree"):
@@ -166,7 +166,7 @@ def eighty_slow_steps(repository: Path, data: Path) -> set[str]:
     """Ask for a training of 80 steps that saves often; return the runs that are tracked already."""
     options = {"train__length": "80 steps", "checkpoint__steps": 5, "tracking__enabled": True}
     write_parameters(repository / "params.yaml", tiny_parameters(data, **options))
-    with (repository / "segpipe/engine/loop.py").open("a") as code:
+    with (repository / "segpipe/training/loop.py").open("a") as code:
         code.write(SLOWED)
     return runs_with_rows(repository)
 

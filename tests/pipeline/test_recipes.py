@@ -14,13 +14,13 @@ from safetensors.numpy import load_file
 
 from segpipe.bundle import load_bundle
 from segpipe.cli.recipes import read_header
+from segpipe.dataset.reader import open_dataset
 from segpipe.labels.load import load_scheme
 from segpipe.params.load import load_params
 from segpipe.params.schema import Params
-from segpipe.provenance import PARAMETERS, take_snapshot
-from segpipe.schedules.build import learning_rate
-from segpipe.schedules.lengths import lengths_in_steps
-from segpipe.storage.reader import open_dataset
+from segpipe.runtime.provenance import PARAMETERS, take_snapshot
+from segpipe.training.schedules.build import learning_rate
+from segpipe.training.schedules.lengths import lengths_in_steps
 from stages import evaluate, fetch, prepare, render, train
 from tests.forge import (
     RECIPES,

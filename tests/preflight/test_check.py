@@ -15,7 +15,7 @@ from tests.preflight.zoo import sound
 def _workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "work").mkdir()
     monkeypatch.chdir(tmp_path / "work")
-    monkeypatch.setattr("segpipe.forecast.available_bytes", lambda _device: 1 << 40)
+    monkeypatch.setattr("segpipe.training.forecast.available_bytes", lambda _device: 1 << 40)
 
 
 def test_of_a_synthetic_source_it_says_that_no_image_was_looked_at(
@@ -59,7 +59,7 @@ def test_a_folder_with_files_of_ones_own_is_no_place_for_the_report(
 def test_the_forecast_stands_in_the_report_and_warns(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("segpipe.forecast.available_bytes", lambda _device: 1 << 20)
+    monkeypatch.setattr("segpipe.training.forecast.available_bytes", lambda _device: 1 << 20)
     write_parameters(Path("params.yaml"), tiny_parameters(sound(tmp_path / "data")))
     assert main(["check"]) == 0
     report = json.loads(Path(".segpipe/preflight/report.json").read_text())

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from segpipe.preflight.duplicates import mirror, near_duplicates, nearest_within
-from segpipe.sample import Sample, Window
-from segpipe.storage.facts import SampleFacts
-from segpipe.storage.task import difference_hash
+from segpipe.preparation.sample_stats import SampleFacts
+from segpipe.preparation.task import difference_hash
+from segpipe.raw.sample import Sample, Window
 
 
 def fact(split: str, name: str, dhash: int | None, brightness: float = 0.4) -> SampleFacts:

@@ -8,19 +8,19 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from segpipe.class_weights import class_weights
-from segpipe.errors import ParameterError
-from segpipe.findings import Finding
+from segpipe.labels.class_weights import class_weights
 from segpipe.labels.load import load_scheme
 from segpipe.labels.scheme import LabelScheme
 from segpipe.params.prepare import PrepareParams, SplitParams
 from segpipe.preflight.judge import judge
 from segpipe.preflight.report import write_report
-from segpipe.sources.folder import list_samples
-from segpipe.storage.facts import Survey
-from segpipe.storage.prepare import survey_data
-from segpipe.storage.reading import PICTURES
-from segpipe.storage.task import Work
+from segpipe.preparation.prepare import survey_data
+from segpipe.preparation.sample_stats import Survey
+from segpipe.preparation.task import Work
+from segpipe.raw.input_spec import PICTURES
+from segpipe.runtime.errors import ParameterError
+from segpipe.runtime.findings import Finding
+from segpipe.sources.folder.samples import list_samples
 from tests.forge import make_folder, save, scene
 
 CANVAS = PrepareParams(height=32, width=48)

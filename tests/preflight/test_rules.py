@@ -6,8 +6,6 @@ from typing import Any
 
 import pytest
 
-from segpipe.errors import DataError
-from segpipe.findings import Finding
 from segpipe.labels.load import load_scheme
 from segpipe.labels.scheme import VOID, LabelScheme
 from segpipe.params.prepare import PrepareParams
@@ -18,8 +16,10 @@ from segpipe.preflight.looks import distorted, enlarged, featureless
 from segpipe.preflight.memory import too_large
 from segpipe.preflight.splits import large_batch, torn_groups
 from segpipe.preflight.values import unknown_values
-from segpipe.sample import Sample, Window
-from segpipe.storage.facts import SampleFacts, Survey
+from segpipe.preparation.sample_stats import SampleFacts, Survey
+from segpipe.raw.sample import Sample, Window
+from segpipe.runtime.errors import DataError
+from segpipe.runtime.findings import Finding
 from tests.forge import CLASSES_CSV
 
 ALL = {0: 500, 1: 300, 2: 150, VOID: 50}

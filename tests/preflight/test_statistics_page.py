@@ -12,10 +12,10 @@ from PIL import Image
 from segpipe.labels.load import load_scheme
 from segpipe.params.prepare import CopyParams, PrepareParams, SplitParams
 from segpipe.preflight.statistics_page import write_statistics
-from segpipe.sources.folder import list_samples
-from segpipe.storage.prepare import prepare_data
-from segpipe.storage.reading import PICTURES
-from segpipe.storage.task import Work
+from segpipe.preparation.prepare import prepare_data
+from segpipe.preparation.task import Work
+from segpipe.raw.input_spec import PICTURES
+from segpipe.sources.folder.samples import list_samples
 from tests.forge import make_folder
 
 

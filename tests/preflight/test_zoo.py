@@ -15,7 +15,7 @@ from tests.preflight.zoo import ZOO, Animal, sound
 @pytest.fixture(autouse=True)
 def _enough_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     """How much memory happens to be free must not decide a test."""
-    monkeypatch.setattr("segpipe.forecast.available_bytes", lambda _device: 1 << 40)
+    monkeypatch.setattr("segpipe.training.forecast.available_bytes", lambda _device: 1 << 40)
 
 
 def check(

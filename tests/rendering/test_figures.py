@@ -12,8 +12,8 @@ import pytest
 from matplotlib.figure import Figure
 from PIL import Image
 
-from segpipe.errors import SegpipeError
 from segpipe.rendering import figures
+from segpipe.runtime.errors import SegpipeError
 
 NAN = math.nan
 HISTORY = [

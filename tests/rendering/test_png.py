@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from segpipe.errors import SegpipeError
 from segpipe.rendering.png import write_png
+from segpipe.runtime.errors import SegpipeError
 
 
 @pytest.mark.parametrize("kind", [np.uint8, np.uint16])

@@ -13,10 +13,10 @@ from matplotlib.container import BarContainer
 from matplotlib.figure import Figure
 from PIL import Image
 
-from segpipe.errors import SegpipeError
 from segpipe.labels.scheme import VOID, LabelScheme, RawLabel, pack_colours
 from segpipe.rendering import channels, samples, sizes, statistics
 from segpipe.rendering.chart import middle_cut, percent
+from segpipe.runtime.errors import SegpipeError
 
 CLASSES = ["road", "train", "car"]
 PIXELS = {"train": np.array([90, 0, 910]), "val": np.array([400, 100, 500])}

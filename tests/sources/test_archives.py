@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from segpipe.errors import DataError
+from segpipe.runtime.errors import DataError
 from segpipe.sources.archives import member_sizes, unpack
 
 

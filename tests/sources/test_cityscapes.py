@@ -11,17 +11,18 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from segpipe.errors import DataError
-from segpipe.findings import Finding
 from segpipe.labels.load import load_scheme
 from segpipe.labels.scheme import VOID
 from segpipe.params.source import SourceParams
-from segpipe.sample import Sample
-from segpipe.sources.cityscapes import source as cityscapes
-from segpipe.sources.cityscapes.cities import SPLIT_OF
+from segpipe.raw.pictures import read_mask
+from segpipe.raw.sample import Sample
+from segpipe.runtime.errors import DataError
+from segpipe.runtime.findings import Finding
+from segpipe.sources.cityscapes import fetch as cityscapes
 from segpipe.sources.cityscapes.download import download
+from segpipe.sources.cityscapes_layout.layout import SPLIT_OF
+from segpipe.sources.cityscapes_layout.samples import list_samples
 from segpipe.sources.listing import Listing
-from segpipe.storage.decode import read_mask
 from tests.forge import save
 from tests.sources.cityscapes.server import PASSWORD, USERNAME, CityscapesSite
 
@@ -102,7 +103,7 @@ def fetched(source: SourceParams, target: Path) -> dict[str, str]:
 
 
 def listed(raw: Path, **changes: Any) -> Listing:
-    return cityscapes.list_samples(raw, parameters(raw, **changes), truth_withheld=True)
+    return list_samples(raw, parameters(raw, **changes), truth_withheld=True)
 
 
 def only(found: Listing) -> Finding:
@@ -167,7 +168,7 @@ class TestFetch:
         }[chosen]
         source = parameters(place, **changes)
         brought = fetched(source, tmp_path / "raw")
-        found = cityscapes.list_samples(tmp_path / "raw", source, truth_withheld=True)
+        found = list_samples(tmp_path / "raw", source, truth_withheld=True)
         extra = [one.name for one in found.samples["train"] if "augsburg" in one.name]
         assert len(extra) == (3 if chosen == "coarse" else 0)
         assert brought == self.expected(extra, [15, 10, 5] if chosen == "clips" else [])
@@ -282,7 +283,7 @@ class TestFetch:
             cityscapes.fetch(parameters(place, frames=2), target, tmp_path)
         said = str(caught.value)
         assert "1 files of Cityscapes lack their partner" in said
-        assert "1 frames of the clips are not there" in said and "lindau_000001_000018" in said
+        assert "1 frames of the clips are missing" in said and "lindau_000001_000018" in said
         assert list(target.iterdir()) == []
 
     def test_a_disk_too_small_for_all_parts_together_stops_before_the_first(
@@ -329,7 +330,7 @@ class TestTruth:
         assert all(one.mask for split in ("train", "val") for one in found.samples[split])
 
     def test_true_labels_of_a_test_split_are_taken(self, folders: Path) -> None:
-        found = cityscapes.list_samples(folders, parameters(folders), truth_withheld=False)
+        found = list_samples(folders, parameters(folders), truth_withheld=False)
         (sample,) = found.samples["test"]
         assert sample == Sample(
             "berlin_000000_000019",
@@ -346,7 +347,7 @@ class TestTruth:
         names.remove(path_of("leftImg8bit", "test", FINE["test"][0]))
         extra = path_of("leftImg8bit", "test", "bonn_000000_000019")
         raw = write(tmp_path, *names, extra)
-        found = cityscapes.list_samples(raw, parameters(raw), withheld)
+        found = list_samples(raw, parameters(raw), withheld)
         if withheld:
             assert found.findings == [] and names_in(found)["test"] == ["bonn_000000_000019"]
         else:
@@ -440,7 +441,7 @@ class TestCoarse:
         assert str(only(found)).endswith("or set it to 2.66")
         assert listed(folders, coarse_per_fine=2.66).findings == []
         assert not any("troisdorf" in name for name in fetched(source, tmp_path / "raw"))
-        again = cityscapes.list_samples(tmp_path / "raw", source, truth_withheld=True)
+        again = list_samples(tmp_path / "raw", source, truth_withheld=True)
         assert again == found
 
     def test_scenes_without_image_or_truth_are_a_warning(self, tmp_path: Path) -> None:
@@ -530,7 +531,7 @@ class TestLayouts:
         raw = tmp_path / "raw"
         brought = fetched(source, raw)
         assert brought and all(content == name for name, content in brought.items())
-        assert cityscapes.list_samples(raw, source, truth_withheld=True) == found
+        assert list_samples(raw, source, truth_withheld=True) == found
 
     def test_archives_may_lack_the_folder_of_the_split_too(self, tmp_path: Path) -> None:
         place = tmp_path / "place"

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from segpipe.errors import DataError
+from segpipe.runtime.errors import DataError
 from segpipe.sources.copying import copy_files, size_of_files
 
 

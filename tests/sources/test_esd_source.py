@@ -6,13 +6,14 @@ import numpy as np
 import pytest
 import rasterio
 
-from segpipe.errors import DataError, ParameterError
 from segpipe.params.prepare import SplitParams
-from segpipe.rasters.read import read_truth
-from segpipe.rasters.stitch import stitch
-from segpipe.sample import SPLITS, Window
-from segpipe.sources.esd import fetch, list_samples
-from tests.rasters.geotiffs import coarser, write_tif
+from segpipe.raw.rasters.read import read_truth
+from segpipe.raw.rasters.stitch import stitch
+from segpipe.raw.sample import SPLITS, Window
+from segpipe.runtime.errors import DataError, ParameterError
+from segpipe.sources.esd.fetch import fetch
+from segpipe.sources.esd_tiles import list_samples
+from tests.raw.rasters.geotiffs import coarser, write_tif
 
 RATIO_SPLIT = SplitParams(by="ratio", val=0.25)
 LISTS = SplitParams(by="lists")
@@ -103,7 +104,7 @@ def test_faults_of_lists_are_told_together(tmp_path: Path) -> None:
     (tmp_path / "val.txt").write_text("Tile2\n")
     text = kinds(tmp_path, LISTS)["lists"]
     assert "Tile9 is not among the tiles" in text
-    assert "val.txt: Tile2 stands in train.txt too" in text
+    assert "val.txt: Tile2 is in train.txt too" in text
     (tmp_path / "val.txt").unlink()
     assert "val.txt: there is no such file" in kinds(tmp_path, LISTS)["lists"]
 

@@ -7,13 +7,13 @@ import pytest
 import rasterio
 from sklearn.metrics import roc_auc_score
 
-from segpipe.errors import ParameterError
 from segpipe.params.prepare import EsdParams, SplitParams
 from segpipe.params.source import SyntheticEsdParams
-from segpipe.rasters.esd import read_tile
-from segpipe.rasters.grid import read_grid, truth_ratio
-from segpipe.rasters.tile_files import SATELLITES, raster_files
-from segpipe.sources.esd import list_samples
+from segpipe.raw.esd.files import SATELLITES, raster_files
+from segpipe.raw.esd.tile import read_tile
+from segpipe.raw.rasters.grid import read_grid, truth_ratio
+from segpipe.runtime.errors import ParameterError
+from segpipe.sources.esd_tiles import list_samples
 from segpipe.sources.synthetic_esd import generate
 from segpipe.sources.synthetic_esd.generate import write_tiles
 from segpipe.sources.synthetic_esd.land import read_land

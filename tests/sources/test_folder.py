@@ -4,10 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from segpipe.errors import DataError
-from segpipe.findings import Finding
 from segpipe.params.prepare import SplitParams
-from segpipe.sources.folder import fetch, list_samples
+from segpipe.runtime.errors import DataError
+from segpipe.runtime.findings import Finding
+from segpipe.sources.folder.fetch import fetch
+from segpipe.sources.folder.samples import list_samples
 from tests.forge import make_folder, save, scene
 
 BY_FOLDER = SplitParams()
@@ -144,7 +145,7 @@ def test_two_files_of_one_base_name_are_an_error(tmp_path: Path) -> None:
     save(tmp_path / "images/train/drive0_000.jpg", scene(0)[0])
     (finding,) = findings(tmp_path)
     assert (finding.kind, finding.severity) == ("name_twice", "error")
-    assert "stand twice in images/" in finding.text
+    assert "appear twice in images/" in finding.text
     assert finding.items == ("images/train/drive0_000.jpg and images/train/drive0_000.png",)
 
 
@@ -269,7 +270,7 @@ def test_lists_choose_the_samples_and_say_what_they_leave(tmp_path: Path) -> Non
     assert found.samples["test"] == []
     (finding,) = found.findings
     assert (finding.kind, finding.severity) == ("unlisted", "warning")
-    assert "3 images stand in no list" in finding.text
+    assert "3 images are in no list" in finding.text
 
 
 def test_faulty_lists_are_explained_together(tmp_path: Path) -> None:
@@ -281,8 +282,8 @@ def test_faulty_lists_are_explained_together(tmp_path: Path) -> None:
     text = said(tmp_path, lists)
     assert "train.txt: absent is not among the images" in text
     assert "train.txt: drive01_000.png is not among the images (did you mean drive01_000?)" in text
-    assert "train.txt: drive00_000 stands in it twice" in text
-    assert "val.txt: drive00_000 stands in train.txt too" in text
+    assert "train.txt: drive00_000 appears twice" in text
+    assert "val.txt: drive00_000 is in train.txt too" in text
 
 
 def test_all_kinds_of_faults_come_together(tmp_path: Path) -> None:

@@ -6,13 +6,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from segpipe.errors import DataError
 from segpipe.params.prepare import RasterParams, SplitParams
-from segpipe.rasters.windows import counted
-from segpipe.sample import SPLITS, Window
+from segpipe.raw.rasters.windows import counted
+from segpipe.raw.sample import SPLITS, Window
+from segpipe.runtime.errors import DataError
 from segpipe.sources.listing import Listing
-from segpipe.sources.rasters import fetch, list_samples
-from tests.rasters.geotiffs import coarser, write_tif
+from segpipe.sources.rasters.fetch import fetch
+from segpipe.sources.rasters.samples import list_samples
+from tests.raw.rasters.geotiffs import coarser, write_tif
 
 BY_FOLDER = SplitParams()
 RANDOM = np.random.default_rng(2)

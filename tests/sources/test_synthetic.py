@@ -17,10 +17,10 @@ from PIL import Image
 from ruamel.yaml import YAML
 from torchvision.datasets import Cityscapes
 
-from segpipe.errors import ParameterError
 from segpipe.params.source import CityscapesParams, ClipParams, SourceParams, SyntheticParams
+from segpipe.runtime.errors import ParameterError
 from segpipe.sources.archives import unpack
-from segpipe.sources.cityscapes.source import list_samples
+from segpipe.sources.cityscapes_layout.samples import list_samples
 from segpipe.sources.synthetic import archives
 from segpipe.sources.synthetic.archives import write_archives
 from segpipe.sources.synthetic.compose import compose

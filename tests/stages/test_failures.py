@@ -29,9 +29,10 @@ pytestmark = pytest.mark.slow
 DRIVER = """
 import os, sys
 from pathlib import Path
-from segpipe.engine import loop, step
-from segpipe.engine.launch import launch
-from segpipe.ending import explained
+from segpipe.training import loop
+from segpipe.training import step
+from segpipe.training.distributed.launch import launch
+from segpipe.runtime.process_exit import explained
 from stages import train
 
 Path(f"pid-{{os.getpid()}}").touch()
@@ -191,8 +192,8 @@ def test_all_start_again_in_smaller_pieces_when_memory_falls_short_in_one(
 LIMITED = """
 import re, resource, sys
 from pathlib import Path
-from segpipe.engine import loop
-from segpipe.ending import explained
+from segpipe.training import loop
+from segpipe.runtime.process_exit import explained
 from stages import train
 real = loop.train_step
 def train_step(job, pieces, *arguments):

@@ -29,7 +29,7 @@ pytestmark = [
 DRIVER = """
 import os, signal, sys, time
 from pathlib import Path
-from segpipe.storage import pool
+from segpipe.preparation import pool
 from stages import prepare
 from stages.entry import run_stage
 

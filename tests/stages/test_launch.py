@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from segpipe.engine.launch import already_launched, number_of_processes
-from segpipe.errors import LaunchError
+from segpipe.runtime.errors import LaunchError
+from segpipe.training.distributed.launch import already_launched, number_of_processes
 from tests.forge import (
     checkpoints,
     child_environment,

@@ -12,14 +12,14 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from segpipe.cli.main import main
-from segpipe.errors import ParameterError
+from segpipe.dataset.reader import open_dataset
 from segpipe.inference.predictor import Predictor
 from segpipe.params.load import load_params
-from segpipe.provenance import PARAMETERS, take_snapshot
-from segpipe.storage.reader import open_dataset
+from segpipe.runtime.errors import ParameterError
+from segpipe.runtime.provenance import PARAMETERS, take_snapshot
 from stages import evaluate, fetch, prepare, render, train
 from tests.forge import ROOT, make_workspace, tiny_parameters, write_parameters
-from tests.rasters.geotiffs import coarser, write_tif
+from tests.raw.rasters.geotiffs import coarser, write_tif
 
 STAGES = {"fetch": fetch, "prepare": prepare, "train": train, "evaluate": evaluate}
 STAGES["render"] = render

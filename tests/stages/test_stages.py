@@ -209,7 +209,7 @@ def edited(*args, **kwargs):
 module.{function} = edited
 if hasattr(stage, {function!r}):
     stage.{function} = edited
-from segpipe.ending import explained
+from segpipe.runtime.process_exit import explained
 from stages.entry import _run
 sys.exit(explained(stage.start if {stage!r} == "train" else lambda: _run({stage!r}, stage.run)))
 """
@@ -228,7 +228,7 @@ def test_an_edit_of_the_parameters_during_training_publishes_nothing(
     before = (workspace / "params.yaml").read_text()
     done = run_python(
         edit_during(
-            "train", "segpipe.engine.loop", "validate", "params.yaml", "lr: 0.01", "lr: 0.02"
+            "train", "segpipe.training.loop", "validate", "params.yaml", "lr: 0.01", "lr: 0.02"
         ),
         workspace,
     )
@@ -253,7 +253,7 @@ def test_an_edit_of_other_sections_does_not_matter(tmp_path: Path, prepared: Pat
     done = run_python(
         edit_during(
             "train",
-            "segpipe.engine.loop",
+            "segpipe.training.loop",
             "validate",
             "params.yaml",
             "opacity: 0.55",
@@ -276,16 +276,16 @@ def test_an_edit_of_the_code_publishes_nothing(tmp_path: Path, data: Path) -> No
     done = run_python(
         edit_during(
             "prepare",
-            "segpipe.storage.prepare",
+            "segpipe.preparation.prepare",
             "prepare_data",
-            "segpipe/storage/copy_changes.py",
+            "segpipe/preparation/copy_changes.py",
             "255 *",
             "254 *",
         ),
         workspace,
     )
     assert done.returncode == 1, done.stderr
-    assert "segpipe/storage/copy_changes.py was edited" in done.stderr
+    assert "segpipe/preparation/copy_changes.py was edited" in done.stderr
     assert left_over(workspace) == ["raw"]
 
 

@@ -14,8 +14,8 @@ from typing import Any
 
 import pytest
 
-from segpipe.errors import TrackingError
 from segpipe.params.schema import TrackingParams
+from segpipe.runtime.errors import TrackingError
 from segpipe.tracking.mlflow_run import _PATIENCE
 from segpipe.tracking.run import start_run
 from segpipe.tracking.unsent import unsent_folder

@@ -12,8 +12,8 @@ import pytest
 from mlflow.data.dataset_source_registry import get_dataset_source_from_json
 from mlflow.data.schema import TensorDatasetSchema
 
-from segpipe.errors import TrackingError
 from segpipe.params.schema import TrackingParams
+from segpipe.runtime.errors import TrackingError
 from segpipe.tracking.datasets import DataUsed
 from segpipe.tracking.run import Tracker, continue_run, start_run
 from segpipe.tracking.store import open_store

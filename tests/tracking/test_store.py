@@ -14,8 +14,8 @@ from typing import Any
 
 import pytest
 
-from segpipe.errors import TrackingError
 from segpipe.params.schema import TrackingParams
+from segpipe.runtime.errors import TrackingError
 from segpipe.tracking.store import open_store
 
 SETTINGS = TrackingParams()

@@ -12,9 +12,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from segpipe.errors import ParameterError
-from segpipe.models.smp import TIMM, create, library
+from segpipe.models.parts.smp_library import TIMM, create, library
 from segpipe.params.model import SmpParams
+from segpipe.runtime.errors import ParameterError
 
 _KIND = "imagenet"
 

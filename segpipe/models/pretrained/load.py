@@ -1,12 +1,12 @@
 """Transfer learning: weights learnt elsewhere as the first weights of a network."""
 
-from segpipe.errors import ParameterError
-from segpipe.models.network import Network
+from segpipe.models.parts.network import Network
 from segpipe.models.pretrained.encoder import encoder_tensors
 from segpipe.models.pretrained.matching import Loaded, fit_weights
 from segpipe.models.pretrained.published import published_tensors
 from segpipe.models.pretrained.weights_file import read_named
 from segpipe.params.model import ModelParams
+from segpipe.runtime.errors import ParameterError
 
 
 def load_pretrained(network: Network, params: ModelParams) -> Loaded | None:

@@ -10,8 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from segpipe.errors import ParameterError, listing
-from segpipe.models.network import Network
+from segpipe.models.parts.network import Network
+from segpipe.runtime.errors import ParameterError, listing
 
 # What stands before a layer's name in the networks here and in torchvision's MobileNet.
 _LEADING = (

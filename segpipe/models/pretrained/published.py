@@ -16,10 +16,10 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from segpipe.atomic import whole_file
-from segpipe.console import say
-from segpipe.errors import ParameterError
-from segpipe.lock import held_file
+from segpipe.runtime.atomic import whole_file
+from segpipe.runtime.console import say
+from segpipe.runtime.errors import ParameterError
+from segpipe.runtime.lock import held_file
 
 # The versions that torchvision's own segmentation models start from, and those of the whole models.
 _VERSIONS = {"imagenet": "IMAGENET1K_V1", "coco": "COCO_WITH_VOC_LABELS_V1"}

@@ -7,9 +7,9 @@ from safetensors import SafetensorError
 from safetensors.torch import load
 from torch import Tensor
 
-from segpipe.errors import BundleError
 from segpipe.params.model import ModelParams
-from segpipe.state import repository_root
+from segpipe.runtime.errors import BundleError
+from segpipe.runtime.state import repository_root
 
 # The best weights of a bundle; repositories of the Hugging Face hub use the same name.
 IN_FOLDER = "model.safetensors"

@@ -18,9 +18,9 @@ from typing import Any
 import requests
 from tqdm import tqdm
 
-from segpipe.atomic import sync, write_json
-from segpipe.console import say
-from segpipe.lock import held_file
+from segpipe.runtime.atomic import sync, write_json
+from segpipe.runtime.console import say
+from segpipe.runtime.lock import held_file
 from segpipe.sources.cityscapes.faults import DownloadError, SiteError, TransientError, retry
 from segpipe.sources.cityscapes.site import SITE, Package, Site, find_credentials
 from segpipe.sources.copying import refuse_too_little_space

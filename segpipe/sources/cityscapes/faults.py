@@ -13,9 +13,9 @@ from typing import TypeVar
 import requests
 import urllib3
 
-from segpipe.console import say
-from segpipe.errors import SegpipeError
-from segpipe.randomness import generator
+from segpipe.runtime.console import say
+from segpipe.runtime.errors import SegpipeError
+from segpipe.runtime.randomness import generator
 
 T = TypeVar("T")
 

@@ -5,29 +5,11 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from segpipe.errors import DataError
-from segpipe.params.source import SourceParams
+from segpipe.runtime.errors import DataError
 from segpipe.sources.archives import member_sizes, unpack
-from segpipe.sources.cityscapes.layout import (
-    COARSE_TRUTH,
-    EXTRA_IMAGES,
-    IMAGES,
-    SEQUENCES,
-    TRUTH,
-    Part,
-    split_of_folder,
-)
+from segpipe.sources.cityscapes_layout.layout import Part, split_of_folder
+from segpipe.sources.cityscapes_layout.samples import folder_names
 from segpipe.sources.copying import copy_files, size_of_files
-
-
-def parts_needed(source: SourceParams) -> list[Part]:
-    """Return the parts that the parameters ask for."""
-    parts = [IMAGES, TRUTH]
-    if source.cityscapes.coarse_per_fine > 0:
-        parts += [EXTRA_IMAGES, COARSE_TRUTH]
-    if source.clip.frames > 1:
-        parts.append(SEQUENCES)
-    return parts
 
 
 @dataclass(frozen=True)
@@ -95,13 +77,6 @@ def lies_unpacked(part: Part, source: Path) -> bool:
         for inner in folder.iterdir()
         if inner.is_dir() and not inner.name.startswith(".")
     )
-
-
-def folder_names(root: Path, part: Part) -> list[str]:
-    """Return the part's files below `root`, with and without the folder of the split, sorted."""
-    # Patterns of fixed depth follow links to folders, and never go round in circles.
-    found = [*(root / part.folder).glob("*/*"), *(root / part.folder).glob("*/*/*")]
-    return sorted(path.relative_to(root).as_posix() for path in found if path.suffix)
 
 
 def describe(part: Part, source: Path) -> str:

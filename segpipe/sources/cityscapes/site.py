@@ -21,8 +21,8 @@ import requests
 import urllib3
 from pydantic import SecretStr
 
-from segpipe.console import say
-from segpipe.errors import SegpipeError
+from segpipe.runtime.console import say
+from segpipe.runtime.errors import SegpipeError
 from segpipe.sources.cityscapes.faults import (
     BY_HAND,
     DownloadError,

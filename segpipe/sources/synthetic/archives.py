@@ -12,15 +12,15 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
 
-from segpipe.atomic import disk_errors_explained, whole_file
-from segpipe.console import progress
 from segpipe.params.source import ClipParams, SyntheticParams
+from segpipe.runtime.atomic import disk_errors_explained, whole_file
+from segpipe.runtime.console import progress
+from segpipe.runtime.workers import worker_pool
 from segpipe.sources.synthetic.compose import compose
 from segpipe.sources.synthetic.painter import paint
 from segpipe.sources.synthetic.truth import annotate, png
 from segpipe.sources.synthetic.view import look
 from segpipe.sources.synthetic.world import World, read_world
-from segpipe.workers import worker_pool
 
 IMAGES = "leftImg8bit_trainvaltest.zip"
 TRUTH = "gtFine_trainvaltest.zip"

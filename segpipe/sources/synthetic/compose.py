@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from segpipe.randomness import generator
+from segpipe.runtime.randomness import generator
 from segpipe.sources.synthetic.ground import lay_ground
 from segpipe.sources.synthetic.light import light_of
 from segpipe.sources.synthetic.plots import build_plots, close_street, skyline

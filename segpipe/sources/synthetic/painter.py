@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFilter
 
-from segpipe.randomness import generator
+from segpipe.runtime.randomness import generator
 from segpipe.sources.synthetic.mesh import GLOWS, UNSEEN
 from segpipe.sources.synthetic.scene import Floats, Hood
 from segpipe.sources.synthetic.shading import ground_factor, texture

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFilter
 
-from segpipe.randomness import generator
+from segpipe.runtime.randomness import generator
 from segpipe.sources.synthetic.scene import Floats, Thing
 from segpipe.sources.synthetic.view import View
 

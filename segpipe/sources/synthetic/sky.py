@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from segpipe.randomness import generator
+from segpipe.runtime.randomness import generator
 from segpipe.sources.synthetic.scene import Scene
 
 _COARSER = 2

@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from segpipe.atomic import disk_errors_explained, whole_folder
-from segpipe.console import progress
 from segpipe.params.source import SyntheticEsdParams
-from segpipe.rasters.gdal import created, require_rasterio
-from segpipe.rasters.tile_files import TRUTH
+from segpipe.raw.esd.files import TRUTH
+from segpipe.raw.rasters.gdal import created, require_rasterio
+from segpipe.runtime.atomic import disk_errors_explained, whole_folder
+from segpipe.runtime.console import progress
 from segpipe.sources.synthetic_esd import sensors
 from segpipe.sources.synthetic_esd.land import Land, read_land
 from segpipe.sources.synthetic_esd.terrain import RATIO, Terrain, compose

@@ -9,7 +9,7 @@ from statistics import NormalDist
 import numpy as np
 from numpy.typing import NDArray
 
-from segpipe.randomness import generator
+from segpipe.runtime.randomness import generator
 from segpipe.sources.synthetic_esd.land import Land
 from segpipe.sources.synthetic_esd.noise import Draw, Field, smooth
 

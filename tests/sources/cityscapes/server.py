@@ -24,7 +24,7 @@ import pytest
 import requests
 from urllib3.exceptions import HTTPError
 
-from segpipe.errors import SegpipeError
+from segpipe.runtime.errors import SegpipeError
 from segpipe.sources.cityscapes import faults, site
 from segpipe.sources.cityscapes.download import download
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from segpipe.lock import held_file
+from segpipe.runtime.lock import held_file
 from segpipe.sources.archives import unpack
 from segpipe.sources.cityscapes import download as download_module
 from segpipe.sources.cityscapes.download import download

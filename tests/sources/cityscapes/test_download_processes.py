@@ -25,7 +25,7 @@ FINE, COARSE = "gtFine_trainvaltest.zip", "gtCoarse.zip"
 _CODE = """
 import signal, sys
 from pathlib import Path
-from segpipe.ending import explained, interrupted_when_told
+from segpipe.runtime.process_exit import explained, interrupted_when_told
 from segpipe.sources.cityscapes.download import download
 
 def work():

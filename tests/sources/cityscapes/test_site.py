@@ -10,7 +10,7 @@ import appdirs
 import pytest
 from pydantic import SecretStr
 
-from segpipe.errors import SegpipeError
+from segpipe.runtime.errors import SegpipeError
 from segpipe.sources.cityscapes.download import download
 from segpipe.sources.cityscapes.site import Credentials, find_credentials, official_file
 from tests.sources.cityscapes.server import PASSWORD, USERNAME, CityscapesSite, archive

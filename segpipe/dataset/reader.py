@@ -1,0 +1,140 @@
+"""Prepared data as memory-mapped arrays, checked against their description when opened."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from segpipe.dataset.layout import DESCRIPTION, FORMAT, IMAGES, INDEX, MASKS, Row, read_index
+from segpipe.labels.scheme import LabelScheme
+from segpipe.raw.geometry import Fit
+from segpipe.raw.input_spec import Reading
+from segpipe.runtime.errors import DataError
+
+
+@dataclass(frozen=True)
+class Split:
+    """The arrays of one split; N rows of T frames (1 unless they are clips).
+
+    images_NTHWC: uint8, or float16 in 0..1 for the bands of rasters. masks_Nhw: uint8 train ids, of
+    the image's size or coarser by a whole ratio. rows: what each row of the arrays is.
+    """
+
+    images_NTHWC: NDArray[Any]
+    masks_Nhw: NDArray[np.uint8]
+    rows: list[Row]
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def subset(self, places: Sequence[int]) -> "Split":
+        """Return the samples at some places of this split; nothing is read before it is asked for."""
+        chosen = np.asarray(places, np.int64)
+        return Split(
+            cast(NDArray[Any], _ChosenRows(self.images_NTHWC, chosen)),
+            cast(NDArray[np.uint8], _ChosenRows(self.masks_Nhw, chosen)),
+            [self.rows[place] for place in chosen],
+        )
+
+
+class _ChosenRows:
+    """Some rows of an array, as if they were an array of their own: indexed first by row.
+
+    Indexing the array itself would read all of them into memory.
+    """
+
+    def __init__(self, array: NDArray[Any], places: NDArray[np.int64]) -> None:
+        self._array, self._places = array, places
+        self.shape, self.dtype = (len(places), *array.shape[1:]), array.dtype
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    def __getitem__(self, key: Any) -> Any:
+        rows, *rest = key if isinstance(key, tuple) else (key,)
+        return self._array[(self._places[rows], *rest)]
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Prepared data: its label scheme, the statistics of its training split (0..1), its arrays.
+
+    frames: T, of each sample. reading: how its raw files are read. excluded: samples that were left
+    out, by the label found in them.
+    """
+
+    folder: Path
+    scheme: LabelScheme
+    height: int
+    width: int
+    frames: int
+    fit: Fit
+    reading: Reading
+    mean: list[float]
+    std: list[float]
+    splits: dict[str, dict[str, Any]]
+    excluded: dict[str, int]
+    fingerprint: str
+
+    @property
+    def truth_ratio(self) -> int:
+        """Image pixels along each side of a truth pixel."""
+        return self.reading.truth_ratio
+
+    def split(self, name: str) -> Split:
+        """Open a split's arrays; DataError when they are not what dataset.json says."""
+        folder = self.folder / name
+        try:
+            images = np.load(folder / IMAGES, mmap_mode="r", allow_pickle=False)
+            masks = np.load(folder / MASKS, mmap_mode="r", allow_pickle=False)
+            rows = read_index(folder / INDEX)
+        except (OSError, ValueError, KeyError, EOFError) as error:
+            raise DataError(f"{folder}: cannot be opened ({error}); {_AGAIN}") from error
+        number, ratio = self.splits[name]["rows"], self.truth_ratio
+        image_shape = number * self.frames, self.height, self.width, len(self.reading.channels)
+        mask_shape = number, self.height // ratio, self.width // ratio
+        if (images.shape, masks.shape, len(rows)) != (image_shape, mask_shape, number):
+            raise DataError(
+                f"{folder}: holds images {images.shape}, masks {masks.shape} and {len(rows)} rows, "
+                f"but {DESCRIPTION} says {image_shape}, {mask_shape} and {number}; {_AGAIN}"
+            )
+        if images.dtype != self.reading.dtype or masks.dtype != np.uint8:
+            raise DataError(
+                f"{folder}: holds images of {images.dtype} and masks of {masks.dtype}, not "
+                f"{np.dtype(self.reading.dtype)} and uint8; {_AGAIN}"
+            )
+        return Split(images.reshape(number, self.frames, *image_shape[1:]), masks, rows)
+
+
+_AGAIN = "run `dvc repro --force prepare` to make it again"
+
+
+def open_dataset(folder: Path) -> Dataset:
+    """Open prepared data; DataError when it is missing, damaged or of another format."""
+    path = folder / DESCRIPTION
+    try:
+        about = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise DataError(f"{path}: there is no such file; run `dvc repro prepare` first") from error
+    except (ValueError, OSError) as error:
+        raise DataError(f"{path}: cannot be read ({error}); {_AGAIN}") from error
+    if about.get("format") != FORMAT:
+        raise DataError(f"{path}: is of format {about.get('format')}, not {FORMAT}; {_AGAIN}")
+    return Dataset(
+        folder,
+        LabelScheme.from_json(about["scheme"]),
+        about["height"],
+        about["width"],
+        about["frames"],
+        about["fit"],
+        Reading.from_json(about["reading"]),
+        about["mean"],
+        about["std"],
+        about["splits"],
+        about["excluded"],
+        about["fingerprint"],
+    )

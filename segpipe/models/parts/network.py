@@ -1,0 +1,63 @@
+"""What the rest of the pipeline may ask of every model.
+
+Shapes: B batch, C channels, K classes.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from torch import Tensor, nn
+
+# The logits alone, or in training those of the auxiliary heads after them.
+Logits = Tensor | tuple[Tensor, ...]
+
+
+class Network(nn.Module, ABC):
+    """A network that scores every pixel: `forward` turns image_BCHW into logits_BKHW.
+
+    The logits are as large as the image, or, where `input_side` is no identity, smaller: then
+    they belong to the centre of the image as `segpipe.models.parts.cropping.centre_crop` cuts it.
+
+    takes_clips: whether `forward` takes frames_BTCHW, T frames of which the last is scored.
+    auxiliary_heads: how many further logits `forward` returns in training, as the tuple (logits,
+    auxiliary logits, ...), all of one shape; in eval mode it returns the logits alone.
+    reduction: image pixels along each side of a scored one; above 1 in a network that is made for
+    a truth that is coarser than its image.
+    inner_path, backbone_path: where in the module the network itself lies, where it is wrapped, and
+    its backbone, the part that other networks have as well; none where it has no such part.
+    published: the names of torchvision's models whose weights fit, by `model.pretrained`.
+    """
+
+    takes_clips: bool = False
+    auxiliary_heads: int = 0
+    reduction: int = 1
+    inner_path: str = ""
+    backbone_path: str | None = None
+    published: Mapping[str, str] = MappingProxyType({})
+
+    @abstractmethod
+    def forward(self, image_BCHW: Tensor) -> Logits:
+        """Return the logits of normalised images; each model has its own."""
+
+    def input_side(self, wanted: int) -> int:
+        """Return the smallest input side (pixels) whose logits are at least `wanted` long."""
+        return wanted
+
+    def output_side(self, given: int) -> int:
+        """Return the side of the logits (pixels) of an input side of `given`.
+
+        Raises ValueError when the input is too small for any output.
+        """
+        return given
+
+    def backbone_parameters(self) -> list[nn.Parameter]:
+        """Return the weights and biases of the backbone, each once, also those that rest."""
+        if self.backbone_path is None:
+            return []
+        return list(self.get_submodule(self.backbone_path).parameters())
+
+
+def count_parameters(model: nn.Module) -> int:
+    """Return the number of weights and biases."""
+    return sum(weight.numel() for weight in model.parameters())

@@ -1,0 +1,35 @@
+"""Overlays: parameter files that name only what differs from the defaults, such as the recipes."""
+
+from typing import Any
+
+from segpipe.params.schema import Params
+from segpipe.params.section import Section, section_of
+
+
+def overlaid(changes: Any, section: type[Section] = Params) -> Any:
+    """Return the defaults of a section (nested plain values) with `changes` laid over them.
+
+    A value that is a dictionary itself (`loss.sum`) is replaced as a whole. Keys that the schema
+    does not know are kept, so that `segpipe.params.load.validate` names them.
+    """
+    if not isinstance(changes, dict):
+        return changes
+    values = section().model_dump(mode="json")
+    for key, value in changes.items():
+        inner = section_of(section.model_fields[key]) if key in section.model_fields else None
+        values[key] = overlaid(value, inner) if inner else value
+    return values
+
+
+def differences(params: Section) -> dict[str, Any]:
+    """Return the smallest overlay that gives `params`: what differs from the defaults."""
+    usual, values = type(params)(), params.model_dump(mode="json")
+    found: dict[str, Any] = {}
+    for name in type(params).model_fields:
+        value, default = getattr(params, name), getattr(usual, name)
+        if isinstance(value, Section):
+            if inner := differences(value):
+                found[name] = inner
+        elif value != default:
+            found[name] = values[name]
+    return found

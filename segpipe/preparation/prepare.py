@@ -1,0 +1,194 @@
+"""Raw samples become prepared arrays: checked, resized and counted in parallel (docs/data-format.md)."""
+
+import hashlib
+import os
+import shutil
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+
+from segpipe.dataset.layout import (
+    DESCRIPTION,
+    FORMAT,
+    IMAGES,
+    INDEX,
+    MASKS,
+    STORED_SPLITS,
+    Row,
+    write_index,
+)
+from segpipe.labels.scheme import LabelScheme
+from segpipe.preparation.copies import refuse_impossible
+from segpipe.preparation.pool import outcomes
+from segpipe.preparation.sample_stats import SampleFacts, Survey
+from segpipe.preparation.statistics import Totals
+from segpipe.preparation.task import Outcome, Task, Work
+from segpipe.raw.sample import SPLITS, Sample
+from segpipe.runtime.atomic import write_json
+from segpipe.runtime.errors import DataError, listing
+
+Samples = Mapping[str, Sequence[Sample]]
+
+
+def survey_data(samples: Samples, shared: Work) -> Survey:
+    """Read and check every file of every split, in parallel; nothing is written."""
+    tasks = [Task(sample, split) for split in samples for sample in samples[split]]
+    found = zip(tasks, outcomes(tasks, shared, "check"), strict=True)
+    return Survey([_kept(task, outcome) for task, outcome in found], tuple(shared.excluded))
+
+
+def prepare_data(samples: Samples, shared: Work, target: Path) -> tuple[Survey, dict[str, Totals]]:
+    """Fill the folder `target` with the prepared arrays of `samples` (by split).
+
+    Every file of every split is read and checked; the arrays are made for train and val, offline
+    copies for train alone. What is wrong with files stands in the survey that is returned, with the
+    totals by split; the arrays are of use only where nothing is. Of each sample a few hundred bytes
+    are kept; the workers write the arrays straight into their place on the disk.
+
+    Raises ParameterError when the copies that are asked for cannot be made of such data, DataError
+    when labels.exclude_images_with leaves a split empty.
+    """
+    if shared.prepare.copies.count:
+        reading = shared.reading
+        refuse_impossible(shared.prepare.copies, len(reading.channels), reading.truth_ratio > 1)
+    plans = {split: _lay_out(split, samples[split], shared, target) for split in samples}
+    survey, made = Survey([], tuple(shared.excluded)), _Made(shared.scheme)
+    tasks = [task for plan in plans.values() for task in plan]
+    for task, outcome in zip(tasks, outcomes(tasks, shared, "prepare"), strict=True):
+        survey.facts.append(_kept(task, outcome))
+        made.add(task, outcome)
+    _refuse_all_excluded(made, survey)
+    if all(facts.good for facts in survey.facts) and made.kept["train"]:
+        for split, plan in plans.items():
+            _finish(plan, made.kept[split], target / split)
+        write_json(target / DESCRIPTION, _describe(shared, made, survey))
+    return survey, made.totals
+
+
+@dataclass
+class _Made:
+    """What is summed up while the samples are prepared, in their order."""
+
+    scheme: LabelScheme
+    totals: dict[str, Totals] = field(default_factory=dict)
+    kept: dict[str, list[Task]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._hash = hashlib.blake2b(repr(self.scheme).encode(), digest_size=16)
+        for split in SPLITS:
+            self.totals[split], self.kept[split] = Totals(), []
+
+    def add(self, task: Task, outcome: Outcome) -> None:
+        if outcome.facts.excluded:
+            return
+        self.kept[task.split].append(task)
+        self.totals[task.split].add(outcome.counted)
+        self._hash.update(repr(task.sample).encode() + b"".join(outcome.digests))
+
+    @property
+    def fingerprint(self) -> str:
+        return self._hash.hexdigest()
+
+
+def _describe(shared: Work, made: _Made, survey: Survey) -> dict[str, object]:
+    """Return the content of dataset.json."""
+    mean, std = made.totals["train"].mean_and_std()
+    prepare, reading = shared.prepare, shared.reading
+    return {
+        "format": FORMAT,
+        "height": prepare.height,
+        "width": prepare.width,
+        "frames": len(made.kept["train"][0].sample.frames) + 1,
+        "fit": prepare.fit,
+        "reading": reading.to_json(),
+        "mean": mean,
+        "std": std,
+        "scheme": shared.scheme.to_json(),
+        "splits": {split: total.describe(shared.scheme) for split, total in made.totals.items()},
+        "excluded": survey.excluded,
+        "fingerprint": made.fingerprint,
+    }
+
+
+def _lay_out(split: str, members: Sequence[Sample], shared: Work, target: Path) -> list[Task]:
+    """Make a split's folder and empty arrays; return who fills which rows."""
+    stored = split in STORED_SPLITS
+    each = 1 + (shared.prepare.copies.count if split == "train" else 0)
+    folder = target / split
+    folder.mkdir()
+    if stored and members:
+        _allocate(folder, len(members) * each, len(members[0].frames) + 1, shared)
+    return [
+        Task(sample, split, folder if stored else None, place * each, each)
+        for place, sample in enumerate(members)
+    ]
+
+
+def _kept(task: Task, outcome: Outcome) -> SampleFacts:
+    """The facts with the task's own names: what came from a worker is a copy of them."""
+    facts = outcome.facts
+    return replace(
+        facts,
+        sample=task.sample,
+        split=task.split,
+        image_mode=sys.intern(facts.image_mode),
+        mask_mode=sys.intern(facts.mask_mode),
+    )
+
+
+def _refuse_all_excluded(made: "_Made", survey: Survey) -> None:
+    empty = [split for split in STORED_SPLITS if not made.kept[split]]
+    if empty and survey.labels:
+        counts = [f"{name}: {images} images" for name, images in survey.excluded.items()]
+        raise DataError(
+            f"params.yaml: labels.exclude_images_with leaves no image in {' and '.join(empty)}; "
+            f"take labels out of the list:\n{listing(counts)}"
+        )
+
+
+def _finish(plan: list[Task], kept: list[Task], folder: Path) -> None:
+    """Close up the rows of samples that were left out, and write the index of the others."""
+    if len(kept) < len(plan) and plan[0].folder is not None:
+        clip = len(plan[0].sample.frames) + 1
+        rows = [task.first_row + copy for task in kept for copy in range(task.rows)]
+        for name, each in ((IMAGES, clip), (MASKS, 1)):
+            _keep(folder / name, [row * each + part for row in rows for part in range(each)])
+    write_index(
+        folder / INDEX, [Row(task.sample, copy) for task in kept for copy in range(task.rows)]
+    )
+
+
+def _keep(path: Path, rows: list[int]) -> None:
+    """Write the array anew with these rows alone, one at a time."""
+    whole = np.load(path, mmap_mode="r")
+    smaller = path.with_suffix(".kept.npy")
+    shape = len(rows), *whole.shape[1:]
+    kept = np.lib.format.open_memmap(smaller, "w+", whole.dtype, shape)
+    for place, row in enumerate(rows):
+        kept[place] = whole[row]
+    kept.flush()
+    del kept, whole
+    shutil.move(smaller, path)
+
+
+def _allocate(folder: Path, rows: int, clip: int, shared: Work) -> None:
+    """Make the arrays at their full size, so that the workers can fill their rows in any order."""
+    prepare, reading = shared.prepare, shared.reading
+    sides, ratio = (prepare.height, prepare.width), reading.truth_ratio
+    truth = tuple(side // ratio for side in sides)
+    for name, dtype, shape in (
+        (IMAGES, reading.dtype, (rows * clip, *sides, len(reading.channels))),
+        (MASKS, np.uint8, (rows, *truth)),
+    ):
+        np.lib.format.open_memmap(folder / name, "w+", dtype, shape).flush()
+        _reserve(folder / name)
+
+
+def _reserve(path: Path) -> None:
+    """Take the disk space of a file at once: writing to a mapped file on a full disk kills."""
+    if hasattr(os, "posix_fallocate"):
+        with path.open("r+b") as file:
+            os.posix_fallocate(file.fileno(), 0, path.stat().st_size)

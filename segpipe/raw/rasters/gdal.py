@@ -1,0 +1,103 @@
+"""GDAL, through rasterio: the one place where raster files are opened."""
+
+import contextlib
+import threading
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from segpipe.runtime.errors import DataError, ParameterError
+
+# GDAL keeps decoded blocks, by default up to 5 % of the machine's memory: without this bound,
+# reading a large raster window by window would in time hold all of it. rasterio.Env takes bytes
+# here, unlike the environment variable of that name, where 64 means megabytes
+# (https://github.com/rasterio/rasterio/issues/2336).
+CACHE_BYTES = 64 * 2**20
+# warnings.catch_warnings changes what all threads see.
+_OPENING = threading.Lock()
+
+
+def require_rasterio() -> Any:
+    """Return the module rasterio; ParameterError names the extra to install where it is missing."""
+    try:
+        import rasterio  # type: ignore[import-untyped]
+    except ImportError as error:
+        raise ParameterError(
+            "params.yaml: the sources rasters, esd and synthetic_esd read GeoTIFFs with rasterio, "
+            "which is not installed; run: pip install 'segpipe[geo]'"
+        ) from error
+    return rasterio
+
+
+@contextlib.contextmanager
+def opened(path: Path) -> Iterator[Any]:
+    """Open a GeoTIFF for reading (a rasterio dataset), with a bounded cache of blocks.
+
+    Only GeoTIFFs: a VRT of that name could point to any other file. Raises DataError when the file
+    is missing, is none, or is cut off, also for what fails while the block reads.
+    """
+    rasterio = require_rasterio()
+    with rasterio.Env(GDAL_CACHEMAX=CACHE_BYTES):
+        try:
+            with _without_georeference_allowed(rasterio):
+                dataset = rasterio.open(path, driver="GTiff")
+            with dataset:
+                yield dataset
+        except rasterio.errors.RasterioIOError as error:
+            if not path.is_file():
+                raise DataError(f"{path}: there is no such file") from error
+            raise DataError(
+                f"{path}: cannot be read as a GeoTIFF ({_cause(error)}); it may be cut off or "
+                "damaged: get it again"
+            ) from error
+
+
+@contextlib.contextmanager
+def created(path: Path, **profile: Any) -> Iterator[Any]:
+    """Open a new GeoTIFF for writing (a rasterio dataset); `profile` as rasterio.open takes it.
+
+    It is read again when the block ends well. Raises DataError when GDAL could not write all of it,
+    for instance because the disk is full.
+    """
+    rasterio = require_rasterio()
+    with rasterio.Env(GDAL_CACHEMAX=CACHE_BYTES):
+        try:
+            with _without_georeference_allowed(rasterio):
+                dataset = rasterio.open(path, "w", driver="GTiff", **profile)
+            with dataset:
+                yield dataset
+        except rasterio.errors.RasterioIOError as error:
+            raise DataError(
+                f"{path}: cannot be written ({_cause(error)}); is the disk full?"
+            ) from error
+    _refuse_unwritten(path)
+
+
+def _refuse_unwritten(path: Path) -> None:
+    """Raise DataError when a block of a new file is missing or damaged.
+
+    GDAL writes the blocks that it holds when the file is closed, and what fails then is not raised.
+    """
+    try:
+        with opened(path) as dataset:
+            for (row, column), window in dataset.block_windows(1):
+                if dataset.get_tag_item(f"BLOCK_OFFSET_{column}_{row}", "TIFF", bidx=1) is None:
+                    raise DataError(f"block {row}, {column} is missing")
+                dataset.read(1, window=window)
+    except DataError as error:
+        raise DataError(f"{path}: cannot be written ({error}); is the disk full?") from error
+
+
+@contextlib.contextmanager
+def _without_georeference_allowed(rasterio: Any) -> Iterator[None]:
+    """Rasters without georeference are welcome; rasterio warns of each as it opens."""
+    with _OPENING, warnings.catch_warnings():
+        warnings.simplefilter("ignore", rasterio.errors.NotGeoreferencedWarning)
+        yield
+
+
+def _cause(error: Exception) -> str:
+    """GDAL's own words stand in the cause; rasterio's only say that there is one."""
+    inner = error.__cause__ or error
+    return " ".join(str(getattr(inner, "errmsg", inner)).split()).rstrip(".")

@@ -1,0 +1,100 @@
+"""Predictions as GeoTIFFs that line up with their image."""
+
+import contextlib
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from segpipe.labels.scheme import VOID
+from segpipe.raw.rasters.gdal import created, require_rasterio
+from segpipe.raw.rasters.grid import Grid
+from segpipe.raw.sample import Window
+from segpipe.runtime.atomic import whole_file
+
+_BLOCK = 256
+
+
+class PredictionWriter:
+    """Writes one band of labels, window by window; the file appears at the end, whole or not at all.
+
+    path: of the GeoTIFF (tiled, deflate). like: the image's grid, whose extent and coordinate
+    reference system the file gets. ratio: image pixels along a side of a label's pixel. palette:
+    colours by label, (K, 3), for viewers. void: the label of what is not known; it fills what no
+    window covers and is the file's nodata value; None for none (such pixels are 0 then). dtype:
+    uint16 where labels are above 255.
+
+    As a context manager: `with PredictionWriter(...) as writer: writer.write(window, labels_hw)`.
+    Raises ValueError when the image's sides do not divide by `ratio`, DataError when the disk fails.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        like: Grid,
+        ratio: int = 1,
+        palette_K3: NDArray[np.uint8] | None = None,
+        void: int | None = VOID,
+        dtype: Literal["uint8", "uint16"] = "uint8",
+    ) -> None:
+        self._path = path
+        self._grid = like.coarser(ratio)
+        self._ratio = ratio
+        self._palette_K3 = palette_K3
+        self._void = void
+        self._dtype = dtype
+        self._dataset: Any = None
+        self._closing = contextlib.ExitStack()
+
+    def __enter__(self) -> "PredictionWriter":
+        with contextlib.ExitStack() as stack:
+            partial = stack.enter_context(whole_file(self._path))
+            self._dataset = stack.enter_context(created(partial, **self._profile()))
+            if self._palette_K3 is not None:
+                colours = {label: tuple(rgb) for label, rgb in enumerate(self._palette_K3.tolist())}
+                self._dataset.write_colormap(1, colours)
+            self._closing = stack.pop_all()
+        return self
+
+    def write(self, window: Window, labels_hw: NDArray[Any]) -> None:
+        """Write the labels of a window (in image pixels): (height / ratio, width / ratio)."""
+        ratio = self._ratio
+        sides = (window.top, window.left, window.height, window.width)
+        top, left, rows, columns = (side // ratio for side in sides)
+        inside = top + rows <= self._grid.height and left + columns <= self._grid.width
+        if any(side % ratio for side in sides) or labels_hw.shape != (rows, columns) or not inside:
+            raise ValueError(f"labels of shape {labels_hw.shape} do not fit {window} ({ratio=})")
+        if labels_hw.size and int(labels_hw.max()) > np.iinfo(self._dtype).max:
+            raise ValueError(f"label {labels_hw.max()} does not fit into {self._dtype}")
+        self._dataset.write(
+            labels_hw.astype(self._dtype),
+            1,
+            window=((top, top + rows), (left, left + columns)),
+        )
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._closing.__exit__(kind, error, trace)
+
+    def _profile(self) -> dict[str, Any]:
+        grid, rasterio = self._grid, require_rasterio()
+        return {
+            "height": grid.height,
+            "width": grid.width,
+            "count": 1,
+            "dtype": self._dtype,
+            "nodata": self._void,
+            "crs": rasterio.crs.CRS.from_wkt(grid.crs) if grid.crs else None,
+            "transform": rasterio.Affine(*grid.transform) if grid.placed else None,
+            "tiled": True,
+            "blockxsize": _BLOCK,
+            "blockysize": _BLOCK,
+            "compress": "deflate",
+            "BIGTIFF": "IF_SAFER",
+        }

@@ -1,0 +1,70 @@
+"""The user's own folder of images and masks.
+
+Layout: images/ and masks/ with files of the same base name, either in images/{train,val,test}
+(prepare.split.by: folder) or anywhere below images/ (lists, ratio); for `lists` train.txt, val.txt
+and perhaps test.txt beside them, a base name a line; a CSV of the labels beside them.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from segpipe.params.prepare import SplitParams
+from segpipe.raw.sample import SPLITS, Sample
+from segpipe.runtime.findings import Finding
+from segpipe.sources.listing import Listing
+from segpipe.sources.pairing import unpaired
+from segpipe.sources.picture_files import by_name, ignored_files, refuse_missing
+from segpipe.sources.splits import (
+    groups_by_pattern,
+    split_by_folder,
+    split_by_lists,
+    split_by_ratio,
+    torn_groups,
+)
+
+
+def list_samples(raw: Path, split: SplitParams) -> Listing:
+    """Return the samples by split below `raw`, sorted by name, and all that is wrong with the names.
+
+    Errors among the findings: images without a mask and masks without an image (`unpaired`), base
+    names that stand twice (`name_twice`), images outside of the splits' folders (`outside_splits`),
+    lists that are missing or name what is not there or what another list names (`lists`), names in
+    which prepare.split.group finds nothing (`no_group`), groups in two splits (`torn_group`).
+    Warnings: files of other kinds in images/ and masks/ (`ignored_files`), images in no list
+    (`unlisted`). Hidden files are passed over in silence.
+
+    Raises DataError when there is no images/ or masks/, or no picture in one of them.
+    """
+    refuse_missing(raw)
+    findings: list[Finding] = []
+    images = by_name(raw, "images", findings)
+    masks = by_name(raw, "masks", findings)
+    findings += ignored_files(raw)
+    findings += unpaired(images, masks)
+    names = sorted(set(images) & (set(masks) | _withheld(images, masks)))
+    groups = groups_by_pattern(names, split.group, findings)
+    match split.by:
+        case "folder":
+            chosen = split_by_folder(groups, images, "images", findings)
+        case "lists":
+            chosen = split_by_lists(groups, images, raw, "images", findings)
+        case "ratio":
+            chosen = split_by_ratio(groups, split.val, split.test, split.seed)
+    if split.group is not None:
+        torn_groups(chosen, groups, findings)
+    prefix = len if split.by == "folder" else (lambda _part: -1)
+    samples = {
+        part: [
+            Sample(name[prefix(part) + 1 :], groups[name], images[name], masks.get(name))
+            for name in chosen[part]
+        ]
+        for part in SPLITS
+    }
+    return Listing(samples, findings)
+
+
+def _withheld(images: Mapping[str, str], masks: Mapping[str, str]) -> set[str]:
+    """Truth may be withheld in test/ alone, and there for all images or none."""
+    if any(name.startswith("test/") for name in masks):
+        return set()
+    return {name for name in images if name.startswith("test/")}

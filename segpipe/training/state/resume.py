@@ -1,0 +1,96 @@
+"""Where a run begins: at its newest whole checkpoint, the same one in all processes."""
+
+from typing import Any
+
+from accelerate.utils import broadcast_object_list
+
+from segpipe.runtime.errors import CheckpointError
+from segpipe.training.distributed.sharding import restore_weights
+from segpipe.training.optimizer import restore_optimizer
+from segpipe.training.setup import Job
+from segpipe.training.state.checkpoint import (
+    AVERAGE,
+    BEST,
+    NETWORK,
+    OPTIMIZER,
+    Checkpoints,
+    Progress,
+    State,
+)
+
+
+def resume(job: Job) -> tuple[Progress, list[str]]:
+    """Put the newest whole checkpoint into `job`; return how far it is, or a fresh start.
+
+    The leading process chooses, and the others read the same one, for one of several computers may
+    read a file that another cannot. The second value says, in the leading process, what is not as
+    it was when the checkpoint was written, and which damaged ones were deleted.
+
+    Raises CheckpointError when no checkpoint is whole, or the newest whole one is of another
+    network: starting over in silence would hide that.
+    """
+    found: State | None = None
+    notes: list[str] = []
+    if job.leads:
+        job.checkpoints.clear_up()
+        found, notes = _newest_whole(job.checkpoints)
+    step = _agreed(job, found.progress.step if found else None)
+    if step is None:
+        return Progress(), notes
+    state = found or job.checkpoints.read(step)
+    _put_back(job, state)
+    return state.progress, notes + _differences(state.about, job.about)
+
+
+def _newest_whole(checkpoints: Checkpoints) -> tuple[State | None, list[str]]:
+    """Return the newest checkpoint that is as it was written; delete those after it."""
+    faults: dict[int, str] = {}
+    for step in reversed(checkpoints.steps()):
+        try:
+            state = checkpoints.read(step)
+        except CheckpointError as error:
+            faults[step] = str(error)
+            continue
+        for damaged in faults:
+            checkpoints.drop(damaged)
+        notes = [
+            f"{fault}; it was deleted, and the one before is whole" for fault in faults.values()
+        ]
+        return state, notes
+    if faults:
+        raise CheckpointError(
+            f"{'; '.join(faults.values())}. No checkpoint of this run is whole, so the disk is at "
+            f"fault; delete {checkpoints.folder} to train from the start"
+        )
+    return None, []
+
+
+def _agreed(job: Job, step: int | None) -> int | None:
+    """Return what the leading process says."""
+    said: list[Any] = [step]
+    if job.share.processes > 1:
+        broadcast_object_list(said)
+    return None if said[0] is None else int(said[0])
+
+
+def _put_back(job: Job, state: State) -> None:
+    tensors = state.tensors
+    try:
+        restore_weights(job.network, tensors[NETWORK])
+        if job.average:
+            restore_weights(job.average.network, tensors[AVERAGE])
+        restore_optimizer(job.optimizer, tensors[OPTIMIZER])
+    except (RuntimeError, KeyError, ValueError, IndexError) as error:
+        raise CheckpointError(
+            f"{job.checkpoints.folder}: the state of this run is of another network than the code "
+            f"builds now ({error}); bring that code back, or delete the folder to train from the start"
+        ) from error
+    job.best = tensors.get(BEST) if job.leads else None
+
+
+def _differences(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
+    return [
+        f"{key} was {before.get(key)!r} and is {value!r} now"
+        for key, value in now.items()
+        if before.get(key) != value
+    ]

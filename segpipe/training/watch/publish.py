@@ -1,0 +1,163 @@
+"""A training becomes files: what it will do, the bundle, the history, what it cost."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+
+from segpipe.bundle import InputForm, save_bundle
+from segpipe.dataset.reader import Dataset, Split
+from segpipe.models.parts.network import count_parameters
+from segpipe.params.model import ModelParams
+from segpipe.runtime.atomic import write_csv, write_json
+from segpipe.runtime.hardware import device_name
+from segpipe.tracking.datasets import DataUsed
+from segpipe.training.schedules.build import learning_rate
+from segpipe.training.selection import sample_counts
+from segpipe.training.setup import Job
+from segpipe.training.state.checkpoint import Progress
+from segpipe.training.stopping import Row
+from segpipe.training.watch.environment import ENVIRONMENT, environment, machines_of
+
+_PLANNED = 1000  # steps of the planned learning rate that are written
+
+
+def write_bundle(
+    job: Job,
+    progress: Progress,
+    last: dict[str, Tensor],
+    model: ModelParams,
+    lineage: dict[str, Any],
+    folder: Path,
+) -> None:
+    """Write the bundle into the existing `folder`. last: the weights of the last step."""
+    dataset = job.dataset
+    assert job.best is not None  # the end is always validated
+    best = progress.history[progress.best_row]
+    scores = {"best_epoch": best["epoch"], "best_step": best["step"], "val_miou": best["val_miou"]}
+    form = InputForm(
+        dataset.height,
+        dataset.width,
+        dataset.fit,
+        dataset.mean,
+        dataset.std,
+        job.train.precision,
+        dataset.frames,
+        dataset.reading,
+    )
+    found = {
+        "data": dataset.fingerprint,
+        "excluded": dataset.excluded,
+        "class_weights": job.class_weights,
+        "accumulations": progress.accumulations,
+        "scores": scores,
+        "samples": sample_counts(job.train, job.train_split, job.val_split),
+    }
+    save_bundle(
+        folder,
+        job.best,
+        last,
+        model,
+        dataset.scheme,
+        form,
+        {**lineage, **found},
+        progress.best_threshold,
+    )
+    processes = job.share.processes
+    machines = machines_of(os.environ, processes)
+    write_json(folder / ENVIRONMENT, environment(job.device, processes, machines))
+
+
+def write_history(progress: Progress, path: Path) -> None:
+    """Write a row for each validation and each whole epoch; cells without a value are empty."""
+    write_csv(path, _cells(progress.history))
+
+
+def write_planned_rates(job: Job, path: Path) -> None:
+    """Write the learning rate that each step will have, before the first: step (from 1), epoch, lr.
+
+    Of long trainings a thousand steps, evenly spread with the first and the last. What plateau will
+    do depends on what is learnt: of it the warm-up and the highest rate are planned.
+    """
+    total = job.lengths.total
+    steps = sorted({round(step) for step in np.linspace(0, total - 1, min(total, _PLANNED))})
+    rows: list[Row] = [
+        {
+            "step": step + 1,
+            "epoch": (step + 1) / job.steps_per_epoch,
+            "lr": learning_rate(job.train, job.lengths, step),
+        }
+        for step in steps
+    ]
+    write_csv(path, _cells(rows))
+
+
+def training_summary(job: Job, progress: Progress) -> dict[str, Any]:
+    """Return what metrics/training.json says: the best validation's scores and what the run cost.
+
+    images_per_second: median over the rows of the history. device_hours: hours times processes.
+    accumulation: at the end; the bundle tells from which step on.
+    """
+    rows = progress.history
+    best = rows[progress.best_row]
+    seconds = sum(row["seconds"] or 0.0 for row in rows)
+    waited = sum(row["wait_seconds"] or 0.0 for row in rows)
+    speeds = sorted(row["images_per_second"] or 0.0 for row in rows)
+    threshold = {} if progress.best_threshold is None else {"threshold": progress.best_threshold}
+    return {
+        "best_epoch": best["epoch"],
+        "best_step": best["step"],
+        "epochs": rows[-1]["epoch"],
+        "steps": rows[-1]["step"],
+        "val_miou": best["val_miou"],
+        "val_pixel_accuracy": best["val_pixel_accuracy"],
+        "val_loss": best["val_loss"],
+        "train_loss": rows[-1]["train_loss"],
+        **threshold,
+        **sample_counts(job.train, job.train_split, job.val_split),
+        "images_per_second": round(speeds[len(speeds) // 2], 3),
+        "seconds": round(seconds, 2),
+        "wait_share": round(waited / max(seconds, 1e-9), 5),
+        "device_hours": round(seconds * job.share.processes / 3600, 5),
+        "peak_memory_mb": round(max(row["peak_memory_mb"] or 0.0 for row in rows), 1),
+        "parameters": count_parameters(job.network),
+        "processes": job.share.processes,
+        "accumulation": job.share.accumulation,
+        "precision": job.precision,
+        "device": device_name(job.device),
+    }
+
+
+def data_used(job: Job, recorded: dict[str, Any]) -> list[DataUsed]:
+    """Return what MLflow's list of datasets says of both splits. recorded: all parameters."""
+    return [
+        _split_used(job.dataset, recorded["source"]["name"], "train", job.train_split, "training"),
+        _split_used(job.dataset, recorded["source"]["name"], "val", job.val_split, "validation"),
+    ]
+
+
+def _split_used(dataset: Dataset, source: str, name: str, split: Split, context: str) -> DataUsed:
+    images_NTHWC, masks_Nhw = split.images_NTHWC, split.masks_Nhw
+    counts = {**dataset.splits[name], "classes": list(dataset.scheme.classes)}
+    return DataUsed(
+        name=f"{source}: {name}",
+        context=context,
+        digest=dataset.fingerprint,
+        place=(dataset.folder / name).as_posix(),
+        image=((-1, *images_NTHWC.shape[1:]), str(images_NTHWC.dtype)),
+        mask=((-1, *masks_Nhw.shape[1:]), str(masks_Nhw.dtype)),
+        counts=counts,
+    )
+
+
+def _cells(rows: Sequence[Row]) -> list[dict[str, str]]:
+    return [{key: _cell(value) for key, value in row.items()} for row in rows]
+
+
+def _cell(value: float | None) -> str:
+    if value is None:
+        return ""
+    return f"{value:.6g}" if value % 1 else f"{value:.0f}"  # whole numbers keep all their digits

@@ -1,0 +1,102 @@
+"""A training as MLflow sees it: its run, the rows of its history, the pictures of its validations."""
+
+import contextlib
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import asdict
+from functools import partial
+from typing import Any
+
+from segpipe.params.schema import TrackingParams
+from segpipe.runtime.console import say
+from segpipe.tracking.run import Tracker, standard_tags, start_run
+from segpipe.training.distributed.interruption import Interrupted, StopRequest
+from segpipe.training.sampling import centroid_counts
+from segpipe.training.setup import Job
+from segpipe.training.state.checkpoint import Progress
+from segpipe.training.stopping import Row
+from segpipe.training.watch.announce import row_line
+from segpipe.training.watch.pictures import validation_pictures
+from segpipe.training.watch.publish import data_used
+
+
+@contextlib.contextmanager
+def tracked(
+    tracking: TrackingParams,
+    model: str,
+    recorded: dict[str, Any],
+    job: Job,
+    progress: Progress,
+    stop: StopRequest,
+) -> Iterator[tuple[Tracker | None, Callable[[Row], None]]]:
+    """Yield the tracker and what logs a row of the history; the processes that follow have no tracker.
+
+    model: its name. recorded: all parameters.
+    """
+    if not job.leads:
+        yield None, partial(_follow, job, tracking)
+        return
+    tags = {**standard_tags(), "data_fingerprint": job.dataset.fingerprint}
+    name = os.environ.get("DVC_EXP_NAME") or model
+    known = {**recorded, **derived(job)}
+    earlier, data = job.checkpoints.tracked(), data_used(job, recorded)
+    with start_run(tracking, name, known, tags, earlier, data, lambda: stop.asked) as tracker:
+        if tracker.run_id is not None:
+            job.checkpoints.note_tracked(tracker.run_id)
+        send = _unsent(tracker)
+        for row in progress.history:
+            send(row)  # what a process that was killed did not get to
+
+        def log(row: Row) -> None:
+            say(row_line(row))
+            send(row)
+            if _has_pictures(tracking, row):
+                pictures = validation_pictures(job, tracking.validation_pictures)
+                step = int(row["step"] or 0)
+                tracker.log_content(pictures, f"validation/step_{step:09d}.png")
+
+        try:
+            yield tracker, log
+        except Interrupted:
+            tracker.finish("KILLED")
+            folder = job.checkpoints.folder
+            say(f"interrupted; the state is in {folder}, start again to go on from it")
+            raise
+
+
+def _has_pictures(tracking: TrackingParams, row: Row) -> bool:
+    return tracking.enabled and tracking.validation_pictures > 0 and row["val_loss"] is not None
+
+
+def _follow(job: Job, tracking: TrackingParams, row: Row) -> None:
+    """Call a sharded network along with the leading process, which draws pictures with it."""
+    if job.sharded and _has_pictures(tracking, row):
+        validation_pictures(job, tracking.validation_pictures)
+
+
+def _unsent(tracker: Tracker) -> Callable[[Row], None]:
+    """Return what sends a row to MLflow unless the run has its step: none is there twice.
+
+    The run may be ahead of the checkpoint that was restored; it then has the same rows already.
+    """
+    sent = tracker.last_step("train_loss")
+
+    def send(row: Row) -> None:
+        step = int(row["step"] or 0)
+        if sent is None or step > sent:
+            tracker.log_metrics(numbers(row), step=step)
+
+    return send
+
+
+def derived(job: Job) -> dict[str, Any]:
+    """What was made of the parameters and the data, as MLflow shows it beside them."""
+    lengths = {name: value for name, value in asdict(job.lengths).items() if name != "reasons"}
+    weights = {"class_weights": job.class_weights} if job.class_weights else {}
+    counts = {"centroids": centroid_counts(job.centroids, job.dataset)} if job.centroids else {}
+    return {"steps": lengths, **weights, **counts}
+
+
+def numbers(values: dict[str, Any]) -> dict[str, float]:
+    """Return those of the values that are numbers, as MLflow takes them."""
+    return {name: float(value) for name, value in values.items() if isinstance(value, int | float)}

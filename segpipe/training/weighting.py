@@ -1,0 +1,65 @@
+"""The weights of the classes in the loss, from the statistics of the prepared training split."""
+
+import numpy as np
+
+from segpipe.dataset.reader import Dataset
+from segpipe.labels.class_weights import class_weights
+from segpipe.params.loss import LossParams
+from segpipe.runtime.errors import ParameterError, listing
+
+# They give each class the same say by themselves.
+_UNWEIGHTED = {"dice", "lovasz"}
+
+
+def loss_weights(loss: LossParams, dataset: Dataset) -> dict[str, float] | None:
+    """Return the weight of each class by name, in the scheme's order; None where all count alike.
+
+    Their mean over the training pixels is 1, those that are given too: only their ratios matter
+    then, and the learning rate keeps its meaning. A class without a training pixel weighs 0.
+
+    Raises ParameterError when `given` lacks a class, names one that there is not, or gives none of
+    the classes that occur a weight.
+    """
+    if loss.class_weights == "none" or not loss.terms.keys() - _UNWEIGHTED:
+        return None
+    classes, about = dataset.scheme.classes, dataset.splits["train"]
+    pixels_K = np.array([about["class_pixels"][name] for name in classes], np.int64)
+    if loss.class_weights == "given":
+        _refuse_other_classes(loss.given, classes)
+        raw_K = np.array([loss.given[name] for name in classes])
+        weighed = float(raw_K @ pixels_K)
+        if not weighed:
+            raise ParameterError(
+                "params.yaml: loss.given gives no class that occurs in the training images a weight "
+                "above 0"
+            )
+        weights_K = np.where(pixels_K > 0, raw_K * pixels_K.sum() / weighed, 0.0)
+    else:
+        present_K = np.array([about["class_present_pixels"][name] for name in classes], np.int64)
+        weights_K = class_weights(loss.class_weights, pixels_K, present_K)
+    return dict(zip(classes, weights_K.tolist(), strict=True))
+
+
+def weight_table(loss: LossParams, dataset: Dataset, weights: dict[str, float] | None) -> list[str]:
+    """Return the lines that tell a person what the classes weigh; none where nothing was asked for."""
+    if weights is None:
+        if loss.class_weights == "none":
+            return []
+        terms = " and ".join(loss.terms)
+        return [f"loss.class_weights is {loss.class_weights}, but {terms} weighs no classes"]
+    pixels = dataset.splits["train"]["class_pixels"]
+    total, width = sum(pixels[name] for name in weights), max(map(len, weights))
+    lines = [f"class weights ({loss.class_weights}), by share of the training pixels:"]
+    for name, weight in weights.items():
+        lines.append(f"  {name:<{width}}  {100 * pixels[name] / total:7.3f} %  {weight:9.4g}")
+    return lines
+
+
+def _refuse_other_classes(given: dict[str, float], classes: tuple[str, ...]) -> None:
+    missing = [f"{name} is missing" for name in classes if name not in given]
+    unknown = [f"{name} is no class" for name in given if name not in classes]
+    if missing or unknown:
+        raise ParameterError(
+            "params.yaml: loss.given must give each class of the label scheme a weight, and nothing "
+            f"else:\n{listing(missing + unknown)}\nThe classes are {', '.join(classes)}"
+        )

@@ -1,0 +1,63 @@
+"""What is seen of long work where nobody looks at a terminal."""
+
+import pytest
+
+from segpipe.runtime import console
+from segpipe.runtime.console import progress
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The seconds that have passed; a test adds to them."""
+    passed = [100.0]
+    monkeypatch.setattr(console, "monotonic", lambda: passed[0])
+    return passed
+
+
+@pytest.mark.parametrize(("seconds", "lines"), [(0.0, 1), (1.0, 3), (4.0, 9), (30.0, 25)])
+def test_a_pipe_gets_a_line_every_ten_seconds_and_one_at_the_end(
+    seconds: float, lines: int, clock: list[float], capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = []
+    for item in progress(range(25), "prepare", "image", 25):
+        found.append(item)
+        clock[0] += seconds
+    said = capsys.readouterr()
+    assert found == list(range(25))
+    assert said.out == ""
+    assert "\r" not in said.err
+    assert said.err.count("\n") == lines
+    assert said.err.splitlines()[-1] == f"prepare: 25 of 25 images, {25 * seconds:.0f} s"
+
+
+def test_the_first_line_comes_after_ten_seconds(
+    clock: list[float], capsys: pytest.CaptureFixture[str]
+) -> None:
+    work = iter(progress(iter("abc"), "unpack", "file"))
+    next(work)
+    clock[0] += 10
+    next(work)
+    assert capsys.readouterr().err == "unpack: 1 file, 10 s\n"
+    assert list(work) == ["c"]
+    assert capsys.readouterr().err == "unpack: 3 files, 10 s\n"
+
+
+@pytest.mark.parametrize(("delay", "lines"), [(5.0, 0), (2.0, 1)])
+def test_what_is_done_before_the_delay_says_nothing(
+    delay: float, lines: int, clock: list[float], capsys: pytest.CaptureFixture[str]
+) -> None:
+    for _ in progress(range(3), "centroids", "mask", 3, delay):
+        clock[0] += 1
+    assert capsys.readouterr().err.count("\n") == lines
+
+
+def test_work_that_fails_has_no_last_line(
+    clock: list[float], capsys: pytest.CaptureFixture[str]
+) -> None:
+    def broken() -> object:
+        yield 1
+        raise ValueError("the work")
+
+    with pytest.raises(ValueError, match="the work"):
+        list(progress(broken(), "prepare", "image", 2))
+    assert capsys.readouterr().err == ""

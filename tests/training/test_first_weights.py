@@ -1,0 +1,68 @@
+"""A training whose first weights come from a file that is exchanged at the wrong moment."""
+
+from pathlib import Path
+
+import pytest
+from safetensors.torch import save_file
+
+from segpipe.bundle import plain_weights
+from segpipe.dataset.reader import Dataset
+from segpipe.models.build import build_model
+from segpipe.params.length import Length
+from segpipe.params.loss import LossParams
+from segpipe.params.model import ModelParams, UNetParams
+from segpipe.params.schema import TrackingParams
+from segpipe.params.train import AugmentParams, TrainParams
+from segpipe.runtime.errors import StaleRunError
+from segpipe.runtime.provenance import Snapshot
+from segpipe.training import run
+from segpipe.training.run import Outputs, Plan, run_training
+from segpipe.training.setup import Job
+
+SMALL = ModelParams(unet=UNetParams(width=4, depth=1))
+TRAIN = TrainParams(
+    batch_size=2,
+    length=Length(2),
+    warmup=Length(1, "steps"),
+    precision="fp32",  # as all tests of this folder: Accelerate takes one precision a process
+    augment=AugmentParams(scale=(1, 1.2)),
+)
+
+
+def write_weights(path: Path) -> None:
+    save_file(plain_weights(build_model(SMALL, 3, 3)), path)
+
+
+@pytest.mark.parametrize("exchanged", [True, False])
+def test_weights_that_are_exchanged_at_the_start_stop_it(
+    exchanged: bool, dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("DVC_ROOT", str(tmp_path))
+    weights = tmp_path / "first.safetensors"
+    write_weights(weights)
+    really, trained = run.set_up, []
+
+    def set_up(*given: object) -> Job:
+        # The state has its name by now.
+        if exchanged:
+            write_weights(weights)
+        return really(*given)
+
+    monkeypatch.setattr(run, "set_up", set_up)
+    monkeypatch.setattr(run, "open_dataset", lambda _: dataset)
+    monkeypatch.setattr(run, "_train_and_publish", lambda *_: trained.append(True))
+    model = SMALL.model_copy(update={"pretrained": str(weights)})
+    snapshot, tracking = Snapshot("train", {}, {}), TrackingParams(enabled=False)
+    plan = Plan(model, LossParams(), TRAIN, tracking, {}, snapshot)
+    names = ("bundle", "history", "planned", "augmentation.png", "about", "summary", "tracking")
+    outputs = Outputs(*(tmp_path / "out" / name for name in names))
+    if exchanged:
+        with pytest.raises(
+            StaleRunError, match=r"first.safetensors: the weights .* were exchanged"
+        ):
+            run_training(plan, tmp_path, outputs)
+        assert not (tmp_path / "out").exists()
+    else:
+        run_training(plan, tmp_path, outputs)
+    assert trained == [True] * (not exchanged)

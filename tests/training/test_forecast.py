@@ -1,0 +1,129 @@
+"""The memory forecast against the real thing."""
+
+import resource
+from pathlib import Path
+
+import pytest
+import torch
+
+from segpipe.labels.scheme import LabelScheme, RawLabel
+from segpipe.models.build import build_model
+from segpipe.models.parts.network import count_parameters
+from segpipe.params.loss import LossParams
+from segpipe.params.model import ModelParams, UNetParams
+from segpipe.params.prepare import PrepareParams
+from segpipe.params.schema import Params
+from segpipe.params.train import AugmentParams, TrainParams
+from segpipe.preparation.task import Work
+from segpipe.raw.input_spec import PICTURES
+from segpipe.training.forecast import forecast, forecast_training
+from tests.forge import ROOT, run_python
+
+MODEL = ModelParams(unet=UNetParams(width=8, depth=3))
+
+
+def told(batch: int = 4, **train: object) -> dict[str, object]:
+    params = TrainParams(batch_size=batch, precision="fp32", **train)
+    return forecast(MODEL, params, 64, 96, 3, 5)
+
+
+def test_parameters_and_their_states() -> None:
+    network = build_model(MODEL, 3, 5)
+    said = told()
+    assert said["parameters"] == count_parameters(network)
+    assert said["weights_mb"] == pytest.approx(16 * count_parameters(network) / 2**20, abs=0.06)
+
+
+def test_what_is_kept_is_what_autograd_keeps_on_real_tensors() -> None:
+    """Another way of counting: the tensors that the graph of a real run holds."""
+    network = build_model(MODEL, 3, 5).train()
+    image = torch.randn(4, 3, 64, 96)
+    own = {weight.data_ptr() for weight in network.parameters()}
+    kept: dict[int, int] = {}
+
+    def hold(tensor: torch.Tensor) -> torch.Tensor:
+        if tensor.data_ptr() not in own:
+            kept[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage().nbytes()
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(hold, lambda tensor: tensor):
+        logits = network(image)
+    rest = image.numel() * 8 + 3 * logits.numel() * 4
+    expected = (sum(kept.values()) + rest) / 2**20
+    assert told()["activations_mb"] == pytest.approx(expected, rel=0.05)
+
+
+def test_it_grows_with_the_batch_and_shrinks_with_accumulation_crop_and_processes() -> None:
+    four, eight = told(4)["activations_mb"], told(8)["activations_mb"]
+    assert eight == pytest.approx(2 * four, rel=0.01)
+    assert told(8, accumulation=2)["activations_mb"] == four
+    crop = AugmentParams(crop_height=32, crop_width=48)
+    assert told(4, augment=crop)["activations_mb"] == pytest.approx(four / 4, rel=0.05)
+    params = TrainParams(batch_size=8, precision="fp32")
+    shared = forecast(MODEL, params, 64, 96, 3, 5, processes=2)
+    assert (shared["activations_mb"], shared["batch_size"]) == (four, 4)
+
+
+def test_several_processes_hold_the_gradients_twice_and_of_shards_their_part() -> None:
+    def weights(processes: int, **train: object) -> float:
+        params = TrainParams(batch_size=8, precision="fp32", **train)
+        return forecast(wide, params, 64, 96, 3, 5, processes=processes)["weights_mb"]
+
+    wide = ModelParams(unet=UNetParams(width=64, depth=3))
+    gradients = weights(1) / 4
+    assert weights(1, sharding="fsdp2") == weights(1)
+    assert weights(2) == pytest.approx(weights(1) + gradients, rel=0.01)
+    for processes in (2, 8):
+        part = weights(processes, sharding="fsdp2")
+        assert part == pytest.approx(weights(1) / processes + gradients / 2, rel=0.01)
+        averaged = weights(processes, sharding="fsdp2", ema=0.9) - part
+        assert averaged == pytest.approx(gradients / processes, rel=0.02)
+
+
+def test_bf16_halves_most_of_it() -> None:
+    half = forecast(MODEL, TrainParams(batch_size=4, precision="bf16"), 64, 96, 3, 5)
+    assert 0.45 < half["activations_mb"] / told(4)["activations_mb"] < 0.75
+
+
+@pytest.mark.parametrize(("loss", "outputs"), [("bce", 1), ("cross_entropy", 2)])
+def test_parameters_and_data_say_what_is_trained(loss: str, outputs: int) -> None:
+    prepare = PrepareParams(height=64, width=96)
+    train = TrainParams(batch_size=4, precision="fp32")
+    params = Params(model=MODEL, loss=LossParams(name=loss), prepare=prepare, train=train)
+    raw = tuple(RawLabel(k, f"class {k}", (k, 0, 0), k) for k in range(2))
+    scheme = LabelScheme("two", tuple(label.name for label in raw), raw)
+    said = forecast_training(params, Work(Path("raw"), scheme, PICTURES, prepare))
+    expected = forecast(MODEL, train, 64, 96, 3, outputs)
+    # What is free changes while the tests run.
+    assert {**said, "available_mb": 0} == {**expected, "available_mb": 0}
+    assert said["parameters"] == count_parameters(build_model(MODEL, 3, outputs))
+
+
+MEASURE = """
+import resource, torch
+import torch.nn.functional as F
+from segpipe.models.build import build_model
+from segpipe.params.model import ModelParams
+torch.manual_seed(0)
+network = build_model(ModelParams(), 3, 19).to(memory_format=torch.channels_last).train()
+optimizer = torch.optim.AdamW(network.parameters(), fused=True)
+for _ in range(2):
+    image = torch.randn(8, 3, 240, 320).contiguous(memory_format=torch.channels_last)
+    mask = torch.randint(0, 19, (8, 240, 320))
+    F.cross_entropy(network(image), mask, reduction="none").sum().backward()
+    optimizer.step()
+    optimizer.zero_grad()
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+"""
+
+
+@pytest.mark.slow
+def test_the_whole_is_right_to_a_third(tmp_path: Path) -> None:
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss > 0
+    script = tmp_path / "measure.py"
+    script.write_text(MEASURE)
+    done = run_python([str(script)], ROOT, PYTHONPATH=str(ROOT))
+    assert done.returncode == 0, done.stderr
+    params = TrainParams(batch_size=8, precision="fp32")
+    said = forecast(ModelParams(), params, 240, 320, 3, 19)["total_mb"]
+    assert said / float(done.stdout) == pytest.approx(1, abs=0.33)

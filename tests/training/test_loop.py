@@ -1,0 +1,196 @@
+"""The loop: which rows there are, what stops it, and that a stop changes nothing."""
+
+import csv
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from segpipe.bundle import plain_weights
+from segpipe.models.parts.network import Logits, Network
+from segpipe.params.length import Length
+from segpipe.params.loss import LossParams
+from segpipe.params.schedule import PlateauParams
+from segpipe.params.train import EarlyStoppingParams, RMSpropParams, SGDParams
+from segpipe.training.distributed.interruption import Interrupted
+from segpipe.training.optimizer import optimizer_tensors
+from segpipe.training.watch.publish import training_summary, write_history, write_planned_rates
+
+LEARNT = ("epoch", "step", "lr", "train_loss", "val_loss", "val_miou", "val_pixel_accuracy")
+
+
+def learnt(rows: list[dict]) -> list[list[float | None]]:
+    return [[row[name] for name in LEARNT] for row in rows]
+
+
+def assert_same_weights(first: torch.nn.Module, second: torch.nn.Module) -> None:
+    ours, theirs = plain_weights(first), plain_weights(second)
+    assert len(ours) > 10
+    for name, value in ours.items():
+        assert torch.equal(value, theirs[name]), name
+
+
+def test_a_row_at_each_validation_and_at_each_epochs_end(dataset, trained, tmp_path: Path) -> None:
+    options = {"length": Length(12, "steps"), "validate_every": Length(6, "samples")}
+    job, progress, rows = trained(dataset, **options)
+    assert job.steps_per_epoch == 5
+    assert [(row["epoch"], row["step"]) for row in rows] == [
+        *((0.6, 3), (1, 5), (1.2, 6), (1.8, 9), (2, 10), (2.4, 12))
+    ]
+    validated = [row["step"] for row in rows if row["val_loss"] is not None]
+    assert validated == [3, 6, 9, 12]
+    assert rows == progress.history
+    write_history(progress, tmp_path / "history.csv")
+    with (tmp_path / "history.csv").open() as file:
+        written = list(csv.DictReader(file))
+    assert [row["epoch"] for row in written] == ["0.6", "1", "1.2", "1.8", "2", "2.4"]
+    assert written[1]["val_miou"] == "" != written[0]["val_miou"]
+    summary = training_summary(job, progress)
+    assert (summary["steps"], summary["epochs"]) == (12, 2.4)
+    assert summary["val_miou"] == max(row["val_miou"] or 0 for row in rows)
+    assert "threshold" not in summary
+
+
+def test_the_rows_mean_losses_are_those_of_their_steps(dataset, trained) -> None:
+    """Validating in between changes no step, so the rows of an epoch add up to its one row."""
+    *_, whole = trained(dataset, state="a", validate_every=Length(2))
+    *_, cut = trained(dataset, state="b", validate_every=Length(1, "steps"))
+    assert len(whole) == 2
+    assert len(cut) == 10
+    for epoch in (0, 1):
+        parts = [row["train_loss"] for row in cut[5 * epoch : 5 * epoch + 5]]
+        # Each step has as many valid pixels, but for those that augmentation moves out of sight.
+        assert sum(parts) / 5 == pytest.approx(whole[epoch]["train_loss"], rel=0.02)
+    assert cut[-1]["val_loss"] == whole[-1]["val_loss"]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"optimizer": "adamw", "ema": 0.9},
+        {"optimizer": "adam", "schedule": "one_cycle"},
+        {"optimizer": "sgd", "ema": 0.99},
+        {"optimizer": "rmsprop", "rmsprop": RMSpropParams(momentum=0.9), "lr": 0.001},
+        {
+            "schedule": "plateau",
+            "plateau": PlateauParams(metric="train_loss", patience=0, threshold=0.9),
+            "early_stopping": EarlyStoppingParams(metric="val_loss", patience=4, threshold=10.0),
+        },
+    ],
+    ids=lambda options: "-".join(str(value) for value in list(options.values())[:2]),
+)
+@pytest.mark.parametrize("stop", [4, pytest.param(6, marks=pytest.mark.slow)])
+def test_a_stopped_run_ends_in_the_same_bits(stop: int, options: dict, dataset, trained) -> None:
+    options = {"validate_every": Length(3, "steps"), "length": Length(9, "steps"), **options}
+    job, progress, rows = trained(dataset, state="whole", **options)
+    with pytest.raises(Interrupted):
+        trained(dataset, state="cut", stop=stop, **options)
+    again, its_progress, its_rows = trained(dataset, state="cut", **options)
+    assert_same_weights(job.network, again.network)
+    assert_same_weights(job.result, again.result)
+    theirs = optimizer_tensors(again.optimizer)
+    for name, value in optimizer_tensors(job.optimizer).items():
+        assert torch.equal(value, theirs[name]), name
+    assert learnt(its_progress.history) == learnt(rows)
+    assert its_progress.best_row == progress.best_row
+    # In the last step a stop comes before the validation, which is then the first thing to do.
+    logged_before = [row for row in rows if row["step"] < stop]
+    assert learnt(its_rows) == learnt(rows[len(logged_before) :]), "no row is logged twice"
+    best, its_best = job.best, again.best
+    assert len(best) > 10
+    assert all(torch.equal(value, its_best[name]) for name, value in best.items())
+
+
+def test_plateau_lowers_the_rate_by_what_was_validated(dataset, trained) -> None:
+    plateau = PlateauParams(metric="val_loss", patience=0, threshold=10.0, factor=0.5)
+    *_, rows = trained(
+        dataset,
+        schedule="plateau",
+        plateau=plateau,
+        warmup=Length(0),
+        validate_every=Length(2, "steps"),
+    )
+    # No value is a gain but the first, so the rate falls at every validation after it.
+    validated = [row["lr"] for row in rows if row["val_loss"] is not None]
+    assert validated == pytest.approx([0.01, 0.01, 0.005, 0.0025, 0.00125])
+
+
+def test_early_stopping_ends_after_its_validations(dataset, trained) -> None:
+    stopping = EarlyStoppingParams(metric="val_miou", patience=2, threshold=2.0)
+    options = {"early_stopping": stopping, "validate_every": Length(2, "steps")}
+    job, progress, rows = trained(dataset, **options)
+    assert progress.step == 6 < job.lengths.total
+    again, its_progress, its_rows = trained(dataset, **options)
+    assert (its_progress.step, its_rows) == (6, []), "it stays at its end"
+    best = max(row["val_miou"] for row in rows if row["val_miou"] is not None)
+    assert training_summary(again, its_progress)["val_miou"] == best
+
+
+def test_the_average_is_what_is_validated_and_kept(dataset, trained) -> None:
+    plain, _, rows = trained(dataset, state="plain")
+    job, progress, averaged_rows = trained(dataset, state="average", ema=0.9)
+    assert_same_weights(plain.network, job.network)
+    assert [row["train_loss"] for row in rows] == [row["train_loss"] for row in averaged_rows]
+    assert rows[-1]["val_loss"] != averaged_rows[-1]["val_loss"]
+    assert progress.best_row == len(progress.history) - 1
+    best = job.best
+    for name, value in plain_weights(job.average.network).items():
+        assert torch.equal(value, best[name]), name
+
+
+def test_the_planned_rates_are_those_that_come(dataset, trained, tmp_path: Path) -> None:
+    job, _, rows = trained(dataset, schedule="cosine", validate_every=Length(1, "steps"))
+    write_planned_rates(job, tmp_path / "planned.csv")
+    with (tmp_path / "planned.csv").open() as file:
+        planned = list(csv.DictReader(file))
+    assert [float(row["lr"]) for row in planned] == pytest.approx(
+        [row["lr"] for row in rows], rel=1e-5
+    )
+    assert [int(row["step"]) for row in planned] == list(range(1, 11))
+    assert [float(row["epoch"]) for row in planned] == [row["epoch"] for row in rows]
+
+
+class TwoHeads(Network):
+    """Two 1x1 convolutions over one body; in training both are returned."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.auxiliary_heads = 1
+        self.body, self.head, self.auxiliary = (nn.Conv2d(channels, 3, 1) for channels in (3, 3, 3))
+
+    def forward(self, image_BCHW: torch.Tensor) -> Logits:
+        x = self.body(image_BCHW).relu()
+        return (self.head(x), self.auxiliary(x)) if self.training else self.head(x)
+
+
+def test_auxiliary_heads_learn_by_their_weight_and_are_no_train_loss(
+    dataset, trained, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("segpipe.training.setup.build_model", lambda *_arguments: TwoHeads())
+    options = {"length": Length(1, "steps"), "warmup": Length(0), "clip": None, "lr": 0.1}
+    options |= {"optimizer": "sgd", "sgd": SGDParams(momentum=0.0, nesterov=False)}
+    moved, losses = {}, []
+    for weight in (0.0, 0.2, 0.4):
+        torch.manual_seed(0)
+        first = TwoHeads().state_dict()
+        job, _, rows = trained(
+            dataset,
+            state=str(weight),
+            loss=LossParams(auxiliary=weight),
+            weight_decay=0.0,
+            **options,
+        )
+        losses.append(rows[0]["train_loss"])
+        moved[weight] = {
+            name: value - first[name] for name, value in job.network.state_dict().items()
+        }
+    assert losses[0] == losses[1] == losses[2]
+    assert not moved[0.0]["auxiliary.weight"].any()
+    for name, change in moved[0.4].items():
+        # Plain gradient descent moves by main + weight * auxiliary.
+        by_weight = (moved[0.2][name] - moved[0.0][name]) * 2
+        torch.testing.assert_close(change, moved[0.0][name] + by_weight, rtol=1e-3, atol=1e-6)
+    assert moved[0.4]["auxiliary.weight"].abs().max() > 1e-4
+    assert not torch.equal(moved[0.4]["body.weight"], moved[0.0]["body.weight"])
+    torch.testing.assert_close(moved[0.4]["head.weight"], moved[0.0]["head.weight"])

@@ -1,0 +1,163 @@
+"""Validation pictures: they show what they should, and change nothing."""
+
+import io
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor
+
+from segpipe.bundle import plain_weights
+from segpipe.dataset.layout import Row
+from segpipe.dataset.reader import Dataset, Split
+from segpipe.labels.scheme import VOID
+from segpipe.params.loss import LossParams
+from segpipe.raw.input_spec import PICTURES, Reading
+from segpipe.training.setup import Job
+from segpipe.training.watch.pictures import validation_pictures
+from tests.training.conftest import Trained
+
+GAP, SEAM, FACTOR = 12, 4, 14  # FACTOR: images 24 pixels wide are enlarged so
+
+Train = Callable[..., Trained]
+
+
+def panels(content: bytes, sample: int, height: int = 16, width: int = 24) -> list[NDArray[Any]]:
+    """Image, truth and prediction of one sample, cut from the sheet: the middle of each pixel."""
+    sheet = np.asarray(Image.open(io.BytesIO(content)))
+    tall, wide = height * FACTOR, width * FACTOR
+    cell = 3 * wide + 2 * SEAM
+    strip = round(min(18, max(12, cell // 28)) * 1.8)
+    top = GAP + sample * (tall + strip + GAP)
+    middle = FACTOR // 2
+    return [
+        sheet[top + middle : top + tall : FACTOR, left + middle : left + wide : FACTOR]
+        for left in (GAP + place * (wide + SEAM) for place in range(3))
+    ]
+
+
+def painted(job: Job, mask: NDArray[Any], panel: NDArray[Any]) -> bool:
+    """Whether a panel has the classes' colours wherever the mask is not void."""
+    inside = mask != VOID
+    return bool((panel[inside] == job.dataset.scheme.paint(mask)[inside]).all())
+
+
+def by_hand(job: Job, row: int) -> Tensor:
+    """The scores of one sample, without anything of the loop's."""
+    image = torch.from_numpy(np.array(job.val_split.images_NTHWC[row, -1])).float() / 255
+    normal = (image - torch.tensor(job.dataset.mean)) / torch.tensor(job.dataset.std)
+    with torch.no_grad():
+        scores: Tensor = job.result(normal.permute(2, 0, 1)[None])[0]
+    return scores
+
+
+def test_the_sheet_shows_image_truth_and_the_networks_answer(
+    dataset: Dataset, trained: Train
+) -> None:
+    job, *_ = trained(dataset, ema=0.5)
+    content = validation_pictures(job, 2)
+    for place, row in enumerate((0, 2)):  # of five
+        image, truth, prediction = panels(content, place)
+        assert (image == job.val_split.images_NTHWC[row, 0]).all()
+        assert painted(job, np.array(job.val_split.masks_Nhw[row]), truth)
+        assert painted(job, by_hand(job, row).argmax(0).byte().numpy(), prediction)
+    assert len({panel.tobytes() for panel in panels(content, 0)}) == 3
+    whole = np.asarray(Image.open(io.BytesIO(validation_pictures(job, 64))))
+    assert whole.shape[0] > 2 * np.asarray(Image.open(io.BytesIO(content))).shape[0]  # all five
+
+
+def test_drawing_changes_no_weight(dataset: Dataset, trained: Train) -> None:
+    """Dropout, batch norm and a moving average: what draws or averages would show it."""
+    drawn: list[bytes] = []
+    plain, *_ = trained(dataset, state="plain", ema=0.5)
+    job, *_ = trained(
+        dataset, state="drawn", ema=0.5, each=lambda job: drawn.append(validation_pictures(job, 3))
+    )
+    assert len(set(drawn)) == 2  # two validations, and what was learnt between them
+    for name, value in plain_weights(plain.result).items():
+        assert torch.equal(value, plain_weights(job.result)[name]), name
+
+
+@pytest.mark.parametrize("threshold", [0.3, 0.7, "auto"])
+def test_one_logit_is_cut_at_the_threshold_of_the_scores(
+    sky_dataset: Dataset, trained: Train, threshold: float | str
+) -> None:
+    job, *_ = trained(sky_dataset, loss=LossParams(name="bce"), threshold=threshold)
+    *_, prediction = panels(validation_pictures(job, 1), 0)
+    bound = 0.5 if threshold == "auto" else threshold
+    expected = (by_hand(job, 0)[0].sigmoid() > bound).byte().numpy()
+    assert painted(job, expected, prediction)
+
+
+class Answer(torch.nn.Module):
+    """A network that takes clips and answers with these train ids."""
+
+    takes_clips = True
+
+    def __init__(self, ids: NDArray[np.uint8]) -> None:
+        super().__init__()
+        self.ids = torch.from_numpy(ids).long()
+        self.seen: list[torch.Size] = []
+
+    def forward(self, clip_BTCHW: Tensor) -> Tensor:
+        self.seen.append(clip_BTCHW.shape)
+        return torch.eye(3)[self.ids][None].permute(0, 3, 1, 2)
+
+
+def standing_in(
+    dataset: Dataset,
+    images: NDArray[Any],
+    masks: NDArray[np.uint8],
+    reading: Reading,
+    ids: NDArray[np.uint8],
+) -> Any:
+    """As much of a job as the pictures look at. The first sample by name is the second row."""
+    rows = [Row(SimpleNamespace(name=name), 0) for name in ("b", "a")]  # type: ignore[arg-type]
+    ratio, answer = reading.truth_ratio, Answer(ids)
+    return SimpleNamespace(
+        val_split=Split(images, masks, rows),
+        dataset=SimpleNamespace(truth_ratio=ratio, scheme=dataset.scheme, reading=reading),
+        network=answer,
+        result=answer,
+        frames=images.shape[1],
+        threshold=None,
+        device=torch.device("cpu"),
+        mean_C=torch.zeros(images.shape[-1]),
+        std_C=torch.ones(images.shape[-1]),
+        accelerator=SimpleNamespace(autocast=lambda: torch.autocast("cpu", enabled=False)),
+    )
+
+
+def test_the_smaller_answer_of_a_network_without_padding(dataset: Dataset) -> None:
+    random = np.random.default_rng(0)
+    images = random.integers(0, 256, (2, 1, 20, 32, 3)).astype(np.uint8)
+    masks = random.integers(0, 3, (2, 20, 32)).astype(np.uint8)
+    ids = random.integers(0, 3, (16, 24)).astype(np.uint8)
+    job = standing_in(dataset, images, masks, PICTURES, ids)
+    image, truth, prediction = panels(validation_pictures(job, 1), 0)
+    inner = slice(2, 18), slice(4, 28)
+    assert (image == images[1, 0][inner]).all()
+    assert painted(job, masks[1][inner], truth)
+    assert painted(job, ids, prediction)
+
+
+def test_clips_of_bands_with_a_coarse_truth(dataset: Dataset) -> None:
+    """Three frames of five bands in float16; the truth is half as fine, two bands are shown."""
+    random = np.random.default_rng(0)
+    images = random.random((2, 3, 16, 24, 5)).astype(np.float16)
+    masks = random.integers(0, 3, (2, 8, 12)).astype(np.uint8)
+    masks[:, 0] = VOID
+    ids = random.integers(0, 3, (8, 12)).astype(np.uint8)
+    bands = Reading("esd", tuple("vwxyz"), (3, 1, 1), truth_ratio=2)
+    job = standing_in(dataset, images, masks, bands, ids)
+    image, truth, prediction = panels(validation_pictures(job, 1), 0)
+    assert job.network.seen == [(1, 3, 5, 16, 24)]
+    shown = np.rint(images[1, -1][..., [3, 1, 1]].astype(np.float32) * 255)
+    assert (image == shown).all()
+    assert painted(job, masks[1].repeat(2, 0).repeat(2, 1), truth)
+    assert painted(job, ids.repeat(2, 0).repeat(2, 1), prediction)
