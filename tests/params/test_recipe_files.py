@@ -20,8 +20,8 @@ from segpipe.models.parts.u_net import UNet
 from segpipe.models.resnet_lstm import ResNetLSTM
 from segpipe.params.load import load_params
 from segpipe.params.schema import Params
-from segpipe.training.schedules.build import learning_rate
-from segpipe.training.schedules.lengths import lengths_in_steps
+from segpipe.training.lengths import lengths_in_steps
+from segpipe.training.schedules import learning_rate
 from tests.forge import RECIPES, ROOT, apply_overrides, override_sets, tiny_overrides
 
 FINE = 2975  # annotated training scenes of Cityscapes
