@@ -183,7 +183,7 @@ def test_memory_that_falls_short_in_one_is_explained_and_the_state_goes_on(
     assert done.stderr.count("rank 0: another process is gone, so this one ends") == 1
     assert "Traceback" not in done.stderr
     assert saved(workspace)[-1] == 2
-    path.write_text(path.read_text().replace("\n  accumulation: 1 ", "\n  accumulation: 2 "))
+    path.write_text(path.read_text().replace("\n  accumulation: 1\n", "\n  accumulation: 2\n"))
     again = launched(workspace, "")
     assert again.returncode == 0, again.stderr
     assert "resuming at epoch 2, step 1" in again.stdout

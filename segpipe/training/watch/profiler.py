@@ -109,24 +109,26 @@ def phase_seconds(events: Iterable[Any]) -> dict[str, tuple[float, float]]:
     runs in a thread of autograd, so that torch's own table gives its kernels to no phase.
     """
     on_host = [event for event in events if event.device_type.name == "CPU"]
-    ranges = sorted(
+    marked = {event.name for event in on_host if event.is_user_annotation}
+    outer: list[tuple[float, float, str]] = []
+    for start, end, name in sorted(
         (event.time_range.start, event.time_range.end, event.name)
         for event in on_host
-        if event.name in PHASES and event.is_user_annotation
-    )
-    outer: list[tuple[float, float, str]] = []
-    for one in ranges:
-        if not outer or one[0] >= outer[-1][1]:
-            outer.append(one)
+        if event.is_user_annotation and event.name in PHASES
+    ):
+        if not outer or start >= outer[-1][1]:
+            outer.append((start, end, name))
     found = {name: [0.0, 0.0] for _, _, name in outer} | {_REST: [0.0, 0.0]}
     for start, end, name in outer:
         found[name][0] += (end - start) / 1e6
     starts = [start for start, _, _ in outer]
     for event in on_host:
-        for kernel in event.kernels:
-            place = bisect_right(starts, event.time_range.start) - 1
-            inside = place >= 0 and event.time_range.start < outer[place][1]
-            found[outer[place][2] if inside else _REST][1] += kernel.duration / 1e6
+        start = event.time_range.start
+        place = bisect_right(starts, start) - 1
+        name = outer[place][2] if place >= 0 and start < outer[place][1] else _REST
+        # On the GPU's time line a range is an event too, which spans its kernels.
+        kernels = [kernel.duration for kernel in event.kernels if kernel.name not in marked]
+        found[name][1] += sum(kernels) / 1e6
     return {name: (host, gpu) for name, (host, gpu) in found.items()}
 
 

@@ -117,7 +117,7 @@ def event(name: str, start: int, end: int, *kernels: int, marked: bool = False) 
         device_type=SimpleNamespace(name="CPU"),
         is_user_annotation=marked,
         time_range=SimpleNamespace(start=start, end=end),
-        kernels=[SimpleNamespace(duration=duration) for duration in kernels],
+        kernels=[SimpleNamespace(name="kernel", duration=duration) for duration in kernels],
     )
 
 
@@ -133,6 +133,8 @@ def test_kernels_are_of_the_phase_in_which_they_were_started() -> None:
         event("validation", 4_050_000, 4_550_000, marked=True),
         event("forward", 5_000_000, 5_500_000, marked=True),
     ]
+    span = SimpleNamespace(name="forward", duration=9_000_000)
+    events[2].kernels.append(span)  # the range itself, on the GPU's time line
     assert phase_seconds(events) == {
         "forward": (1.5, 1.5),
         "backward": (2.0, 2.5),
