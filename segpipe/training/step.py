@@ -78,8 +78,10 @@ def train_step(
         for number, (image_BCHW, mask_BHW) in enumerate(ready):
             with _exchange(processes, learner.model, last=number == len(ready) - 1):
                 with record_function("forward"):
-                    outputs = learner.model(image_BCHW)
-                    main_sum, all_sum = _loss_sums(job.objective, outputs, mask_BHW)
+                    # No name for the logits: they would outlive the pass.
+                    main_sum, all_sum = _loss_sums(
+                        job.objective, learner.model(image_BCHW), mask_BHW
+                    )
                 with record_function("backward"):
                     # DDP averages gradients over processes; the sum is wanted.
                     processes.accelerator.backward(all_sum / max(pixels, 1) * processes.number)

@@ -79,16 +79,20 @@ def validate(
                 continue
             rows_B = batch.specs_B["row"]
             with annotate_errors("validation", processes.rank, split, rows_B):
-                logits_BKhw = result_logits(learner, data, processes, batch)
-                mask_Bhw = batch.mask_Bhw.to(processes.device)
-                seen.append((rows_B, counts.add(objective, logits_BKhw, mask_Bhw)))
+                # No name for the logits: they would outlive the pass.
+                loss = counts.add(
+                    objective,
+                    result_logits(learner, data, processes, batch),
+                    batch.mask_Bhw.to(processes.device),
+                )
+                seen.append((rows_B, loss))
     counts = counts.of_all_processes(processes)
-    loss = float(counts.loss_sum) / max(int(counts.pixels), 1)
-    if not isfinite(loss):
+    mean_loss = float(counts.loss_sum) / max(int(counts.pixels), 1)
+    if not isfinite(mean_loss):
         samples = validated_suspects(split, seen, processes)
-        end_together(processes, _not_finite(loss, samples))
+        end_together(processes, _not_finite(mean_loss, samples))
     found = scores(counts.confusion_KK.cpu().numpy())
-    return Validation(loss, found.miou, found.pixel_accuracy, counts.threshold(objective))
+    return Validation(mean_loss, found.miou, found.pixel_accuracy, counts.threshold(objective))
 
 
 def result_logits(
