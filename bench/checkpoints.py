@@ -20,14 +20,14 @@ import torch
 from numpy.typing import NDArray
 
 from bench.noise import noise_files, noise_job
-from segpipe.augment.picks import plain_picks
+from segpipe.augment.draw import plain_specs
 from segpipe.bundle import plain_weights
 from segpipe.loading.batches import read_batch
 from segpipe.params.checkpoint import CheckpointParams
 from segpipe.params.model import ModelParams, UNetParams
 from segpipe.params.train import TrainParams
 from segpipe.runtime.hardware import device_name
-from segpipe.training.setup import Job
+from segpipe.training.job import Job
 from segpipe.training.state.checkpoint import Checkpoints, Progress, State, copied_state
 from segpipe.training.state.saver import Saver
 from segpipe.training.step import train_step
@@ -79,7 +79,7 @@ def main() -> None:
     processor = statistics.median(checkpoints.processor)
     print(
         f"U-Net of width 16, {_HEIGHT}x{_WIDTH}, batch {_BATCH}, {options.steps} steps an epoch, "
-        f"{device_name(job.device)}, {torch.get_num_threads()} threads, {job.precision}"
+        f"{device_name(job.processes.device)}, {torch.get_num_threads()} threads, {job.processes.precision}"
     )
     print(f"a step {1e3 * step:.1f} ms; a checkpoint {size / 1e6:.1f} MB, one an epoch")
     print(f"the training stands still for {1e3 * save:.1f} ms")
@@ -103,16 +103,24 @@ def _options() -> argparse.Namespace:
 
 def _epoch(job: Job, saver: Saver, steps: int, epoch: int) -> tuple[float, float]:
     """Return the seconds of an epoch's steps, and those of the checkpoint at its end."""
-    best = plain_weights(job.network)  # are there already when a checkpoint is taken
+    best = plain_weights(job.learner.network)  # are there already when a checkpoint is taken
     begin = time.perf_counter()
     for step, rows in zip(range(steps), _rows(job), strict=False):
         batch = read_batch(
-            job.train_split, plain_picks(rows), job.frames, job.device.type == "cuda"
+            job.data.train_split,
+            plain_specs(rows),
+            job.data.frames,
+            job.processes.device.type == "cuda",
         )
-        train_step(job, [batch], epoch, step, 1e-3)
+        train_step(job, [batch], epoch=epoch, step=step, lr=1e-3)
     end = time.perf_counter()
     state = copied_state(
-        Progress(step=(epoch + 1) * steps), job.network, job.optimizer, None, best, {}
+        Progress(step=(epoch + 1) * steps),
+        job.learner.network,
+        job.learner.optimizer,
+        None,
+        best,
+        {},
     )
     saver.save(state)
     return end - begin, time.perf_counter() - end
@@ -120,7 +128,7 @@ def _epoch(job: Job, saver: Saver, steps: int, epoch: int) -> tuple[float, float
 
 def _rows(job: Job) -> Iterator[NDArray[np.int64]]:
     while True:
-        yield np.arange(_BATCH) % len(job.train_split)
+        yield np.arange(_BATCH) % len(job.data.train_split)
 
 
 if __name__ == "__main__":

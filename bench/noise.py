@@ -17,7 +17,8 @@ from segpipe.preparation.task import Work
 from segpipe.raw.input_spec import PICTURES
 from segpipe.raw.sample import Sample
 from segpipe.rendering.png import write_png
-from segpipe.training.setup import Job, set_up
+from segpipe.training.job import Job
+from segpipe.training.setup import set_up
 
 
 def noise_scheme() -> LabelScheme:

@@ -14,13 +14,13 @@ import torch
 from numpy.typing import NDArray
 
 from segpipe.augment.affine import sample_window
-from segpipe.augment.draw import crop_sides, draw_picks
+from segpipe.augment.draw import crop_sides, draw_specs
 from segpipe.dataset.reader import Dataset, Split, open_dataset
 from segpipe.loading.centroids import Centroids
-from segpipe.loading.order import epoch_picks
+from segpipe.loading.order import epoch_specs
 from segpipe.params.load import load_params
 from segpipe.params.train import TrainParams
-from segpipe.training.sampling import class_centroids
+from segpipe.training.class_balance import class_centroids
 
 
 def main() -> None:
@@ -80,18 +80,36 @@ def _changed(train: TrainParams, options: argparse.Namespace) -> TrainParams:
 def _seen(
     dataset: Dataset, split: Split, train: TrainParams, centroids: Centroids | None, epochs: int
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return the share of each class in the valid pixels of the windows, and of the windows with it."""
+    """Return the fraction of each class in the valid pixels of the windows, and of the windows with it."""
     classes, ratio = dataset.scheme.num_classes, dataset.truth_ratio
     crop = crop_sides(train.augment, dataset.height, dataset.width)
-    sides = dataset.height, dataset.width, *crop
     pixels_K, windows_K, windows = np.zeros(classes, np.int64), np.zeros(classes, np.int64), 0
     for epoch in range(epochs):
-        sampling = centroids, train.class_centroids.share
-        for batch in epoch_picks(train.seed, epoch, len(split), train.batch_size, *sampling):
-            draws = draw_picks(train.augment, train.seed, epoch, batch, *sides, ratio)
+        batches = epoch_specs(
+            train.seed,
+            epoch,
+            len(split),
+            train.batch_size,
+            centroids=centroids,
+            class_fraction=train.class_centroids.share,
+        )
+        for batch in batches:
+            draws = draw_specs(
+                train.augment,
+                train.seed,
+                epoch,
+                batch,
+                image_height=dataset.height,
+                image_width=dataset.width,
+                crop_height=crop[0],
+                crop_width=crop[1],
+                step=ratio,
+            )
             masks_Bhw = torch.from_numpy(np.ascontiguousarray(split.masks_Nhw[batch["row"]]))
-            blank_B1HW = torch.zeros(1, 1, 1, 1).expand(len(batch), 1, *sides[:2])
-            _, cut_Bhw, _ = sample_window(blank_B1HW, masks_Bhw, draws, *crop)
+            blank_B1HW = torch.zeros(len(batch), 1, 1, 1).expand(
+                -1, 1, dataset.height, dataset.width
+            )
+            _, cut_Bhw, _ = sample_window(blank_B1HW, masks_Bhw, draws, crop[0], crop[1])
             for cut_hw in cut_Bhw.numpy():
                 counts_K = np.bincount(cut_hw.reshape(-1), minlength=256)[:classes]
                 pixels_K += counts_K

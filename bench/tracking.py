@@ -26,11 +26,12 @@ from segpipe.params.schema import Params
 from segpipe.runtime.hardware import device_name
 from segpipe.tracking.run import start_run
 from segpipe.tracking.tracker import Tracker
-from segpipe.training.distributed.interruption import StopRequest
+from segpipe.training.distributed.signals import StopRequest
+from segpipe.training.history import Row
+from segpipe.training.job import Job
 from segpipe.training.loop import train
-from segpipe.training.setup import Job, set_up
+from segpipe.training.setup import set_up
 from segpipe.training.state.checkpoint import Progress
-from segpipe.training.stopping import Row
 from segpipe.training.watch.pictures import validation_pictures
 from segpipe.training.watch.tracked import numbers
 
@@ -95,8 +96,8 @@ def _measure(job: Job, run: Tracker, pictures: int) -> None:
         sleep(0.01)
     beside = _processor_seconds() - before
     print(
-        f"\n{device_name(job.device)}, {job.precision}: {progress.step} steps of {job.train.batch_size} "
-        f"in {total:.1f} s, {len(told)} rows, {len(drawn)} validations"
+        f"\n{device_name(job.processes.device)}, {job.processes.precision}: {progress.step} steps of "
+        f"{job.train.batch_size} in {total:.1f} s, {len(told)} rows, {len(drawn)} validations"
     )
     _say("rows, in the loop", sum(told), total, len(told))
     _say("rows and system metrics, in the thread", beside, busy, len(told))

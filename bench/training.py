@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
 from bench.noise import noise_files, noise_job, noise_scheme
-from segpipe.augment.picks import plain_picks
+from segpipe.augment.draw import plain_specs
 from segpipe.loading.batches import Batch, Prefetch, read_batch
 from segpipe.loading.order import epoch_batches
 from segpipe.models.build import build_model
@@ -31,7 +31,7 @@ from segpipe.params.model import ModelParams, UNetParams
 from segpipe.params.train import TrainParams
 from segpipe.raw.sample import Sample
 from segpipe.runtime.hardware import best_device, device_name
-from segpipe.training.setup import Job
+from segpipe.training.job import Job
 from segpipe.training.step import train_step
 
 
@@ -57,7 +57,7 @@ def main() -> None:
                     speeds[name].append(speed)
     print(
         f"U-Net of width {options.model_width}, {options.height}x{options.width}, batch {options.batch}, "
-        f"{device_name(job.device)}, {torch.get_num_threads()} threads, {job.precision}"
+        f"{device_name(job.processes.device)}, {torch.get_num_threads()} threads, {job.processes.precision}"
     )
     for name, found in speeds.items():
         print(f"{name:<22}{statistics.median(found):8.2f} images/s")
@@ -98,20 +98,24 @@ def _segpipe(job: Job, dummy: bool) -> Iterator[None]:
     """Steps without end, over prepared data or over one batch that is there already."""
 
     def read(rows: NDArray[np.int64]) -> list[Batch]:
-        picks = plain_picks(rows)
-        return [read_batch(job.train_split, picks, job.frames, job.device.type == "cuda")]
+        picks = plain_specs(rows)
+        return [
+            read_batch(
+                job.data.train_split, picks, job.data.frames, job.processes.device.type == "cuda"
+            )
+        ]
 
     def rows_without_end() -> Iterator[NDArray[np.int64]]:
         epoch = 0
         while True:
-            yield from epoch_batches(0, epoch, len(job.train_split), job.train.batch_size)
+            yield from epoch_batches(0, epoch, len(job.data.train_split), job.train.batch_size)
             epoch += 1
 
     fixed = read(np.arange(job.train.batch_size))
     batches: Iterator[list[Batch]] = iter(Prefetch(rows_without_end(), read))
     step = 0
     while True:
-        train_step(job, fixed if dummy else next(batches), 0, step, 1e-3, False)
+        train_step(job, fixed if dummy else next(batches), epoch=0, step=step, lr=1e-3)
         step += 1
         yield
 

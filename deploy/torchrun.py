@@ -6,9 +6,8 @@ takes torchrun's arguments, from the repository root. torchrun itself ends with 
 processes said, and with 1 when it is asked to stop, so that a scheduler could not tell a run that
 saved its state from one that failed.
 
-Exit codes: 0 done; 75 the state is saved, or memory fell short and the training goes on in smaller
-pieces: start again; 69 a process of another machine failed; else that of the process that failed, 128
-and its number where a signal ended it.
+Exit codes: 0 done; 75 the state is saved: start again; 69 a process of another machine failed; else that
+of the process that failed, or 128 and the signal's number where a signal ended it.
 """
 
 import signal
@@ -20,9 +19,8 @@ from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 from torch.distributed.elastic.rendezvous.api import RendezvousError
 from torch.distributed.run import parse_args, run
 
-from segpipe.training.distributed.failure import SMALLER
-from segpipe.training.distributed.interruption import RESUMABLE, pass_on
 from segpipe.training.distributed.launch import failed_first
+from segpipe.training.distributed.signals import pass_on
 
 # All that torchrun handles by itself but SIGTERM, for which it gives the processes 30 seconds and
 # forgets how they ended.
@@ -42,7 +40,7 @@ def launch(arguments: list[str]) -> int:
         if given.nnodes not in ("1", "1:1"):
             # The traceback of `failure` holds the rendezvous, if it is here, open for the others.
             time.sleep(_LINGER)
-        return _code(failure)
+        return failed_first(failure)
     except RendezvousError as error:
         print(
             f"the machines did not find each other, or the one at {given.rdzv_endpoint} is gone: "
@@ -53,11 +51,6 @@ def launch(arguments: list[str]) -> int:
     except SignalException as end:
         return 128 + int(end.sigval)
     return 0
-
-
-def _code(failure: ChildFailedError) -> int:
-    code = failed_first(failure)
-    return RESUMABLE if code == SMALLER else code
 
 
 if __name__ == "__main__":

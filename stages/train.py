@@ -31,9 +31,9 @@ from segpipe.params.load import load_params
 from segpipe.params.schema import Params
 from segpipe.runtime.process_exit import explained
 from segpipe.runtime.provenance import PARAMETERS, Snapshot, take_snapshot
-from segpipe.training.distributed.failure import FOLLOWED, LINGER, SMALLER, Followed, StartAgain
-from segpipe.training.distributed.interruption import RESUMABLE, Interrupted
 from segpipe.training.distributed.launch import already_launched, launch, number_of_processes
+from segpipe.training.distributed.peers import PEER_FAILED, PEER_GRACE_SECONDS, PeerFailed
+from segpipe.training.distributed.signals import RESUMABLE, Interrupted
 from segpipe.training.run import Outputs, Plan, run_training
 from stages.entry import parse_help
 
@@ -49,9 +49,30 @@ OUTPUTS = Outputs(
 )
 
 
-def run(params: Params, snapshot: Snapshot) -> None:
-    """Train in this process, which may be one of several."""
-    plan = Plan(
+def start() -> int:
+    """Train in this process, or start the processes that do; return the exit code.
+
+    75: start again to go on. 69: another process failed.
+    """
+    params, snapshot = load_params(PARAMETERS), take_snapshot("train")
+    if not already_launched():
+        processes = number_of_processes()
+        if processes > 1:
+            return launch("stages.train", processes)
+    try:
+        run_training(planned(params, snapshot), PREPARED, OUTPUTS)
+    except Interrupted:
+        return RESUMABLE
+    except PeerFailed as end:
+        print(end, file=sys.stderr, flush=True)
+        time.sleep(0 if end.already_terminated else PEER_GRACE_SECONDS)
+        return PEER_FAILED
+    return 0
+
+
+def planned(params: Params, snapshot: Snapshot) -> Plan:
+    """Return what is to be trained."""
+    return Plan(
         model=params.model,
         loss=params.loss,
         train=params.train,
@@ -60,31 +81,6 @@ def run(params: Params, snapshot: Snapshot) -> None:
         recorded=chosen(params),
         snapshot=snapshot,
     )
-    run_training(plan, PREPARED, OUTPUTS)
-
-
-def start() -> int:
-    """Train here, or start the processes that do; return the exit code.
-
-    75: start again to go on. 71: the same, in smaller pieces. 69: another process failed.
-    """
-    params, snapshot = load_params(PARAMETERS), take_snapshot("train")
-    if not already_launched():
-        processes = number_of_processes()
-        if processes > 1:
-            return launch("stages.train", processes)
-    try:
-        run(params, snapshot)
-    except Interrupted:
-        return RESUMABLE
-    except StartAgain as end:
-        print(end, file=sys.stderr)
-        return SMALLER
-    except Followed as end:
-        print(end, file=sys.stderr, flush=True)
-        time.sleep(0 if end.told else LINGER)
-        return FOLLOWED
-    return 0
 
 
 if __name__ == "__main__":

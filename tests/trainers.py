@@ -154,7 +154,7 @@ def _stage(rank: int, signal: Any) -> int:
 def _watch(rank: int, signal: Any) -> None:
     """Note what the steps and validations of this process see, and signal it at its place."""
     from segpipe.training import loop, run, step, validate
-    from segpipe.training.distributed.interruption import StopRequest
+    from segpipe.training.distributed.signals import StopRequest
     from segpipe.training.state.saver import Saver
 
     passed: Counter[str] = Counter()
@@ -175,16 +175,17 @@ def _watch(rank: int, signal: Any) -> None:
 
     def train(job: Any, progress: Any, *rest: Any) -> None:
         if progress.step == 0:
-            validate.validate(job, StopRequest())
+            parts = job.learner, job.data, job.objective, job.processes
+            validate.validate(*parts, StopRequest())
         _train(job, progress, *rest)
 
-    def train_step(job: Any, pieces: Any, epoch: int, number: int, lr: float, *rest: Any) -> Any:
+    def train_step(job: Any, pieces: Any, **options: Any) -> Any:
         arrive("step")
         digests.clear()
-        report = _train_step(job, pieces, epoch, number, lr, *rest)
-        rows = np.concatenate([piece.picks_B["row"] for piece in pieces]).tolist()
+        report = _train_step(job, pieces, **options)
+        rows = np.concatenate([piece.specs_B["row"] for piece in pieces]).tolist()
         samples = list(zip(rows, digests, strict=True))
-        seen = {"place": [epoch, number], "samples": samples}
+        seen = {"place": [options["epoch"], options["step"]], "samples": samples}
         seen |= {"loss": report.loss, "pixels": report.pixels}
         with Path(f"seen-{rank}.jsonl").open("a") as file:
             file.write(json.dumps(seen) + "\n")

@@ -1,4 +1,4 @@
-"""What chance decides about a sample each time it is seen (law 5); numpy only.
+"""Which sample is to be seen, and what chance decides about it each time (law 5); numpy only.
 
 Shapes: B batch.
 """
@@ -9,11 +9,19 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from segpipe.augment.picks import Picks, plain_picks
 from segpipe.params.train import AugmentParams
 from segpipe.runtime.randomness import generator
 
 Floats = NDArray[np.float64]
+
+# What an epoch takes from the training arrays, a record a sample. row: of the arrays. repeat: 0 for a
+# row that comes up by itself, else the number of the record among those that are made for a class in
+# this epoch, so that a row that comes up twice is not drawn alike. y, x: a point in pixels of the
+# image that the window must show; NaN where any window will do.
+SAMPLE_SPEC = np.dtype(
+    [("row", np.int64), ("repeat", np.int64), ("y", np.float64), ("x", np.float64)]
+)
+SampleSpecs = NDArray[np.void]
 
 
 @dataclass(frozen=True)
@@ -40,6 +48,15 @@ def crop_sides(params: AugmentParams, image_height: int, image_width: int) -> tu
     return params.crop_height or image_height, params.crop_width or image_width
 
 
+def plain_specs(rows: Iterable[int] | NDArray[np.int64]) -> SampleSpecs:
+    """Return the specs of some rows of which any window will do, in the shape of `rows`."""
+    rows_B = rows if isinstance(rows, np.ndarray) else np.array(list(rows), np.int64)
+    specs = np.empty(rows_B.shape, SAMPLE_SPEC)
+    specs["row"], specs["repeat"] = rows_B, 0
+    specs["y"] = specs["x"] = np.nan
+    return specs
+
+
 def draw(
     params: AugmentParams,
     seed: int,
@@ -51,49 +68,56 @@ def draw(
     crop_width: int,
     step: int = 1,
 ) -> Draws:
-    """Return the draws for some samples of which any window will do, in their order.
+    """Return the draws for some rows of which any window will do, in their order; as `draw_specs`."""
+    return draw_specs(
+        params,
+        seed,
+        epoch,
+        plain_specs(sample_indices),
+        image_height=image_height,
+        image_width=image_width,
+        crop_height=crop_height,
+        crop_width=crop_width,
+        step=step,
+    )
 
-    As `draw_picks`, of rows that come up by themselves.
-    """
-    sides = image_height, image_width, crop_height, crop_width
-    return draw_picks(params, seed, epoch, plain_picks(sample_indices), *sides, step)
 
-
-def draw_picks(
+def draw_specs(
     params: AugmentParams,
     seed: int,
     epoch: int,
-    picks_B: Picks,
+    specs_B: SampleSpecs,
+    *,
     image_height: int,
     image_width: int,
     crop_height: int,
     crop_width: int,
     step: int = 1,
 ) -> Draws:
-    """Return the draws for what an epoch takes, in its order.
+    """Return the draws for some of the samples of an epoch, in their order.
 
-    Those of a pick depend on (seed, epoch, row, turn), its point and the sizes alone, not on what
+    Those of a sample depend on (seed, epoch, row, repeat), its point and the sizes alone, not on what
     else is in the batch. The scale is log-uniform in its range, so that x2 is as likely as x1/2. Gamma and
     saturation are uniform. The window lies anywhere in the scaled image, at whole pixels of it (at
     scale 1 a crop is then a slice, and nothing is blurred); along a side on which it is the larger,
     it holds all of the image, anywhere. step: the window's corner is a multiple of it, so that a
     truth that is coarser than the image by this ratio can be cut at whole pixels of its own.
 
-    Where a pick has a point, the window is one of those that hold it, each as likely as the others,
+    Where a sample has a point, the window is one of those that hold it, each as likely as the others,
     so the point comes to lie anywhere in the window. What is narrower than 1 / scale pixels may
     still fall between the pixels of a window that shrinks the image.
     """
     # Seven numbers a sample, always: a range that closes does not move the draws of the others.
     uniform_B7 = np.array(
-        [generator(seed, "augment", epoch, *_key(pick)).random(7) for pick in picks_B]
+        [generator(seed, "augment", epoch, *_key(spec)).random(7) for spec in specs_B]
     ).reshape(-1, 7)
     scale, top, left, flip, gamma, saturation, upend = uniform_B7.T
     smallest, largest = params.scale
     scale_B = smallest * (largest / smallest) ** scale
     return Draws(
         scale_B=scale_B,
-        top_B=_corner(top, picks_B["y"], image_height, crop_height, scale_B, step),
-        left_B=_corner(left, picks_B["x"], image_width, crop_width, scale_B, step),
+        top_B=_corner(top, specs_B["y"], image_height, crop_height, scale_B, step),
+        left_B=_corner(left, specs_B["x"], image_width, crop_width, scale_B, step),
         flip_B=flip < params.flip,
         gamma_B=_between(gamma, params.gamma),
         saturation_B=_between(saturation, params.saturation),
@@ -108,9 +132,9 @@ def neutral(samples: int) -> Draws:
     return Draws(ones, zeros, zeros, no, ones, ones, no)
 
 
-def _key(pick: np.void) -> tuple[int, ...]:
-    row, turn = int(pick["row"]), int(pick["turn"])
-    return (row, turn) if turn else (row,)
+def _key(spec: np.void) -> tuple[int, ...]:
+    row, repeat = int(spec["row"]), int(spec["repeat"])
+    return (row, repeat) if repeat else (row,)
 
 
 def _corner(

@@ -9,9 +9,10 @@ from typing import Any, Generic, TypeVar
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
+from torch.profiler import record_function
 
+from segpipe.augment.draw import SampleSpecs
 from segpipe.dataset.reader import Split
 
 Item = TypeVar("Item")
@@ -21,28 +22,28 @@ _AHEAD = 2
 
 @dataclass(frozen=True)
 class Batch:
-    """Samples as they lie in the arrays, and what they were picked for (`segpipe.augment.picks`).
+    """Samples as they lie in the arrays, and their specs (`segpipe.augment.draw`).
 
     image_BTHWC: uint8, or float16 in 0..1; the last T frames. mask_Bhw: uint8.
     """
 
     image_BTHWC: Tensor
     mask_Bhw: Tensor
-    picks_B: NDArray[np.void]
+    specs_B: SampleSpecs
 
 
-def read_batch(split: Split, picks_B: NDArray[np.void], frames: int, pin: bool) -> Batch:
-    """Copy the picked rows of a split, of each the last `frames`, into tensors.
+def read_batch(split: Split, specs_B: SampleSpecs, frames: int, pin: bool) -> Batch:
+    """Copy the rows of a split that `specs_B` names, of each the last `frames`, into tensors.
 
     pin: into page-locked memory, from which a GPU fetches by itself.
     """
-    rows_B = picks_B["row"]
+    rows_B = specs_B["row"]
     clips = split.images_NTHWC[rows_B, -frames:]
     image = torch.from_numpy(np.ascontiguousarray(clips))
     mask = torch.from_numpy(np.ascontiguousarray(split.masks_Nhw[rows_B]))
     if pin:
         image, mask = image.pin_memory(), mask.pin_memory()
-    return Batch(image, mask, picks_B)
+    return Batch(image, mask, specs_B)
 
 
 class Prefetch(Generic[Item, Made]):
@@ -65,7 +66,8 @@ class Prefetch(Generic[Item, Made]):
         try:
             while True:
                 start = perf_counter()
-                made = ready.get()
+                with record_function("waiting for data"):
+                    made = ready.get()
                 self.waited += perf_counter() - start
                 if made is None:
                     return

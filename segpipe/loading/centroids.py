@@ -1,4 +1,4 @@
-"""Where in the training images each class is: the table from which picks for a class are made.
+"""Where in the training images each class is: the table from which samples are chosen for a class.
 
 As in Zhu et al. 2019, "Improving semantic segmentation via video propagation and label relaxation"
 (class uniform sampling): each image is divided into squares, and each class has one centroid in each

@@ -7,14 +7,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from segpipe.augment.picks import PICK, Picks, plain_picks
+from segpipe.augment.draw import SAMPLE_SPEC, SampleSpecs, plain_specs
 from segpipe.loading.centroids import Centroids, Points
 from segpipe.runtime.errors import LaunchError
 from segpipe.runtime.randomness import generator
 
 
 @dataclass(frozen=True)
-class Share:
+class BatchShard:
     """The part of every global batch that one process works on, and in how many pieces.
 
     batch_size: samples of the global batch. processes, rank: of the run. accumulation: pieces.
@@ -70,51 +70,52 @@ def epoch_batches(seed: int, epoch: int, samples: int, batch_size: int) -> NDArr
     return order[: steps * batch_size].astype(np.int64).reshape(steps, batch_size)
 
 
-def epoch_picks(
+def epoch_specs(
     seed: int,
     epoch: int,
     samples: int,
     batch_size: int,
     centroids: Centroids | None = None,
-    share: float = 0.0,
-) -> Picks:
-    """Return the picks of an epoch's global batches, (steps, batch_size).
+    class_fraction: float = 0.0,
+) -> SampleSpecs:
+    """Return the samples of an epoch's global batches, (steps, batch_size).
 
-    They are the rows of `epoch_batches`, unless there are `centroids`: then a `share` of the epoch is
-    picked for the classes that occur, each as often as the others but for one, and must show a
-    centroid of its class, none of which comes up again before all others have. Chance decides where
-    in the epoch these picks stand; the places between them take the first rows of `epoch_batches`.
+    They are the rows of `epoch_batches`, unless there are `centroids`: then the fraction
+    `class_fraction` of the epoch is chosen for the classes that occur, each as often as the others but
+    for one, and must show a centroid of its class, none of which comes up again before all others
+    have. Chance decides where in the epoch these stand; the places between them take the first rows
+    of `epoch_batches`.
     """
-    plain = plain_picks(epoch_batches(seed, epoch, samples, batch_size))
-    number = round(share * plain.size)
+    plain = plain_specs(epoch_batches(seed, epoch, samples, batch_size))
+    number = round(class_fraction * plain.size)
     if centroids is None or not number:
         return plain
     places = generator(seed, "places by class", epoch).permutation(plain.size)[:number]
     by_itself = np.ones(plain.size, np.bool_)
     by_itself[places] = False
-    picks = np.empty(plain.size, PICK)
-    picks[by_itself] = plain.reshape(-1)[: plain.size - number]
-    picks[places] = _by_class(seed, epoch, number, centroids)
-    return picks.reshape(plain.shape)
+    specs = np.empty(plain.size, SAMPLE_SPEC)
+    specs[by_itself] = plain.reshape(-1)[: plain.size - number]
+    specs[places] = _by_class(seed, epoch, number, centroids)
+    return specs.reshape(plain.shape)
 
 
-def _by_class(seed: int, epoch: int, number: int, centroids: Centroids) -> Picks:
-    """Return so many picks, class after class."""
+def _by_class(seed: int, epoch: int, number: int, centroids: Centroids) -> SampleSpecs:
+    """Return so many specs, class after class."""
     order = generator(seed, "classes", epoch).permutation(centroids.present)
     each, rest = divmod(number, len(order))
     chosen = [
-        _in_turn(seed, epoch, k, each + (place < rest), centroids.points_K[k])
+        _points_of_class(seed, epoch, k, each + (place < rest), centroids.points_K[k])
         for place, k in enumerate(order.tolist())
     ]
     points = np.concatenate(chosen)
-    picks = np.empty(number, PICK)
-    picks["row"], picks["turn"] = points["row"], np.arange(1, number + 1)
+    specs = np.empty(number, SAMPLE_SPEC)
+    specs["row"], specs["repeat"] = points["row"], np.arange(1, number + 1)
     for axis in ("y", "x"):
-        picks[axis] = (points[axis].astype(np.float64) + 0.5) * centroids.ratio
-    return picks
+        specs[axis] = (points[axis].astype(np.float64) + 0.5) * centroids.ratio
+    return specs
 
 
-def _in_turn(seed: int, epoch: int, k: int, number: int, points_M: Points) -> Points:
+def _points_of_class(seed: int, epoch: int, k: int, number: int, points_M: Points) -> Points:
     """Return so many points of class k, each once before one comes up again."""
     order = generator(seed, "centroids", epoch, k).permutation(len(points_M))
     picked: Points = points_M[np.resize(order, number)]

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segpipe.dataset.reader import Dataset, Split, open_dataset
-from segpipe.dataset.spread import evenly_spread
+from segpipe.dataset.subset import evenly_spaced
 from segpipe.labels.scheme import LabelScheme
 from segpipe.preparation.sample_stats import SampleFacts, Survey
 from segpipe.raw.input_spec import picture_of
@@ -132,7 +132,7 @@ def _samples(dataset: Dataset) -> NDArray[np.uint8]:
     """Training samples, evenly spread over the split, with their masks."""
     split = dataset.split("train")
     originals = [number for number, row in enumerate(split.rows) if row.copy == 0]
-    shown = [originals[place] for place in evenly_spread(len(originals), _SHOWN)]
+    shown = [originals[place] for place in evenly_spaced(len(originals), _SHOWN)]
     samples = [
         (split.rows[n].sample.name, _picture(dataset, split, n), split.masks_Nhw[n]) for n in shown
     ]
@@ -147,7 +147,7 @@ def _copies(dataset: Dataset) -> NDArray[np.uint8] | None:
         return None
     each = max(row.copy for row in split.rows)
     pairs: list[tuple[str, Picture, Mask, Picture, Mask]] = []
-    for place in evenly_spread(len(changed) // each, _SHOWN):
+    for place in evenly_spaced(len(changed) // each, _SHOWN):
         # One copy after the other is shown, so that all kinds of changes come up.
         copy = place * each + len(pairs) % each
         number = changed[copy]

@@ -29,7 +29,7 @@ _LEAST = 64
 _BASE_MB = {"cpu": 700, "cuda": 600}
 # Weights, gradients and the two moments of Adam, all in 32 bits.
 _BYTES_A_PARAMETER = 16
-# Share of a sharded network that is whole at a time: two units of an eighth, one ahead of the other.
+# Fraction of a sharded network that is whole at a time: two units of an eighth, one ahead of the other.
 _GATHERED = 1 / 4
 
 
@@ -39,18 +39,19 @@ def forecast_training(params: Params, shared: Work) -> dict[str, Any]:
     return forecast(
         params.model,
         params.train,
-        prepare.height,
-        prepare.width,
-        len(reading.channels),
-        logits_a_pixel(params.loss, shared.scheme.num_classes),
-        reading.truth_ratio,
-        params.source.clip.frames,
+        height=prepare.height,
+        width=prepare.width,
+        channels=len(reading.channels),
+        outputs=logits_a_pixel(params.loss, shared.scheme.num_classes),
+        truth_ratio=reading.truth_ratio,
+        frames=params.source.clip.frames,
     )
 
 
 def forecast(
     model: ModelParams,
     train: TrainParams,
+    *,
     height: int,
     width: int,
     channels: int,

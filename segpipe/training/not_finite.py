@@ -12,14 +12,18 @@ from torch import Tensor
 
 from segpipe.dataset.reader import Split
 from segpipe.runtime.errors import TrainingError, listing
-from segpipe.training.distributed.failure import Followed, sample_names
-from segpipe.training.setup import Job
+from segpipe.training.distributed.peers import PeerFailed, sample_names
+from segpipe.training.job import Processes
 
 T = TypeVar("T")
 
 
 def suspects(
-    job: Job, rows: list[NDArray[np.int64]], images: list[Tensor], losses: list[Tensor]
+    split: Split,
+    rows: list[NDArray[np.int64]],
+    images: list[Tensor],
+    losses: list[Tensor],
+    processes: Processes,
 ) -> str:
     """Return the samples of a global batch that a loss or gradient that is not finite comes from.
 
@@ -31,9 +35,9 @@ def suspects(
     for rows_B, image, loss in zip(rows, images, losses, strict=True):
         spoilt = not bool(loss.isfinite().all())
         finite_B = image.flatten(1).isfinite().all(1).tolist()
-        for name, finite in zip(_each(job.train_split, rows_B), finite_B, strict=True):
+        for name, finite in zip(_each(split, rows_B), finite_B, strict=True):
             own.append((name, not finite, spoilt))
-    found = _of_all(job, own)
+    found = _of_all(processes, own)
     broken = [name for name, unreadable, _ in found if unreadable]
     if broken:
         return f"the images of these samples hold values that are not finite:\n{listing(broken)}"
@@ -41,22 +45,24 @@ def suspects(
     return f"the batch, as far as it is to blame, is:\n{listing(blamed, shown=64)}"
 
 
-def validated_suspects(job: Job, seen: list[tuple[NDArray[np.int64], Tensor]]) -> str:
+def validated_suspects(
+    split: Split, seen: list[tuple[NDArray[np.int64], Tensor]], processes: Processes
+) -> str:
     """Return the validation samples, by batches, whose loss is not finite; as `suspects`."""
     bad = [rows_B for rows_B, loss in seen if not bool(loss.isfinite().all())]
-    return listing(_of_all(job, [name for rows_B in bad for name in _each(job.val_split, rows_B)]))
+    return listing(_of_all(processes, [name for rows_B in bad for name in _each(split, rows_B)]))
 
 
-def end_together(job: Job, text: str) -> NoReturn:
-    """Raise TrainingError in the leading process, which says it for all; Followed in the others."""
-    if job.leads:
+def end_together(processes: Processes, text: str) -> NoReturn:
+    """Raise TrainingError in the leading process, which says it for all; PeerFailed in the others."""
+    if processes.leads:
         raise TrainingError(text)
-    raise Followed(f"rank {job.share.rank}: ends with the leading process, which says why")
+    raise PeerFailed(f"rank {processes.rank}: ends with the leading process, which says why")
 
 
 def _each(split: Split, rows_B: NDArray[np.int64]) -> list[str]:
     return [sample_names(split, rows_B[[place]]) for place in range(len(rows_B))]
 
 
-def _of_all(job: Job, own: list[T]) -> list[T]:
-    return list(gather_object(own)) if job.share.processes > 1 else own
+def _of_all(processes: Processes, own: list[T]) -> list[T]:
+    return list(gather_object(own)) if processes.number > 1 else own

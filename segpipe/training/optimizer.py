@@ -52,10 +52,12 @@ def set_learning_rate(optimizer: torch.optim.Optimizer, lr: float) -> None:
         group["lr"] = lr * group[_FACTOR]
 
 
-def optimizer_tensors(optimizer: torch.optim.Optimizer, kept: bool = True) -> dict[str, Tensor]:
+def optimizer_tensors(
+    optimizer: torch.optim.Optimizer, on_leader: bool = True
+) -> dict[str, Tensor]:
     """Return the optimizer's moments and step counts by `<parameter number>.<name>`, on the CPU.
 
-    kept: as `gathered` takes it.
+    on_leader: as `gathered` takes it.
     """
     state = optimizer.state_dict()["state"]
     tensors = {
@@ -63,7 +65,7 @@ def optimizer_tensors(optimizer: torch.optim.Optimizer, kept: bool = True) -> di
         for number, entries in state.items()
         for name, value in entries.items()
     }
-    return gathered(tensors, kept)
+    return gathered(tensors, on_leader)
 
 
 def restore_optimizer(optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:

@@ -2,16 +2,16 @@
 
 import contextlib
 import os
-from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 from accelerate import PartialState
+from torch import Tensor
 
 from segpipe.dataset.reader import Dataset, open_dataset
-from segpipe.loading.order import Share
 from segpipe.params.checkpoint import CheckpointParams
 from segpipe.params.loss import LossParams
 from segpipe.params.model import ModelParams
@@ -24,21 +24,21 @@ from segpipe.runtime.console import say
 from segpipe.runtime.provenance import Snapshot
 from segpipe.runtime.revision import git_revision
 from segpipe.runtime.state import held_alone, profile_folder, state_folder
-from segpipe.training.distributed.failure import Followed, other_is_gone
-from segpipe.training.distributed.interruption import StopRequest, listening
+from segpipe.tracking.tracker import Tracker
+from segpipe.training.distributed.peers import peers_watched
 from segpipe.training.distributed.sharding import gathered
+from segpipe.training.distributed.signals import StopRequest, listening
 from segpipe.training.forecast import forecast
+from segpipe.training.job import Job, Learner
 from segpipe.training.loop import train
-from segpipe.training.setup import Job, set_up
-from segpipe.training.smaller import fitting, go_on_smaller
+from segpipe.training.setup import set_up
 from segpipe.training.state.checkpoint import Progress
 from segpipe.training.state.identity import Identity
 from segpipe.training.state.resume import resume
-from segpipe.training.stopping import Row
 from segpipe.training.suitability import outputs_of, refuse_exchanged
-from segpipe.training.watch.announce import announce, say_early_stop, say_result
-from segpipe.training.watch.memory import OutOfMemory, Shortage, memory_watched
-from segpipe.training.watch.preview import write_sheet
+from segpipe.training.watch.console import announce, say_early_stop, say_result
+from segpipe.training.watch.memory import memory_watched
+from segpipe.training.watch.pictures import write_sheet
 from segpipe.training.watch.profiler import Profiler
 from segpipe.training.watch.publish import (
     training_summary,
@@ -85,123 +85,103 @@ def run_training(plan: Plan, prepared: Path, outputs: Outputs) -> None:
     The leading process holds the state's lock, speaks with MLflow and writes the outputs.
     Raises BusyError when another process trains on the same state, StaleRunError when parameters
     or code changed meanwhile (the finished state is kept then) or the first weights did at the start,
-    Interrupted after a signal,
-    TrainingError when memory falls short; with `train.auto_accumulate` one process goes on by itself
-    in smaller pieces, of several each raises StartAgain or Followed.
+    Interrupted after a signal, OutOfMemory when memory falls short, and PeerFailed when another
+    process of the training is gone.
     """
     dataset = open_dataset(prepared)
     identity = Identity(plan.model, plan.loss, plan.train, dataset.fingerprint)
-    decisive = identity.describe()
-    state, weights = state_folder(decisive), decisive.get("pretrained")
-    leads = _rank() == 0
-    with held_alone(state) if leads else contextlib.nullcontext():
-        if leads and (line := identity.take_over_former_state(state)):
+    decisive, about = identity.describe(), _about(plan)
+    state, stop = state_folder(decisive), StopRequest()
+    lock = held_alone(state) if _rank() == 0 else contextlib.nullcontext()
+    with lock, _process_group(), peers_watched(_rank(), stop):
+        if _rank() == 0 and (line := identity.take_over_former_state(state)):
             say(line)
-        try:
-            while shortage := _attempt(plan, dataset, state, weights, outputs):
-                foreseen = partial(_forecast, plan, dataset, shortage.share)
-                go_on_smaller(plan.train, shortage, state, foreseen)
-        except (RuntimeError, OSError) as error:
-            _follow(error, told=False)
-        finally:
-            _leave_group()
-
-
-def _attempt(
-    plan: Plan, dataset: Dataset, state: Path, weights: str | None, outputs: Outputs
-) -> Shortage | None:
-    """Train and publish; return what memory fell short for, when all that took it is let go.
-
-    weights: SHA-256 of the file of the first weights, which is a part of what `state` stands for.
-    """
-    plan = replace(plan, train=fitting(plan.train, _processes(), state))
-    about = _about(plan)
-    job = set_up(dataset, plan.model, plan.loss, plan.train, state, about, plan.checkpoint)
-    refuse_exchanged(job.pretrained, weights)
-    progress, notes = resume(job)
-    progress.note_accumulation(job.share.accumulation)
-    if job.leads:
-        announce(job, plan.loss, progress, notes)
-        write_planned_rates(job, outputs.planned)
-        drawn = job.train.augmentation, job.train.seed
-        write_sheet(outputs.augmentation, dataset, job.train_split, *drawn)
-    try:
-        with listening() as stop:
-            _train_and_publish(plan, job, progress, stop, outputs)
-    except OutOfMemory as error:
-        return error.shortage
-    except (RuntimeError, OSError) as error:
-        _follow(error, stop.asked)
-    return None
-
-
-def _follow(error: Exception, told: bool) -> NoReturn:
-    """Raise Followed where an error only tells that another process is gone, else the error."""
-    if not other_is_gone(error):
-        raise error
-    text = f"rank {_rank()}: another process is gone, so this one ends ({error})"
-    raise Followed(text, told) from None
-
-
-def _forecast(plan: Plan, dataset: Dataset, share: Share) -> dict[str, Any]:
-    train = plan.train.model_copy(update={"accumulation": share.accumulation})
-    sides, logits = (dataset.height, dataset.width), outputs_of(plan.loss, dataset)
-    about = len(dataset.mean), logits, dataset.truth_ratio, dataset.frames, share.processes
-    return forecast(plan.model, train, *sides, *about)
-
-
-def _train_and_publish(
-    plan: Plan, job: Job, progress: Progress, stop: StopRequest, outputs: Outputs
-) -> None:
-    with mlflow_run(plan.tracking, plan.model.name, plan.recorded, job, progress, stop) as (
-        tracker,
-        log_row,
-    ):
-        if tracker is not None:
-            tracker.log_files(outputs.augmentation, "data")
-            if outputs.about_data.is_dir():
-                tracker.log_files(outputs.about_data, "data")
-        profiler = Profiler(job, profile_folder(job.checkpoints.folder))
-        with memory_watched(job, progress), profiler:
-            _train(job, progress, stop, log_row, profiler)
-        last = gathered(job.result.state_dict(), kept=job.leads)
-        if tracker is None:
-            return
-        say_early_stop(job, progress)
-        summary = training_summary(job, progress)
-        with whole_folder(outputs.bundle) as partial:
-            write_bundle(job, progress, last, plan.model, _lineage(plan, job), partial)
-            plan.snapshot.verify()
-        write_history(progress, outputs.history)
-        write_record(outputs.summary, summary)
-        write_record(outputs.tracking, TrainedRun(run_id=tracker.run_id))
-        costs = numbers(summary.model_dump())
-        whole_run = {f"training/{name}": value for name, value in costs.items()}
-        tracker.log_metrics(whole_run, step=progress.step)
-        tracker.log_files(outputs.bundle, "bundle")
+        job = set_up(dataset, plan.model, plan.loss, plan.train, state, about, plan.checkpoint)
+        learner, processes = job.learner, job.processes
+        refuse_exchanged(learner.pretrained, decisive.get("pretrained"))
+        progress, notes = resume(job)
+        if processes.leads:
+            announce(job, plan.loss, progress, notes)
+            write_planned_rates(job.train, job.lengths, outputs.planned)
+            augment, seed = job.train.augmentation, job.train.seed
+            write_sheet(outputs.augmentation, dataset, job.data.train_split, augment, seed)
+        profiler = Profiler(
+            profile_folder(state),
+            steps=job.train.profile if processes.leads else 0,
+            batch_size=job.train.batch_size,
+            device=processes.device,
+        )
+        foreseen = partial(_forecast, plan, dataset, processes.number)
+        memory = memory_watched(
+            processes.shard, job.data.crop, processes.device, progress, foreseen
+        )
+        with (
+            listening(stop),
+            mlflow_run(plan.tracking, plan.model.name, plan.recorded, job, progress, stop) as (
+                tracker,
+                log_row,
+            ),
+        ):
+            if tracker is not None:
+                _send_pictures(tracker, outputs)
+            with memory, profiler:
+                train(job, progress, stop, log_row, profiler)
+            last = gathered(learner.result.state_dict(), on_leader=processes.leads)
+            if tracker is not None:
+                _publish(plan, job, progress, last, tracker, profiler, outputs)
+        if processes.leads:
+            say_result(progress, str(outputs.bundle))
         if profiler.written:
-            tracker.log_files(profiler.folder, "profile")
-        # Before the state is removed: who is killed meanwhile has still something to go on from.
-        tracker.finish("FINISHED")
-        job.checkpoints.remove()
-    say_result(job, progress, str(outputs.bundle))
-    if profiler.written:
-        say(profiler.last_line())
+            say(profiler.last_line())
 
 
-def _train(
+def _send_pictures(tracker: Tracker, outputs: Outputs) -> None:
+    tracker.log_files(outputs.augmentation, "data")
+    if outputs.about_data.is_dir():
+        tracker.log_files(outputs.about_data, "data")
+
+
+def _publish(
+    plan: Plan,
     job: Job,
     progress: Progress,
-    stop: StopRequest,
-    log: Callable[[Row], None],
+    last: dict[str, Tensor],
+    tracker: Tracker,
     profiler: Profiler,
+    outputs: Outputs,
 ) -> None:
-    """Train; when that fails, let the checkpoint that is being written become whole first."""
-    try:
-        train(job, progress, stop, log, profiler)
-    except Exception:
-        job.saver.wait()
-        raise
+    """Write the outputs, tell MLflow of them, and remove the state. last: the weights at the end."""
+    say_early_stop(job.train.early_stopping, job.lengths.total, progress)
+    summary = training_summary(job, progress)
+    with whole_folder(outputs.bundle) as partial_folder:
+        write_bundle(job, progress, last, plan.model, _lineage(plan, job.learner), partial_folder)
+        plan.snapshot.verify()
+    write_history(progress, outputs.history)
+    write_record(outputs.summary, summary)
+    write_record(outputs.tracking, TrainedRun(run_id=tracker.run_id))
+    costs = numbers(summary.model_dump())
+    whole_run = {f"training/{name}": value for name, value in costs.items()}
+    tracker.log_metrics(whole_run, step=progress.step)
+    tracker.log_files(outputs.bundle, "bundle")
+    if profiler.written:
+        tracker.log_files(profiler.folder, "profile")
+    # Before the state is removed: who is killed meanwhile has still something to go on from.
+    tracker.finish("FINISHED")
+    job.checkpoints.remove()
+
+
+def _forecast(plan: Plan, dataset: Dataset, processes: int) -> dict[str, Any]:
+    return forecast(
+        plan.model,
+        plan.train,
+        height=dataset.height,
+        width=dataset.width,
+        channels=len(dataset.mean),
+        outputs=outputs_of(plan.loss, dataset),
+        truth_ratio=dataset.truth_ratio,
+        frames=dataset.frames,
+        processes=processes,
+    )
 
 
 def _about(plan: Plan) -> dict[str, Any]:
@@ -222,13 +202,17 @@ def _processes() -> int:
     return int(os.environ.get("WORLD_SIZE", "1"))
 
 
-def _lineage(plan: Plan, job: Job) -> dict[str, Any]:
+def _lineage(plan: Plan, learner: Learner) -> dict[str, Any]:
     code = {"code": plan.snapshot.code, "git_commit": git_revision()}
-    started = {"pretrained": job.pretrained.lineage()} if job.pretrained else {}
+    started = {"pretrained": learner.pretrained.lineage()} if learner.pretrained else {}
     return {"parameters": plan.recorded, **code, **started}
 
 
-def _leave_group() -> None:
-    """Leave the process group in order, without which some runs abort when they exit."""
-    if PartialState._shared_state:
-        PartialState().destroy_process_group()
+@contextlib.contextmanager
+def _process_group() -> Iterator[None]:
+    """Leave the process group in order after the block, without which some runs abort when they exit."""
+    try:
+        yield
+    finally:
+        if PartialState._shared_state:
+            PartialState().destroy_process_group()

@@ -1,6 +1,6 @@
 """One optimizer step.
 
-Shapes: B batch, H height, W width, C channels, K classes.
+Shapes: B batch, T frames, H height, W width, C channels, K classes.
 """
 
 from contextlib import AbstractContextManager, nullcontext
@@ -11,26 +11,28 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
+from torch.profiler import record_function
 
 from segpipe.augment.apply import augment_batch
-from segpipe.augment.draw import draw_picks
+from segpipe.augment.draw import draw_specs
 from segpipe.loading.batches import Batch
 from segpipe.losses.valid import valid_pixels
 from segpipe.models.parts.cropping import centre_crop
-from segpipe.models.parts.network import Logits
+from segpipe.models.parts.network import Logits, Network
 from segpipe.runtime.randomness import generator
-from segpipe.training.distributed.failure import noted
+from segpipe.training.distributed.peers import annotate_errors
 from segpipe.training.distributed.sharding import whole
+from segpipe.training.job import Job, Objective, Processes
 from segpipe.training.not_finite import end_together, suspects
-from segpipe.training.setup import Job
 
 
 @dataclass(frozen=True)
 class StepReport:
-    """Of the global batch: the loss summed over its valid pixels, and their number.
+    """What a step found, of the global batch.
 
-    loss_sum: of the main output alone, so that it compares with the loss of validation. stop: one
-    of the processes was asked to stop. save: the leading one wants a checkpoint of this step.
+    loss_sum: summed over its valid pixels, of the main output alone, so that it compares with the
+    loss of validation. pixels: their number. stop: one of the processes was asked to stop. save: the
+    leading one wants a checkpoint of this step.
     """
 
     loss_sum: float
@@ -47,6 +49,7 @@ class StepReport:
 def train_step(
     job: Job,
     pieces: list[Batch],
+    *,
     epoch: int,
     step: int,
     lr: float,
@@ -57,116 +60,123 @@ def train_step(
 
     The loss is the sum over all valid pixels of the global batch divided by their number, which
     the processes add up before the first backward pass, so that neither processes nor
-    accumulation change it (law 6).
+    accumulation change it (law 6). epoch, and step in it, count from 0; lr is for messages alone.
     Raises TrainingError, before the weights change, when the loss or a gradient is not finite. Any
     other error is given a note of the process, the step and the samples that it was met with.
     """
-    rows_B = np.concatenate([piece.picks_B["row"] for piece in pieces])
+    learner, processes = job.learner, job.processes
+    rows = [piece.specs_B["row"] for piece in pieces]
     place = f"epoch {epoch + 1}, step {step + 1}"
-    with noted(place, job.share.rank, job.train_split, rows_B):
-        return _step(job, pieces, epoch, step, lr, stop, save)
-
-
-def _step(
-    job: Job, pieces: list[Batch], epoch: int, step: int, lr: float, stop: bool, save: bool
-) -> StepReport:
-    _seed_dropout(job, epoch, step)
-    _train_mode(job, epoch * job.steps_per_epoch + step)
-    with job.phases.during("augmentation"):
-        ready = [_augmented(job, piece, epoch) for piece in pieces]
-    own_pixels = sum((_counted(job, mask) for _, mask in ready), torch.zeros((), dtype=torch.int64))
-    counts = torch.tensor([int(own_pixels), int(stop), int(save)], device=job.device)
-    pixels, stops, saves = job.accelerator.reduce(counts, "sum").tolist()
-    losses: list[Tensor] = []
-    for number, (image_BCHW, mask_BHW) in enumerate(ready):
-        last = number == len(ready) - 1
-        with _gradients_exchanged(job, last):
-            with job.phases.during("forward"):
-                main_sum, whole_sum = _loss_sums(job, job.model(image_BCHW), mask_BHW)
-            with job.phases.during("backward"):
-                # DDP averages gradients over processes; the sum is wanted.
-                job.accelerator.backward(whole_sum / max(pixels, 1) * job.share.processes)
+    with annotate_errors(place, processes.rank, job.data.train_split, np.concatenate(rows)):
+        _seed_dropout(job.train.seed, epoch, step, processes.rank)
+        learner.train_mode(epoch * job.lengths.epoch + step)
+        with record_function("augmentation"):
+            ready = [_augmented(job, piece, epoch) for piece in pieces]
+        own_pixels = sum(_scored_pixels(learner.network, job.data.crop, mask) for _, mask in ready)
+        pixels, stops, saves = _sums(processes, own_pixels, int(stop), int(save))
+        losses: list[Tensor] = []
+        for number, (image_BCHW, mask_BHW) in enumerate(ready):
+            with _exchange(processes, learner.model, last=number == len(ready) - 1):
+                with record_function("forward"):
+                    # No name for the logits: they would outlive the pass.
+                    main_sum, all_sum = _loss_sums(
+                        job.objective, learner.model(image_BCHW), mask_BHW
+                    )
+                with record_function("backward"):
+                    # DDP averages gradients over processes; the sum is wanted.
+                    processes.accelerator.backward(all_sum / max(pixels, 1) * processes.number)
             losses.append(main_sum.detach().double())
-    loss_sum = torch.stack(losses).sum()
-    report = StepReport(
-        float(job.accelerator.reduce(loss_sum, "sum")), pixels, stops > 0, saves > 0
-    )
-    with job.phases.during("optimizer"):
-        norm = _clipped_norm(job)
-    if not (isfinite(norm) and isfinite(report.loss)):
-        at = f"epoch {epoch + 1}, step {step + 1}, with learning rate {lr:.3g}"
-        samples = suspects(
-            job, [p.picks_B["row"] for p in pieces], [image for image, _ in ready], losses
-        )
-        end_together(job, _not_finite(at, report.loss, norm, samples))
-    with job.phases.during("optimizer"):
-        job.optimizer.step()
-        job.optimizer.zero_grad()
-    return report
+        loss_sum = processes.accelerator.reduce(torch.stack(losses).sum(), "sum")
+        report = StepReport(float(loss_sum), pixels, stops > 0, saves > 0)
+        with record_function("optimizer"):
+            norm = _clipped_norm(learner.network, job.train.clip)
+        if not (isfinite(norm) and isfinite(report.loss)):
+            images = [image for image, _ in ready]
+            samples = suspects(job.data.train_split, rows, images, losses, processes)
+            at = f"{place}, with learning rate {lr:.3g}"
+            end_together(processes, _not_finite(at, report.loss, norm, samples))
+        with record_function("optimizer"):
+            learner.optimizer.step()
+            learner.optimizer.zero_grad()
+        return report
 
 
-def _train_mode(job: Job, taken: int) -> None:
-    """Put the network into training mode, but for the parts that are frozen at this step."""
-    if job.freezing:
-        job.freezing.switch(taken < job.frozen_steps)
-    job.model.train()
-    if job.freezing:
-        job.freezing.hold()
+def fed(network: Network, frames: int, image_BCHW: Tensor) -> Tensor:
+    """Return images as the network takes them: the frames of a clip along an axis of their own."""
+    if not network.takes_clips:
+        return image_BCHW
+    return image_BCHW.view(-1, frames, *image_BCHW.shape[1:])
 
 
 def _augmented(job: Job, piece: Batch, epoch: int) -> tuple[Tensor, Tensor]:
-    height, width = job.dataset.height, job.dataset.width
-    step = job.dataset.truth_ratio
-    seed, sides = job.train.seed, (height, width, *job.crop)
-    draws = draw_picks(job.train.augmentation, seed, epoch, piece.picks_B, *sides, step)
-    image_BTHWC = piece.image_BTHWC.to(job.device, non_blocking=True)
-    mask_BHW = piece.mask_Bhw.to(job.device, non_blocking=True)
-    image_BCHW, window_BHW = augment_batch(
-        image_BTHWC, mask_BHW, draws, job.mean_C, job.std_C, job.crop
+    """Return images as the network takes them, and their masks, on the device."""
+    data, device = job.data, job.processes.device
+    draws = draw_specs(
+        job.train.augmentation,
+        job.train.seed,
+        epoch,
+        piece.specs_B,
+        image_height=data.dataset.height,
+        image_width=data.dataset.width,
+        crop_height=data.crop[0],
+        crop_width=data.crop[1],
+        step=data.dataset.truth_ratio,
     )
-    return fed(job, image_BCHW), window_BHW
+    image_BCHW, mask_BHW = augment_batch(
+        piece.image_BTHWC.to(device, non_blocking=True),
+        piece.mask_Bhw.to(device, non_blocking=True),
+        draws,
+        data.mean_C,
+        data.std_C,
+        data.crop,
+    )
+    return fed(job.learner.network, data.frames, image_BCHW), mask_BHW
 
 
-def fed(job: Job, image_BCHW: Tensor) -> Tensor:
-    """Return images as the network takes them: the frames of a clip along an axis of their own."""
-    if not job.network.takes_clips:
-        return image_BCHW
-    return image_BCHW.view(-1, job.frames, *image_BCHW.shape[1:])
-
-
-def _loss_sums(job: Job, outputs: Logits, mask_BHW: Tensor) -> tuple[Tensor, Tensor]:
-    """The summed loss of the main output, and the same with the auxiliary heads' weighted one."""
+def _loss_sums(objective: Objective, outputs: Logits, mask_BHW: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the summed loss of the main output, and the same with the auxiliary heads' weighted one."""
     if not isinstance(outputs, tuple):
-        main_sum = job.loss(outputs, mask_BHW)
+        main_sum = objective.loss(outputs, mask_BHW)
         return main_sum, main_sum
-    main_sum, *auxiliary_sums = (job.loss(logits_BKHW, mask_BHW) for logits_BKHW in outputs)
-    return main_sum, main_sum + job.auxiliary * torch.stack(auxiliary_sums).sum()
+    main_sum, *auxiliary_sums = (objective.loss(logits_BKHW, mask_BHW) for logits_BKHW in outputs)
+    return main_sum, main_sum + objective.auxiliary * torch.stack(auxiliary_sums).sum()
 
 
-def _counted(job: Job, mask_BHW: Tensor) -> Tensor:
-    """The pixels that the loss will sum over: those under the logits that are not void."""
-    height, width = (job.network.output_side(side) for side in job.crop)
-    return valid_pixels(centre_crop(mask_BHW, height, width)).cpu()
+def _scored_pixels(network: Network, crop: tuple[int, int], mask_BHW: Tensor) -> int:
+    """Return how many pixels the loss will sum over: those under the logits that are not void."""
+    height, width = (network.output_side(side) for side in crop)
+    return int(valid_pixels(centre_crop(mask_BHW, height, width)))
 
 
-def _seed_dropout(job: Job, epoch: int, step: int) -> None:
-    """Dropout depends on (seed, epoch, step, process), not on what was drawn before (law 5)."""
-    random = generator(job.train.seed, "dropout", epoch, step, job.share.rank)
+def _sums(processes: Processes, *own: int) -> list[int]:
+    """Return the sums of some numbers over all processes."""
+    numbers = torch.tensor(own, device=processes.device)
+    sums: list[int] = processes.accelerator.reduce(numbers, "sum").tolist()
+    return sums
+
+
+def _seed_dropout(seed: int, epoch: int, step: int, rank: int) -> None:
+    """Let dropout depend on (seed, epoch, step, process), not on what was drawn before (law 5)."""
+    random = generator(seed, "dropout", epoch, step, rank)
     torch.manual_seed(int(random.integers(2**62)))
 
 
-def _gradients_exchanged(job: Job, last: bool) -> AbstractContextManager[Any]:
+def _exchange(
+    processes: Processes, model: torch.nn.Module, last: bool
+) -> AbstractContextManager[Any]:
     """Let the processes exchange gradients in the last micro-batch only; the sum is the same.
 
     Sharded gradients are exchanged in each, for until then every process holds them whole.
     """
-    return nullcontext() if last else job.accelerator.no_sync(job.model)
+    return nullcontext() if last else processes.accelerator.no_sync(model)
 
 
-def _clipped_norm(job: Job) -> float:
-    """Clip the gradient's norm where asked for; return what it was."""
-    bound = job.train.clip if job.train.clip is not None else float("inf")
-    return float(whole(torch.nn.utils.clip_grad_norm_(job.network.parameters(), bound)))
+def _clipped_norm(network: Network, bound: float | None) -> float:
+    """Clip the gradient's norm where a bound is given; return what it was."""
+    norm = torch.nn.utils.clip_grad_norm_(
+        network.parameters(), float("inf") if bound is None else bound
+    )
+    return float(whole(norm))
 
 
 def _not_finite(at: str, loss: float, norm: float, samples: str) -> str:

@@ -13,9 +13,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.profiler import record_function
 
 from segpipe.augment.apply import normalise_batch
-from segpipe.augment.picks import plain_picks
+from segpipe.augment.draw import plain_specs
 from segpipe.bundle import predicted_ids
 from segpipe.loading.batches import Batch, Prefetch, read_batch
 from segpipe.losses.valid import valid_pixels
@@ -23,10 +24,10 @@ from segpipe.metrics.confusion import confusion_matrix
 from segpipe.metrics.precision_recall import PROBABILITIES, best_threshold, count_probabilities
 from segpipe.metrics.scores import scores
 from segpipe.models.parts.cropping import centre_crop
-from segpipe.training.distributed.failure import noted
-from segpipe.training.distributed.interruption import StopRequest
+from segpipe.training.distributed.peers import annotate_errors
+from segpipe.training.distributed.signals import StopRequest
+from segpipe.training.job import Learner, Objective, Processes, TrainingData
 from segpipe.training.not_finite import end_together, validated_suspects
-from segpipe.training.setup import Job
 from segpipe.training.step import fed
 
 
@@ -44,54 +45,65 @@ class Validation:
     threshold: float | None
 
 
-def validate(job: Job, stop: StopRequest) -> Validation | None:
+def validate(
+    learner: Learner,
+    data: TrainingData,
+    objective: Objective,
+    processes: Processes,
+    stop: StopRequest,
+) -> Validation | None:
     """Score the result so far on the validation split (law 7).
 
     Each process takes every n-th sample. None when one of them was asked to stop, at which all
     look between the batches. Raises TrainingError when the loss is not finite.
     """
-    counts = _Counts.none(job)
+    split = data.val_split
+    counts = _Counts.zero(data.dataset.scheme.num_classes, processes.device)
     seen: list[tuple[NDArray[np.int64], Tensor]] = []
-    job.model.eval()
+    learner.model.eval()
+    size = _batch_size(processes)
     # A process with fewer batches than another goes round with it, or that one would wait for it.
-    rounds = -(-len(job.val_split) // (job.share.processes * _size(job)))
+    rounds = -(-len(split) // (processes.number * size))
     with (
-        job.phases.during("validation"),
+        record_function("validation"),
         # Not inference_mode: sharded weights that were first gathered in it could not be learnt.
         torch.no_grad(),
-        contextlib.closing(_batches(job)) as batches,
+        contextlib.closing(_batches(data, processes, size)) as batches,
     ):
         for _ in range(rounds):
-            if _stop_was_asked(job, stop):
+            if _stop_was_asked(processes, stop):
                 return None
             batch = next(batches, None)
             if batch is None:
-                _call_along(job)
+                _call_along(learner, data, processes)
                 continue
-            with noted("validation", job.share.rank, job.val_split, batch.picks_B["row"]):
-                seen.append((batch.picks_B["row"], counts.add(job, batch)))
-    counts = counts.of_all_processes(job)
-    loss = float(counts.loss_sum) / max(int(counts.pixels), 1)
-    if not isfinite(loss):
-        samples = validated_suspects(job, seen)
-        end_together(
-            job,
-            f"the validation loss is {loss}: the last steps have spoilt the weights, or an image is not "
-            "finite, and the state of the last checkpoint is kept. A lower train.lr, a longer "
-            "train.warmup or train.precision: fp32 may help. The loss is not finite with these samples "
-            f"(they are scored by batches):\n{samples}",
-        )
+            rows_B = batch.specs_B["row"]
+            with annotate_errors("validation", processes.rank, split, rows_B):
+                # No name for the logits: they would outlive the pass.
+                loss = counts.add(
+                    objective,
+                    result_logits(learner, data, processes, batch),
+                    batch.mask_Bhw.to(processes.device),
+                )
+                seen.append((rows_B, loss))
+    counts = counts.of_all_processes(processes)
+    mean_loss = float(counts.loss_sum) / max(int(counts.pixels), 1)
+    if not isfinite(mean_loss):
+        samples = validated_suspects(split, seen, processes)
+        end_together(processes, _not_finite(mean_loss, samples))
     found = scores(counts.confusion_KK.cpu().numpy())
-    return Validation(loss, found.miou, found.pixel_accuracy, counts.threshold(job))
+    return Validation(mean_loss, found.miou, found.pixel_accuracy, counts.threshold(objective))
 
 
-def result_logits(job: Job, batch: Batch) -> Tensor:
+def result_logits(
+    learner: Learner, data: TrainingData, processes: Processes, batch: Batch
+) -> Tensor:
     """Return what the result so far answers to a batch, (B, K, h, w), on the device."""
-    image_BTHWC = batch.image_BTHWC.to(job.device)
-    image_BCHW = fed(job, normalise_batch(image_BTHWC, job.mean_C, job.std_C))
+    image_BTHWC = batch.image_BTHWC.to(processes.device)
+    normal_BCHW = normalise_batch(image_BTHWC, data.mean_C, data.std_C)
     # The network itself: DDP's wrapper would wait for processes that have fewer samples.
-    with job.accelerator.autocast():
-        logits_BKhw: Tensor = job.result(image_BCHW)
+    with processes.accelerator.autocast():
+        logits_BKhw: Tensor = learner.result(fed(learner.network, data.frames, normal_BCHW))
     return logits_BKhw
 
 
@@ -105,59 +117,73 @@ class _Counts:
     probabilities: Tensor
 
     @staticmethod
-    def none(job: Job) -> "_Counts":
-        classes, whole = job.dataset.scheme.num_classes, torch.int64
+    def zero(classes: int, device: torch.device) -> "_Counts":
         return _Counts(
-            torch.zeros(1, dtype=torch.float64, device=job.device),
-            torch.zeros(1, dtype=whole, device=job.device),
-            torch.zeros(classes, classes, dtype=whole, device=job.device),
-            torch.zeros(2, PROBABILITIES, dtype=whole, device=job.device),
+            loss_sum=torch.zeros(1, dtype=torch.float64, device=device),
+            pixels=torch.zeros(1, dtype=torch.int64, device=device),
+            confusion_KK=torch.zeros(classes, classes, dtype=torch.int64, device=device),
+            probabilities=torch.zeros(2, PROBABILITIES, dtype=torch.int64, device=device),
         )
 
-    def add(self, job: Job, batch: Batch) -> Tensor:
+    def add(self, objective: Objective, logits_BKhw: Tensor, mask_BHW: Tensor) -> Tensor:
         """Count a batch; return its summed loss, on the device."""
-        logits_BKHW = result_logits(job, batch)
-        mask_BHW = centre_crop(batch.mask_Bhw.to(job.device), *logits_BKHW.shape[-2:])
-        ids_BHW = predicted_ids(logits_BKHW, job.threshold)
-        loss = job.loss(logits_BKHW, mask_BHW)
+        height, width = logits_BKhw.shape[-2:]
+        mask_Bhw = centre_crop(mask_BHW, height, width)
+        ids_Bhw = predicted_ids(logits_BKhw, objective.threshold)
+        loss = objective.loss(logits_BKhw, mask_Bhw)
         self.loss_sum += loss
-        self.pixels += valid_pixels(mask_BHW)
-        self.confusion_KK += confusion_matrix(ids_BHW, mask_BHW, len(self.confusion_KK))
-        if job.binary and job.train.threshold == "auto":
-            self.probabilities += count_probabilities(logits_BKHW, mask_BHW)
+        self.pixels += valid_pixels(mask_Bhw)
+        self.confusion_KK += confusion_matrix(ids_Bhw, mask_Bhw, len(self.confusion_KK))
+        if objective.searches_threshold:
+            self.probabilities += count_probabilities(logits_BKhw, mask_Bhw)
         return loss
 
-    def of_all_processes(self, job: Job) -> "_Counts":
-        own = (self.loss_sum, self.pixels, self.confusion_KK, self.probabilities)
-        return _Counts(*(job.accelerator.reduce(counted, "sum") for counted in own))
+    def of_all_processes(self, processes: Processes) -> "_Counts":
+        reduced = partial(processes.accelerator.reduce, reduction="sum")
+        return _Counts(
+            loss_sum=reduced(self.loss_sum),
+            pixels=reduced(self.pixels),
+            confusion_KK=reduced(self.confusion_KK),
+            probabilities=reduced(self.probabilities),
+        )
 
-    def threshold(self, job: Job) -> float | None:
-        """The one asked for, or the best for these counts; None unless the network has one logit."""
-        if job.binary and job.train.threshold == "auto":
+    def threshold(self, objective: Objective) -> float | None:
+        """Return the one asked for, or the best for these counts; None unless there is one logit."""
+        if objective.searches_threshold:
             return best_threshold(self.probabilities.cpu().numpy())
-        return job.threshold
+        return objective.threshold
 
 
-def _call_along(job: Job) -> None:
+def _call_along(learner: Learner, data: TrainingData, processes: Processes) -> None:
     """Call a sharded network as the processes do that still have samples; the answer is let go."""
-    if job.sharded:
-        batch = read_batch(job.val_split, plain_picks([0]), job.frames, pin=False)
-        result_logits(job, batch)
+    if learner.sharded:
+        batch = read_batch(data.val_split, plain_specs([0]), data.frames, pin=False)
+        result_logits(learner, data, processes, batch)
 
 
-def _stop_was_asked(job: Job, stop: StopRequest) -> bool:
-    asked = torch.tensor(int(stop.asked), device=job.device)
-    return bool(job.accelerator.reduce(asked, "sum"))
+def _stop_was_asked(processes: Processes, stop: StopRequest) -> bool:
+    asked = torch.tensor(int(stop.asked), device=processes.device)
+    return bool(processes.accelerator.reduce(asked, "sum"))
 
 
-def _size(job: Job) -> int:
+def _batch_size(processes: Processes) -> int:
     # No larger than a training micro-batch: what trained fits in memory.
-    return max(1, job.train.batch_size // (job.share.processes * job.share.accumulation))
+    shard = processes.shard
+    return max(1, shard.batch_size // (shard.processes * shard.accumulation))
 
 
-def _batches(job: Job) -> Generator[Batch, None, None]:
-    own = plain_picks(np.arange(job.share.rank, len(job.val_split), job.share.processes))
-    size = _size(job)
+def _batches(data: TrainingData, processes: Processes, size: int) -> Generator[Batch, None, None]:
+    split = data.val_split
+    own = plain_specs(np.arange(processes.rank, len(split), processes.number))
     batches = [own[start : start + size] for start in range(0, len(own), size)]
-    pin = job.device.type == "cuda"
-    yield from Prefetch(batches, partial(read_batch, job.val_split, frames=job.frames, pin=pin))
+    pin = processes.device.type == "cuda"
+    yield from Prefetch(batches, partial(read_batch, split, frames=data.frames, pin=pin))
+
+
+def _not_finite(loss: float, samples: str) -> str:
+    return (
+        f"the validation loss is {loss}: the last steps have spoilt the weights, or an image is not "
+        "finite, and the state of the last checkpoint is kept. A lower train.lr, a longer "
+        "train.warmup or train.precision: fp32 may help. The loss is not finite with these samples "
+        f"(they are scored by batches):\n{samples}"
+    )

@@ -46,15 +46,7 @@ WATCHERS_OF = {
     "train": {
         *(
             f"segpipe/training/watch/{name}.py"
-            for name in (
-                "announce",
-                "live",
-                "memory",
-                "phases",
-                "preview",
-                "profiler",
-                "tracked",
-            )
+            for name in ("console", "memory", "pictures", "profiler", "tracked")
         ),
         "segpipe/training/forecast.py",
     },

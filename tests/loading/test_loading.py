@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from segpipe.loading.batches import Prefetch
-from segpipe.loading.order import Share, epoch_batches, steps_per_epoch
+from segpipe.loading.order import BatchShard, epoch_batches, steps_per_epoch
 from segpipe.runtime.errors import LaunchError
 
 
@@ -39,9 +39,11 @@ def test_epochs_and_seeds_differ() -> None:
 @pytest.mark.parametrize(("processes", "accumulation"), [(1, 1), (2, 1), (1, 4), (4, 2), (2, 4)])
 def test_all_shares_together_are_the_batch(processes: int, accumulation: int) -> None:
     batch = epoch_batches(0, 0, 30, 8)[0]
-    shares = [Share(8, processes, rank, accumulation).pieces(batch) for rank in range(processes)]
-    assert [len(pieces) for pieces in shares] == [accumulation] * processes
-    together = np.concatenate([piece for pieces in shares for piece in pieces])
+    shards = [
+        BatchShard(8, processes, rank, accumulation).pieces(batch) for rank in range(processes)
+    ]
+    assert [len(pieces) for pieces in shards] == [accumulation] * processes
+    together = np.concatenate([piece for pieces in shards for piece in pieces])
     assert sorted(together) == sorted(batch)
 
 
@@ -49,9 +51,9 @@ def test_a_batch_that_does_not_divide_names_those_that_do() -> None:
     with pytest.raises(
         LaunchError, match="3 processes with 2 accumulation steps each; it can be 6 or 12"
     ):
-        Share(8, 3, 0, 2)
+        BatchShard(8, 3, 0, 2)
     with pytest.raises(LaunchError, match=r"it can be 8$"):
-        Share(4, 8, 0, 1)
+        BatchShard(4, 8, 0, 1)
 
 
 def test_prefetching_keeps_the_order_and_counts_the_waiting() -> None:

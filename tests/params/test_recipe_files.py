@@ -23,8 +23,8 @@ from segpipe.params.overlay import differences, overlaid
 from segpipe.params.schema import Params
 from segpipe.params.writer import header_of
 from segpipe.runtime.yaml_file import read_yaml
-from segpipe.training.schedules.build import learning_rate
-from segpipe.training.schedules.lengths import lengths_in_steps
+from segpipe.training.lengths import lengths_in_steps
+from segpipe.training.schedules import learning_rate
 from tests.forge import RECIPES, ROOT, apply_overrides, override_sets, tiny_overrides
 
 FINE = 2975  # annotated training scenes of Cityscapes

@@ -140,6 +140,6 @@ def test_training_stays_when_the_offline_copies_or_the_painter_are_edited(projec
     project.record(content)
     touched(project.root / "segpipe/preparation/copies.py")
     assert project.stale(content) == {"prepare"}
-    touched(project.root / "segpipe/training/watch/live.py")
-    touched(project.root / "segpipe/tracking/run.py")
+    touched(project.root / "segpipe/training/watch/console.py")
+    touched(project.root / "segpipe/tracking/store.py")
     assert project.stale(content) == {"prepare"}

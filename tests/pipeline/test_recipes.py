@@ -19,8 +19,8 @@ from segpipe.labels.load import load_scheme
 from segpipe.params.load import load_params
 from segpipe.params.schema import Params
 from segpipe.runtime.provenance import PARAMETERS, take_snapshot
-from segpipe.training.schedules.build import learning_rate
-from segpipe.training.schedules.lengths import lengths_in_steps
+from segpipe.training.lengths import lengths_in_steps
+from segpipe.training.schedules import learning_rate
 from stages import evaluate, fetch, prepare, render, train
 from tests.forge import (
     RECIPES,

@@ -54,8 +54,7 @@ def eight(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def workspace(eight: Path, tmp_path: Path) -> Path:
     """Two steps an epoch."""
-    options = {"train__length": 3, "train__auto_accumulate": True}
-    return workspace_with(eight, tmp_path / "w", **options)
+    return workspace_with(eight, tmp_path / "w", train__length=3)
 
 
 def launched(workspace: Path, broken: str) -> subprocess.CompletedProcess[str]:
@@ -84,15 +83,15 @@ def test_an_error_in_one_process_ends_all_and_tells_of_its_samples(workspace: Pa
     """In the augmentation of the fourth step, in the middle of an epoch."""
     broken = """
 import time
-real = step.draw_picks
-def draw(params, seed, epoch, rows, *arguments):
+real = step.draw_specs
+def draw(params, seed, epoch, rows, **sizes):
     if rank == 1 and epoch == 1 and Path("second").exists():
         Path("raised").write_text(str(time.time()) + " " + str(rows["row"].tolist()))
         raise ValueError("the zoom is not a number")
     if rank == 1 and epoch == 1:
         Path("second").touch()
-    return real(params, seed, epoch, rows, *arguments)
-step.draw_picks = draw
+    return real(params, seed, epoch, rows, **sizes)
+step.draw_specs = draw
 """
     done = launched(workspace, broken)
     ended = time.time()
@@ -113,10 +112,10 @@ step.draw_picks = draw
 def test_a_killed_process_is_named_with_its_signal(workspace: Path) -> None:
     broken = """
 real = loop.train_step
-def train_step(job, pieces, epoch, step, *arguments):
-    if rank == 1 and epoch == 1:
+def train_step(job, pieces, **options):
+    if rank == 1 and options["epoch"] == 1:
         os.kill(os.getpid(), 9)
-    return real(job, pieces, epoch, step, *arguments)
+    return real(job, pieces, **options)
 loop.train_step = train_step
 """
     done = launched(workspace, broken)
@@ -129,13 +128,13 @@ loop.train_step = train_step
 def test_a_crash_of_native_code_says_where_python_was(workspace: Path) -> None:
     broken = """
 import ctypes
-real = step.draw_picks
-def draw_and_crash(*arguments):
+real = step.draw_specs
+def draw_and_crash(*arguments, **sizes):
     if rank == 1 and Path("second").exists():
         ctypes.string_at(0)
     Path("second").touch()
-    return real(*arguments)
-step.draw_picks = draw_and_crash
+    return real(*arguments, **sizes)
+step.draw_specs = draw_and_crash
 """
     done = launched(workspace, broken)
     assert done.returncode == 128 + 11, done.stderr
@@ -163,32 +162,37 @@ def test_a_spoilt_image_is_named_whichever_process_has_it(workspace: Path) -> No
 
 STARVED = """
 real = loop.train_step
-def train_step(job, pieces, epoch, step, *arguments):
-    if rank == 1 and epoch == 1 and len(pieces) < 2:
+def train_step(job, pieces, **options):
+    if rank == 1 and options["epoch"] == 1:
         raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9")
-    return real(job, pieces, epoch, step, *arguments)
+    return real(job, pieces, **options)
 loop.train_step = train_step
 """
 
 
 @pytest.mark.parametrize("sharding", ["none", "fsdp2"])
-def test_all_start_again_in_smaller_pieces_when_memory_falls_short_in_one(
+def test_memory_that_falls_short_in_one_is_explained_and_the_state_goes_on(
     sharding: str, workspace: Path
 ) -> None:
     path = workspace / "params.yaml"
     path.write_text(path.read_text().replace("sharding: none", f"sharding: {sharding}"))
     done = launched(workspace, STARVED)
-    assert done.returncode == 0, done.stderr
-    assert "rank 1: out of memory at step 3 with accumulation 1" in done.stderr
-    assert done.stdout.count("starting the processes again") == 1
-    assert "accumulation was 1 and is 2 now" in done.stdout
+    assert done.returncode == 1, done.stderr
+    assert "out of memory at step 3, with 2 sample(s) of " in done.stderr
+    assert "raise train.accumulation to 2," in done.stderr
+    assert done.stderr.count("rank 0: another process is gone, so this one ends") == 1
+    assert "Traceback" not in done.stderr
+    assert saved(workspace)[-1] == 2
+    path.write_text(path.read_text().replace("\n  accumulation: 1\n", "\n  accumulation: 2\n"))
+    again = launched(workspace, "")
+    assert again.returncode == 0, again.stderr
+    assert "resuming at epoch 2, step 1" in again.stdout
+    assert "accumulation was 1 and is 2 now" in again.stdout
     summary = json.loads((workspace / "metrics/training.json").read_text())
     assert (summary["accumulation"], summary["processes"], summary["steps"]) == (2, 2, 6)
-    assert "Traceback" not in done.stderr
 
 
-# At the first accumulation the process may grow by so much from its first step on, and no further;
-# in smaller pieces as it likes, since what is measured is how a real shortage is met.
+# From its first step on the process may grow by so much and no further.
 LIMITED = """
 import re, resource, sys
 from pathlib import Path
@@ -196,27 +200,25 @@ from segpipe.training import loop
 from segpipe.runtime.process_exit import explained
 from stages import train
 real = loop.train_step
-def train_step(job, pieces, *arguments):
-    limit = resource.RLIM_INFINITY
-    if job.share.accumulation == 1:
-        taken = re.search(r"VmSize:\\s+(\\d+)", Path("/proc/self/status").read_text())
-        limit = (int(taken[1]) << 10) + (450 << 20)
+def train_step(job, pieces, **options):
+    taken = re.search(r"VmSize:\\s+(\\d+)", Path("/proc/self/status").read_text())
+    limit = (int(taken[1]) << 10) + (450 << 20)
     resource.setrlimit(resource.RLIMIT_AS, (limit, resource.RLIM_INFINITY))
-    return real(job, pieces, *arguments)
+    return real(job, pieces, **options)
 loop.train_step = train_step
 sys.exit(explained(train.start))
 """
 
 
 def test_memory_that_really_falls_short(tmp_path: Path) -> None:
-    """Eight samples at a time keep some 800 MB for the backward pass, one sample 100."""
+    """Eight samples at a time keep some 800 MB for the backward pass."""
     data = make_folder(tmp_path / "data", train=8, val=2)
     sides = {"prepare__height": 256, "prepare__width": 256, "model__unet__width": 16}
     options = {**sides, "train__batch_size": 8, "train__length": "2 steps", "train__lr": 0.001}
-    workspace = make_prepared(tmp_path / "w", data, **options, train__auto_accumulate=True)
+    workspace = make_prepared(tmp_path / "w", data, **options)
     done = run_python(["-c", LIMITED], workspace)
-    assert done.returncode == 0, done.stderr[-2000:]
-    assert "out of memory at step 1 with accumulation 1" in done.stdout
-    summary = json.loads((workspace / "metrics/training.json").read_text())
-    assert summary["accumulation"] == 2
-    assert summary["steps"] == 2
+    assert done.returncode == 1, done.stderr[-2000:]
+    assert "out of memory at step 1, with 8 sample(s) of 256x256 at a time" in done.stderr
+    assert re.search(r"the forecast for it is [\d,]+ MB a process", done.stderr), "room was made"
+    assert "raise train.accumulation to 2 or 4 or 8" in done.stderr
+    assert "Traceback" not in done.stderr

@@ -19,9 +19,10 @@ from segpipe.preparation.prepare import prepare_data
 from segpipe.preparation.task import Work
 from segpipe.raw.input_spec import PICTURES
 from segpipe.raw.sample import Sample
-from segpipe.training.distributed.interruption import StopRequest
+from segpipe.training.distributed.signals import StopRequest
+from segpipe.training.job import Job
 from segpipe.training.loop import train
-from segpipe.training.setup import Job, set_up
+from segpipe.training.setup import set_up
 from segpipe.training.state.checkpoint import Progress
 from segpipe.training.state.resume import resume
 from segpipe.training.step import StepReport, train_step
@@ -76,12 +77,11 @@ def stopping_in(number: int, stop: StopRequest) -> Callable[..., StepReport]:
     """A step function that is asked to stop in its so-manieth call; never for 0."""
     left = number
 
-    def step(*arguments: Any) -> StepReport:
+    def step(*arguments: Any, **options: Any) -> StepReport:
         nonlocal left
         left -= 1
         stop.asked = stop.asked or left == 0
-        *others, _stop, save = arguments
-        return train_step(*others, stop.asked, save)
+        return train_step(*arguments, **{**options, "stop": stop.asked})
 
     return step
 

@@ -23,10 +23,11 @@ from segpipe.params.length import Length
 from segpipe.params.loss import LossParams
 from segpipe.params.model import FreezeParams, ModelParams
 from segpipe.params.train import TrainParams
-from segpipe.training.distributed.interruption import StopRequest
 from segpipe.training.distributed.sharding import own_part, shard, units, whole
+from segpipe.training.distributed.signals import StopRequest
+from segpipe.training.job import Job
 from segpipe.training.loop import train
-from segpipe.training.setup import Job, set_up
+from segpipe.training.setup import set_up
 from segpipe.training.state.resume import resume
 from segpipe.training.watch.pictures import validation_pictures
 
@@ -114,9 +115,11 @@ def _same_gradients(name: str) -> int:
 def _held(job: Job) -> dict[str, list[int]]:
     """How many numbers there are, and how many of them this process holds."""
     kinds = {
-        "weights": list(job.network.parameters()),
-        "average": list(job.average.network.parameters()) if job.average else [],
-        "moments": [entry["exp_avg"] for entry in job.optimizer.state_dict()["state"].values()],
+        "weights": list(job.learner.network.parameters()),
+        "average": list(job.learner.average.network.parameters()) if job.learner.average else [],
+        "moments": [
+            entry["exp_avg"] for entry in job.learner.optimizer.state_dict()["state"].values()
+        ],
     }
     return {
         kind: [sum(t.numel() for t in tensors), sum(own_part(t).numel() for t in tensors)]
@@ -131,16 +134,16 @@ def main(folder: Path) -> None:
     jobs = {name: trained(data, folder / "two" / name, name, "fsdp2") for name in RUNS}
     job = jobs["averaged"]
     pictures = validation_pictures(job, 3)
-    if job.leads:
+    if job.processes.leads:
         (folder / "pictures.png").write_bytes(pictures)
         begun(folder / "two/averaged", folder / "two/again", 3)
         begun(folder / "one/averaged", folder / "two/taken-over", 3)
-    job.accelerator.wait_for_everyone()
+    job.processes.accelerator.wait_for_everyone()
     for state in ("again", "taken-over"):
         trained(data, folder / "two" / state, "averaged", "fsdp2")
     told = {**_held(job), "units": {name: _same_gradients(name) for name in NETWORKS}}
-    (folder / f"held-{job.share.rank}.json").write_text(json.dumps(told))
-    job.accelerator.end_training()
+    (folder / f"held-{job.processes.shard.rank}.json").write_text(json.dumps(told))
+    job.processes.accelerator.end_training()
 
 
 if __name__ == "__main__":

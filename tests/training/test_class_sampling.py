@@ -1,4 +1,4 @@
-"""A training whose samples are picked by class, from the table to the windows that the loss sees."""
+"""A training whose samples are chosen by class, from the table to the windows that the loss sees."""
 
 from pathlib import Path
 
@@ -8,6 +8,7 @@ import torch
 
 from segpipe.bundle import plain_weights
 from segpipe.dataset.reader import Dataset, open_dataset
+from segpipe.dataset.subset import chosen_samples
 from segpipe.labels.load import load_scheme
 from segpipe.params.length import Length
 from segpipe.params.loss import LossParams
@@ -18,10 +19,9 @@ from segpipe.preparation.task import Work
 from segpipe.raw.input_spec import PICTURES
 from segpipe.raw.sample import Sample
 from segpipe.training import step
-from segpipe.training.distributed.interruption import Interrupted
-from segpipe.training.sampling import centroid_counts, centroid_table, class_centroids
-from segpipe.training.selection import chosen_samples
-from segpipe.training.watch.announce import announce
+from segpipe.training.class_balance import centroid_counts, centroid_table, class_centroids
+from segpipe.training.distributed.signals import Interrupted
+from segpipe.training.watch.console import announce
 from segpipe.training.watch.tracked import derived
 from tests.forge import save
 
@@ -103,7 +103,7 @@ def test_a_class_that_is_absent_is_left_out_and_that_is_said(corner: Dataset) ->
     counts = {"sky": 36, "road": 36, "sign": 1, "ghost": 0}
     assert centroid_counts(found, corner) == counts
     title, *lines = centroid_table(found, train, corner, (HEIGHT, WIDTH))
-    assert "50 % of the samples are picked for a class, 16.7 % for each" in title
+    assert "50 % of the samples are chosen for a class, 16.7 % for each" in title
     rows = [line.split() for line in lines]
     assert [(row[0], int(row[3])) for row in rows] == list(counts.items())
     assert sum(float(row[1]) for row in rows) == pytest.approx(100, abs=0.01)
@@ -140,9 +140,11 @@ def test_a_stopped_run_ends_in_the_same_bits(corner: Dataset, trained) -> None:
     with pytest.raises(Interrupted):
         trained(corner, state="cut", stop=4, **options)
     again, its_progress, _ = trained(corner, state="cut", **options)
-    assert job.steps_per_epoch == 6, "so it was stopped within an epoch"
-    theirs = plain_weights(again.network)
-    assert all(torch.equal(v, theirs[name]) for name, v in plain_weights(job.network).items())
+    assert job.lengths.epoch == 6, "so it was stopped within an epoch"
+    theirs = plain_weights(again.learner.network)
+    assert all(
+        torch.equal(v, theirs[name]) for name, v in plain_weights(job.learner.network).items()
+    )
     losses = [[row["train_loss"] for row in p.history] for p in (progress, its_progress)]
     assert losses[0] == losses[1]
 
@@ -159,12 +161,12 @@ def test_console_and_mlflow_are_told(
     assert derived(job)["centroids"] == {"sky": 144, "road": 144, "sign": 1, "ghost": 0}
     announce(job, LossParams(), progress, [])
     said = capsys.readouterr().out
-    assert "50 % of the samples are picked for a class" in said
+    assert "50 % of the samples are chosen for a class" in said
     assert "none in the samples, so it is left out" in said
     plain, progress, _ = trained(corner, state="plain", **options)
     assert "centroids" not in derived(plain)
     announce(plain, LossParams(), progress, [])
-    assert "picked for a class" not in capsys.readouterr().out
+    assert "chosen for a class" not in capsys.readouterr().out
 
 
 def test_accumulation_takes_the_same_windows(

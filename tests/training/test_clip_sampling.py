@@ -1,4 +1,4 @@
-"""Windows picked for a class, in clips: one window a sample, the same for all of its frames."""
+"""Windows chosen for a class, in clips: one window a sample, the same for all of its frames."""
 
 import numpy as np
 import pytest
@@ -85,7 +85,7 @@ def test_a_window_picked_for_a_class_shows_it_in_every_frame(
         length=Length(2),
         lr=1e-4,
     )
-    assert job.frames == FRAMES
+    assert job.data.frames == FRAMES
     colour_BTCHW = torch.cat([image for image, _ in seen])
     mask_BHW = torch.cat([mask for _, mask in seen])
     assert len(mask_BHW) == 2 * SAMPLES
@@ -94,7 +94,7 @@ def test_a_window_picked_for_a_class_shows_it_in_every_frame(
     blue_BT = colour_BTCHW[:, :, 2, 0, 0]
     assert (blue_BT.diff(dim=1) == 80).all(), "of the clip's frames, in their order"
 
-    # A third of the picks is for the sign, each of its two centroids in turn.
+    # A third of the samples is for the sign, each of its two centroids in turn.
     signs_B = (mask_BHW == SIGN).flatten(1).any(1)
     assert signs_B.sum() >= 2 * SAMPLES / 3
     assert set((blue_BT[signs_B, 0] // 5).tolist()) == {4, 9}

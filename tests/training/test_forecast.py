@@ -20,11 +20,12 @@ from segpipe.training.forecast import forecast, forecast_training
 from tests.forge import ROOT, run_python
 
 MODEL = ModelParams(unet=UNetParams(width=8, depth=3))
+IMAGES = {"height": 64, "width": 96, "channels": 3}
 
 
 def told(batch: int = 4, **train: object) -> dict[str, object]:
     params = TrainParams(batch_size=batch, precision="fp32", **train)
-    return forecast(MODEL, params, 64, 96, 3, 5)
+    return forecast(MODEL, params, **IMAGES, outputs=5)
 
 
 def test_parameters_and_their_states() -> None:
@@ -60,14 +61,14 @@ def test_it_grows_with_the_batch_and_shrinks_with_accumulation_crop_and_processe
     crop = AugmentParams(crop_height=32, crop_width=48)
     assert told(4, augment=crop)["activations_mb"] == pytest.approx(four / 4, rel=0.05)
     params = TrainParams(batch_size=8, precision="fp32")
-    shared = forecast(MODEL, params, 64, 96, 3, 5, processes=2)
+    shared = forecast(MODEL, params, **IMAGES, outputs=5, processes=2)
     assert (shared["activations_mb"], shared["batch_size"]) == (four, 4)
 
 
 def test_several_processes_hold_the_gradients_twice_and_of_shards_their_part() -> None:
     def weights(processes: int, **train: object) -> float:
         params = TrainParams(batch_size=8, precision="fp32", **train)
-        return forecast(wide, params, 64, 96, 3, 5, processes=processes)["weights_mb"]
+        return forecast(wide, params, **IMAGES, outputs=5, processes=processes)["weights_mb"]
 
     wide = ModelParams(unet=UNetParams(width=64, depth=3))
     gradients = weights(1) / 4
@@ -81,7 +82,7 @@ def test_several_processes_hold_the_gradients_twice_and_of_shards_their_part() -
 
 
 def test_bf16_halves_most_of_it() -> None:
-    half = forecast(MODEL, TrainParams(batch_size=4, precision="bf16"), 64, 96, 3, 5)
+    half = forecast(MODEL, TrainParams(batch_size=4, precision="bf16"), **IMAGES, outputs=5)
     assert 0.45 < half["activations_mb"] / told(4)["activations_mb"] < 0.75
 
 
@@ -93,7 +94,7 @@ def test_parameters_and_data_say_what_is_trained(loss: str, outputs: int) -> Non
     raw = tuple(RawLabel(k, f"class {k}", (k, 0, 0), k) for k in range(2))
     scheme = LabelScheme("two", tuple(label.name for label in raw), raw)
     said = forecast_training(params, Work(Path("raw"), scheme, PICTURES, prepare))
-    expected = forecast(MODEL, train, 64, 96, 3, outputs)
+    expected = forecast(MODEL, train, **IMAGES, outputs=outputs)
     # What is free changes while the tests run.
     assert {**said, "available_mb": 0} == {**expected, "available_mb": 0}
     assert said["parameters"] == count_parameters(build_model(MODEL, 3, outputs))
@@ -125,5 +126,7 @@ def test_the_whole_is_right_to_a_third(tmp_path: Path) -> None:
     done = run_python([str(script)], ROOT, PYTHONPATH=str(ROOT))
     assert done.returncode == 0, done.stderr
     params = TrainParams(batch_size=8, precision="fp32")
-    said = forecast(ModelParams(), params, 240, 320, 3, 19)["total_mb"]
+    said = forecast(ModelParams(), params, height=240, width=320, channels=3, outputs=19)[
+        "total_mb"
+    ]
     assert said / float(done.stdout) == pytest.approx(1, abs=0.33)

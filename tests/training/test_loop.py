@@ -14,7 +14,7 @@ from segpipe.params.loss import LossParams
 from segpipe.params.schedule import PlateauParams
 from segpipe.params.train import EarlyStoppingParams, RMSpropParams, SGDParams
 from segpipe.results.training import TrainingSummary
-from segpipe.training.distributed.interruption import Interrupted
+from segpipe.training.distributed.signals import Interrupted
 from segpipe.training.optimizer import optimizer_tensors
 from segpipe.training.watch.publish import training_summary, write_history, write_planned_rates
 
@@ -35,7 +35,7 @@ def assert_same_weights(first: torch.nn.Module, second: torch.nn.Module) -> None
 def test_a_row_at_each_validation_and_at_each_epochs_end(dataset, trained, tmp_path: Path) -> None:
     options = {"length": Length(12, "steps"), "validate_every": Length(6, "samples")}
     job, progress, rows = trained(dataset, **options)
-    assert job.steps_per_epoch == 5
+    assert job.lengths.epoch == 5
     assert [(row["epoch"], row["step"]) for row in rows] == [
         *((0.6, 3), (1, 5), (1.2, 6), (1.8, 9), (2, 10), (2.4, 12))
     ]
@@ -89,17 +89,17 @@ def test_a_stopped_run_ends_in_the_same_bits(stop: int, options: dict, dataset, 
     with pytest.raises(Interrupted):
         trained(dataset, state="cut", stop=stop, **options)
     again, its_progress, its_rows = trained(dataset, state="cut", **options)
-    assert_same_weights(job.network, again.network)
-    assert_same_weights(job.result, again.result)
-    theirs = optimizer_tensors(again.optimizer)
-    for name, value in optimizer_tensors(job.optimizer).items():
+    assert_same_weights(job.learner.network, again.learner.network)
+    assert_same_weights(job.learner.result, again.learner.result)
+    theirs = optimizer_tensors(again.learner.optimizer)
+    for name, value in optimizer_tensors(job.learner.optimizer).items():
         assert torch.equal(value, theirs[name]), name
     assert learnt(its_progress.history) == learnt(rows)
     assert its_progress.best_row == progress.best_row
     # In the last step a stop comes before the validation, which is then the first thing to do.
     logged_before = [row for row in rows if row["step"] < stop]
     assert learnt(its_rows) == learnt(rows[len(logged_before) :]), "no row is logged twice"
-    best, its_best = job.best, again.best
+    best, its_best = job.learner.best, again.learner.best
     assert len(best) > 10
     assert all(torch.equal(value, its_best[name]) for name, value in best.items())
 
@@ -132,18 +132,18 @@ def test_early_stopping_ends_after_its_validations(dataset, trained) -> None:
 def test_the_average_is_what_is_validated_and_kept(dataset, trained) -> None:
     plain, _, rows = trained(dataset, state="plain")
     job, progress, averaged_rows = trained(dataset, state="average", ema=0.9)
-    assert_same_weights(plain.network, job.network)
+    assert_same_weights(plain.learner.network, job.learner.network)
     assert [row["train_loss"] for row in rows] == [row["train_loss"] for row in averaged_rows]
     assert rows[-1]["val_loss"] != averaged_rows[-1]["val_loss"]
     assert progress.best_row == len(progress.history) - 1
-    best = job.best
-    for name, value in plain_weights(job.average.network).items():
+    best = job.learner.best
+    for name, value in plain_weights(job.learner.average.network).items():
         assert torch.equal(value, best[name]), name
 
 
 def test_the_planned_rates_are_those_that_come(dataset, trained, tmp_path: Path) -> None:
     job, _, rows = trained(dataset, schedule="cosine", validate_every=Length(1, "steps"))
-    write_planned_rates(job, tmp_path / "planned.csv")
+    write_planned_rates(job.train, job.lengths, tmp_path / "planned.csv")
     with (tmp_path / "planned.csv").open() as file:
         planned = list(csv.DictReader(file))
     assert [float(row["lr"]) for row in planned] == pytest.approx(
@@ -185,7 +185,7 @@ def test_auxiliary_heads_learn_by_their_weight_and_are_no_train_loss(
         )
         losses.append(rows[0]["train_loss"])
         moved[weight] = {
-            name: value - first[name] for name, value in job.network.state_dict().items()
+            name: value - first[name] for name, value in job.learner.network.state_dict().items()
         }
     assert losses[0] == losses[1] == losses[2]
     assert not moved[0.0]["auxiliary.weight"].any()

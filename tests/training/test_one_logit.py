@@ -13,13 +13,20 @@ from segpipe.inference.predictor import Predictor
 from segpipe.labels.scheme import VOID
 from segpipe.params.loss import LossParams
 from segpipe.runtime.errors import ParameterError
-from segpipe.training.distributed.interruption import StopRequest
-from segpipe.training.validate import validate
+from segpipe.training.distributed.signals import StopRequest
+from segpipe.training.job import Job
+from segpipe.training.validate import Validation, validate
 from segpipe.training.watch.publish import training_summary, write_bundle
 from tests.forge import make_folder, make_prepared, run_stage
 from tests.training.conftest import MODEL, SKY
 
 BCE = LossParams(name="bce")
+
+
+def validated(job: Job) -> Validation:
+    found = validate(job.learner, job.data, job.objective, job.processes, StopRequest())
+    assert found
+    return found
 
 
 def test_ids_of_one_logit_and_of_several() -> None:
@@ -32,10 +39,10 @@ def test_ids_of_one_logit_and_of_several() -> None:
 @pytest.mark.parametrize("threshold", [0.5, 0.3, "auto"])
 def test_training_and_prediction_agree(threshold, sky_dataset, trained, tmp_path: Path) -> None:
     job, progress, rows = trained(sky_dataset, loss=BCE, threshold=threshold, lr=0.03)
-    assert job.network.head.out_channels == 1
+    assert job.learner.network.head.out_channels == 1
     bundle = tmp_path / "bundle"
     bundle.mkdir()
-    write_bundle(job, progress, plain_weights(job.result), MODEL, {}, bundle)
+    write_bundle(job, progress, plain_weights(job.learner.result), MODEL, {}, bundle)
     kept = json.loads((bundle / "model.json").read_text())["threshold"]
     assert kept == progress.best_threshold == training_summary(job, progress).threshold
     assert kept == threshold or (threshold == "auto" and 0 < kept < 1)
@@ -50,18 +57,16 @@ def test_training_and_prediction_agree(threshold, sky_dataset, trained, tmp_path
         right += int((predicted == mask_HW)[mask_HW != VOID].sum())
         valid += int((mask_HW != VOID).sum())
     if threshold != "auto":
-        job.network.load_state_dict(job.best)
-        assert validate(job, StopRequest()).pixel_accuracy == pytest.approx(
-            right / valid, abs=0.005
-        )
+        job.learner.network.load_state_dict(job.learner.best)
+        assert validated(job).pixel_accuracy == pytest.approx(right / valid, abs=0.005)
     assert right / valid > 0.8
     assert rows[-1]["val_loss"] < rows[0]["val_loss"]
 
 
 def test_auto_is_the_best_threshold_of_the_kept_weights(sky_dataset, trained) -> None:
     job, progress, _ = trained(sky_dataset, loss=BCE, threshold="auto", ema=0.5)
-    job.average.network.load_state_dict(job.best)
-    assert validate(job, StopRequest()).threshold == progress.best_threshold
+    job.learner.average.network.load_state_dict(job.learner.best)
+    assert validated(job).threshold == progress.best_threshold
 
 
 def test_one_logit_needs_two_classes(dataset, trained) -> None:
@@ -73,9 +78,9 @@ def test_one_logit_needs_two_classes(dataset, trained) -> None:
 def test_a_sum_with_bce_and_class_weights_trains(sky_dataset, trained) -> None:
     loss = LossParams(name="sum", sum={"bce": 1.0, "lovasz": 0.5}, class_weights="inverse")
     job, _, rows = trained(sky_dataset, loss=loss)
-    assert set(job.class_weights) == {"rest", "sky"}
+    assert set(job.objective.class_weights) == {"rest", "sky"}
     assert rows[-1]["train_loss"] < rows[0]["train_loss"]
-    assert plain_weights(job.network)["head.weight"].shape[0] == 1
+    assert plain_weights(job.learner.network)["head.weight"].shape[0] == 1
 
 
 @pytest.mark.slow

@@ -12,7 +12,8 @@ from segpipe.params.loss import LossParams
 from segpipe.params.model import ModelParams
 from segpipe.params.schema import Params
 from segpipe.runtime.errors import ParameterError
-from segpipe.training.setup import Job, set_up
+from segpipe.training.job import Job
+from segpipe.training.setup import set_up
 from tests.forge import ROOT, apply_overrides
 
 MODELS = get_args(ModelParams.model_fields["name"].annotation)
@@ -53,7 +54,7 @@ def test_a_model_by_its_name_alone(name: str, dataset: Dataset, tmp_path: Path) 
     job = accepted(params, dataset, tmp_path)
     images, masks = images_and_masks(dataset)
     with torch.no_grad():
-        logits = job.network.eval()(images)
+        logits = job.learner.network.eval()(images)
     assert logits.shape == (2, len(dataset.scheme.classes), *masks.shape[1:])
 
 
@@ -66,7 +67,7 @@ def test_a_loss_by_its_name_alone(
     assert params.loss.name == name
     job = accepted(params, data, tmp_path)
     images, masks = images_and_masks(data)
-    loss = job.loss(job.network(images), masks)
+    loss = job.objective.loss(job.learner.network(images), masks)
     loss.backward()
     assert loss > 0
-    assert job.network.head.weight.grad.abs().sum() > 0
+    assert job.learner.network.head.weight.grad.abs().sum() > 0

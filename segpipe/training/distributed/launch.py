@@ -17,13 +17,12 @@ from torch.distributed.elastic.multiprocessing.api import SignalException
 from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
-from segpipe.runtime.console import say
 from segpipe.runtime.errors import LaunchError
-from segpipe.training.distributed.failure import FOLLOWED, SMALLER
-from segpipe.training.distributed.interruption import RESUMABLE, passing_on
+from segpipe.training.distributed.peers import PEER_FAILED
+from segpipe.training.distributed.signals import RESUMABLE, passing_on
 
 # How a process ends because another one did, or its launcher.
-_CONSEQUENCES = (FOLLOWED, -signal.SIGTERM)
+_CONSEQUENCES = (PEER_FAILED, -signal.SIGTERM)
 # Set by every `accelerate launch`, also of one process, where it sets no WORLD_SIZE.
 _ACCELERATE_WAS_HERE = "ACCELERATE_MIXED_PRECISION"
 
@@ -54,8 +53,7 @@ def launch(module: str, processes: int) -> int:
     """Run `python -m module` in several processes that know of each other; return the exit code.
 
     They share the cores evenly, unless OMP_NUM_THREADS is set. The others are ended as soon as one
-    of them fails; its own message stands above, and which one it was is said here. Where memory fell
-    short and they can go on in smaller pieces, they are started again.
+    of them fails; its own message stands above, and which one it was is said here.
     """
     logging.getLogger("torch.distributed.elastic").setLevel(logging.CRITICAL)
     threads = max(1, (os.cpu_count() or 1) // processes)
@@ -74,13 +72,6 @@ def launch(module: str, processes: int) -> int:
         monitor_interval=0.2,
         signals_to_handle="SIGHUP,SIGQUIT",  # the others are passed on
     )
-    # Each time the pieces are smaller, so this ends.
-    while (code := _launched(config, module)) == SMALLER:
-        say("starting the processes again")
-    return code
-
-
-def _launched(config: LaunchConfig, module: str) -> int:
     try:
         with passing_on():
             elastic_launch(config, sys.executable)("-m", module)
@@ -105,7 +96,7 @@ def failed_first(failure: ChildFailedError) -> int:
         starved = "; the system does that too, when its memory runs out" if code == -9 else ""
         print(f"error: {text}{starved}", file=sys.stderr)
         return 128 - code
-    if code not in (RESUMABLE, SMALLER, FOLLOWED):
+    if code not in (RESUMABLE, PEER_FAILED):
         print(f"the process of rank {rank} failed, with exit code {code}", file=sys.stderr)
     return code
 

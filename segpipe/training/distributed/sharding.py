@@ -1,4 +1,4 @@
-"""Weights, gradients and optimizer state shared out over the processes (`train.sharding: fsdp2`).
+"""Weights, gradients and optimizer state divided among the processes (`train.sharding: fsdp2`).
 
 Each process keeps its part of every weight (Zhao et al. 2023, by torch's fully_shard). For a forward or
 backward pass the processes gather the weights of one unit of the network at a time, and let go of them
@@ -21,7 +21,7 @@ from segpipe.models.parts.network import count_parameters
 if TYPE_CHECKING:
     from torch.distributed.tensor import DTensor
 
-# Of the weights: what is gathered at a time is at least so much.
+# Fraction of the weights that is gathered at a time, at least.
 _UNIT = 1 / 8
 
 
@@ -73,7 +73,7 @@ def _in_own_memory(_unit: nn.Module, _given: object, output: Any) -> Any:
 
 
 def is_sharded(network: nn.Module) -> bool:
-    """Return whether each process has but its part of the weights."""
+    """Return whether each process has only its part of the weights."""
     return any(_is_part(weight) for weight in network.parameters())
 
 
@@ -106,8 +106,8 @@ def laid_out_as(model: Tensor, tensor: Tensor) -> Tensor:
     return torch.empty_like(model).copy_(tensor)
 
 
-def gathered(tensors: Mapping[str, Tensor], kept: bool) -> dict[str, Tensor]:
-    """Return whole copies on the CPU, in plain memory order; none in a process where not `kept`.
+def gathered(tensors: Mapping[str, Tensor], on_leader: bool) -> dict[str, Tensor]:
+    """Return whole copies on the CPU, in plain memory order; none unless this is `on_leader`.
 
     All processes call this together where a tensor is sharded; one whole tensor at a time is held on
     the device.
@@ -115,7 +115,7 @@ def gathered(tensors: Mapping[str, Tensor], kept: bool) -> dict[str, Tensor]:
     found = {}
     for name, tensor in tensors.items():
         complete = whole(tensor.detach())
-        if kept:
+        if on_leader:
             found[name] = plain(complete)
     return found
 

@@ -18,7 +18,7 @@ class WeightAverage:
     """
 
     def __init__(self, source: Network, decay: float) -> None:
-        """source: the network in training. decay: share of the average that a step keeps, 0..1."""
+        """source: the network in training. decay: fraction of the average that a step keeps, 0..1."""
         self.decay = decay
         self._source = source
         self.network: Network = copy.deepcopy(source).float().eval().requires_grad_(False)
@@ -27,7 +27,7 @@ class WeightAverage:
     def update(self, taken: int) -> None:
         """Take the weights of the source in, after its optimizer step number `taken` (from 1).
 
-        The share that is kept is min(decay, (1 + taken) / (10 + taken)), so that the first weights
+        The fraction that is kept is min(decay, (1 + taken) / (10 + taken)), so that the first weights
         fade fast (as TensorFlow's ExponentialMovingAverage). Buffers, such as the running
         statistics of batch norm, are averages already and are copied.
         """

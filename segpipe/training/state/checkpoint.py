@@ -32,11 +32,10 @@ class Progress:
     """How far a run is.
 
     step: optimizer steps taken. history: a row for each validation and each whole epoch. row_times:
-    when each of them was made, in milliseconds since 1970. loss_sum, pixels: of the steps since the
-    last row, over all processes. seconds, waited: spent in them.
+    when each of them was made, in milliseconds since 1970. loss_sum, pixels: added up over the steps
+    since the last row, and over all processes. seconds, waited: spent in those steps.
     best_row: of the history, with the best validation mIoU (-1 before the first); best_threshold:
-    of its weights, where the network has one logit. accumulations: [step, accumulation], from which
-    step on how many micro-batches.
+    of its weights, where the network has one logit.
     """
 
     step: int = 0
@@ -48,18 +47,12 @@ class Progress:
     best_row: int = -1
     best_threshold: float | None = None
     history: list[dict[str, float | None]] = field(default_factory=list)
-    accumulations: list[list[int]] = field(default_factory=list)
     row_times: list[int] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        # Checkpoints of segpipe 0.1's first form have rows without times.
+        # Checkpoints of segpipe 0.1 have rows without times.
         untimed = len(self.history) - len(self.row_times)
         self.row_times = [_now()] * untimed + self.row_times
-
-    def note_accumulation(self, accumulation: int) -> None:
-        """Remember into how many micro-batches the batches are cut from here on."""
-        if not self.accumulations or self.accumulations[-1][1] != accumulation:
-            self.accumulations.append([self.step, accumulation])
 
     def add_row(self, row: dict[str, float | None]) -> None:
         """Add a row to the history, and start to add up for the next one."""
@@ -89,18 +82,18 @@ def copied_state(
     average: nn.Module | None,
     best: dict[str, Tensor] | None,
     about: dict[str, Any],
-    kept: bool = True,
+    on_leader: bool = True,
 ) -> State:
     """Copy the present state. best: weights that nothing changes any more; they are not copied.
 
-    kept: as `gathered` takes it; the state of a process that keeps nothing has no tensors.
+    on_leader: as `gathered` takes it; the state of any other process has no tensors.
     """
     tensors = {
-        NETWORK: gathered(network.state_dict(), kept),
-        OPTIMIZER: optimizer_tensors(optimizer, kept),
+        NETWORK: gathered(network.state_dict(), on_leader),
+        OPTIMIZER: optimizer_tensors(optimizer, on_leader),
     }
     if average is not None:
-        tensors[AVERAGE] = gathered(average.state_dict(), kept)
+        tensors[AVERAGE] = gathered(average.state_dict(), on_leader)
     if best is not None:
         tensors[BEST] = best
     return State(Progress(**asdict(progress)), tensors, about)
@@ -138,7 +131,7 @@ class Checkpoints:
             content = json.loads((folder / _PROGRESS).read_text(encoding="utf-8"))
             weights = [Path(name) for name in sums if name.endswith(".safetensors")]
             tensors = {path.stem: read_weights(folder / path) for path in weights}
-            return State(Progress(**content["progress"]), tensors, content["about"])
+            return State(_progress(content["progress"]), tensors, content["about"])
         except (OSError, ValueError, KeyError, TypeError, AttributeError, BundleError) as error:
             raise CheckpointError(f"{folder}: is damaged: {error}") from error
 
@@ -170,13 +163,19 @@ class Checkpoints:
     def tracked(self) -> str | None:
         """Return what `note_tracked` noted, if anything."""
         without = "the training goes on under a new MLflow run"
-        return noted(self.folder / _TRACKED, "run_id", str, without)
+        return read_note(self.folder / _TRACKED, "run_id", str, without)
 
     def _place(self, step: int) -> Path:
         return self.folder / f"checkpoint-{step:09d}"
 
 
-def noted(path: Path, key: str, kind: Callable[[Any], Value], without: str) -> Value | None:
+def _progress(content: dict[str, Any]) -> Progress:
+    """Make a Progress of what progress.json holds; an older version also noted the accumulations."""
+    content.pop("accumulations", None)
+    return Progress(**content)
+
+
+def read_note(path: Path, key: str, kind: Callable[[Any], Value], without: str) -> Value | None:
     """Return the value that was written under `key` of a JSON file beside the checkpoints, if any.
 
     kind: makes the value of it. without: what happens where the file is not there.

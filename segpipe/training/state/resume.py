@@ -6,8 +6,8 @@ from accelerate.utils import broadcast_object_list
 
 from segpipe.runtime.errors import CheckpointError
 from segpipe.training.distributed.sharding import restore_weights
+from segpipe.training.job import Job, Learner, Processes
 from segpipe.training.optimizer import restore_optimizer
-from segpipe.training.setup import Job
 from segpipe.training.state.checkpoint import (
     AVERAGE,
     BEST,
@@ -31,14 +31,20 @@ def resume(job: Job) -> tuple[Progress, list[str]]:
     """
     found: State | None = None
     notes: list[str] = []
-    if job.leads:
+    if job.processes.leads:
         job.checkpoints.clear_up()
         found, notes = _newest_whole(job.checkpoints)
-    step = _agreed(job, found.progress.step if found else None)
+    step = _agreed(job.processes, found.progress.step if found else None)
     if step is None:
         return Progress(), notes
     state = found or job.checkpoints.read(step)
-    _put_back(job, state)
+    try:
+        _put_back(job.learner, state, on_leader=job.processes.leads)
+    except (RuntimeError, KeyError, ValueError, IndexError) as error:
+        raise CheckpointError(
+            f"{job.checkpoints.folder}: the state of this run is of another network than the code "
+            f"builds now ({error}); bring that code back, or delete the folder to train from the start"
+        ) from error
     return state.progress, notes + _differences(state.about, job.about)
 
 
@@ -65,27 +71,21 @@ def _newest_whole(checkpoints: Checkpoints) -> tuple[State | None, list[str]]:
     return None, []
 
 
-def _agreed(job: Job, step: int | None) -> int | None:
+def _agreed(processes: Processes, step: int | None) -> int | None:
     """Return what the leading process says."""
     said: list[Any] = [step]
-    if job.share.processes > 1:
+    if processes.number > 1:
         broadcast_object_list(said)
     return None if said[0] is None else int(said[0])
 
 
-def _put_back(job: Job, state: State) -> None:
+def _put_back(learner: Learner, state: State, on_leader: bool) -> None:
     tensors = state.tensors
-    try:
-        restore_weights(job.network, tensors[NETWORK])
-        if job.average:
-            restore_weights(job.average.network, tensors[AVERAGE])
-        restore_optimizer(job.optimizer, tensors[OPTIMIZER])
-    except (RuntimeError, KeyError, ValueError, IndexError) as error:
-        raise CheckpointError(
-            f"{job.checkpoints.folder}: the state of this run is of another network than the code "
-            f"builds now ({error}); bring that code back, or delete the folder to train from the start"
-        ) from error
-    job.best = tensors.get(BEST) if job.leads else None
+    restore_weights(learner.network, tensors[NETWORK])
+    if learner.average:
+        restore_weights(learner.average.network, tensors[AVERAGE])
+    restore_optimizer(learner.optimizer, tensors[OPTIMIZER])
+    learner.best = tensors.get(BEST) if on_leader else None
 
 
 def _differences(before: dict[str, Any], now: dict[str, Any]) -> list[str]:

@@ -4,9 +4,10 @@ The leading process decides and writes. What it decides goes round with the sums
 all processes know at which steps a checkpoint is taken.
 """
 
+import contextlib
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from segpipe.params.checkpoint import CheckpointParams
 from segpipe.runtime.console import say
@@ -76,6 +77,15 @@ class Saver:
             self._thread = None
         if self._bug is not None:
             raise self._bug
+
+    @contextlib.contextmanager
+    def finishing(self) -> Iterator[None]:
+        """Let the checkpoint that is being written become whole before an error leaves the block."""
+        try:
+            yield
+        except Exception:
+            self.wait()
+            raise
 
     def _is_writing(self) -> bool:
         return self._thread is not None and self._thread.is_alive()

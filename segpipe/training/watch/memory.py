@@ -1,16 +1,16 @@
 """Out of memory: what did not fit, against what was forecast, and what to change."""
 
 import contextlib
-from collections.abc import Iterator
-from dataclasses import dataclass
+import gc
+import traceback
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
 
-from segpipe.loading.order import Share, divisors
+from segpipe.loading.order import BatchShard, divisors
 from segpipe.runtime.errors import TrainingError
 from segpipe.runtime.hardware import own_memory
-from segpipe.training.setup import Job
 from segpipe.training.state.checkpoint import Progress
 
 # torch has a class of error for GPUs only; on CPUs its allocator, and the libraries', say these.
@@ -27,30 +27,8 @@ _ONEDNN = ("could not create a primitive", "could not execute a primitive")
 _PROBE = 1 << 28
 
 
-@dataclass(frozen=True)
-class Shortage:
-    """What one process was doing when memory fell short.
-
-    step: of the training, from 1. share: the part of the global batch. height, width: of what the
-    network sees of a sample. said: the allocator's own words. available: bytes that the process had
-    and could have had.
-    """
-
-    step: int
-    share: Share
-    height: int
-    width: int
-    device: str
-    said: str
-    available: int
-
-
 class OutOfMemory(TrainingError):  # noqa: N818 (as torch names it)
     """Memory fell short in a training step or a validation."""
-
-    def __init__(self, shortage: Shortage) -> None:
-        super().__init__(shortage.said)
-        self.shortage = shortage
 
 
 def is_out_of_memory(error: BaseException) -> bool:
@@ -74,51 +52,85 @@ def _has_room() -> bool:
 
 
 @contextlib.contextmanager
-def memory_watched(job: Job, progress: Progress) -> Iterator[None]:
-    """Raise OutOfMemory in place of whatever error says so."""
+def memory_watched(
+    shard: BatchShard,
+    crop: tuple[int, int],
+    device: torch.device,
+    progress: Progress,
+    forecast: Callable[[], dict[str, Any]],
+) -> Iterator[None]:
+    """Raise OutOfMemory, which explains itself, in place of whatever error says that memory fell short.
+
+    crop: height and width of what the network sees of a sample. forecast: makes the forecast of what
+    fell short, as `segpipe.training.forecast` returns it.
+    """
     try:
         yield
     except (MemoryError, RuntimeError) as error:
         if not is_out_of_memory(error):
             raise
-        raise OutOfMemory(_shortage(job, progress.step + 1, error)) from error
+        available, said = own_memory(device), _first_line(error)
+        # What the step held is let go of, or the forecast would fall short too.
+        traceback.clear_frames(error.__traceback__)
+        gc.collect()
+        text = explanation(
+            step=progress.step + 1,
+            shard=shard,
+            crop=crop,
+            device=device,
+            said=said,
+            available=available,
+            forecast=_foreseen(forecast),
+        )
+        raise OutOfMemory(text) from error
 
 
-def explanation(shortage: Shortage, forecast: dict[str, Any] | None) -> str:
-    """Return what a person needs to know: what did not fit, what was foreseen, what to change."""
-    share, sides = shortage.share, f"{shortage.height}x{shortage.width}"
-    own = share.batch_size // share.processes
-    samples = own // share.accumulation
+def explanation(
+    *,
+    step: int,
+    shard: BatchShard,
+    crop: tuple[int, int],
+    device: torch.device,
+    said: str,
+    available: int,
+    forecast: dict[str, Any] | None,
+) -> str:
+    """Return what a person needs to know: what did not fit, what was foreseen, what to change.
+
+    step: of the training, from 1. said: the allocator's own words. available: bytes that the process
+    had and could have had. forecast: None where there was no memory left to make one.
+    """
+    own = shard.batch_size // shard.processes
     foreseen = (
         f"the forecast for it is {forecast['total_mb']:,.0f} MB a process, and "
         if forecast
         else "there was no memory left for a forecast, and "
     )
-    larger = [n for n in divisors(own) if n > share.accumulation]
+    larger = [n for n in divisors(own) if n > shard.accumulation]
     first = (
         f"raise train.accumulation to {' or '.join(map(str, larger))}, which keeps train.batch_size and "
-        "with it the result but for batch norm (train.auto_accumulate: true does so by itself)"
+        "with it the result, except for batch norm"
         if larger
         else "one sample at a time is the least there is (train.accumulation cannot be raised)"
     )
+    place = device.type.replace("cuda", "GPU").replace("cpu", "CPU")
     return (
-        f"out of memory at step {shortage.step}, with {samples} sample(s) of {sides} at a time in each "
-        f"process (train.batch_size {share.batch_size}, {share.processes} process(es), "
-        f"train.accumulation {share.accumulation}); {foreseen}"
-        f"{shortage.available / 2**20:,.0f} MB were available on the {shortage.device}. The allocator "
-        f"said: {shortage.said}\nEither {first}, or lower train.augment.crop_height and crop_width "
+        f"out of memory at step {step}, with {own // shard.accumulation} sample(s) of "
+        f"{crop[0]}x{crop[1]} at a time in each process (train.batch_size {shard.batch_size}, "
+        f"{shard.processes} process(es), train.accumulation {shard.accumulation}); {foreseen}"
+        f"{available / 2**20:,.0f} MB were available on the {place}. The allocator said: {said}\n"
+        f"Either {first}, or lower train.augment.crop_height and crop_width "
         f"(prepare.height and width where those are null); the state of the last checkpoint is kept"
     )
 
 
-def _shortage(job: Job, step: int, error: BaseException) -> Shortage:
+def _first_line(error: BaseException) -> str:
     lines = str(error).strip().splitlines() or [type(error).__name__]
-    return Shortage(
-        step=step,
-        share=job.share,
-        height=job.crop[0],
-        width=job.crop[1],
-        device=job.device.type.replace("cuda", "GPU").replace("cpu", "CPU"),
-        said=lines[0][:300],
-        available=own_memory(job.device),
-    )
+    return lines[0][:300]
+
+
+def _foreseen(forecast: Callable[[], dict[str, Any]]) -> dict[str, Any] | None:
+    try:
+        return forecast()
+    except (MemoryError, RuntimeError):
+        return None  # what fell short before falls short again

@@ -1,61 +1,119 @@
-"""The same few validation samples at each validation: image, truth and prediction.
+"""Pictures of a training: samples before and after augmentation, and predictions.
 
-Shapes: B batch, T frames, K classes; H, W of the image; h, w of the truth.
+Shapes: B samples, T frames, C channels, K classes; H, W of the image; h, w of the window or the truth.
 """
+
+from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from segpipe.augment.picks import plain_picks
+from segpipe.augment.apply import augment_batch
+from segpipe.augment.draw import crop_sides, draw, plain_specs
 from segpipe.bundle import predicted_ids
-from segpipe.dataset.spread import evenly_spread
+from segpipe.dataset.reader import Dataset, Split
+from segpipe.dataset.subset import evenly_spaced
 from segpipe.loading.batches import Batch, read_batch
 from segpipe.models.parts.cropping import centre_crop
+from segpipe.params.train import AugmentParams
 from segpipe.raw.input_spec import at_image_size, picture_of
-from segpipe.training.setup import Job
+from segpipe.rendering.png import png_bytes, write_png
+from segpipe.rendering.samples import Mask, Picture, copies_sheet, predictions_sheet
+from segpipe.training.job import Job, TrainingData
 from segpipe.training.validate import result_logits
-from segpipe.training.watch.preview import predictions_png
 
-Drawn = NDArray[np.uint8]
+_SHOWN = 6
+
+
+def augmentation_sheet(
+    dataset: Dataset, split: Split, augment: AugmentParams, seed: int
+) -> NDArray[np.uint8]:
+    """Return a picture of samples of `split` beside their first window: image and mask of each.
+
+    The draws are those of the first epoch, so the windows are the very ones that are trained on,
+    except those of samples that are chosen for a class.
+    """
+    rows_B = np.unique(np.linspace(0, len(split) - 1, _SHOWN).astype(np.int64))
+    crop = crop_sides(augment, dataset.height, dataset.width)
+    draws = draw(
+        augment,
+        seed,
+        epoch=0,
+        sample_indices=rows_B,
+        image_height=dataset.height,
+        image_width=dataset.width,
+        crop_height=crop[0],
+        crop_width=crop[1],
+        step=dataset.truth_ratio,
+    )
+    images_B1HWC = np.ascontiguousarray(split.images_NTHWC[rows_B, -1:])
+    masks_Bhw = np.ascontiguousarray(split.masks_Nhw[rows_B])
+    channels = images_B1HWC.shape[-1]
+    # Neither mean nor std: what comes back is the picture itself, black outside of it.
+    seen_BChw, windows_Bhw = augment_batch(
+        torch.from_numpy(images_B1HWC),
+        torch.from_numpy(masks_Bhw),
+        draws,
+        torch.zeros(channels),
+        torch.ones(channels),
+        crop,
+    )
+    pairs: list[tuple[str, Picture, Mask, Picture, Mask]] = []
+    for place, row in enumerate(rows_B):
+        after_hwC = seen_BChw[place].permute(1, 2, 0).clamp(0, 1).numpy()
+        before = picture_of(images_B1HWC[place, 0], dataset.reading)
+        after = picture_of(after_hwC, dataset.reading)
+        name = split.rows[row].sample.name
+        pairs.append((name, before, masks_Bhw[place], after, windows_Bhw[place].numpy()))
+    return copies_sheet(pairs, dataset.scheme)
+
+
+def write_sheet(
+    path: Path, dataset: Dataset, split: Split, augment: AugmentParams, seed: int
+) -> None:
+    """Write the picture of `augmentation_sheet`, whole or not at all."""
+    write_png(path, augmentation_sheet(dataset, split, augment, seed))
 
 
 def validation_pictures(job: Job, number: int) -> bytes:
     """Return a PNG of `number` validation samples as the network sees them, with its present answer.
 
-    The samples are spread evenly over the split in the order of their names, the first with it; of
+    The samples are evenly spaced in the order of their names, from the first on; of
     a smaller split it is all of them. Void stays visible in the truth; where the network has one
     logit, the threshold is that of the validation's scores.
 
     No random number is drawn, and no process waits for another: one alone may call this, but of a
     sharded network all do.
     """
-    names = np.array([row.sample.name for row in job.val_split.rows])
-    rows_B = np.argsort(names, kind="stable")[evenly_spread(len(names), number)]
-    drawn = [_drawn(job, int(row)) for row in rows_B]
-    return predictions_png(drawn, job.dataset.scheme)
+    learner, data = job.learner, job.data
+    names = np.array([row.sample.name for row in data.val_split.rows])
+    rows_B = np.argsort(names, kind="stable")[evenly_spaced(len(names), number)]
+    learner.result.eval()
+    drawn = []
+    for row in rows_B.tolist():
+        # One sample at a time: what was validated in batches fits in memory so.
+        batch = read_batch(data.val_split, plain_specs([row]), data.frames, pin=False)
+        with torch.no_grad():
+            logits_BKhw = result_logits(learner, data, job.processes, batch)
+            ids_Bhw = predicted_ids(logits_BKhw, job.objective.threshold)
+        drawn.append(_drawn(data, row, batch, ids_Bhw[0].to(torch.uint8).cpu().numpy()))
+    return png_bytes(predictions_sheet(drawn, data.dataset.scheme))
 
 
-def _drawn(job: Job, row: int) -> tuple[str, Drawn, Drawn, Drawn]:
-    """One sample at a time: what was validated in batches fits in memory so."""
-    batch = read_batch(job.val_split, plain_picks([row]), job.frames, pin=False)
-    prediction_hw = _predicted(job, batch)
+def _drawn(
+    data: TrainingData, row: int, batch: Batch, prediction_hw: Mask
+) -> tuple[str, Picture, Mask, Mask]:
+    """Return name, image, truth and prediction of one sample, at the size of what was predicted."""
+    height, width = prediction_hw.shape
     # The answer of networks without padding is smaller than the image.
-    truth_hw = centre_crop(batch.mask_Bhw, *prediction_hw.shape)[0].numpy()
-    height, width = (side * job.dataset.truth_ratio for side in prediction_hw.shape)
+    truth_hw = centre_crop(batch.mask_Bhw, height, width)[0].numpy()
+    ratio, reading = data.dataset.truth_ratio, data.dataset.reading
     image_CHW = batch.image_BTHWC[0, -1].permute(2, 0, 1)
-    image_HWC = centre_crop(image_CHW, height, width).permute(1, 2, 0).numpy()
-    reading = job.dataset.reading
+    image_HWC = centre_crop(image_CHW, height * ratio, width * ratio).permute(1, 2, 0).numpy()
     return (
-        job.val_split.rows[row].sample.name,
+        data.val_split.rows[row].sample.name,
         picture_of(image_HWC, reading),
         at_image_size(truth_hw, reading),
         at_image_size(prediction_hw, reading),
     )
-
-
-def _predicted(job: Job, batch: Batch) -> Drawn:
-    job.result.eval()
-    with torch.no_grad():
-        ids_Bhw = predicted_ids(result_logits(job, batch), job.threshold)
-    return ids_Bhw[0].to(torch.uint8).cpu().numpy()

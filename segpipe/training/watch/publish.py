@@ -9,16 +9,18 @@ from torch import Tensor
 
 from segpipe.bundle import InputForm, save_bundle
 from segpipe.dataset.reader import Dataset, Split
+from segpipe.dataset.subset import sample_counts
 from segpipe.models.parts.network import count_parameters
 from segpipe.params.model import ModelParams
+from segpipe.params.train import TrainParams
 from segpipe.results.records import new_record, write_table
 from segpipe.results.training import HistoryRow, PlannedRate, TrainingSummary
 from segpipe.runtime.atomic import write_json
 from segpipe.runtime.hardware import device_name
 from segpipe.tracking.datasets import DataUsed
-from segpipe.training.schedules.build import learning_rate
-from segpipe.training.selection import sample_counts
-from segpipe.training.setup import Job
+from segpipe.training.job import Job, TrainingData
+from segpipe.training.lengths import StepLengths
+from segpipe.training.schedules import learning_rate
 from segpipe.training.state.checkpoint import Progress
 from segpipe.training.watch.environment import ENVIRONMENT, environment, machines_of
 
@@ -34,8 +36,9 @@ def write_bundle(
     folder: Path,
 ) -> None:
     """Write the bundle into the existing `folder`. last: the weights of the last step."""
-    dataset = job.dataset
-    assert job.best is not None  # the end is always validated
+    data, processes = job.data, job.processes
+    dataset, best_weights = data.dataset, job.learner.best
+    assert best_weights is not None  # the end is always validated
     best = progress.history[progress.best_row]
     scores = {"best_epoch": best["epoch"], "best_step": best["step"], "val_miou": best["val_miou"]}
     form = InputForm(
@@ -51,14 +54,13 @@ def write_bundle(
     found = {
         "data": dataset.fingerprint,
         "excluded": dataset.excluded,
-        "class_weights": job.class_weights,
-        "accumulations": progress.accumulations,
+        "class_weights": job.objective.class_weights,
         "scores": scores,
-        "samples": sample_counts(job.train, job.train_split, job.val_split),
+        "samples": sample_counts(job.train, data.train_split, data.val_split),
     }
     save_bundle(
         folder,
-        job.best,
+        best_weights,
         last,
         model,
         dataset.scheme,
@@ -66,9 +68,9 @@ def write_bundle(
         {**lineage, **found},
         progress.best_threshold,
     )
-    processes = job.share.processes
-    machines = machines_of(os.environ, processes)
-    write_json(folder / ENVIRONMENT, environment(job.device, processes, machines))
+    machines = machines_of(os.environ, processes.number)
+    about = environment(processes.device, processes.number, machines)
+    write_json(folder / ENVIRONMENT, about)
 
 
 def write_history(progress: Progress, path: Path) -> None:
@@ -76,19 +78,19 @@ def write_history(progress: Progress, path: Path) -> None:
     write_table(path, [new_record(HistoryRow, row) for row in progress.history])
 
 
-def write_planned_rates(job: Job, path: Path) -> None:
+def write_planned_rates(train: TrainParams, lengths: StepLengths, path: Path) -> None:
     """Write the learning rate that each step will have, before the first: step (from 1), epoch, lr.
 
-    Of long trainings a thousand steps, evenly spread with the first and the last. What plateau will
-    do depends on what is learnt: of it the warm-up and the highest rate are planned.
+    Of long trainings a thousand steps are written, evenly spaced, with the first and the last. What
+    plateau will do depends on what is learnt: of it the warm-up and the highest rate are planned.
     """
-    total = job.lengths.total
+    total = lengths.total
     steps = sorted({round(step) for step in np.linspace(0, total - 1, min(total, _PLANNED))})
     rows = [
         PlannedRate(
             step=step + 1,
-            epoch=(step + 1) / job.steps_per_epoch,
-            lr=learning_rate(job.train, job.lengths, step),
+            epoch=(step + 1) / lengths.epoch,
+            lr=learning_rate(train, lengths, step),
         )
         for step in steps
     ]
@@ -96,11 +98,8 @@ def write_planned_rates(job: Job, path: Path) -> None:
 
 
 def training_summary(job: Job, progress: Progress) -> TrainingSummary:
-    """Return what metrics/training.json says: the best validation's scores and what the run cost.
-
-    The bundle tells from which step on there was which accumulation.
-    """
-    rows = progress.history
+    """Return what metrics/training.json says: the best validation's scores and what the run cost."""
+    rows, processes = progress.history, job.processes
     best = rows[progress.best_row]
     seconds = sum(row["seconds"] or 0.0 for row in rows)
     waited = sum(row["wait_seconds"] or 0.0 for row in rows)
@@ -116,26 +115,26 @@ def training_summary(job: Job, progress: Progress) -> TrainingSummary:
         "val_loss": best["val_loss"],
         "train_loss": rows[-1]["train_loss"],
         **threshold,
-        **sample_counts(job.train, job.train_split, job.val_split),
+        **sample_counts(job.train, job.data.train_split, job.data.val_split),
         "images_per_second": round(speeds[len(speeds) // 2], 3),
         "seconds": round(seconds, 2),
         "wait_share": round(waited / max(seconds, 1e-9), 5),
-        "device_hours": round(seconds * job.share.processes / 3600, 5),
+        "device_hours": round(seconds * processes.number / 3600, 5),
         "peak_memory_mb": round(max(row["peak_memory_mb"] or 0.0 for row in rows), 1),
-        "parameters": count_parameters(job.network),
-        "processes": job.share.processes,
-        "accumulation": job.share.accumulation,
-        "precision": job.precision,
-        "device": device_name(job.device),
+        "parameters": count_parameters(job.learner.network),
+        "processes": processes.number,
+        "accumulation": processes.shard.accumulation,
+        "precision": processes.precision,
+        "device": device_name(processes.device),
     }
     return new_record(TrainingSummary, summary)
 
 
-def data_used(job: Job, recorded: dict[str, Any]) -> list[DataUsed]:
-    """Return what MLflow's list of datasets says of both splits. recorded: all parameters."""
+def data_used(data: TrainingData, source: str) -> list[DataUsed]:
+    """Return what MLflow's list of datasets says of both splits. source: its name."""
     return [
-        _split_used(job.dataset, recorded["source"]["name"], "train", job.train_split, "training"),
-        _split_used(job.dataset, recorded["source"]["name"], "val", job.val_split, "validation"),
+        _split_used(data.dataset, source, "train", data.train_split, "training"),
+        _split_used(data.dataset, source, "val", data.val_split, "validation"),
     ]
 
 

@@ -11,12 +11,12 @@ from segpipe.params.schema import TrackingParams
 from segpipe.runtime.console import say
 from segpipe.tracking.run import standard_tags, start_run
 from segpipe.tracking.tracker import Tracker
-from segpipe.training.distributed.interruption import Interrupted, StopRequest
-from segpipe.training.sampling import centroid_counts
-from segpipe.training.setup import Job
+from segpipe.training.class_balance import centroid_counts
+from segpipe.training.distributed.signals import Interrupted, StopRequest
+from segpipe.training.history import Row
+from segpipe.training.job import Job
 from segpipe.training.state.checkpoint import Progress
-from segpipe.training.stopping import Row
-from segpipe.training.watch.announce import row_line
+from segpipe.training.watch.console import row_line
 from segpipe.training.watch.pictures import validation_pictures
 from segpipe.training.watch.publish import data_used
 
@@ -34,16 +34,16 @@ def mlflow_run(
 
     model: its name. recorded: all parameters.
     """
-    if not job.leads:
+    if not job.processes.leads:
         yield None, partial(_follow, job, tracking)
         return
     with start_run(
         tracking,
         name=os.environ.get("DVC_EXP_NAME") or model,
         parameters={**recorded, **derived(job)},
-        tags={**standard_tags(), "data_fingerprint": job.dataset.fingerprint},
+        tags={**standard_tags(), "data_fingerprint": job.data.dataset.fingerprint},
         resume=job.checkpoints.tracked(),
-        data=data_used(job, recorded),
+        data=data_used(job.data, recorded["source"]["name"]),
         hurried=lambda: stop.asked,
     ) as tracker:
         if tracker.run_id is not None:
@@ -79,15 +79,16 @@ def _has_pictures(tracking: TrackingParams, row: Row) -> bool:
 
 def _follow(job: Job, tracking: TrackingParams, row: Row) -> None:
     """Call a sharded network along with the leading process, which draws pictures with it."""
-    if job.sharded and _has_pictures(tracking, row):
+    if job.learner.sharded and _has_pictures(tracking, row):
         validation_pictures(job, tracking.validation_pictures)
 
 
 def derived(job: Job) -> dict[str, Any]:
     """What was made of the parameters and the data, as MLflow shows it beside them."""
     lengths = {name: value for name, value in asdict(job.lengths).items() if name != "reasons"}
-    weights = {"class_weights": job.class_weights} if job.class_weights else {}
-    counts = {"centroids": centroid_counts(job.centroids, job.dataset)} if job.centroids else {}
+    weights = {"class_weights": job.objective.class_weights} if job.objective.class_weights else {}
+    data = job.data
+    counts = {"centroids": centroid_counts(data.centroids, data.dataset)} if data.centroids else {}
     return {"steps": lengths, **weights, **counts}
 
 

@@ -16,7 +16,7 @@ from segpipe.params.loss import LossParams
 from segpipe.params.train import TrainParams
 from segpipe.training.distributed.sharding import units
 from segpipe.training.state.checkpoint import BEST, NETWORK, OPTIMIZER, Checkpoints, Progress, State
-from segpipe.training.watch.announce import announce
+from segpipe.training.watch.console import announce
 from segpipe.training.watch.pictures import validation_pictures
 from tests.forge import ROOT, run_python
 from tests.training import sharded
@@ -145,8 +145,10 @@ def test_one_process_has_everything_and_says_so(trained, dataset, capsys) -> Non
     job, progress, _ = trained(dataset, sharding="fsdp2")
     announce(job, LossParams(), Progress(), [])
     assert "train.sharding has no effect: there is one process" in capsys.readouterr().out
-    assert not job.sharded
+    assert not job.learner.sharded
     plain, its_progress, _ = trained(dataset, state="plain")
-    weights: dict[str, Tensor] = plain.network.state_dict()
-    assert all(torch.equal(weights[name], w) for name, w in job.network.state_dict().items())
+    weights: dict[str, Tensor] = plain.learner.network.state_dict()
+    assert all(
+        torch.equal(weights[name], w) for name, w in job.learner.network.state_dict().items()
+    )
     assert progress.best_miou == its_progress.best_miou

@@ -5,6 +5,7 @@ import os
 import resource
 import shutil
 import signal
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -184,3 +185,17 @@ def test_a_note_that_cannot_be_read_says_what_to_do(tmp_path: Path) -> None:
     (tmp_path / "mlflow.json").write_text(json.dumps(["abc"]))
     with pytest.raises(CheckpointError, match=r"mlflow\.json: cannot be read .* delete it"):
         Checkpoints(tmp_path).tracked()
+
+
+def test_a_checkpoint_of_an_older_version_that_noted_its_accumulations_is_read(
+    tmp_path: Path,
+) -> None:
+    Checkpoints(tmp_path).write(state_at(4))
+    [folder] = tmp_path.iterdir()
+    content = json.loads((folder / "progress.json").read_text())
+    content["progress"]["accumulations"] = [[0, 1], [2, 4]]
+    (folder / "progress.json").write_text(json.dumps(content))
+    sums = json.loads((folder / "sums.json").read_text())
+    sums["progress.json"] = zlib.crc32((folder / "progress.json").read_bytes())
+    (folder / "sums.json").write_text(json.dumps(sums))
+    assert Checkpoints(tmp_path).read(4).progress == Progress(step=4)

@@ -11,8 +11,8 @@ import pytest
 from segpipe.params.checkpoint import CheckpointParams
 from segpipe.params.length import Length
 from segpipe.runtime.errors import CheckpointError, TrainingError
-from segpipe.training.distributed.interruption import StopRequest
-from segpipe.training.run import _train as run_to_its_end
+from segpipe.training.distributed.signals import StopRequest
+from segpipe.training.loop import train
 from segpipe.training.state.checkpoint import Checkpoints, Progress, State
 from segpipe.training.state.saver import Saver
 from tests.training.state.test_checkpoint import state_at
@@ -153,7 +153,7 @@ def test_a_run_on_a_full_disk_trains_on_and_loses_no_earlier_checkpoint(
     assert "training goes on" in capsys.readouterr().out
     assert len(written) == 5
     assert learnt(its_rows) == learnt(rows)
-    assert_same_weights(job.network, whole.network)
+    assert_same_weights(job.learner.network, whole.learner.network)
     assert job.checkpoints.steps() == [2, 8]
     written.clear()
     full.append(5)
@@ -162,7 +162,7 @@ def test_a_run_on_a_full_disk_trains_on_and_loses_no_earlier_checkpoint(
     monkeypatch.undo()
     again, progress, _ = trained(dataset, state="twice", **options)
     assert learnt(progress.history) == learnt(rows)
-    assert_same_weights(again.network, whole.network)
+    assert_same_weights(again.learner.network, whole.learner.network)
 
 
 def test_a_last_good_state_is_written_before_an_error_ends_the_run(
@@ -181,7 +181,8 @@ def test_a_last_good_state_is_written_before_an_error_ends_the_run(
     job.saver.save(state_at(3))
     assert begun.wait(5)
     with monkeypatch.context() as patch:
-        patch.setattr("segpipe.training.run.train", Mock(side_effect=TrainingError("not finite")))
+        broken = Mock(side_effect=TrainingError("not finite"))
+        patch.setattr("segpipe.training.loop.train_step", broken)
         with pytest.raises(TrainingError, match="not finite"):
-            run_to_its_end(job, Progress(), StopRequest(), lambda _row: None, Mock())
+            train(job, Progress(), StopRequest(), lambda _row: None)
     assert 3 in job.checkpoints.steps()

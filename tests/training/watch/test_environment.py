@@ -108,7 +108,7 @@ def test_the_bundle_has_it_and_the_model_does_not_depend_on_it(
     for name in ("one", "two"):
         monkeypatch.setenv("OMP_WAIT_POLICY", name)
         (tmp_path / name).mkdir()
-        write_bundle(job, progress, plain_weights(job.result), MODEL, {}, tmp_path / name)
+        write_bundle(job, progress, plain_weights(job.learner.result), MODEL, {}, tmp_path / name)
     one, two = (
         {file.name: file.read_bytes() for file in (tmp_path / name).iterdir()}
         for name in ("one", "two")

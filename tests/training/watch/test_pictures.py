@@ -1,7 +1,8 @@
-"""Validation pictures: they show what they should, and change nothing."""
+"""Pictures of validation and of augmentation: they show what they should, and change nothing."""
 
 import io
 from collections.abc import Callable
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -14,12 +15,15 @@ from torch import Tensor
 
 from segpipe.bundle import plain_weights
 from segpipe.dataset.layout import Row
-from segpipe.dataset.reader import Dataset, Split
+from segpipe.dataset.reader import Dataset, Split, open_dataset
 from segpipe.labels.scheme import VOID
 from segpipe.params.loss import LossParams
+from segpipe.params.train import AugmentParams
 from segpipe.raw.input_spec import PICTURES, Reading
-from segpipe.training.setup import Job
-from segpipe.training.watch.pictures import validation_pictures
+from segpipe.rendering.samples import copies_sheet
+from segpipe.training.job import Job
+from segpipe.training.watch.pictures import augmentation_sheet, validation_pictures, write_sheet
+from tests.forge import make_folder, make_prepared
 from tests.training.conftest import Trained
 
 GAP, SEAM, FACTOR = 12, 4, 14  # FACTOR: images 24 pixels wide are enlarged so
@@ -44,15 +48,15 @@ def panels(content: bytes, sample: int, height: int = 16, width: int = 24) -> li
 def painted(job: Job, mask: NDArray[Any], panel: NDArray[Any]) -> bool:
     """Whether a panel has the classes' colours wherever the mask is not void."""
     inside = mask != VOID
-    return bool((panel[inside] == job.dataset.scheme.paint(mask)[inside]).all())
+    return bool((panel[inside] == job.data.dataset.scheme.paint(mask)[inside]).all())
 
 
 def by_hand(job: Job, row: int) -> Tensor:
     """The scores of one sample, without anything of the loop's."""
-    image = torch.from_numpy(np.array(job.val_split.images_NTHWC[row, -1])).float() / 255
-    normal = (image - torch.tensor(job.dataset.mean)) / torch.tensor(job.dataset.std)
+    image = torch.from_numpy(np.array(job.data.val_split.images_NTHWC[row, -1])).float() / 255
+    normal = (image - torch.tensor(job.data.dataset.mean)) / torch.tensor(job.data.dataset.std)
     with torch.no_grad():
-        scores: Tensor = job.result(normal.permute(2, 0, 1)[None])[0]
+        scores: Tensor = job.learner.result(normal.permute(2, 0, 1)[None])[0]
     return scores
 
 
@@ -63,8 +67,8 @@ def test_the_sheet_shows_image_truth_and_the_networks_answer(
     content = validation_pictures(job, 2)
     for place, row in enumerate((0, 2)):  # of five
         image, truth, prediction = panels(content, place)
-        assert (image == job.val_split.images_NTHWC[row, 0]).all()
-        assert painted(job, np.array(job.val_split.masks_Nhw[row]), truth)
+        assert (image == job.data.val_split.images_NTHWC[row, 0]).all()
+        assert painted(job, np.array(job.data.val_split.masks_Nhw[row]), truth)
         assert painted(job, by_hand(job, row).argmax(0).byte().numpy(), prediction)
     assert len({panel.tobytes() for panel in panels(content, 0)}) == 3
     whole = np.asarray(Image.open(io.BytesIO(validation_pictures(job, 64))))
@@ -79,8 +83,8 @@ def test_drawing_changes_no_weight(dataset: Dataset, trained: Train) -> None:
         dataset, state="drawn", ema=0.5, each=lambda job: drawn.append(validation_pictures(job, 3))
     )
     assert len(set(drawn)) == 2  # two validations, and what was learnt between them
-    for name, value in plain_weights(plain.result).items():
-        assert torch.equal(value, plain_weights(job.result)[name]), name
+    for name, value in plain_weights(plain.learner.result).items():
+        assert torch.equal(value, plain_weights(job.learner.result)[name]), name
 
 
 @pytest.mark.parametrize("threshold", [0.3, 0.7, "auto"])
@@ -120,16 +124,19 @@ def standing_in(
     rows = [Row(SimpleNamespace(name=name), 0) for name in ("b", "a")]  # type: ignore[arg-type]
     ratio, answer = reading.truth_ratio, Answer(ids)
     return SimpleNamespace(
-        val_split=Split(images, masks, rows),
-        dataset=SimpleNamespace(truth_ratio=ratio, scheme=dataset.scheme, reading=reading),
-        network=answer,
-        result=answer,
-        frames=images.shape[1],
-        threshold=None,
-        device=torch.device("cpu"),
-        mean_C=torch.zeros(images.shape[-1]),
-        std_C=torch.ones(images.shape[-1]),
-        accelerator=SimpleNamespace(autocast=lambda: torch.autocast("cpu", enabled=False)),
+        learner=SimpleNamespace(network=answer, result=answer),
+        data=SimpleNamespace(
+            val_split=Split(images, masks, rows),
+            dataset=SimpleNamespace(truth_ratio=ratio, scheme=dataset.scheme, reading=reading),
+            frames=images.shape[1],
+            mean_C=torch.zeros(images.shape[-1]),
+            std_C=torch.ones(images.shape[-1]),
+        ),
+        objective=SimpleNamespace(threshold=None),
+        processes=SimpleNamespace(
+            device=torch.device("cpu"),
+            accelerator=SimpleNamespace(autocast=lambda: torch.autocast("cpu", enabled=False)),
+        ),
     )
 
 
@@ -156,8 +163,41 @@ def test_clips_of_bands_with_a_coarse_truth(dataset: Dataset) -> None:
     bands = Reading("esd", tuple("vwxyz"), (3, 1, 1), truth_ratio=2)
     job = standing_in(dataset, images, masks, bands, ids)
     image, truth, prediction = panels(validation_pictures(job, 1), 0)
-    assert job.network.seen == [(1, 3, 5, 16, 24)]
+    assert job.learner.network.seen == [(1, 3, 5, 16, 24)]
     shown = np.rint(images[1, -1][..., [3, 1, 1]].astype(np.float32) * 255)
     assert (image == shown).all()
     assert painted(job, masks[1].repeat(2, 0).repeat(2, 1), truth)
     assert painted(job, ids.repeat(2, 0).repeat(2, 1), prediction)
+
+
+@pytest.fixture(scope="module")
+def streets(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
+    root = tmp_path_factory.mktemp("preview")
+    workspace = make_prepared(root / "work", make_folder(root / "data"))
+    return open_dataset(workspace / "data/prepared")
+
+
+def test_without_augmentation_before_is_after(streets: Dataset) -> None:
+    calm = AugmentParams(scale=(1.0, 1.0), flip=0.0, gamma=(1.0, 1.0), saturation=(1.0, 1.0))
+    split = streets.split("train")
+    rows = np.unique(np.linspace(0, len(split) - 1, 6).astype(np.int64))
+    same = [
+        (split.rows[row].sample.name, *(2 * (split.images_NTHWC[row, 0], split.masks_Nhw[row])))
+        for row in rows
+    ]
+    assert (augmentation_sheet(streets, split, calm, 0) == copies_sheet(same, streets.scheme)).all()
+
+
+def test_the_file_holds_the_sheet_of_augmentation(streets: Dataset, tmp_path: Path) -> None:
+    split, augment = streets.split("train"), AugmentParams(scale=(1.0, 1.5))
+    write_sheet(tmp_path / "sheet.png", streets, split, augment, 3)
+    written = np.asarray(Image.open(tmp_path / "sheet.png"))
+    np.testing.assert_array_equal(written, augmentation_sheet(streets, split, augment, 3))
+
+
+def test_the_sheet_shows_the_draws_of_its_seed(streets: Dataset) -> None:
+    lively = AugmentParams(crop_height=16, crop_width=24)
+    split = streets.split("train")
+    one, other = (augmentation_sheet(streets, split, lively, seed) for seed in (0, 1))
+    assert (one == augmentation_sheet(streets, split, lively, 0)).all()
+    assert one.shape != other.shape or (one != other).any()

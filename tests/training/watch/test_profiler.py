@@ -16,24 +16,24 @@ from segpipe.params.length import Length
 from segpipe.params.loss import LossParams
 from segpipe.params.train import TrainParams
 from segpipe.runtime.state import profile_folder, state_folder
-from segpipe.training.distributed.interruption import StopRequest
+from segpipe.training.distributed.signals import StopRequest
 from segpipe.training.loop import train
 from segpipe.training.setup import set_up
 from segpipe.training.state.identity import Identity
 from segpipe.training.state.resume import resume
-from segpipe.training.watch.phases import Phases
-from segpipe.training.watch.profiler import TIMES, TRACE, Profiler, phase_table
+from segpipe.training.watch.profiler import (
+    PHASES,
+    TIMES,
+    TRACE,
+    Profiler,
+    phase_seconds,
+    phase_table,
+)
 from tests.training.conftest import MODEL
 
-PHASES = (
-    "waiting for data",
-    "augmentation",
-    "forward",
-    "backward",
-    "optimizer",
-    "validation",
-    "saving",
-)
+
+def profiler_in(folder: Path, steps: int) -> Profiler:
+    return Profiler(folder / "profile", steps=steps, batch_size=2, device=torch.device("cpu"))
 
 
 def profiled(dataset, folder: Path, steps: int, length: int = 10) -> tuple[Profiler, dict]:
@@ -42,15 +42,13 @@ def profiled(dataset, folder: Path, steps: int, length: int = 10) -> tuple[Profi
         length=Length(length, "steps"),
         warmup=Length(0),
         precision="fp32",
-        profile=steps,
         validate_every=Length(2, "steps"),
     )
     job = set_up(dataset, MODEL, LossParams(), params, folder / "state", {})
     progress, _ = resume(job)
-    with Profiler(job, folder / "profile") as profiler:
+    with profiler_in(folder, steps) as profiler:
         train(job, progress, StopRequest(), lambda _row: None, profiler)
-    assert not job.phases.on
-    return profiler, plain_weights(job.network)
+    return profiler, plain_weights(job.learner.network)
 
 
 def traced(folder: Path) -> dict[str, list[float]]:
@@ -102,13 +100,7 @@ def test_too_few_steps_are_said(dataset, tmp_path: Path, capsys) -> None:
 
 
 def test_an_error_writes_nothing(tmp_path: Path) -> None:
-    job = SimpleNamespace(
-        train=SimpleNamespace(profile=3, batch_size=2),
-        leads=True,
-        phases=Phases(torch.device("cpu")),
-        device=torch.device("cpu"),
-    )
-    profiler = Profiler(job, tmp_path / "profile")  # type: ignore[arg-type]
+    profiler = profiler_in(tmp_path, 3)
     with pytest.raises(ZeroDivisionError), profiler:
         for _ in range(5):
             profiler.step()
@@ -116,18 +108,53 @@ def test_an_error_writes_nothing(tmp_path: Path) -> None:
     assert (profiler.written, list(tmp_path.iterdir())) == (False, [])
 
 
-def test_the_table_of_phases_adds_up() -> None:
-    class Known(Phases):
-        def seconds(self) -> dict[str, tuple[float, float | None]]:
-            return {"forward": (1.0, 1.5), "backward": (2.0, 2.5)}
+def event(name: str, start: int, end: int, *kernels: int, marked: bool = False) -> SimpleNamespace:
+    """An event of torch's profiler, in microseconds, with the kernels that it started."""
+    return SimpleNamespace(
+        name=name,
+        device_type=SimpleNamespace(name="CPU"),
+        is_user_annotation=marked,
+        time_range=SimpleNamespace(start=start, end=end),
+        kernels=[SimpleNamespace(name="kernel", duration=duration) for duration in kernels],
+    )
 
-    lines = phase_table(Known(torch.device("cpu")), seconds=4.0, steps=10, samples=8).splitlines()
-    assert lines == [
+
+def test_kernels_are_of_the_phase_in_which_they_were_started() -> None:
+    """By any thread; a phase within another is the outer one's."""
+    events = [
+        event("backward", 2_000_000, 4_000_000, marked=True),
+        event("aten::mul_backward", 2_500_000, 2_600_000, 2_000_000, 500_000),
+        event("forward", 0, 1_000_000, marked=True),
+        event("aten::mul", 900_000, 950_000, 1_500_000),
+        event("aten::add", 1_500_000, 1_600_000, 250_000),
+        event("waiting for data", 4_100_000, 4_150_000, marked=True),
+        event("validation", 4_050_000, 4_550_000, marked=True),
+        event("forward", 5_000_000, 5_500_000, marked=True),
+    ]
+    span = SimpleNamespace(name="forward", duration=9_000_000)
+    events[2].kernels.append(span)  # the range itself, on the GPU's time line
+    assert phase_seconds(events) == {
+        "forward": (1.5, 1.5),
+        "backward": (2.0, 2.5),
+        "validation": (0.5, 0.0),
+        "everything else": (0.0, 0.25),
+    }
+
+
+def test_the_table_of_phases_adds_up() -> None:
+    found = {"forward": (1.0, 1.5), "backward": (2.0, 2.5), "everything else": (0.0, 0.5)}
+    assert phase_table(found, seconds=4.0, steps=10, batch_size=8).splitlines() == [
         "10 profiled steps took 4.000 s, 20 images/s:",
         "phase              share   ms a step  GPU, ms a step",
         "forward           25.0 %      100.00          150.00",
         "backward          50.0 %      200.00          250.00",
-        "everything else   25.0 %      100.00",
+        "everything else   25.0 %      100.00           50.00",
+    ]
+    on_cpu = phase_table({"forward": (1.0, 0.0)}, seconds=4.0, steps=10, batch_size=8)
+    assert on_cpu.splitlines()[1:] == [
+        "phase              share   ms a step",
+        "forward           25.0 %      100.00",
+        "everything else   75.0 %      300.00",
     ]
 
 

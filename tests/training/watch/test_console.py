@@ -14,7 +14,8 @@ import pytest
 
 from segpipe.params.length import Length
 from segpipe.runtime.console import say
-from segpipe.training.watch.live import LiveLine, duration
+from segpipe.training.lengths import StepLengths
+from segpipe.training.watch.console import LiveLine, duration
 
 LINE = re.compile(
     r"epoch \d/\d, step \d/5, \d+:\d\d left: loss \d+\.\d{3}, lr \S+, \S+ images/s, "
@@ -61,7 +62,7 @@ def on_terminal(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], objec
 
 
 def test_a_terminal_has_one_line_that_moves(dataset, trained, on_terminal, monkeypatch) -> None:
-    monkeypatch.setattr("segpipe.training.watch.live._REDRAWN_EVERY", 0.0)
+    monkeypatch.setattr("segpipe.training.watch.console._REDRAWN_EVERY", 0.0)
     shown = on_terminal(lambda: trained(dataset), 120)
     states = [state for state in shown.split("\r") if LINE.search(state)]
     assert len(states) >= 10, "one for each step"
@@ -72,15 +73,15 @@ def test_a_terminal_has_one_line_that_moves(dataset, trained, on_terminal, monke
 
 
 def test_a_narrow_terminal_does_not_wrap(dataset, trained, on_terminal, monkeypatch) -> None:
-    monkeypatch.setattr("segpipe.training.watch.live._REDRAWN_EVERY", 0.0)
+    monkeypatch.setattr("segpipe.training.watch.console._REDRAWN_EVERY", 0.0)
     shown = on_terminal(lambda: trained(dataset), 60)
     states = [re.sub(r"\x1b\[[0-9;]*[A-Za-z]", "", state).strip() for state in shown.split("\r")]
     assert max(map(len, states)) in range(50, 61)
 
 
-def test_what_is_said_meanwhile_stands_above_the_line(job_of, on_terminal) -> None:
+def test_what_is_said_meanwhile_stands_above_the_line(on_terminal) -> None:
     def work() -> None:
-        with LiveLine(job_of(total=10), 0) as line:
+        with line_of(total=10) as line:
             line.step(1, 1.0, 0.1, 0.1, 0.0)
             say("a row")
             line.step(2, 1.0, 0.1, 0.1, 0.0)
@@ -97,7 +98,7 @@ def test_a_pipe_has_plain_lines_now_and_then(dataset, trained, capsys, monkeypat
     [first] = quick.out.splitlines()
     assert first.startswith("epoch 1/2, step 1/5"), "it has begun; more would come after 15 seconds"
     assert quick.err == ""
-    monkeypatch.setattr("segpipe.training.watch.live._SAID_EVERY", 0.0)
+    monkeypatch.setattr("segpipe.training.watch.console._SAID_EVERY", 0.0)
     trained(dataset, state="slow")
     slow = capsys.readouterr()
     assert "\r" not in slow.out + slow.err
@@ -106,28 +107,21 @@ def test_a_pipe_has_plain_lines_now_and_then(dataset, trained, capsys, monkeypat
     assert all(LINE.fullmatch(line) for line in lines)
 
 
-@pytest.fixture
-def job_of() -> Callable[..., SimpleNamespace]:
-    """As much of a job as the line asks for."""
-
-    def make(total: int, leads: bool = True, validate_every: int = 100) -> SimpleNamespace:
-        lengths = SimpleNamespace(total=total, validate_every=validate_every)
-        train = SimpleNamespace(batch_size=8)
-        return SimpleNamespace(leads=leads, lengths=lengths, steps_per_epoch=50, train=train)
-
-    return make
+def line_of(total: int, taken: int = 0, shown: bool = True) -> LiveLine:
+    lengths = StepLengths(50, total, warmup=0, validate_every=100, halve_every=1, reasons=())
+    return LiveLine(lengths, batch_size=8, taken=taken, shown=shown)
 
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     """The time of the line, moved by hand."""
     time = SimpleNamespace(now=1000.0)
-    monkeypatch.setattr("segpipe.training.watch.live.perf_counter", lambda: time.now)
+    monkeypatch.setattr("segpipe.training.watch.console.perf_counter", lambda: time.now)
     return time
 
 
-def test_lines_come_every_15_seconds_with_the_time_that_is_left(job_of, clock, capsys) -> None:
-    with LiveLine(job_of(total=400), 0) as line:
+def test_lines_come_every_15_seconds_with_the_time_that_is_left(clock, capsys) -> None:
+    with line_of(total=400) as line:
         clock.now += 60.0  # the first step compiles
         line.step(1, 9.0, 0.1, 60.0, 0.0)
         for taken in range(2, 101):
@@ -145,22 +139,22 @@ def test_lines_come_every_15_seconds_with_the_time_that_is_left(job_of, clock, c
     assert lines[-1].startswith("epoch 3/8, step 1/50, 6:29 left")
 
 
-def test_a_process_that_follows_says_nothing(job_of, clock, capsys) -> None:
-    with LiveLine(job_of(total=10, leads=False), 0) as line:
+def test_a_process_that_follows_says_nothing(clock, capsys) -> None:
+    with line_of(total=10, shown=False) as line:
         clock.now += 100.0
         line.step(1, 1.0, 0.1, 0.1, 0.0)
     assert capsys.readouterr().out == ""
 
 
-def test_a_resumed_training_counts_from_where_it_was(job_of, clock, capsys) -> None:
-    with LiveLine(job_of(total=120), 110) as line:
+def test_a_resumed_training_counts_from_where_it_was(clock, capsys) -> None:
+    with line_of(total=120, taken=110) as line:
         clock.now += 20.0
         line.step(111, 1.0, 0.1, 2.0, 0.0)
     assert "epoch 3/3, step 11/50, 0:18 left" in capsys.readouterr().out
 
 
 def test_a_length_in_steps_has_the_same_line(dataset, trained, capsys, monkeypatch) -> None:
-    monkeypatch.setattr("segpipe.training.watch.live._SAID_EVERY", 0.0)
+    monkeypatch.setattr("segpipe.training.watch.console._SAID_EVERY", 0.0)
     trained(dataset, length=Length(7, "steps"), validate_every=Length(3, "steps"))
     assert capsys.readouterr().out.splitlines()[-1].startswith("epoch 2/2, step 2/5, 0:00 left")
 

@@ -1,4 +1,4 @@
-"""Training on a few samples: which they are, that they are learnt by heart, and that it is said."""
+"""Training on a few samples (segpipe/dataset/subset.py): which, that they are learnt by heart, and said."""
 
 import json
 from pathlib import Path
@@ -10,20 +10,20 @@ import torch
 from pydantic import ValidationError
 
 from segpipe.augment.apply import normalise_batch
-from segpipe.augment.picks import plain_picks
+from segpipe.augment.draw import plain_specs
 from segpipe.bundle import plain_weights
 from segpipe.dataset.layout import Row
 from segpipe.dataset.reader import Split
+from segpipe.dataset.subset import chosen_samples, sample_counts, selection_notes
 from segpipe.loading.batches import read_batch
 from segpipe.params.length import Length
 from segpipe.params.loss import LossParams
 from segpipe.params.train import AugmentParams, TrainParams
 from segpipe.raw.sample import Sample
-from segpipe.training.distributed.interruption import Interrupted
-from segpipe.training.selection import chosen_samples, sample_counts, selection_notes
+from segpipe.training.distributed.signals import Interrupted
 from segpipe.training.step import _augmented
-from segpipe.training.watch.announce import announce
-from segpipe.training.watch.preview import augmentation_sheet
+from segpipe.training.watch.console import announce
+from segpipe.training.watch.pictures import augmentation_sheet
 from segpipe.training.watch.publish import training_summary, write_bundle
 from tests.training.conftest import MODEL
 
@@ -32,16 +32,16 @@ def named(split: Split) -> list[str]:
     return [row.sample.name for row in split.rows]
 
 
-def test_limit_takes_evenly_spread_rows_of_both_splits(dataset) -> None:
+def test_limit_takes_evenly_spaced_rows_of_both_splits(dataset) -> None:
     whole = dataset.split("train")
     train, val = chosen_samples(dataset, TrainParams(batch_size=4, limit=4))
     assert named(train) == [named(whole)[place] for place in (0, 2, 5, 7)]
     assert named(val) == [named(dataset.split("val"))[place] for place in (0, 1, 2, 3)]
-    picks = plain_picks([3, 0])
-    few, same = read_batch(train, picks, 1, False), read_batch(whole, plain_picks([7, 0]), 1, False)
+    specs = plain_specs([3, 0])
+    few, same = read_batch(train, specs, 1, False), read_batch(whole, plain_specs([7, 0]), 1, False)
     assert torch.equal(few.image_BTHWC, same.image_BTHWC)
     assert torch.equal(few.mask_Bhw, same.mask_Bhw)
-    assert few.picks_B is picks
+    assert few.specs_B is specs
     assert [mask.tolist() for mask in train.masks_Nhw] == whole.masks_Nhw[[0, 2, 5, 7]].tolist()
 
 
@@ -85,8 +85,8 @@ def test_two_scenes_are_learnt_by_heart(dataset, trained) -> None:
     assert rows[-1]["val_miou"] > 0.9
     assert rows[-1]["val_pixel_accuracy"] > 0.97
     # The whole of each sample, the same in every epoch.
-    batch = read_batch(job.train_split, plain_picks([1, 0]), 1, False)
-    plain_BCHW = normalise_batch(batch.image_BTHWC, job.mean_C, job.std_C)
+    batch = read_batch(job.data.train_split, plain_specs([1, 0]), 1, False)
+    plain_BCHW = normalise_batch(batch.image_BTHWC, job.data.mean_C, job.data.std_C)
     for epoch in (0, 7):
         image_BCHW, mask_BHW = _augmented(job, batch, epoch)
         torch.testing.assert_close(image_BCHW, plain_BCHW)
@@ -100,8 +100,8 @@ def test_a_try_that_is_resumed_sees_the_same_order(dataset, trained) -> None:
         with pytest.raises(Interrupted):
             trained(dataset, state=f"cut{few}", stop=2, **options)
         again, *_ = trained(dataset, state=f"cut{few}", **options)
-        theirs = plain_weights(again.network)
-        for name, value in plain_weights(whole.network).items():
+        theirs = plain_weights(again.learner.network)
+        for name, value in plain_weights(whole.learner.network).items():
             assert torch.equal(value, theirs[name]), name
 
 
@@ -110,11 +110,11 @@ def test_it_is_said_and_recorded(dataset, trained, tmp_path: Path, capsys) -> No
     announce(job, LossParams(), progress, [])
     said = capsys.readouterr().out
     assert "ATTENTION, train.overfit: 2 of 10 training samples are learnt by heart" in said
-    assert all(name in said for name in named(job.train_split))
+    assert all(name in said for name in named(job.data.train_split))
     assert "those of the whole training split" in said
     recorded = {"train_samples": 2, "val_samples": 2, "overfit": 2}
     assert training_summary(job, progress).model_dump().items() >= recorded.items()
-    write_bundle(job, progress, plain_weights(job.result), MODEL, {}, tmp_path)
+    write_bundle(job, progress, plain_weights(job.learner.result), MODEL, {}, tmp_path)
     assert json.loads((tmp_path / "model.json").read_text())["lineage"]["samples"] == recorded
 
 

@@ -5,7 +5,7 @@ import math
 import pytest
 
 from segpipe.params.train import EarlyStoppingParams
-from segpipe.training.stopping import metric_values, stops_early, validations_without_gain
+from segpipe.training.history import metric_values, stops_early, validations_without_gain
 
 NAN = math.nan
 

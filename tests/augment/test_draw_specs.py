@@ -1,4 +1,4 @@
-"""Windows that must show a point."""
+"""Windows that must show a point (`draw_specs` of segpipe/augment/draw.py)."""
 
 import numpy as np
 import pytest
@@ -7,21 +7,26 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from segpipe.augment.affine import sample_window
-from segpipe.augment.draw import draw, draw_picks
-from segpipe.augment.picks import PICK, Picks, plain_picks
+from segpipe.augment.draw import SAMPLE_SPEC, SampleSpecs, draw, draw_specs, plain_specs
 from segpipe.params.train import AugmentParams
 
 WIDE = AugmentParams(scale=(0.5, 2.0), flip=0.5, flip_vertical=0.5)
 
 
-def aimed(rows: list[int], height: int, width: int, seed: int = 0, ratio: int = 1) -> Picks:
-    """Picks of some rows with points at the middles of truth pixels anywhere in the image."""
+def sides(image: tuple[int, int], crop: tuple[int, int]) -> dict[str, int]:
+    """The sizes as `draw_specs` takes them."""
+    names = ("image_height", "image_width", "crop_height", "crop_width")
+    return dict(zip(names, (*image, *crop), strict=True))
+
+
+def aimed(rows: list[int], height: int, width: int, seed: int = 0, ratio: int = 1) -> SampleSpecs:
+    """Specs of some rows with points at the middles of truth pixels anywhere in the image."""
     random = np.random.default_rng(seed)
-    picks = np.empty(len(rows), PICK)
-    picks["row"], picks["turn"] = rows, np.arange(1, len(rows) + 1)
-    picks["y"] = (random.integers(0, height // ratio, len(rows)) + 0.5) * ratio
-    picks["x"] = (random.integers(0, width // ratio, len(rows)) + 0.5) * ratio
-    return picks
+    specs = np.empty(len(rows), SAMPLE_SPEC)
+    specs["row"], specs["repeat"] = rows, np.arange(1, len(rows) + 1)
+    specs["y"] = (random.integers(0, height // ratio, len(rows)) + 0.5) * ratio
+    specs["x"] = (random.integers(0, width // ratio, len(rows)) + 0.5) * ratio
+    return specs
 
 
 @settings(max_examples=60, deadline=None)
@@ -38,11 +43,11 @@ def test_the_window_holds_the_point_and_lies_in_the_image(
     height: int, width: int, crop_h: int, crop_w: int, least: float, times: float, seed: int
 ) -> None:
     params = AugmentParams(scale=(least, least * times))
-    picks = aimed(list(range(40)), height, width, seed)
-    draws = draw_picks(params, seed, 1, picks, height, width, crop_h, crop_w)
+    specs = aimed(list(range(40)), height, width, seed)
+    draws = draw_specs(params, seed, 1, specs, **sides((height, width), (crop_h, crop_w)))
     for corner_B, point_B, image, crop in (
-        (draws.top_B, picks["y"], height, crop_h),
-        (draws.left_B, picks["x"], width, crop_w),
+        (draws.top_B, specs["y"], height, crop_h),
+        (draws.left_B, specs["x"], width, crop_w),
     ):
         stop_B = corner_B + crop / draws.scale_B
         assert (corner_B <= point_B + 1e-9).all() and (point_B <= stop_B + 1e-9).all()
@@ -56,10 +61,10 @@ def test_the_pixel_is_seen_in_the_window_that_is_cut(crop: tuple[int, int]) -> N
     """Up to scale 1 nothing is skipped: the very pixel of the point is there, mirrored or not."""
     height, width = 40, 60
     params = AugmentParams(scale=(1.0, 2.5), flip=0.5, flip_vertical=0.5)
-    picks = aimed(list(range(300)), height, width)
-    draws = draw_picks(params, 0, 0, picks, height, width, *crop)
+    specs = aimed(list(range(300)), height, width)
+    draws = draw_specs(params, 0, 0, specs, **sides((height, width), crop))
     masks = torch.zeros(300, height, width, dtype=torch.uint8)
-    masks[range(300), picks["y"].astype(int), picks["x"].astype(int)] = 1
+    masks[range(300), specs["y"].astype(int), specs["x"].astype(int)] = 1
     _, windows, _ = sample_window(masks[:, None], masks, draws, *crop)
     assert (windows == 1).flatten(1).any(1).all()
     assert 0.3 < draws.flip_B.mean() < 0.7 and 0.3 < draws.upend_B.mean() < 0.7
@@ -67,10 +72,10 @@ def test_the_pixel_is_seen_in_the_window_that_is_cut(crop: tuple[int, int]) -> N
 
 def test_a_coarse_truths_pixel_is_seen_whole() -> None:
     params = AugmentParams(scale=(1.0, 1.0), flip=0.5, flip_vertical=0.5)
-    picks = aimed(list(range(200)), 30, 45, ratio=5)
-    draws = draw_picks(params, 0, 0, picks, 30, 45, 10, 20, 5)
+    specs = aimed(list(range(200)), 30, 45, ratio=5)
+    draws = draw_specs(params, 0, 0, specs, **sides((30, 45), (10, 20)), step=5)
     masks = torch.zeros(200, 6, 9, dtype=torch.uint8)
-    masks[range(200), (picks["y"] // 5).astype(int), (picks["x"] // 5).astype(int)] = 1
+    masks[range(200), (specs["y"] // 5).astype(int), (specs["x"] // 5).astype(int)] = 1
     _, windows, _ = sample_window(torch.zeros(200, 1, 30, 45), masks, draws, 10, 20)
     assert ((windows == 1).sum((1, 2)) == 1).all()
     assert np.unique(draws.top_B % 5).tolist() == [0]
@@ -78,9 +83,9 @@ def test_a_coarse_truths_pixel_is_seen_whole() -> None:
 
 def test_every_window_that_holds_the_point_is_as_likely() -> None:
     plain = AugmentParams(scale=(1.0, 1.0))
-    picks = aimed(list(range(4000)), 40, 60)
-    picks["y"], picks["x"] = 20.5, 3.5
-    draws = draw_picks(plain, 0, 0, picks, 40, 60, 8, 10)
+    specs = aimed(list(range(4000)), 40, 60)
+    specs["y"], specs["x"] = 20.5, 3.5
+    draws = draw_specs(plain, 0, 0, specs, **sides((40, 60), (8, 10)))
     # Rows 13 to 20 hold row 20 in a window of 8; on the left the border leaves columns 0 to 3.
     for corner_B, first, places in ((draws.top_B, 13, 8), (draws.left_B, 0, 4)):
         counts = np.bincount(corner_B.astype(int))
@@ -89,22 +94,22 @@ def test_every_window_that_holds_the_point_is_as_likely() -> None:
         assert ((counts[first:] - expected) ** 2 / expected).sum() < 24.3, "7 degrees, p = 0.001"
 
 
-def test_two_turns_of_a_row_are_not_drawn_alike() -> None:
-    picks = aimed([5, 5, 5], 40, 60)
-    picks["y"], picks["x"] = 20.5, 30.5
-    draws = draw_picks(WIDE, 0, 0, picks, 40, 60, 16, 24)
+def test_two_repeats_of_a_row_are_not_drawn_alike() -> None:
+    specs = aimed([5, 5, 5], 40, 60)
+    specs["y"], specs["x"] = 20.5, 30.5
+    draws = draw_specs(WIDE, 0, 0, specs, **sides((40, 60), (16, 24)))
     plain = draw(WIDE, 0, 0, [5], 40, 60, 16, 24)
     for name in ("scale_B", "gamma_B", "saturation_B"):
         assert len({*getattr(draws, name), *getattr(plain, name)}) == 4
-    turned = picks.copy()
-    turned["turn"] = [3, 2, 1]
-    again = draw_picks(WIDE, 0, 0, turned, 40, 60, 16, 24)
-    assert again.scale_B.tolist() == draws.scale_B[::-1].tolist(), "only the turn tells them apart"
+    swapped = specs.copy()
+    swapped["repeat"] = [3, 2, 1]
+    again = draw_specs(WIDE, 0, 0, swapped, **sides((40, 60), (16, 24)))
+    assert again.scale_B.tolist() == draws.scale_B[::-1].tolist(), "only `repeat` tells them apart"
 
 
-def test_a_pick_without_a_point_is_drawn_as_ever() -> None:
-    picks = np.concatenate([aimed([1, 2], 40, 60), plain_picks([3, 4])])
-    draws = draw_picks(WIDE, 7, 2, picks, 40, 60, 16, 24)
+def test_a_sample_without_a_point_is_drawn_as_ever() -> None:
+    specs = np.concatenate([aimed([1, 2], 40, 60), plain_specs([3, 4])])
+    draws = draw_specs(WIDE, 7, 2, specs, **sides((40, 60), (16, 24)))
     plain = draw(WIDE, 7, 2, [3, 4], 40, 60, 16, 24)
     for name, values in vars(plain).items():
         assert getattr(draws, name)[2:].tolist() == values.tolist()
@@ -112,11 +117,11 @@ def test_a_pick_without_a_point_is_drawn_as_ever() -> None:
 
 def test_where_the_window_is_the_image_the_point_changes_nothing() -> None:
     calm = AugmentParams(scale=(1.0, 1.0))
-    draws = draw_picks(calm, 0, 0, aimed(list(range(20)), 40, 60), 40, 60, 40, 60)
+    draws = draw_specs(calm, 0, 0, aimed(list(range(20)), 40, 60), **sides((40, 60), (40, 60)))
     assert not draws.top_B.any() and not draws.left_B.any()
 
 
-def test_the_plain_numbers_are_those_written_down_before_there_were_picks() -> None:
+def test_the_plain_numbers_are_those_written_down_before_there_were_points() -> None:
     draws = draw(WIDE, 3, 1, [0, 7], 40, 60, 32, 48)
     expected = {
         "scale_B": [1.6389388401131277, 1.2724910780657173],

@@ -1,22 +1,27 @@
-"""Which of the prepared samples are trained and validated on: all, or a few to look for mistakes."""
+"""Which of the prepared samples are used: all, or a few that stand for them."""
 
 from segpipe.dataset.reader import Dataset, Split
-from segpipe.dataset.spread import evenly_spread
 from segpipe.params.train import TrainParams
 
 _NAMED = 8  # samples in a message
+
+
+def evenly_spaced(total: int, number: int) -> list[int]:
+    """Return `number` of the places 0 to total - 1, evenly spaced from 0 on; all where they are fewer."""
+    number = min(number, total)
+    return [place * total // number for place in range(number)]
 
 
 def chosen_samples(dataset: Dataset, train: TrainParams) -> tuple[Split, Split]:
     """Return the samples to train on and those to validate on.
 
     `train.limit` takes so many of each split, `train.overfit` so many originals (no copies) of the
-    training split for both, evenly spread over its order; where there are fewer, all.
+    training split for both, evenly spaced in its order; where there are fewer, all.
     """
     train_split = dataset.split("train")
     if train.overfit is not None:
         originals = [place for place, row in enumerate(train_split.rows) if row.copy == 0]
-        chosen = evenly_spread(len(originals), train.overfit)
+        chosen = evenly_spaced(len(originals), train.overfit)
         few = train_split.subset([originals[place] for place in chosen])
         return few, few
     val_split = dataset.split("val")
@@ -57,4 +62,4 @@ def sample_counts(train: TrainParams, train_split: Split, val_split: Split) -> d
 
 
 def _limited(split: Split, number: int) -> Split:
-    return split.subset(evenly_spread(len(split), number))
+    return split.subset(evenly_spaced(len(split), number))

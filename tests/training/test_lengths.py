@@ -6,7 +6,7 @@ from segpipe.params.length import Length
 from segpipe.params.schedule import HalvingParams
 from segpipe.params.train import TrainParams
 from segpipe.runtime.errors import ParameterError
-from segpipe.training.schedules.lengths import lengths_in_steps
+from segpipe.training.lengths import lengths_in_steps
 
 
 def test_each_unit_is_converted_and_explained():

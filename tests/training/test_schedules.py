@@ -20,14 +20,16 @@ from segpipe.params.schedule import (
     WarmupSqrtParams,
 )
 from segpipe.params.train import TrainParams
-from segpipe.training.schedules.build import learning_rate
-from segpipe.training.schedules.constant import constant_factor
-from segpipe.training.schedules.cosine import cosine_factor
-from segpipe.training.schedules.halving import halving_factor
-from segpipe.training.schedules.lengths import lengths_in_steps
-from segpipe.training.schedules.one_cycle import one_cycle_factor
-from segpipe.training.schedules.plateau import plateau_factor
-from segpipe.training.schedules.poly import poly_factor
+from segpipe.training.lengths import lengths_in_steps
+from segpipe.training.schedules import (
+    constant_factor,
+    cosine_factor,
+    halving_factor,
+    learning_rate,
+    one_cycle_factor,
+    plateau_factor,
+    poly_factor,
+)
 
 NAMES = ["constant", "halving", "poly", "cosine", "one_cycle", "plateau", "warmup_sqrt"]
 

@@ -35,11 +35,10 @@ class StopRequest:
 
 
 @contextlib.contextmanager
-def listening() -> Iterator[StopRequest]:
-    """Turn Ctrl-C and SIGTERM into a StopRequest while the block runs."""
-    request = StopRequest()
-    with _handled_by(request.ask):
-        yield request
+def listening(stop: StopRequest) -> Iterator[None]:
+    """Turn Ctrl-C and SIGTERM into a stop request while the block runs."""
+    with _handled_by(stop.ask):
+        yield
 
 
 @contextlib.contextmanager

@@ -9,37 +9,32 @@ from torch.distributed import DistNetworkError
 
 from segpipe.dataset.reader import Split
 from segpipe.runtime.errors import SegpipeError
+from segpipe.training.distributed.signals import StopRequest
 
 # EX_UNAVAILABLE of sysexits.h: another process of the run has failed, and says why.
-FOLLOWED = 69
-# EX_OSERR: memory fell short; started again, the training goes on in smaller pieces.
-SMALLER = 71
+PEER_FAILED = 69
 
-# Seconds that a process which follows another waits to be ended. A launcher ends all as soon as one
+# Seconds that a process whose peer has failed waits to be ended. A launcher ends all as soon as one
 # has ended, and the one that knows the cause must have said it by then.
-LINGER = 20.0
+PEER_GRACE_SECONDS = 20.0
 
 # What gloo says when the process at the other end has closed its connection, or has died; and NCCL.
 _GLOO = ("Connection closed by peer", "Connection reset by peer", "Broken pipe")
 _NCCL = "ncclRemoteError"
 
 
-class Followed(Exception):  # noqa: N818 (the error is another process's)
+class PeerFailed(Exception):  # noqa: N818 (the error is another process's)
     """This process ends because another one of the training did, which says why.
 
-    told: whether the launcher has asked this process to end already.
+    already_terminated: whether the launcher has asked this process to end already.
     """
 
-    def __init__(self, text: str, told: bool = False) -> None:
+    def __init__(self, text: str, already_terminated: bool = False) -> None:
         super().__init__(text)
-        self.told = told
+        self.already_terminated = already_terminated
 
 
-class StartAgain(Exception):  # noqa: N818 (starting again is all that is needed)
-    """The processes end together, and go on from the last checkpoint when they are started again."""
-
-
-def other_is_gone(error: BaseException) -> bool:
+def is_peer_disconnect(error: BaseException) -> bool:
     """Return whether an error only tells that another process of the training has gone."""
     if not isinstance(error, RuntimeError):
         return False
@@ -48,14 +43,28 @@ def other_is_gone(error: BaseException) -> bool:
     return by_gloo or _NCCL in text or isinstance(error, DistNetworkError)
 
 
+@contextlib.contextmanager
+def peers_watched(rank: int, stop: StopRequest) -> Iterator[None]:
+    """Raise PeerFailed in place of an error that only tells that another process is gone."""
+    try:
+        yield
+    except (RuntimeError, OSError) as error:
+        if not is_peer_disconnect(error):
+            raise
+        text = f"rank {rank}: another process is gone, so this one ends ({error})"
+        raise PeerFailed(text, already_terminated=stop.asked) from None
+
+
 def sample_names(split: Split, rows_B: NDArray[np.int64]) -> str:
     """Return the names of rows of a split, as a message lists them."""
     return ", ".join(split.rows[row].sample.name for row in rows_B.tolist())
 
 
 @contextlib.contextmanager
-def noted(what: str, rank: int, split: Split, rows_B: NDArray[np.int64]) -> Iterator[None]:
-    """Add to an unexpected error where it was met: `what`, of which process, with which samples.
+def annotate_errors(
+    place: str, rank: int, split: Split, rows_B: NDArray[np.int64]
+) -> Iterator[None]:
+    """Add to an unexpected error where it was met: the place, the process and the samples.
 
     The error goes on as it is: Python prints its traceback and below it what is added here. What a
     person can act on (SegpipeError) names its place by itself.
@@ -63,6 +72,6 @@ def noted(what: str, rank: int, split: Split, rows_B: NDArray[np.int64]) -> Iter
     try:
         yield
     except Exception as error:
-        if not (isinstance(error, SegpipeError) or other_is_gone(error)):
-            error.add_note(f"rank {rank}, {what}, samples {sample_names(split, rows_B)}")
+        if not (isinstance(error, SegpipeError) or is_peer_disconnect(error)):
+            error.add_note(f"rank {rank}, {place}, samples {sample_names(split, rows_B)}")
         raise

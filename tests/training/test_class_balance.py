@@ -6,7 +6,7 @@ import pytest
 from segpipe.labels.class_weights import class_weights
 from segpipe.params.loss import LossParams
 from segpipe.runtime.errors import ParameterError
-from segpipe.training.weighting import loss_weights, weight_table
+from segpipe.training.class_balance import loss_weights, weight_table
 
 
 def counted(dataset) -> np.ndarray:
@@ -47,7 +47,7 @@ def test_losses_without_weights_get_none_and_it_is_said(dataset) -> None:
         loss = LossParams(name=name, class_weights="median")
         assert loss_weights(loss, dataset) is None
         assert weight_table(loss, dataset, None) == [
-            f"loss.class_weights is median, but {name} weighs no classes"
+            f"loss.class_weights is median, but {name} takes no class weights"
         ]
     assert loss_weights(LossParams(), dataset) is None
     assert weight_table(LossParams(), dataset, None) == []
@@ -71,5 +71,5 @@ def test_the_weights_are_in_the_loss(dataset, trained) -> None:
 
     mask = torch.full((1, 2, 2), 2, dtype=torch.uint8)
     logits = torch.zeros(1, 3, 2, 2)
-    ratio = float(job.loss(logits, mask)) / float(plain.loss(logits, mask))
-    assert ratio == pytest.approx(job.class_weights["car"], rel=1e-5)
+    ratio = float(job.objective.loss(logits, mask)) / float(plain.objective.loss(logits, mask))
+    assert ratio == pytest.approx(job.objective.class_weights["car"], rel=1e-5)

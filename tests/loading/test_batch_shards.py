@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 import torch
 
-from segpipe.augment.draw import draw_picks
-from segpipe.loading.order import Share, epoch_picks
+from segpipe.augment.draw import draw_specs
+from segpipe.loading.order import BatchShard, epoch_specs
 from segpipe.params.train import AugmentParams
 
+SIDES = {"image_height": 64, "image_width": 96, "crop_height": 32, "crop_width": 48}
 SEED, SAMPLES, BATCH = 3, 21, 8  # two batches an epoch, and five samples left over
 
 
@@ -18,11 +19,11 @@ def seen(processes: int, accumulation: int) -> list[list[tuple[object, ...]]]:
     augment = AugmentParams(scale=(0.5, 2.0), flip_vertical=0.5)
     steps = []
     for epoch in (0, 1):
-        for batch in epoch_picks(SEED, epoch, SAMPLES, BATCH):
+        for batch in epoch_specs(SEED, epoch, SAMPLES, BATCH):
             step: list[tuple[object, ...]] = []
             for rank in range(processes):
-                for piece in Share(BATCH, processes, rank, accumulation).pieces(batch):
-                    draws = draw_picks(augment, SEED, epoch, piece, 64, 96, 32, 48)
+                for piece in BatchShard(BATCH, processes, rank, accumulation).pieces(batch):
+                    draws = draw_specs(augment, SEED, epoch, piece, **SIDES)
                     values = [getattr(draws, field.name) for field in fields(draws)]
                     columns = [
                         v.tolist() for v in values if isinstance(v, torch.Tensor | np.ndarray)

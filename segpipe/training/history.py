@@ -1,0 +1,106 @@
+"""The history of a training: its rows, and what follows from them alone."""
+
+import math
+from collections.abc import Sequence
+from time import perf_counter
+
+import torch
+
+from segpipe.params.schedule import Metric
+from segpipe.params.train import EarlyStoppingParams
+from segpipe.runtime.hardware import peak_memory_mb
+from segpipe.training.job import Job
+from segpipe.training.lengths import StepLengths
+from segpipe.training.schedules import learning_rate
+from segpipe.training.state.checkpoint import Progress
+from segpipe.training.validate import Validation
+
+Row = dict[str, float | None]
+
+
+def metric_values(history: Sequence[Row], metric: Metric) -> list[float]:
+    """Return a metric at each validation so far; not a number where it has no value."""
+    validated = [row for row in history if row["val_loss"] is not None]
+    return [math.nan if (value := row[metric]) is None else value for row in validated]
+
+
+def validations_without_gain(values: Sequence[float], metric: Metric, threshold: float) -> int:
+    """Return how many of the last values in a row were no gain.
+
+    A gain is better than the best before it by more than `threshold`: larger, or smaller for a
+    loss. The first value is a gain; what is not a number is none.
+    """
+    sign = -1.0 if metric.endswith("loss") else 1.0
+    best, stale = -math.inf, 0
+    for value in values:
+        if sign * value > best + threshold:
+            best, stale = sign * value, 0
+        else:
+            stale += 1
+    return stale
+
+
+def stops_early(stopping: EarlyStoppingParams, history: Sequence[Row]) -> bool:
+    """Return whether `train.early_stopping` ends the training."""
+    metric = stopping.metric
+    if metric is None:
+        return False
+    values = metric_values(history, metric)
+    return validations_without_gain(values, metric, stopping.threshold) >= stopping.patience
+
+
+def row_is_owed(lengths: StepLengths, progress: Progress) -> bool:
+    """Return whether the run was stopped before the row of its last step was whole."""
+    last = progress.history[-1]["step"] if progress.history else 0
+    return last != progress.step and lengths.row_is_due(progress.step)
+
+
+def is_over(job: Job, progress: Progress) -> bool:
+    """Return whether nothing is left to do: at the length, or by early stopping."""
+    if row_is_owed(job.lengths, progress):
+        return False
+    early = stops_early(job.train.early_stopping, progress.history)
+    return early or progress.step >= job.lengths.total
+
+
+def rate_of_step(job: Job, history: Sequence[Row], step: int) -> float:
+    """Return the learning rate of a step (from 0) that comes after the rows of the history."""
+    watched = metric_values(history, job.train.plateau.metric)
+    return learning_rate(job.train, job.lengths, step, watched)
+
+
+def new_row(job: Job, progress: Progress, found: Validation | None, start: float) -> Row:
+    """Return what was learnt since the last row, and what it cost.
+
+    found: the validation that was made, if any. start: when it began, by `perf_counter`. All
+    processes call this together.
+    """
+    device, accelerator = job.processes.device, job.processes.accelerator
+    own = torch.tensor([peak_memory_mb(device), progress.waited], device=device)
+    peaks, waits = accelerator.gather(own).reshape(-1, 2).unbind(1)
+    steps = progress.step - int(progress.history[-1]["step"] or 0 if progress.history else 0)
+    scored = found if found and not math.isnan(found.miou) else None
+    epochs = progress.step / job.lengths.epoch
+    return {
+        "epoch": int(epochs) if epochs.is_integer() else epochs,
+        "step": progress.step,
+        "lr": rate_of_step(job, progress.history, progress.step - 1),
+        "train_loss": progress.loss_sum / max(progress.pixels, 1),
+        "val_loss": found.loss if found else None,
+        "val_miou": scored.miou if scored else None,
+        "val_pixel_accuracy": scored.pixel_accuracy if scored else None,
+        "images_per_second": steps * job.train.batch_size / progress.seconds,
+        "wait_seconds": float(waits.mean()),
+        "peak_memory_mb": float(peaks.max()),
+        "seconds": progress.seconds + perf_counter() - start,
+    }
+
+
+def note_if_best(progress: Progress, found: Validation | None) -> bool:
+    """Return whether the last row has the best validation mIoU so far; `progress` notes it then."""
+    miou = progress.history[-1]["val_miou"] or 0.0
+    if found is None or (progress.best_row >= 0 and miou <= progress.best_miou):
+        return False
+    progress.best_miou, progress.best_threshold = miou, found.threshold
+    progress.best_row = len(progress.history) - 1
+    return True
