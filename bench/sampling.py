@@ -32,9 +32,10 @@ def main() -> None:
     assert centroids is not None
     plain = _seen(dataset, split, train, None, options.epochs)
     picked = _seen(dataset, split, train, centroids, options.epochs)
-    section, crop = train.class_centroids, crop_sides(train.augment, dataset.height, dataset.width)
+    section, sides = train.class_centroids, (dataset.input.height, dataset.input.width)
+    crop = crop_sides(train.augment, *sides)
     print(
-        f"{len(split)} samples of {dataset.height}x{dataset.width}, windows of {crop[0]}x{crop[1]}, share "
+        f"{len(split)} samples of {sides[0]}x{sides[1]}, windows of {crop[0]}x{crop[1]}, share "
         f"{section.share:g}, cell {section.cell}, means of {options.epochs} epochs\n"
     )
     print(
@@ -82,8 +83,8 @@ def _seen(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return the share of each class in the valid pixels of the windows, and of the windows with it."""
     classes, ratio = dataset.scheme.num_classes, dataset.truth_ratio
-    crop = crop_sides(train.augment, dataset.height, dataset.width)
-    sides = dataset.height, dataset.width, *crop
+    crop = crop_sides(train.augment, dataset.input.height, dataset.input.width)
+    sides = dataset.input.height, dataset.input.width, *crop
     pixels_K, windows_K, windows = np.zeros(classes, np.int64), np.zeros(classes, np.int64), 0
     for epoch in range(epochs):
         sampling = centroids, train.class_centroids.share

@@ -20,8 +20,8 @@ from segpipe.labels.scheme import VOID
 from segpipe.loading.batches import Prefetch
 from segpipe.metrics.confusion import confusion_matrix
 from segpipe.metrics.precision_recall import PROBABILITIES, count_probabilities
-from segpipe.raw.rasters.windows import counted
-from segpipe.raw.read import read_raw
+from segpipe.raw.build import read_raw
+from segpipe.raw.rasters.windows import ownership_mask
 from segpipe.raw.sample import Sample
 from segpipe.runtime.console import progress
 from segpipe.runtime.errors import DataError
@@ -114,7 +114,7 @@ def count(predictor: Predictor, samples: Sequence[Sample], raw: Path) -> Counts:
 
 
 def _read(sample: Sample, raw: Path, predictor: Predictor) -> _Read:
-    found = read_raw(sample, raw, predictor.scheme, predictor.reading)
+    found = read_raw(sample, raw, predictor.scheme, predictor.input.files)
     truth = found.truth
     assert truth is not None
     if truth.unknown:
@@ -124,5 +124,5 @@ def _read(sample: Sample, raw: Path, predictor: Predictor) -> _Read:
         )
     counts_hw = np.ones(truth.mask_hw.shape, np.bool_)
     if sample.window is not None:
-        counts_hw = counted(sample.window, predictor.reading.truth_ratio)
+        counts_hw = ownership_mask(sample.window, predictor.input.files.truth_ratio)
     return _Read(found.frames_THWC, truth.mask_hw, counts_hw)

@@ -73,7 +73,7 @@ def write_tables(
 def _protocol(
     counts: Counts, predictor: Predictor, split: str, interval: Interval
 ) -> dict[str, Any]:
-    form, scheme = predictor.bundle.form, predictor.scheme
+    spec, scheme = predictor.input, predictor.scheme
     return {
         "split": split,
         "images": len(counts.names) - counts.untold,
@@ -88,7 +88,7 @@ def _protocol(
         "ignored_ids": " ".join(map(str, scheme.void_ids)),
         "counting": "one confusion matrix of all valid pixels of the split; a class in neither truth "
         "nor prediction is left out of the means",
-        "network_input": f"{form.height}x{form.width}, {form.fit}",
+        "network_input": f"{spec.height}x{spec.width}, {spec.fit}",
         "precision": predictor.precision,
         "threshold": predictor.bundle.threshold,
         "threshold_choice": threshold_choice(predictor.bundle),

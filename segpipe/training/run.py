@@ -143,8 +143,14 @@ def _follow(error: Exception, told: bool) -> NoReturn:
 
 def _forecast(plan: Plan, dataset: Dataset, share: Share) -> dict[str, Any]:
     train = plan.train.model_copy(update={"accumulation": share.accumulation})
-    sides, logits = (dataset.height, dataset.width), outputs_of(plan.loss, dataset)
-    about = len(dataset.mean), logits, dataset.truth_ratio, dataset.frames, share.processes
+    sides, logits = (dataset.input.height, dataset.input.width), outputs_of(plan.loss, dataset)
+    about = (
+        len(dataset.input.mean),
+        logits,
+        dataset.truth_ratio,
+        dataset.input.frames,
+        share.processes,
+    )
     return forecast(plan.model, train, *sides, *about)
 
 

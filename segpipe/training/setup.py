@@ -180,7 +180,7 @@ def set_up(
             train, dataset, material.train_split, accelerator.is_main_process
         ),
         frozen_steps=model.freeze.length.steps(material.steps_per_epoch, train.batch_size),
-        frames=dataset.frames if network.takes_clips else 1,
+        frames=dataset.input.frames if network.takes_clips else 1,
         share=share,
         checkpoints=checkpoints,
         phases=Phases(accelerator.device),
@@ -193,9 +193,11 @@ def _material(dataset: Dataset, train: TrainParams, device: torch.device) -> Mat
     train_split, val_split = chosen_samples(dataset, train)
     steps = steps_per_epoch(len(train_split), train.batch_size)
     lengths = lengths_in_steps(train, steps)
-    crop = crop_sides(train.augmentation, dataset.height, dataset.width)
+    crop = crop_sides(train.augmentation, dataset.input.height, dataset.input.width)
     refuse_augmentation(train.augmentation, dataset, crop)
-    mean_C, std_C = (torch.tensor(of, device=device) for of in (dataset.mean, dataset.std))
+    mean_C, std_C = (
+        torch.tensor(of, device=device) for of in (dataset.input.mean, dataset.input.std)
+    )
     return Material(dataset, train_split, val_split, steps, lengths, crop, mean_C, std_C)
 
 
@@ -230,7 +232,7 @@ def _accelerator(precision: Precision, freezes: bool) -> Accelerator:
 
 
 def _network(model: ModelParams, outputs: int, dataset: Dataset, crop: tuple[int, int]) -> Network:
-    network = build_model(model, len(dataset.mean), outputs, dataset.truth_ratio)
+    network = build_model(model, len(dataset.input.mean), outputs, dataset.truth_ratio)
     refuse_too_small(network, crop)
     return network
 

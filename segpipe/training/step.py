@@ -115,7 +115,7 @@ def _train_mode(job: Job, taken: int) -> None:
 
 
 def _augmented(job: Job, piece: Batch, epoch: int) -> tuple[Tensor, Tensor]:
-    height, width = job.dataset.height, job.dataset.width
+    height, width = job.dataset.input.height, job.dataset.input.width
     step = job.dataset.truth_ratio
     seed, sides = job.train.seed, (height, width, *job.crop)
     draws = draw_picks(job.train.augmentation, seed, epoch, piece.picks_B, *sides, step)

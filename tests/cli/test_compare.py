@@ -366,11 +366,11 @@ def test_what_the_stages_write_is_what_is_read(tmp_path: Path) -> None:
     """The tables of the evaluation, from random pixels; scikit-learn knows the IoU."""
     (tmp_path / "classes.csv").write_text(CLASSES_CSV)
     scheme = load_scheme("classes.csv", {}, tmp_path)
-    form = SimpleNamespace(height=8, width=8, fit="stretch")
     predictor: Any = SimpleNamespace(
         scheme=scheme,
         precision="fp32",
-        bundle=SimpleNamespace(form=form, lineage={"data": "x"}, threshold=None),
+        input=SimpleNamespace(height=8, width=8, fit="stretch"),
+        bundle=SimpleNamespace(lineage={"data": "x"}, threshold=None),
     )
     names = []
     for number in range(2):

@@ -45,12 +45,12 @@ def _drawn(job: Job, row: int) -> tuple[str, Drawn, Drawn, Drawn]:
     height, width = (side * job.dataset.truth_ratio for side in prediction_hw.shape)
     image_CHW = batch.image_BTHWC[0, -1].permute(2, 0, 1)
     image_HWC = centre_crop(image_CHW, height, width).permute(1, 2, 0).numpy()
-    reading = job.dataset.reading
+    files = job.dataset.input.files
     return (
         job.val_split.rows[row].sample.name,
-        picture_of(image_HWC, reading),
-        at_image_size(truth_hw, reading),
-        at_image_size(prediction_hw, reading),
+        picture_of(image_HWC, files),
+        at_image_size(truth_hw, files),
+        at_image_size(prediction_hw, files),
     )
 
 

@@ -31,8 +31,8 @@ def augmentation_sheet(
     for the samples that are picked for a class.
     """
     rows_B = np.unique(np.linspace(0, len(split) - 1, _SHOWN).astype(np.int64))
-    crop = crop_sides(augment, dataset.height, dataset.width)
-    sides = dataset.height, dataset.width, *crop
+    crop = crop_sides(augment, dataset.input.height, dataset.input.width)
+    sides = dataset.input.height, dataset.input.width, *crop
     draws = draw(augment, seed, 0, rows_B, *sides, step=dataset.truth_ratio)
     images_B1HWC = np.ascontiguousarray(split.images_NTHWC[rows_B, -1:])
     masks_Bhw = np.ascontiguousarray(split.masks_Nhw[rows_B])
@@ -49,8 +49,8 @@ def augmentation_sheet(
     pairs: list[tuple[str, Picture, Mask, Picture, Mask]] = []
     for place, row in enumerate(rows_B):
         after_hwC = seen_BChw[place].permute(1, 2, 0).clamp(0, 1).numpy()
-        before = picture_of(images_B1HWC[place, 0], dataset.reading)
-        after = picture_of(after_hwC, dataset.reading)
+        before = picture_of(images_B1HWC[place, 0], dataset.input.files)
+        after = picture_of(after_hwC, dataset.input.files)
         name = split.rows[row].sample.name
         pairs.append((name, before, masks_Bhw[place], after, windows_Bhw[place].numpy()))
     return copies_sheet(pairs, dataset.scheme)
