@@ -9,66 +9,68 @@ Example: dvc exp run -S evaluate.split=test
 
 import sys
 from pathlib import Path
-from typing import Any
+
+from pydantic import BaseModel
 
 from segpipe.dataset.layout import INDEX, read_samples
-from segpipe.evaluation.evaluate import count
-from segpipe.evaluation.intervals import Interval
-from segpipe.evaluation.report import SUMMARY, TABLES, summarise, write_tables
+from segpipe.evaluation.evaluate import evaluate
+from segpipe.evaluation.measure import Bootstrap
+from segpipe.evaluation.report import evaluation_report
 from segpipe.inference.predictor import Predictor
 from segpipe.params.schema import Params
+from segpipe.results.evaluation import Evaluation, EvaluationProtocol, Foreground
+from segpipe.results.records import METRICS, Interval
 from segpipe.runtime.console import say
 from segpipe.runtime.provenance import Snapshot
 from segpipe.tracking.training_run import training_run
 from stages.entry import run_stage
 
-RAW, PREPARED, BUNDLE, METRICS = (
-    Path("data/raw"),
-    Path("data/prepared"),
-    Path("models"),
-    Path("metrics"),
-)
+RAW, PREPARED, BUNDLE = Path("data/raw"), Path("data/prepared"), Path("models")
 
 
 def run(params: Params, snapshot: Snapshot) -> None:
     """Evaluate, write the tables, and add the scores to the training's MLflow run."""
     options = params.evaluate
     predictor = Predictor.load(BUNDLE)
-    interval = Interval(options.bootstrap, options.seed)
+    bootstrap = Bootstrap(options.bootstrap, options.seed)
     # Opened before the work: a server that does not answer is said at once.
     with training_run(params.tracking, METRICS / "mlflow.json") as tracker:
-        counts = count(predictor, read_samples(PREPARED / options.split / INDEX), RAW)
-        summary = summarise(counts, predictor, options.split, interval)
+        samples = read_samples(PREPARED / options.split / INDEX)
+        counts = evaluate(predictor, samples, RAW, bootstrap)
+        report = evaluation_report(counts, predictor, options.split)
         snapshot.verify()
-        write_tables(counts, predictor, summary, METRICS)
-        scores = {
-            f"evaluation/{options.split}_{name}": value for name, value in _flat(summary).items()
-        }
+        paths = report.write(METRICS)
+        scores = _flat(report.evaluation)
+        scores = {f"evaluation/{options.split}_{name}": value for name, value in scores.items()}
         tracker.log_metrics(scores, step=None)
-        for name in TABLES:
-            tracker.log_file(METRICS / name, "evaluation")
-    if summary["miou"] is None:
+        for path in paths:
+            tracker.log_file(path, "evaluation")
+    _say_scores(report.evaluation)
+
+
+def _say_scores(found: Evaluation) -> None:
+    split, bounds = found.protocol.split, found.miou_interval
+    if found.miou is None:
         say(
-            f"{options.split}: the truth of all {len(counts.names)} images is withheld, so there are no "
-            f"scores; `dvc repro render` writes the predictions"
+            f"{split}: the truth of all {found.protocol.images_without_truth} images is withheld, so "
+            "there are no scores; `dvc repro render` writes the predictions"
         )
         return
-    bounds = summary["miou_interval"]
-    spread = f" (95% interval {bounds['low']:.4f} to {bounds['high']:.4f})" if bounds else ""
+    spread = f" (95% interval {bounds.low:.4f} to {bounds.high:.4f})" if bounds else ""
     say(
-        f"{options.split}: mIoU {summary['miou']:.4f}{spread}, pixel accuracy "
-        f"{summary['pixel_accuracy']:.4f} on {len(counts.names)} images; see {METRICS / SUMMARY}"
+        f"{split}: mIoU {found.miou:.4f}{spread}, pixel accuracy {_shown(found.pixel_accuracy)} on "
+        f"{found.protocol.images} images; see {METRICS / Evaluation.file}"
     )
-    if "foreground" in summary:
-        _say_foreground(summary["foreground"])
+    if found.foreground is not None:
+        _say_foreground(found.foreground)
 
 
-def _say_foreground(found: dict[str, Any]) -> None:
-    by_image = found["by_image"]
+def _say_foreground(found: Foreground) -> None:
+    by_image = found.by_image
     say(
-        f"{found['class']}: IoU {_shown(found['iou'])} over the split, {_shown(by_image['iou'])} by "
-        f"image; Dice {_shown(found['dice'])} and {_shown(by_image['dice'])}; average precision "
-        f"{_shown(found['average_precision'])}"
+        f"{found.class_name}: IoU {_shown(found.iou)} over the split, {_shown(by_image.iou)} by "
+        f"image; Dice {_shown(found.dice)} and {_shown(by_image.dice)}; average precision "
+        f"{_shown(found.average_precision)}"
     )
 
 
@@ -76,18 +78,22 @@ def _shown(score: float | None) -> str:
     return "-" if score is None else f"{score:.4f}"
 
 
-def _flat(summary: dict[str, Any]) -> dict[str, float]:
-    """The scores that MLflow shows as curves and bars: the numbers, the foreground's, IoU by class."""
-    flat = {name: value for name, value in summary.items() if isinstance(value, float)}
-    foreground = summary.get("foreground", {})
-    for prefix, group in (("foreground", foreground), ("by_image", foreground.get("by_image", {}))):
-        flat |= {
-            f"{prefix}_{name}": value for name, value in group.items() if isinstance(value, float)
-        }
-    classes = summary["classes"]
-    return flat | {
-        f"iou_{name}": found["iou"] for name, found in classes.items() if found["iou"] is not None
-    }
+def _flat(evaluation: Evaluation) -> dict[str, float]:
+    """Return what MLflow shows as curves and bars: the scores, the foreground's, IoU by class."""
+    classes = evaluation.classes.items()
+    ious = {f"iou_{name}": found.iou for name, found in classes if found.iou is not None}
+    return _floats(evaluation, "") | ious
+
+
+def _floats(scores: BaseModel, prefix: str) -> dict[str, float]:
+    """Return the scores of a model, and of models within it under the name of their field."""
+    flat = {}
+    for name, value in scores:
+        if isinstance(value, float):
+            flat[prefix + name] = value
+        elif isinstance(value, BaseModel) and not isinstance(value, Interval | EvaluationProtocol):
+            flat |= _floats(value, f"{name}_")
+    return flat
 
 
 if __name__ == "__main__":

@@ -6,7 +6,6 @@ writes  predictions/ (labels, colours, overlays, comparisons, figures, contact_s
 Example: dvc exp run -S render.images=20 -S render.order=name
 """
 
-import csv
 import sys
 from pathlib import Path
 
@@ -18,6 +17,9 @@ from segpipe.inference.predictor import Predictor
 from segpipe.params.schema import Params
 from segpipe.rendering.figures import class_bars, confusion_figure, training_curves
 from segpipe.rendering.precision_recall import Point, precision_recall_figure
+from segpipe.results.evaluation import ClassRow, ConfusionCell, ImageRow, PrecisionRecallPoint
+from segpipe.results.records import METRICS, Score, read_table
+from segpipe.results.training import HistoryRow
 from segpipe.runtime.atomic import whole_folder
 from segpipe.runtime.console import say
 from segpipe.runtime.provenance import Snapshot
@@ -25,12 +27,12 @@ from segpipe.tracking.training_run import training_run
 from stages.entry import run_stage
 
 RAW, PREPARED, BUNDLE = Path("data/raw"), Path("data/prepared"), Path("models")
-METRICS, PREDICTIONS = Path("metrics"), Path("predictions")
+PREDICTIONS = Path("predictions")
 
 
 def run(params: Params, snapshot: Snapshot) -> None:
     """Render into predictions/, whole or not at all, and add the pictures to the MLflow run."""
-    ious = {row["name"]: _number(row["miou"]) for row in _table("images.csv")}
+    ious = {row.name: row.miou for row in read_table(ImageRow, METRICS / ImageRow.file)}
     samples = {
         sample.name: sample for sample in read_samples(PREPARED / params.evaluate.split / INDEX)
     }
@@ -49,38 +51,27 @@ def run(params: Params, snapshot: Snapshot) -> None:
 
 
 def _draw_figures(folder: Path, threshold: float | None) -> None:
-    history = [
-        {key: float(value) for key, value in row.items() if value} for row in _table("history.csv")
-    ]
-    training_curves(history, folder / "training.png")
-    classes = _table("classes.csv")
-    names = [row["class"] for row in classes]
-    counts = np.array([int(row["count"]) for row in _table("confusion.csv")], np.int64)
-    confusion_figure(counts.reshape(len(names), len(names)), names, folder / "confusion.png")
-    ious = {row["class"]: _number(row["iou"]) for row in classes}
+    history = read_table(HistoryRow, METRICS / HistoryRow.file)
+    training_curves([row.model_dump(exclude_none=True) for row in history], folder / "training.png")
+    classes = read_table(ClassRow, METRICS / ClassRow.file)
+    names = [row.class_name for row in classes]
+    cells = read_table(ConfusionCell, METRICS / ConfusionCell.file)
+    counts = np.array([cell.count for cell in cells], np.int64).reshape(len(names), len(names))
+    confusion_figure(counts, names, folder / "confusion.png")
     class_bars(
-        {name: np.nan if iou is None else iou for name, iou in ious.items()},
-        {row["class"]: float(row["share"]) for row in classes},
+        {row.class_name: _or_nan(row.iou) for row in classes},
+        {row.class_name: row.share for row in classes},
         folder / "classes.png",
     )
     points = [
-        Point(
-            row["class"],
-            _number(row["threshold"]),
-            *(float(row[name] or "nan") for name in ("precision", "recall")),
-        )
-        for row in _table("precision_recall.csv")
+        Point(row.class_name, row.threshold, _or_nan(row.precision), _or_nan(row.recall))
+        for row in read_table(PrecisionRecallPoint, METRICS / PrecisionRecallPoint.file)
     ]
     precision_recall_figure(points, threshold, folder / "precision_recall.png")
 
 
-def _table(name: str) -> list[dict[str, str]]:
-    with (METRICS / name).open(newline="", encoding="utf-8") as file:
-        return list(csv.DictReader(file))
-
-
-def _number(cell: str) -> float | None:
-    return float(cell) if cell else None
+def _or_nan(score: Score) -> float:
+    return np.nan if score is None else score
 
 
 if __name__ == "__main__":

@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from segpipe.cli.compare_tables import markdown_lines, text_lines, write_csv
-from segpipe.cli.comparison import class_rows, cost_rows, rare_classes, score_rows
-from segpipe.cli.doubts import doubts
-from segpipe.cli.evaluations import Measured, read_measured
+from segpipe.results.comparability import comparability
+from segpipe.results.comparison import class_rows, cost_rows, rare_classes, score_rows
+from segpipe.results.evaluation import ClassScores
+from segpipe.results.experiments import RunResults, read_run
+from segpipe.results.records import shown_fields
 from segpipe.runtime.console import say
 from segpipe.runtime.errors import ParameterError
 
@@ -18,6 +20,7 @@ _EXAMPLES = """
 examples:
   segpipe compare HEAD workspace
   segpipe compare exp-plain exp-weighted --sort difference
+  segpipe compare exp-plain exp-weighted --score dice
   segpipe compare main exp-a exp-b --markdown
   segpipe compare ../earlier/metrics workspace --csv comparison.csv
 
@@ -50,6 +53,12 @@ def add_command(commands: "argparse._SubParsersAction[Any]") -> None:
         help="order of the classes: the rarest, the largest loss (of the last name against A), or by "
         "name (default: share)",
     )
+    parser.add_argument(
+        "--score",
+        choices=tuple(shown_fields(ClassScores)),
+        default="iou",
+        help="which score to show by class (default: iou)",
+    )
     parser.add_argument("--markdown", action="store_true", help="print a Markdown table")
     parser.add_argument("--csv", type=Path, metavar="FILE", help="write the numbers there as well")
     parser.set_defaults(run=_run)
@@ -58,17 +67,21 @@ def add_command(commands: "argparse._SubParsersAction[Any]") -> None:
 def _run(options: argparse.Namespace) -> int:
     names = [options.first, *options.others]
     _refuse_names(names)
-    measured = [read_measured(name) for name in names]
-    rare = rare_classes(measured)
-    groups = [class_rows(measured, options.sort), score_rows(measured, rare), cost_rows(measured)]
+    runs = [read_run(name) for name in names]
+    rare = rare_classes(runs)
+    groups = [
+        class_rows(runs, options.sort, options.score),
+        score_rows(runs, rare),
+        cost_rows(runs),
+    ]
     if options.markdown:
-        said = [f"> {line}" for line in doubts(measured, names)]
+        said = [f"> {line}" for line in comparability(runs, names)]
         lines = [*said, *[""] * bool(said), *markdown_lines(groups, names)]
     else:
         letters = _LETTERS[: len(names)]
-        lines = [*doubts(measured, letters), *_legend(letters, measured), ""]
+        lines = [*comparability(runs, letters), *_legend(letters, runs), ""]
         lines += text_lines(groups, letters)
-    lines += ["", _footnote(rare)]
+    lines += ["", *_footnotes(rare, options.score)]
     for line in lines:
         say(line)
     if options.csv is not None:
@@ -80,7 +93,7 @@ def _run(options: argparse.Namespace) -> int:
 def _refuse_names(names: Sequence[str]) -> None:
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
-        raise ParameterError(f"{', '.join(twice)}: stands twice among the names; name each once")
+        raise ParameterError(f"{', '.join(twice)}: duplicate name; name each once")
     if len(names) > len(_LETTERS):
         raise ParameterError(
             f"{len(names)} evaluations do not fit a table; name {len(_LETTERS)} at most "
@@ -88,15 +101,17 @@ def _refuse_names(names: Sequence[str]) -> None:
         )
 
 
-def _legend(letters: str, measured: Sequence[Measured]) -> list[str]:
+def _legend(letters: str, runs: Sequence[RunResults]) -> list[str]:
     return [
-        f"{letter}  {one.name}"
-        + ("" if one.place.rstrip("/") == one.name.rstrip("/") else f" ({one.place})")
-        for letter, one in zip(letters, measured, strict=True)
+        f"{letter}  {run.name}"
+        + ("" if run.place.rstrip("/") == run.name.rstrip("/") else f" ({run.place})")
+        for letter, run in zip(letters, runs, strict=True)
     ]
 
 
-def _footnote(rare: Sequence[str]) -> str:
+def _footnotes(rare: Sequence[str], score: str) -> list[str]:
+    by_class = [f"by class: {shown_fields(ClassScores)[score].label}"] if score != "iou" else []
     if not rare:
-        return "rare mIoU: none, since no class has true pixels in all of them"
-    return f"rare mIoU: mean IoU of the rarest third of the classes: {', '.join(rare)}"
+        return [*by_class, "rare mIoU: none, since no class has true pixels in all of them"]
+    third = "mean IoU of the rarest third of the classes"
+    return [*by_class, f"rare mIoU: {third}: {', '.join(rare)}"]

@@ -5,12 +5,10 @@ import io
 from collections.abc import Sequence
 from pathlib import Path
 
-from segpipe.cli.comparison import Row
-from segpipe.cli.evaluations import Interval
+from segpipe.results.comparison import Row
+from segpipe.results.records import Interval
 from segpipe.runtime.atomic import write_text
 from segpipe.runtime.errors import ParameterError
-
-_COST_DECIMALS = {"images/s": 2, "training, s": 1, "peak memory, MB": 0}
 
 
 def text_lines(groups: Sequence[Sequence[Row]], names: Sequence[str]) -> list[str]:
@@ -79,8 +77,8 @@ def _cells(rows: Sequence[Row]) -> list[list[str]]:
 def _shown(row: Row, value: float | None, sign: str) -> str:
     if value is None:
         return "-"
-    if row.kind == "cost":
-        return f"{value:{sign}.{_COST_DECIMALS[row.name]}f}"
+    if row.decimals is not None:
+        return f"{value:{sign}.{row.decimals}f}"
     return f"{100 * value:{sign}.2f}"
 
 

@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from segpipe.cli.git import commit_with
 from segpipe.cli.recipes import (
     change_lines,
     changes,
@@ -22,6 +21,7 @@ from segpipe.cli.recipes import (
 )
 from segpipe.params.load import load_overlay, outdated, validate
 from segpipe.params.writer import header_of, write_params
+from segpipe.results.experiments import commit_with
 from segpipe.runtime.atomic import whole_file
 from segpipe.runtime.console import say
 from segpipe.runtime.errors import BusyError, ParameterError

@@ -1,88 +1,66 @@
-"""What evaluation says: scores with their protocol and their uncertainty, and the tables behind them.
+"""The results of an evaluation: the scores with their protocol, and the tables beside them."""
 
-Shapes: N images, K classes.
-"""
-
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from segpipe.evaluation.evaluate import Counts
-from segpipe.evaluation.foreground import (
-    curve_rows,
-    foreground_summary,
-    image_scores,
-    threshold_choice,
-)
-from segpipe.evaluation.intervals import Interval, number
+from segpipe.bundle import Bundle
+from segpipe.evaluation.counts import EvaluationCounts
+from segpipe.evaluation.measure import MeasureSummary
 from segpipe.inference.predictor import Predictor
-from segpipe.metrics.precision_recall import FOREGROUND
-from segpipe.metrics.scores import Scores, mean_iou, pixel_accuracy, scores
-from segpipe.runtime.atomic import write_csv, write_json
+from segpipe.results.evaluation import (
+    Evaluation,
+    ImageRow,
+    PrecisionRecallPoint,
+    class_rows,
+)
+from segpipe.results.records import Record, new_record, write_record, write_table
 
-SUMMARY, CLASSES, IMAGES = "evaluation.json", "classes.csv", "images.csv"
-CONFUSION, PRECISION_RECALL = "confusion.csv", "precision_recall.csv"
-TABLES = (SUMMARY, CLASSES, IMAGES, CONFUSION, PRECISION_RECALL)
+
+@dataclass(frozen=True)
+class EvaluationReport:
+    """evaluation.json and the tables beside it, each of one kind of row."""
+
+    evaluation: Evaluation
+    tables: Sequence[Sequence[Record]]
+
+    def write(self, folder: Path) -> list[Path]:
+        """Write all files into `folder`; return their paths."""
+        paths = [folder / Evaluation.file]
+        write_record(paths[0], self.evaluation)
+        for rows in self.tables:
+            paths.append(folder / rows[0].file)
+            write_table(paths[-1], rows)
+        return paths
 
 
-def summarise(
-    counts: Counts, predictor: Predictor, split: str, interval: Interval
-) -> dict[str, Any]:
-    """Return what metrics/evaluation.json holds; a score without meaning is null.
+def evaluation_report(
+    counts: EvaluationCounts, predictor: Predictor, split: str
+) -> EvaluationReport:
+    """Return what was measured; a score without meaning is None.
 
-    `foreground` is there only where the network has one logit a pixel.
+    `foreground` is there only where the network has one logit a pixel. precision_recall.csv is there
+    for all: with several logits the largest wins, so each class is one point.
     """
-    found, by_file = scores(counts.confusion_KK), counts.confusion_by_file
-    names = predictor.scheme.classes
-    foreground = (
-        {}
-        if counts.probabilities_2T is None
-        else {"foreground": foreground_summary(counts, names[FOREGROUND], interval)}
-    )
-    return {
-        "miou": number(found.miou),
-        "miou_interval": interval.of(by_file, mean_iou),
-        "pixel_accuracy": number(found.pixel_accuracy),
-        "pixel_accuracy_interval": interval.of(by_file, pixel_accuracy),
-        "mean_accuracy": number(found.mean_accuracy),
-        "mean_dice": number(found.mean_dice),
-        "frequency_weighted_iou": number(found.frequency_weighted_iou),
-        **foreground,
-        "classes": {name: _of_class(found, k) for k, name in enumerate(names)},
-        "protocol": _protocol(counts, predictor, split, interval),
-    }
+    found = counts.summary()
+    about = _protocol(counts, predictor, split) | found.scores["protocol"]
+    evaluation = new_record(Evaluation, {**found.scores, "protocol": about})
+    images = _image_rows(found, counts.withheld)
+    tables: list[Sequence[Record]] = [class_rows(evaluation), images, *found.tables]
+    if predictor.bundle.threshold is None:
+        tables += [_class_points(evaluation)]
+    return EvaluationReport(evaluation, tables)
 
 
-def write_tables(
-    counts: Counts, predictor: Predictor, summary: dict[str, Any], folder: Path
-) -> None:
-    """Write evaluation.json, classes.csv, images.csv (worst first), confusion.csv and
-    precision_recall.csv to `folder`.
-    """
-    found, names = scores(counts.confusion_KK), predictor.scheme.classes
-    write_json(folder / SUMMARY, summary)
-    write_csv(folder / CLASSES, _cells(_class_rows(found, names)))
-    write_csv(folder / IMAGES, _cells(_image_rows(counts)))
-    write_csv(folder / CONFUSION, _cells(_confusion_rows(counts.confusion_KK, names)))
-    write_csv(folder / PRECISION_RECALL, _cells(curve_rows(counts, names, found)))
-
-
-def _protocol(
-    counts: Counts, predictor: Predictor, split: str, interval: Interval
-) -> dict[str, Any]:
-    spec, scheme = predictor.input, predictor.scheme
+def _protocol(counts: EvaluationCounts, predictor: Predictor, split: str) -> dict[str, Any]:
+    spec, scheme, bootstrap = predictor.input, predictor.scheme, counts.bootstrap
+    drawn = f"{bootstrap.samples} samples, seed {bootstrap.seed}"
     return {
         "split": split,
-        "images": len(counts.names) - counts.untold,
-        "images_without_truth": counts.untold,
-        "pixels": int(counts.confusion_KK.sum()),
-        "void_pixels": counts.void_pixels,
+        "images_without_truth": len(counts.withheld),
         "resolution": "raw labels, each at its own size",
         "left_out": predictor.bundle.lineage.get("excluded", {}),
-        "image_sizes": dict(sorted(counts.image_sizes.items())),
         "label_scheme": scheme.name,
         "class_count": scheme.num_classes,
         "ignored_ids": " ".join(map(str, scheme.void_ids)),
@@ -91,61 +69,39 @@ def _protocol(
         "network_input": f"{spec.height}x{spec.width}, {spec.fit}",
         "precision": predictor.precision,
         "threshold": predictor.bundle.threshold,
-        "threshold_choice": threshold_choice(predictor.bundle),
+        "threshold_choice": _threshold_choice(predictor.bundle),
         "views": "single scale, no flip",
-        "interval": f"95% percentile bootstrap over images, {interval.samples} samples, seed {interval.seed}"
-        if interval.samples
+        "interval": f"95% percentile bootstrap over images, {drawn}"
+        if bootstrap.samples
         else "none",
         "data": predictor.bundle.lineage.get("data"),
     }
 
 
-def _of_class(found: Scores, k: int) -> dict[str, float | int | None]:
-    return {
-        "iou": number(found.iou_K[k]),
-        "dice": number(found.dice_K[k]),
-        "accuracy": number(found.accuracy_K[k]),
-        "precision": number(found.precision_K[k]),
-        "pixels": int(found.pixels_K[k]),
-    }
+def _threshold_choice(bundle: Bundle) -> str | None:
+    """Return in words where the threshold of one logit is from; None where there is none."""
+    if bundle.threshold is None:
+        return None
+    if bundle.lineage["parameters"]["train"]["threshold"] == "auto":
+        return "largest IoU on the prepared validation split, for the kept weights"
+    return "train.threshold"
 
 
-def _class_rows(found: Scores, names: Sequence[str]) -> Iterable[dict[str, Any]]:
-    total = max(int(found.pixels_K.sum()), 1)
-    for k, name in enumerate(names):
-        yield {"class": name, **_of_class(found, k), "share": int(found.pixels_K[k]) / total}
-
-
-def _image_rows(counts: Counts) -> Iterable[dict[str, Any]]:
-    """The worst image first; those without a valid pixel, which have no score, last."""
+def _image_rows(found: MeasureSummary, withheld: Sequence[str]) -> list[ImageRow]:
+    """Return the worst image first; those without a valid pixel, which have no score, last."""
+    names = [*found.image_columns["pixels"], *withheld]
     rows = []
-    for name, confusion_KK in zip(counts.names, counts.confusion_NKK, strict=True):
-        found = scores(confusion_KK)
-        rows.append(
-            {
-                "name": name,
-                "miou": number(found.miou),
-                "pixel_accuracy": number(found.pixel_accuracy),
-                "pixels": int(confusion_KK.sum()),
-                **({} if counts.probabilities_2T is None else image_scores(confusion_KK)),
-            }
+    for name in names:
+        scores = {column: values.get(name) for column, values in found.image_columns.items()}
+        pixels = scores["pixels"] or 0
+        rows.append(new_record(ImageRow, {"name": name, **scores, "pixels": pixels}))
+    return sorted(rows, key=lambda row: (row.miou is None, row.miou or 0.0, row.name))
+
+
+def _class_points(evaluation: Evaluation) -> list[PrecisionRecallPoint]:
+    return [
+        PrecisionRecallPoint(
+            class_name=name, threshold=None, precision=scores.precision, recall=scores.accuracy
         )
-    return sorted(rows, key=lambda row: (row["miou"] is None, row["miou"] or 0.0, row["name"]))
-
-
-def _confusion_rows(
-    confusion_KK: NDArray[np.int64], names: Sequence[str]
-) -> Iterable[dict[str, Any]]:
-    for actual, row in zip(names, confusion_KK.tolist(), strict=True):
-        total = sum(row)
-        for predicted, pixels in zip(names, row, strict=True):
-            share = pixels / total if total else None
-            yield {"actual": actual, "predicted": predicted, "count": pixels, "share": share}
-
-
-def _cells(rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
-    return [{key: _cell(value) for key, value in row.items()} for row in rows]
-
-
-def _cell(value: Any) -> Any:
-    return f"{value:.6g}" if isinstance(value, float) else "" if value is None else value
+        for name, scores in evaluation.classes.items()
+    ]

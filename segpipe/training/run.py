@@ -17,7 +17,9 @@ from segpipe.params.loss import LossParams
 from segpipe.params.model import ModelParams
 from segpipe.params.schema import TrackingParams
 from segpipe.params.train import TrainParams
-from segpipe.runtime.atomic import whole_folder, write_json
+from segpipe.results.records import write_record
+from segpipe.results.training import TrainedRun
+from segpipe.runtime.atomic import whole_folder
 from segpipe.runtime.console import say
 from segpipe.runtime.provenance import Snapshot
 from segpipe.runtime.revision import git_revision
@@ -175,9 +177,10 @@ def _train_and_publish(
             write_bundle(job, progress, last, plan.model, _lineage(plan, job), partial)
             plan.snapshot.verify()
         write_history(progress, outputs.history)
-        write_json(outputs.summary, summary)
-        write_json(outputs.tracking, {"run_id": tracker.run_id})
-        whole_run = {f"training/{name}": value for name, value in numbers(summary).items()}
+        write_record(outputs.summary, summary)
+        write_record(outputs.tracking, TrainedRun(run_id=tracker.run_id))
+        costs = numbers(summary.model_dump())
+        whole_run = {f"training/{name}": value for name, value in costs.items()}
         if tracker.last_step("training/steps") is None:
             tracker.log_metrics(whole_run, step=progress.step)
         tracker.log_files(outputs.bundle, "bundle")

@@ -202,5 +202,7 @@ def test_what_changes_one_stage_leaves_the_others_alone() -> None:
     assert not is_dep("segpipe/preparation/copies.py", "train")
     assert not is_dep("segpipe/sources/synthetic/fetch.py", "fetch")
     assert not is_dep("segpipe/models/pspnet.py", "train")
+    assert is_dep("segpipe/results/evaluation.py", "evaluate")
+    assert not any(is_dep("segpipe/results/comparison.py", stage) for stage in STAGES)
     assert not any(is_dep("segpipe/tracking/store.py", stage) for stage in STAGES)
     assert [stage for stage in STAGES if is_dep("segpipe/training/loop.py", stage)] == ["train"]

@@ -1,33 +1,33 @@
-"""segpipe compare: numbers against hand-made cases, and revisions and experiments of real repositories."""
+"""segpipe compare: numbers against hand-made cases, and revisions and experiments of real repositories.
 
-import ast
+Also of segpipe/results: comparison.py, comparability.py and experiments.py.
+"""
+
 import csv
 import json
 import os
 import subprocess
 import sys
-from collections import Counter
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 from sklearn.metrics import jaccard_score
 
-from segpipe.cli.evaluations import Costs, read_measured
 from segpipe.cli.main import main
-from segpipe.evaluation.evaluate import Counts
-from segpipe.evaluation.intervals import Interval
-from segpipe.evaluation.report import summarise, write_tables
+from segpipe.evaluation.report import evaluation_report
 from segpipe.labels.load import load_scheme
-from tests.forge import CLASSES_CSV, ROOT, child_environment
+from segpipe.results.experiments import read_run
+from tests.evaluation.images import counts_of, scored_image, stand_in
+from tests.forge import CLASSES_CSV, child_environment
 
 # Pixels by class: 800 of 1000 are road.
 PIXELS = {"road": 800, "car": 150, "pole": 40, "bike": 10, "train": 0}
 COSTS = {
     "images_per_second": 3.5,
     "seconds": 600.25,
+    "wait_share": 0.01,
     "peak_memory_mb": 1234.4,
     "device": "cpu",
     "processes": 1,
@@ -36,6 +36,7 @@ COSTS = {
 PROTOCOL = {
     "split": "val",
     "images": 101,
+    "resolution": "raw labels",
     "label_scheme": "five",
     "data": "abc",
     "network_input": "32x48, stretch",
@@ -162,6 +163,20 @@ def test_one_logit_beside_several(work: Path, capsys: pytest.CaptureFixture[str]
         ["Dice", "by", "image", "-", "62.50", "-"],
         ["average", "precision", "-", "87.50", "-"],
     ]
+
+
+def test_another_score_by_class(work: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name, dice in (("plain", 0.75), ("metrics", 0.5)):
+        scores = evaluation(0.9, 0.6, 0.2, 0.1, None)
+        scores["classes"]["car"]["dice"] = dice
+        write(work / name, scores)
+    assert main(["compare", "plain", "workspace", "--score", "dice", "--csv", "a.csv"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert ["car", "15.00%", "75.00", "50.00", "-25.00"] in [line.split() for line in lines]
+    assert "by class: Dice" in lines
+    with (work / "a.csv").open() as file:
+        car = next(row for row in csv.DictReader(file) if row["name"] == "car")
+    assert (car["kind"], car["workspace - plain"]) == ("class dice", "-0.25")
 
 
 @pytest.mark.parametrize(
@@ -306,7 +321,7 @@ def test_revisions_and_experiments_are_read_without_checkout(
     commit(work, "third")
     assert main(["compare", "brisk-fox", "workspace"]) == 1
     said = capsys.readouterr().err
-    assert "several experiments bear this name" in said
+    assert "several experiments have this name" in said
     full = said.split()[-1]
     assert main(["compare", full, "workspace"]) == 0
 
@@ -316,8 +331,8 @@ def test_a_folder_below_the_root_of_git(work: Path, monkeypatch: pytest.MonkeyPa
     make_repository(work)
     commit(work, "both")
     monkeypatch.chdir(work / "inner")
-    assert read_measured("HEAD").evaluation.classes["road"].iou == 0.5
-    assert read_measured("..").evaluation.classes["road"].iou == 0.88, "the metrics/ of a folder"
+    assert read_run("HEAD").evaluation.classes["road"].iou == 0.5
+    assert read_run("..").evaluation.classes["road"].iou == 0.88, "the metrics/ of a folder"
 
 
 def test_what_cannot_be_read_is_explained(work: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -337,7 +352,7 @@ def test_what_cannot_be_read_is_explained(work: Path, capsys: pytest.CaptureFixt
     assert "did you mean brisk-fox?" in refused("plain", "brisk-fx")
     assert "did you mean workspace?" in refused("plain", "worksapce")
     assert "the experiments here:\n  brisk-fox\n" in refused("plain", "EXEC_HEAD")
-    assert "stands twice" in refused("plain", "plain")
+    assert "plain: duplicate name" in refused("plain", "plain")
     assert "which is a folder" in refused("plain", "workspace", "--csv", "plain")
     assert "27 evaluations do not fit" in refused("plain", *(f"n{i}" for i in range(26)))
     (work / "metrics/evaluation.json").unlink()
@@ -356,7 +371,7 @@ def test_damaged_files_name_the_place(work: Path, capsys: pytest.CaptureFixture[
     assert "  miou: Field required\n  classes.car.iou: Field required" in said
     (work / "metrics/evaluation.json").write_text('{"miou": 0.')
     assert main(["compare", "plain", "workspace"]) == 1
-    assert "metrics/evaluation.json: is no JSON" in capsys.readouterr().err
+    assert "metrics/evaluation.json: not valid JSON" in capsys.readouterr().err
     write(work / "metrics", evaluation(0.9, 0.6, 0.2, 0.1, None), {"seconds": "long"})
     assert main(["compare", "plain", "workspace"]) == 1
     assert "metrics/training.json: is not what the train stage writes" in capsys.readouterr().err
@@ -365,23 +380,17 @@ def test_damaged_files_name_the_place(work: Path, capsys: pytest.CaptureFixture[
 def test_what_the_stages_write_is_what_is_read(tmp_path: Path) -> None:
     """The tables of the evaluation, from random pixels; scikit-learn knows the IoU."""
     (tmp_path / "classes.csv").write_text(CLASSES_CSV)
-    scheme = load_scheme("classes.csv", {}, tmp_path)
-    predictor: Any = SimpleNamespace(
-        scheme=scheme,
-        precision="fp32",
-        input=SimpleNamespace(height=8, width=8, fit="stretch"),
-        bundle=SimpleNamespace(lineage={"data": "x"}, threshold=None),
-    )
+    predictor = stand_in(load_scheme("classes.csv", {}, tmp_path))
     names = []
     for number in range(2):
         random = np.random.default_rng(number)
         truth = np.random.default_rng(9).choice(3, 600, p=[0.1, 0.7, 0.2])
         guess = np.where(random.random(600) < 0.6, truth, random.integers(0, 3, 600))
-        confusion = np.zeros((1, 3, 3), np.int64)
-        np.add.at(confusion[0], (truth, guess), 1)
-        counts = Counts(["a"], ["a.png"], confusion, 0, Counter({"20x30": 1}))
+        confusion = np.zeros((3, 3), np.int64)
+        np.add.at(confusion, (truth, guess), 1)
+        counts = counts_of(predictor.scheme.classes, [scored_image("a", confusion)])
         folder = tmp_path / f"run{number}"
-        write_tables(counts, predictor, summarise(counts, predictor, "val", Interval(5, 0)), folder)
+        evaluation_report(counts, predictor, "val").write(folder)
         names.append(str(folder))
     assert main(["compare", *names, "--csv", str(tmp_path / "out.csv")]) == 0
     with (tmp_path / "out.csv").open() as file:
@@ -395,20 +404,6 @@ def test_what_the_stages_write_is_what_is_read(tmp_path: Path) -> None:
     assert [float(row["share"]) for row in rows[:3]] == pytest.approx(shares[[0, 2, 1]], abs=2e-6)
     rare = next(row for row in rows if row["name"] == "rare mIoU")
     assert float(rare[names[1]]) == pytest.approx(expected[0], abs=2e-6)
-
-
-def test_the_costs_are_among_those_that_training_writes() -> None:
-    tree = ast.parse((ROOT / "segpipe/training/watch/publish.py").read_text())
-    function = next(
-        node
-        for node in ast.walk(tree)
-        if isinstance(node, ast.FunctionDef) and node.name == "training_summary"
-    )
-    returned = next(node.value for node in function.body if isinstance(node, ast.Return))
-    assert isinstance(returned, ast.Dict)
-    written = {key.value for key in returned.keys if isinstance(key, ast.Constant)}
-    assert len(Costs.model_fields) == 6
-    assert Costs.model_fields.keys() <= written
 
 
 def test_help_tells_what_a_name_may_be(capsys: pytest.CaptureFixture[str]) -> None:

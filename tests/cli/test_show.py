@@ -44,15 +44,16 @@ TRAINING = {
     "peak_memory_mb": 512.0,
     "processes": 1,
     "precision": "bf16",
+    "device": "cpu",
 }
 
 
 def shown(
-    folder: Path, evaluation: dict[str, Any], capsys: pytest.CaptureFixture[str]
+    folder: Path, evaluation: dict[str, Any], capsys: pytest.CaptureFixture[str], **training: Any
 ) -> list[str]:
     (folder / "metrics").mkdir()
     (folder / "metrics/evaluation.json").write_text(json.dumps(evaluation))
-    (folder / "metrics/training.json").write_text(json.dumps(TRAINING))
+    (folder / "metrics/training.json").write_text(json.dumps(TRAINING | training))
     assert main(["show"]) == 0
     return capsys.readouterr().out.splitlines()
 
@@ -71,10 +72,26 @@ def test_several_logits(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> N
 
 def test_one_logit(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     lines = shown(tmp_path, EVALUATION | {"foreground": FOREGROUND}, capsys)
-    assert (
-        "IoU by image        75.00  (95% interval 70.00 to 80.00), 4 images with sky, 1 without"
-        in lines
-    )
+    assert "IoU by image        75.00  (95% interval 70.00 to 80.00)" in lines
+    assert "by image            4 images with sky, 1 without" in lines
     assert "Dice by image       80.00" in lines
     assert "average precision   -" in lines
     assert "threshold           0.41 (train.threshold)" in lines
+
+
+def test_a_few_samples_are_a_try(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    lines = shown(tmp_path, EVALUATION, capsys, limit=4, train_samples=3)
+    assert "ATTENTION           train.limit was 4: trained on 3 samples for a try" in lines
+
+
+def test_files_that_are_missing_or_of_another_kind_are_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["show"]) == 1
+    assert "metrics/evaluation.json: there is no such file" in capsys.readouterr().err
+    (tmp_path / "metrics").mkdir()
+    (tmp_path / "metrics/evaluation.json").write_text('{"miou": 0.5}')
+    assert main(["show"]) == 1
+    said = capsys.readouterr().err
+    assert "metrics/evaluation.json: is not what the evaluate stage writes" in said
+    assert "classes: Field required" in said

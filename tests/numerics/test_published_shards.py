@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.forge import workspace_with
-from tests.results import Result
+from tests.published import Result
 from tests.trainers import Trainers
 
 
@@ -29,7 +29,7 @@ def test_what_is_published_is_what_whole_weights_would_have_become(
             name: value.shape for name, value in theirs.items()
         }
         assert shards.weight_difference(whole, kind) < 2e-4
-    assert [result.summary["processes"] for result in (whole, shards)] == [1, 2]
-    assert whole.summary["parameters"] == shards.summary["parameters"]
+    assert [result.summary.processes for result in (whole, shards)] == [1, 2]
+    assert whole.summary.parameters == shards.summary.parameters
     assert len(list(two.rglob("validation/step_*.png"))) == 2
     assert not list((two / ".segpipe/state").glob("*/")), "nothing is left to go on from"

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from tests.forge import checkpoints, run_stage, workspace_with
-from tests.results import Result
+from tests.published import Result
 from tests.trainers import Outcome, Trainers
 
 # docs/distributed.md states them: between numbers of processes, of kernels and (relative) of losses.
@@ -142,7 +142,7 @@ def test_on_another_number_of_processes_it_goes_on_in_the_same_order(
     result = Result(workspace)
     assert result.loss_difference(unstopped) < LOSSES
     assert result.weight_difference(unstopped) < WEIGHTS
-    assert result.summary["processes"] == after
+    assert result.summary.processes == after
 
 
 def with_uneven_void(prepared: Path, target: Path) -> Path:
@@ -205,7 +205,7 @@ def test_how_the_work_is_shared_out_does_not_change_the_result(
     assert len(parts.counts) == 4
     assert result.loss_difference(alone) < LOSSES
     assert result.weight_difference(alone) < WEIGHTS
-    work = [result.summary[name] for name in ("processes", "accumulation")]
+    work = [result.summary.processes, result.summary.accumulation]
     assert work == [processes, accumulation]
 
 

@@ -20,7 +20,7 @@ from tests.forge import (
     write_parameters,
 )
 from tests.pipeline.conftest import run, with_programs
-from tests.results import Result, runs_with_rows, tracked, wanted
+from tests.published import Result, runs_with_rows, tracked, wanted
 
 pytestmark = [
     pytest.mark.slow,
@@ -151,7 +151,7 @@ def test_whoever_is_killed_the_next_repro_ends_as_if_nobody_had_been(
     assert last.dvc.wait() == 0, last.said()
     assert "resuming at" in last.said()
     result = Result(baseline)
-    assert result.summary["processes"] == 2
+    assert result.summary.processes == 2
     assert tracked(baseline, result.tracked) == wanted(result)
     assert runs_with_rows(baseline) - tracked_before == {result.tracked}
     assert not checkpoints(baseline)

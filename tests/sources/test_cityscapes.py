@@ -19,12 +19,12 @@ from segpipe.raw.sample import Sample
 from segpipe.runtime.errors import DataError
 from segpipe.runtime.findings import Finding
 from segpipe.sources.cityscapes import fetch as cityscapes
+from segpipe.sources.cityscapes.download import download
 from segpipe.sources.cityscapes_layout.layout import SPLIT_OF
 from segpipe.sources.cityscapes_layout.samples import list_samples
-from segpipe.sources.download import packages as packages_of_site
 from segpipe.sources.listing import Listing
 from tests.forge import save
-from tests.sources.cityscapes_site import PASSWORD, USERNAME, CityscapesSite
+from tests.sources.cityscapes.server import PASSWORD, USERNAME, CityscapesSite
 
 FINE = {
     "train": ["aachen_000000_000019", "aachen_000001_000019", "bochum_000000_000313"],
@@ -229,14 +229,15 @@ class TestFetch:
     ) -> None:
         asked: list[list[str]] = []
 
-        def download(names: list[str], target: Path) -> list[Path]:
+        def copy_archives(names: list[str], target: Path) -> None:
             asked.append(names)
             target.mkdir(exist_ok=True)
-            return [Path(shutil.copy(archives / name, target / name)) for name in names]
+            for name in names:
+                shutil.copy(archives / name, target / name)
 
         monkeypatch.setenv("CITYSCAPES_USERNAME", "somebody")
         monkeypatch.setenv("CITYSCAPES_PASSWORD", "something")
-        monkeypatch.setattr(cityscapes, "download", download)
+        monkeypatch.setattr(cityscapes, "download", copy_archives)
         place = tmp_path / "place"
         place.mkdir()
         shutil.copy(archives / "gtFine_trainvaltest.zip", place)
@@ -261,7 +262,7 @@ class TestFetch:
         monkeypatch.setenv("CITYSCAPES_USERNAME", USERNAME)
         monkeypatch.setenv("CITYSCAPES_PASSWORD", PASSWORD)
         with CityscapesSite(packages) as site:
-            there = functools.partial(packages_of_site.download, site=site.address)
+            there = functools.partial(download, address=site.address)
             monkeypatch.setattr(cityscapes, "download", there)
             source = parameters(tmp_path / "nothing", coarse_per_fine=1.0)
             brought = fetched(source, tmp_path / "raw")

@@ -17,7 +17,7 @@ from tests.forge import (
     wait_until,
     workspace_with,
 )
-from tests.results import Result
+from tests.published import Result
 
 pytestmark = [
     pytest.mark.slow,

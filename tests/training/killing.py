@@ -41,7 +41,7 @@ PHASES: dict[str, list[tuple[Any, str]]] = {
     "publish": [
         (segpipe.training.run, "write_bundle"),
         (segpipe.training.run, "write_history"),
-        (segpipe.training.run, "write_json"),
+        (segpipe.training.run, "write_record"),
         (MlflowRun, "log_files"),
     ],
     "remove": [(Checkpoints, "remove")],

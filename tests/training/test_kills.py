@@ -18,7 +18,7 @@ import pytest
 from segpipe.params.schema import Params
 from segpipe.runtime.randomness import generator
 from tests.forge import ROOT, child_environment, make_workspace
-from tests.results import Result, runs_with_rows, tracked, wanted
+from tests.published import Result, runs_with_rows, tracked, wanted
 from tests.training.conftest import prepared
 
 pytestmark = [

@@ -13,6 +13,7 @@ from segpipe.params.length import Length
 from segpipe.params.loss import LossParams
 from segpipe.params.schedule import PlateauParams
 from segpipe.params.train import EarlyStoppingParams, RMSpropParams, SGDParams
+from segpipe.results.training import TrainingSummary
 from segpipe.training.distributed.interruption import Interrupted
 from segpipe.training.optimizer import optimizer_tensors
 from segpipe.training.watch.publish import training_summary, write_history, write_planned_rates
@@ -47,9 +48,10 @@ def test_a_row_at_each_validation_and_at_each_epochs_end(dataset, trained, tmp_p
     assert [row["epoch"] for row in written] == ["0.6", "1", "1.2", "1.8", "2", "2.4"]
     assert written[1]["val_miou"] == "" != written[0]["val_miou"]
     summary = training_summary(job, progress)
-    assert (summary["steps"], summary["epochs"]) == (12, 2.4)
-    assert summary["val_miou"] == max(row["val_miou"] or 0 for row in rows)
-    assert "threshold" not in summary
+    assert (summary.steps, summary.epochs) == (12, 2.4)
+    assert summary.val_miou == max(row["val_miou"] or 0 for row in rows)
+    unset = TrainingSummary.model_fields.keys() - summary.model_fields_set
+    assert unset == {"threshold", "limit", "overfit"}
 
 
 def test_the_rows_mean_losses_are_those_of_their_steps(dataset, trained) -> None:
@@ -124,7 +126,7 @@ def test_early_stopping_ends_after_its_validations(dataset, trained) -> None:
     again, its_progress, its_rows = trained(dataset, **options)
     assert (its_progress.step, its_rows) == (6, []), "it stays at its end"
     best = max(row["val_miou"] for row in rows if row["val_miou"] is not None)
-    assert training_summary(again, its_progress)["val_miou"] == best
+    assert training_summary(again, its_progress).val_miou == best
 
 
 def test_the_average_is_what_is_validated_and_kept(dataset, trained) -> None:

@@ -11,17 +11,17 @@ from segpipe.raw.sample import SPLITS
 from segpipe.runtime.console import say
 from segpipe.runtime.errors import DataError, SegpipeError, listing
 from segpipe.runtime.findings import Finding
+from segpipe.sources.cityscapes.download import download
 from segpipe.sources.cityscapes.holdings import (
     Holding,
     describe,
     find,
     lies_unpacked,
 )
+from segpipe.sources.cityscapes.site import find_credentials
 from segpipe.sources.cityscapes_layout.layout import TRUTH, Part
 from segpipe.sources.cityscapes_layout.samples import pair_names, parts_needed
 from segpipe.sources.copying import beside_data, copy_files, refuse_too_little_space
-from segpipe.sources.download.credentials import find_credentials
-from segpipe.sources.download.packages import download
 from segpipe.sources.listing import Listing
 
 

@@ -1,7 +1,6 @@
 """A training becomes files: what it will do, the bundle, the history, what it cost."""
 
 import os
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,14 +11,15 @@ from segpipe.bundle import save_bundle
 from segpipe.dataset.reader import Dataset, Split
 from segpipe.models.parts.network import count_parameters
 from segpipe.params.model import ModelParams
-from segpipe.runtime.atomic import write_csv, write_json
+from segpipe.results.records import new_record, write_table
+from segpipe.results.training import HistoryRow, PlannedRate, TrainingSummary
+from segpipe.runtime.atomic import write_json
 from segpipe.runtime.hardware import device_name
 from segpipe.tracking.datasets import DataUsed
 from segpipe.training.schedules.build import learning_rate
 from segpipe.training.selection import sample_counts
 from segpipe.training.setup import Job
 from segpipe.training.state.checkpoint import Progress
-from segpipe.training.stopping import Row
 from segpipe.training.watch.environment import ENVIRONMENT, environment, machines_of
 
 _PLANNED = 1000  # steps of the planned learning rate that are written
@@ -64,7 +64,7 @@ def write_bundle(
 
 def write_history(progress: Progress, path: Path) -> None:
     """Write a row for each validation and each whole epoch; cells without a value are empty."""
-    write_csv(path, _cells(progress.history))
+    write_table(path, [new_record(HistoryRow, row) for row in progress.history])
 
 
 def write_planned_rates(job: Job, path: Path) -> None:
@@ -75,22 +75,21 @@ def write_planned_rates(job: Job, path: Path) -> None:
     """
     total = job.lengths.total
     steps = sorted({round(step) for step in np.linspace(0, total - 1, min(total, _PLANNED))})
-    rows: list[Row] = [
-        {
-            "step": step + 1,
-            "epoch": (step + 1) / job.steps_per_epoch,
-            "lr": learning_rate(job.train, job.lengths, step),
-        }
+    rows = [
+        PlannedRate(
+            step=step + 1,
+            epoch=(step + 1) / job.steps_per_epoch,
+            lr=learning_rate(job.train, job.lengths, step),
+        )
         for step in steps
     ]
-    write_csv(path, _cells(rows))
+    write_table(path, rows)
 
 
-def training_summary(job: Job, progress: Progress) -> dict[str, Any]:
+def training_summary(job: Job, progress: Progress) -> TrainingSummary:
     """Return what metrics/training.json says: the best validation's scores and what the run cost.
 
-    images_per_second: median over the rows of the history. device_hours: hours times processes.
-    accumulation: at the end; the bundle tells from which step on.
+    The bundle tells from which step on there was which accumulation.
     """
     rows = progress.history
     best = rows[progress.best_row]
@@ -98,7 +97,7 @@ def training_summary(job: Job, progress: Progress) -> dict[str, Any]:
     waited = sum(row["wait_seconds"] or 0.0 for row in rows)
     speeds = sorted(row["images_per_second"] or 0.0 for row in rows)
     threshold = {} if progress.best_threshold is None else {"threshold": progress.best_threshold}
-    return {
+    summary = {
         "best_epoch": best["epoch"],
         "best_step": best["step"],
         "epochs": rows[-1]["epoch"],
@@ -120,6 +119,7 @@ def training_summary(job: Job, progress: Progress) -> dict[str, Any]:
         "precision": job.precision,
         "device": device_name(job.device),
     }
+    return new_record(TrainingSummary, summary)
 
 
 def data_used(job: Job, recorded: dict[str, Any]) -> list[DataUsed]:
@@ -142,13 +142,3 @@ def _split_used(dataset: Dataset, source: str, name: str, split: Split, context:
         mask=((-1, *masks_Nhw.shape[1:]), str(masks_Nhw.dtype)),
         counts=counts,
     )
-
-
-def _cells(rows: Sequence[Row]) -> list[dict[str, str]]:
-    return [{key: _cell(value) for key, value in row.items()} for row in rows]
-
-
-def _cell(value: float | None) -> str:
-    if value is None:
-        return ""
-    return f"{value:.6g}" if value % 1 else f"{value:.0f}"  # whole numbers keep all their digits

@@ -1,7 +1,5 @@
 """What a training has published, and what MLflow holds of it."""
 
-import csv
-import json
 import sqlite3
 from contextlib import closing
 from dataclasses import dataclass
@@ -10,6 +8,9 @@ from typing import Any
 
 import numpy as np
 from safetensors.numpy import load_file
+
+from segpipe.results.records import read_record, read_table
+from segpipe.results.training import HistoryRow, TrainedRun, TrainingSummary
 
 LEARNT = ("epoch", "step", "lr", "train_loss", "val_loss", "val_miou", "val_pixel_accuracy")
 
@@ -27,11 +28,11 @@ class Result:
             name: load_file(models / f"{name}.safetensors") for name in ("model", "last")
         }
         self.about = (models / "model.json").read_text()
-        with (metrics / "history.csv").open() as file:
-            self.history = [[row[name] for name in LEARNT] for row in csv.DictReader(file)]
-        self.steps = [int(row[1]) for row in self.history]
-        self.summary = json.loads((metrics / "training.json").read_text())
-        self.tracked = json.loads((metrics / "mlflow.json").read_text())["run_id"]
+        rows = read_table(HistoryRow, metrics / HistoryRow.file)
+        self.history = [[getattr(row, name) for name in LEARNT] for row in rows]
+        self.steps = [row.step for row in rows]
+        self.summary = read_record(TrainingSummary, metrics / TrainingSummary.file)
+        self.tracked = read_record(TrainedRun, metrics / TrainedRun.file).run_id
 
     def differences(self, other: "Result") -> list[str]:
         """Name what is not the same to the bit: weights, bundle and history."""
@@ -54,7 +55,7 @@ class Result:
         """The largest of a training or validation loss, relative; the rows are of the same steps."""
         assert self.steps == other.steps
         ours, theirs = (
-            np.array([[value or "nan" for value in row[3:5]] for row in result.history], float)
+            np.array([row[3:5] for row in result.history], float)  # None becomes NaN
             for result in (self, other)
         )
         assert (np.isnan(ours) == np.isnan(theirs)).all()
@@ -87,7 +88,7 @@ def tracked(workspace: Path, run_id: str) -> Tracked:
 
 def wanted(result: Result) -> Tracked:
     """What MLflow is to have of a run with this result: each row once, and its end."""
-    validated = [int(row[1]) for row in result.history if row[4]]
+    validated = [row[1] for row in result.history if row[4] is not None]
     return Tracked(result.steps, validated, [result.steps[-1]], "FINISHED")
 
 

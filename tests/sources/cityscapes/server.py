@@ -9,7 +9,6 @@ import re
 import socket
 import ssl
 import threading
-import time
 import traceback
 import zipfile
 from collections import Counter
@@ -26,8 +25,8 @@ import requests
 from urllib3.exceptions import HTTPError
 
 from segpipe.runtime.errors import SegpipeError
-from segpipe.sources.download.packages import download
-from segpipe.sources.download.patience import Patience
+from segpipe.sources.cityscapes import faults, site
+from segpipe.sources.cityscapes.download import download
 
 USERNAME, PASSWORD = "ada@example.org", "correct horse/battery+staple&"
 COOKIE = "PHPSESSID"
@@ -81,7 +80,6 @@ class CityscapesSite:
         self.digests: dict[str, str | None] = {
             name: hashlib.md5(content).hexdigest() for name, content in packages.items()
         }
-        self.etags: dict[str, str] = {}
         self.sizes = {name: f"{len(content) / 1024:.0f}KB" for name, content in packages.items()}
         self.list_text: str | None = None
         self.password = PASSWORD
@@ -89,12 +87,10 @@ class CityscapesSite:
         self.seen: list[Seen] = []
         self.faults: dict[str, list[Fault]] = {}
         self.chunked = False
-        self.delay = 0.0  # seconds before every 16 kB of a file
         self.ended = threading.Event()
         self.lock = threading.Lock()
         self.stalled = threading.Event()
         self.resume = threading.Event()
-        self.active, self.most_active = 0, 0  # transfers of files
         self.connections: set[socket.socket] = set()
         site = self
 
@@ -263,15 +259,11 @@ class _Handler(BaseHTTPRequestHandler):
         content = self.site.packages[name]
         if fault.garbage:
             content = content[:1000] + bytes([content[1000] ^ 1]) + content[1001:]
-        etag = self.site.etags.get(name)
         start = 0
         asked = re.fullmatch(r"bytes=(\d+)-", self.headers.get("Range", ""))
-        same = self.headers.get("If-Range") in (None, etag)
         headers = {"Content-Type": "application/octet-stream", **fault.headers}
-        if etag:
-            headers["ETag"] = etag
         status = 200
-        if asked and same and not fault.plain:
+        if asked and not fault.plain:
             start, status = int(asked[1]), 206
             if start >= len(content):
                 self._answer(416, b"", {"Content-Range": f"bytes */{len(content)}"})
@@ -286,21 +278,12 @@ class _Handler(BaseHTTPRequestHandler):
         for key, value in headers.items():
             self.send_header(key, value)
         self.end_headers()
-        with self.site.lock:
-            self.site.active += 1
-            self.site.most_active = max(self.site.active, self.site.most_active)
-        try:
-            self._send(content[start:], fault)
-        finally:
-            with self.site.lock:
-                self.site.active -= 1
+        self._send(content[start:], fault)
 
     def _send(self, content: bytes, fault: Fault) -> None:
         limit = min(len(content), *(n for n in (fault.cut, fault.stall) if n is not None), 1 << 62)
         for begin in range(0, limit, 1 << 14):
             piece = content[begin : min(begin + (1 << 14), limit)]
-            if self.site.delay:
-                time.sleep(self.site.delay)
             if self.site.chunked:
                 self.wfile.write(f"{len(piece):x}\r\n".encode() + piece + b"\r\n")
             else:
@@ -320,27 +303,30 @@ class _Handler(BaseHTTPRequestHandler):
             self.wfile.write(b"0\r\n\r\n")
 
 
-QUICK = Patience(
-    attempts=4,
-    first_attempts=2,
-    first_wait=0.01,
-    longest_wait=0.02,
-    longest_asked=2.0,
-    connect_timeout=2.0,
-    read_timeout=0.4,
-    worthwhile=1,
-)
+ATTEMPTS = 4
+
+
+def be_quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Shorten the waits and timeouts of a download, and count any byte as progress."""
+    monkeypatch.setattr(faults, "ATTEMPTS", ATTEMPTS)
+    monkeypatch.setattr(faults, "FIRST_WAIT", 0.01)
+    monkeypatch.setattr(faults, "LONGEST_WAIT", 0.02)
+    monkeypatch.setattr(faults, "LONGEST_ASKED_WAIT", 2.0)
+    monkeypatch.setattr(faults, "PROGRESS_BYTES", 1)
+    monkeypatch.setattr(site, "TIMEOUT", (2.0, 0.4))
+
+
 _SECRETS = (PASSWORD, quote(PASSWORD), quote_plus(PASSWORD), json.dumps(PASSWORD), "session-cookie")
 
 
-def refused(site: str, target: Path, *names: str, patience: Patience = QUICK) -> str:
+def refused(address: str, target: Path, *names: str) -> str:
     """Return the message with which a download fails, after looking for secrets behind it.
 
     Looked through are the error, all that it is chained to and the variables of every frame; no
     error of the network library may be among them, since those hold the whole request.
     """
     with pytest.raises(SegpipeError) as caught:
-        download(names, target, site, patience)
+        download(names, target, address)
     chain = [caught.value, *_chained(caught.value)]
     assert not [e for e in chain if isinstance(e, requests.RequestException | HTTPError)]
     told = "".join(

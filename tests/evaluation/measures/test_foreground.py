@@ -1,8 +1,9 @@
-"""One logit: scores of its class over the split and by image, and the curve of its thresholds."""
+"""One logit: scores of its class over the split and by image, and the curve of its thresholds
+(also of measures/probabilities.py).
+"""
 
 import csv
 import json
-from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -14,15 +15,17 @@ from PIL import Image
 from sklearn.metrics import average_precision_score, f1_score, jaccard_score
 
 from segpipe.bundle import Bundle
-from segpipe.evaluation.evaluate import Counts, count
-from segpipe.evaluation.foreground import foreground_summary
-from segpipe.evaluation.intervals import Interval
-from segpipe.evaluation.report import summarise, write_tables
+from segpipe.evaluation.counts import EvaluationCounts
+from segpipe.evaluation.evaluate import evaluate
+from segpipe.evaluation.measure import Bootstrap
+from segpipe.evaluation.measures.foreground import Foreground
+from segpipe.evaluation.report import EvaluationReport, evaluation_report
 from segpipe.inference.predictor import Predictor
 from segpipe.labels.load import load_scheme
 from segpipe.params.prepare import SplitParams
 from segpipe.raw.input_spec import PICTURES, InputSpec
 from segpipe.sources.folder.samples import list_samples
+from tests.evaluation.images import scored_image
 from tests.forge import make_folder, save
 from tests.training.conftest import SKY
 
@@ -62,8 +65,10 @@ def raw(tmp_path: Path) -> Path:
     return root
 
 
-def evaluated(raw: Path, **options: Any) -> tuple[Any, Counts, list[tuple[Any, Any]]]:
-    """The predictor, its counts, and for each image truth and probability of the valid pixels."""
+def evaluated(
+    raw: Path, bootstrap: int = 0, **options: Any
+) -> tuple[EvaluationReport, list[tuple[Any, Any]]]:
+    """The report, and for each image truth and probability of the valid pixels."""
     predictor: Any = Blueness(raw, **options)
     samples = list_samples(raw, SplitParams()).samples["val"]
     pixels = []
@@ -72,59 +77,59 @@ def evaluated(raw: Path, **options: Any) -> tuple[Any, Counts, list[tuple[Any, A
             valid = np.asarray(mask) != 9
             logit = predictor.logits(np.asarray(image)[None])[0]
             pixels.append((np.asarray(mask)[valid] == 0, logit.sigmoid().numpy()[valid]))
-    return predictor, count(predictor, samples, raw), pixels
+    counts = evaluate(predictor, samples, raw, Bootstrap(bootstrap, 0))
+    return evaluation_report(counts, predictor, "val"), pixels
 
 
 @pytest.mark.parametrize("threshold", [0.5, 0.3])
 def test_scores_over_the_split_and_by_image_are_those_of_scikit_learn(
     raw: Path, threshold: float
 ) -> None:
-    predictor, counts, pixels = evaluated(raw, threshold=threshold)
-    found = summarise(counts, predictor, "val", Interval(300, 0))["foreground"]
+    report, pixels = evaluated(raw, bootstrap=300, threshold=threshold)
+    found = report.evaluation.foreground
     truth, probability = (np.concatenate(part) for part in zip(*pixels, strict=True))
     guess = probability > np.float32(threshold)
     assert 0 < (truth != guess).sum() < len(truth)
-    assert found["class"] == "sky"
-    assert found["iou"] == pytest.approx(jaccard_score(truth, guess), abs=1e-6)
-    assert found["dice"] == pytest.approx(f1_score(truth, guess), abs=1e-6)
+    assert found.class_name == "sky"
+    assert found.iou == pytest.approx(jaccard_score(truth, guess), abs=1e-6)
+    assert found.dice == pytest.approx(f1_score(truth, guess), abs=1e-6)
     scored = [
         (one, chance > np.float32(threshold))
         for one, chance in pixels
         if one.any() or (chance > np.float32(threshold)).any()
     ]
-    by_image = found["by_image"]
-    assert (by_image["images"], by_image["images_without_the_class"]) == (4, 1) == (len(scored), 1)
+    by_image = found.by_image
+    assert (by_image.images, by_image.images_without_the_class) == (4, 1) == (len(scored), 1)
     ious = [jaccard_score(*one, zero_division=0) for one in scored]
-    assert by_image["iou"] == pytest.approx(np.mean(ious), abs=1e-6)
+    assert by_image.iou == pytest.approx(np.mean(ious), abs=1e-6)
     assert min(ious) == 0, "what is nowhere true but predicted counts as 0"
     dices = [f1_score(*one, zero_division=0) for one in scored]
-    assert by_image["dice"] == pytest.approx(np.mean(dices), abs=1e-6)
+    assert by_image.dice == pytest.approx(np.mean(dices), abs=1e-6)
     for group in (found, by_image):
         for score in ("iou", "dice"):
-            low, high = group[f"{score}_interval"].values()
-            assert low < group[score] < high
-    assert found["average_precision"] == pytest.approx(
+            interval = getattr(group, f"{score}_interval")
+            assert interval.low < getattr(group, score) < interval.high
+    assert found.average_precision == pytest.approx(
         average_precision_score(truth, probability), abs=0.01
     )
 
 
 def test_the_best_threshold_of_the_split_is_told_with_its_scores(raw: Path) -> None:
-    predictor, counts, pixels = evaluated(raw)
-    found = summarise(counts, predictor, "val", Interval(0, 0))["foreground"]
+    report, pixels = evaluated(raw)
+    found = report.evaluation.foreground
     truth, probability = (np.concatenate(part) for part in zip(*pixels, strict=True))
-    best = probability > np.float32(found["best_threshold"])
-    assert found["best_iou"] == pytest.approx(jaccard_score(truth, best), abs=1e-6)
-    assert found["best_dice"] == pytest.approx(f1_score(truth, best), abs=1e-6)
-    assert found["best_iou"] > found["iou"]
-    assert found["iou_interval"] is found["by_image"]["iou_interval"] is None
+    best = probability > np.float32(found.best_threshold)
+    assert found.best_iou == pytest.approx(jaccard_score(truth, best), abs=1e-6)
+    assert found.best_dice == pytest.approx(f1_score(truth, best), abs=1e-6)
+    assert found.best_iou > found.iou
+    assert found.iou_interval is found.by_image.iou_interval is None
 
 
 def test_the_protocol_says_where_the_threshold_is_from(raw: Path) -> None:
     for asked, words in ((0.3, "train.threshold"), ("auto", "largest IoU on the prepared valid")):
-        predictor, counts, _ = evaluated(raw, threshold=0.3, asked=asked)
-        protocol = summarise(counts, predictor, "val", Interval(0, 0))["protocol"]
-        assert protocol["threshold"] == 0.3
-        assert protocol["threshold_choice"].startswith(words)
+        protocol = evaluated(raw, threshold=0.3, asked=asked)[0].evaluation.protocol
+        assert protocol.threshold == 0.3
+        assert protocol.threshold_choice.startswith(words)
 
 
 def table(path: Path) -> list[dict[str, str]]:
@@ -133,10 +138,9 @@ def table(path: Path) -> list[dict[str, str]]:
 
 
 def test_the_tables(raw: Path, tmp_path: Path) -> None:
-    predictor, counts, pixels = evaluated(raw)
-    summary = summarise(counts, predictor, "val", Interval(0, 0))
-    write_tables(counts, predictor, summary, tmp_path)
-    assert json.loads((tmp_path / "evaluation.json").read_text()) == summary
+    report, pixels = evaluated(raw)
+    report.write(tmp_path)
+    sky = json.loads((tmp_path / "evaluation.json").read_text())["classes"]["sky"]
     images = {row["name"]: row for row in table(tmp_path / "images.csv")}
     assert images["drive1_003"]["foreground_iou"] == images["drive1_003"]["foreground_dice"] == ""
     assert images["drive0_004"]["foreground_iou"] == "0"
@@ -149,50 +153,67 @@ def test_the_tables(raw: Path, tmp_path: Path) -> None:
     truth = np.concatenate([one for one, _ in pixels])
     assert float(rows[0]["precision"]) == pytest.approx(truth.mean(), rel=1e-5)
     at = rows[500]
-    assert float(at["recall"]) == pytest.approx(summary["classes"]["sky"]["accuracy"], rel=1e-5)
-    assert float(at["precision"]) == pytest.approx(summary["classes"]["sky"]["precision"], rel=1e-5)
+    assert float(at["recall"]) == pytest.approx(sky["accuracy"], rel=1e-5)
+    assert float(at["precision"]) == pytest.approx(sky["precision"], rel=1e-5)
 
 
 def test_of_several_logits_each_class_is_a_point_of_the_table(raw: Path, tmp_path: Path) -> None:
-    predictor, counts, _ = evaluated(raw)
-    several = Counts(counts.names, counts.files, counts.confusion_NKK, 0, Counter())
+    predictor: Any = Blueness(raw)
     predictor.bundle = Bundle(None, None, predictor.scheme, predictor.input, "fp32", {})  # type: ignore[arg-type]
-    summary = summarise(several, predictor, "val", Interval(0, 0))
-    assert "foreground" not in summary
-    assert summary["protocol"]["threshold_choice"] is None
-    write_tables(several, predictor, summary, tmp_path)
+    predictor.train_ids = lambda logits_Khw: (logits_Khw[0] > 0).numpy().astype(np.uint8)
+    samples = list_samples(raw, SplitParams()).samples["val"]
+    counts = evaluate(predictor, samples, raw, Bootstrap(0, 0))
+    report = evaluation_report(counts, predictor, "val")
+    assert report.evaluation.foreground is None
+    assert report.evaluation.protocol.threshold_choice is None
+    report.write(tmp_path)
     rows = table(tmp_path / "precision_recall.csv")
     assert [(row["class"], row["threshold"]) for row in rows] == [("rest", ""), ("sky", "")]
     for row in rows:
-        found = summary["classes"][row["class"]]
-        assert float(row["precision"]) == pytest.approx(found["precision"], rel=1e-5)
-        assert float(row["recall"]) == pytest.approx(found["accuracy"], rel=1e-5)
+        found = report.evaluation.classes[row["class"]]
+        assert float(row["precision"]) == pytest.approx(found.precision, rel=1e-5)
+        assert float(row["recall"]) == pytest.approx(found.accuracy, rel=1e-5)
 
 
-def test_a_split_without_truth_or_without_the_class_has_no_scores(raw: Path) -> None:
-    empty = np.zeros((2, 1000), np.int64)
-    nothing = Counts(["a"], ["a"], np.zeros((1, 2, 2), np.int64), 0, Counter(), 1, empty)
-    found = foreground_summary(nothing, "sky", Interval(50, 0))
-    assert found["iou"] is found["average_precision"] is found["best_threshold"] is None
-    assert found["by_image"] == {
-        "iou": None,
-        "iou_interval": None,
-        "dice": None,
-        "dice_interval": None,
-        "images": 0,
-        "images_without_the_class": 0,
-    }
+def test_a_split_without_truth_or_without_the_class_has_no_scores(
+    raw: Path, tmp_path: Path
+) -> None:
+    predictor: Any = Blueness(raw)
+    for image in ([], [scored_image("void", np.zeros((2, 2), np.int64))]):
+        counts = EvaluationCounts.of(predictor.scheme.classes, True, Bootstrap(50, 0))
+        counts.withheld = ["a"]
+        for one in image:
+            counts.update(one, torch.zeros(1, 1, 1))
+        report = evaluation_report(counts, predictor, "val")
+        found = report.evaluation.foreground
+        assert (
+            found.iou is found.average_precision is found.best_threshold is found.best_iou is None
+        )
+        assert found.by_image.model_dump() == {
+            "iou": None,
+            "iou_interval": None,
+            "dice": None,
+            "dice_interval": None,
+            "images": 0,
+            "images_without_the_class": 0,
+        }
+        report.write(tmp_path)
+        rows = table(tmp_path / "images.csv")
+        assert [row["name"] for row in rows] == ["a", "void"][: 1 + len(image)]
+        for row in rows:
+            assert (row["pixels"], row["foreground_iou"], row["foreground_dice"]) == ("0", "", "")
 
 
 def test_windows_of_one_raster_are_drawn_together_for_the_mean_by_image() -> None:
     good, bad = [[50, 0], [5, 45]], [[50, 30], [10, 10]]
 
-    def width(matrices: list[Any], files: list[str]) -> float:
-        stacked = np.array(matrices, np.int64)
-        counts = Counts(files, files, stacked, 0, Counter(), 0, np.ones((2, 1000), np.int64))
-        found = foreground_summary(counts, "sky", Interval(500, 0))["by_image"]["iou_interval"]
-        return float(found["high"] - found["low"])
+    def width(*images: tuple[Any, str]) -> float:
+        measure = Foreground(["rest", "sky"], Bootstrap(500, 0))
+        for number, (counts, file) in enumerate(images):
+            measure.update(scored_image(str(number), counts, file))
+        found = measure.summary().scores["foreground"]["by_image"]["iou_interval"]
+        return float(found.high - found.low)
 
-    together = width([good] * 5 + [bad] * 5, ["a"] * 5 + ["b"] * 5)
-    assert together == pytest.approx(width([good, bad], ["a", "b"]))
-    assert width([good] * 5 + [bad] * 5, list("abcdefghij")) < 0.9 * together
+    together = width(*[(good, "a")] * 5, *[(bad, "b")] * 5)
+    assert together == pytest.approx(width((good, "a"), (bad, "b")))
+    assert width(*[(good if n < 5 else bad, str(n)) for n in range(10)]) < 0.9 * together

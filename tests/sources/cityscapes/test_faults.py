@@ -2,13 +2,12 @@
 
 import datetime
 import errno
+import gzip
 import io
 import logging
 import resource
 import shutil
 import socket
-import ssl
-import time
 from collections.abc import Iterator
 from email.utils import format_datetime
 from pathlib import Path
@@ -16,25 +15,23 @@ from typing import Any
 
 import pytest
 import requests
-import urllib3
 
-from segpipe.sources.download import part
-from segpipe.sources.download.faults import SiteError, asked_wait, network_fault
-from segpipe.sources.download.packages import download
-from tests.sources.cityscapes_site import (
+from segpipe.sources.cityscapes import faults
+from segpipe.sources.cityscapes.download import download
+from segpipe.sources.cityscapes.faults import DownloadError, TransientError, retry, status_fault
+from tests.sources.cityscapes.server import (
+    ATTEMPTS,
     PASSWORD,
-    QUICK,
     USERNAME,
     CityscapesSite,
     Fault,
     archive,
     assert_no_secret,
+    be_quick,
     refused,
 )
 
 FINE, COARSE = "gtFine_trainvaltest.zip", "gtCoarse.zip"
-TRIES = QUICK.attempts
-NOW = datetime.datetime(2026, 1, 2, tzinfo=datetime.UTC)
 
 
 @pytest.fixture
@@ -47,6 +44,7 @@ def site(
     """The site; after every test its output, its log and its files are searched for secrets."""
     monkeypatch.setenv("CITYSCAPES_USERNAME", USERNAME)
     monkeypatch.setenv("CITYSCAPES_PASSWORD", PASSWORD)
+    be_quick(monkeypatch)
     caplog.set_level(logging.DEBUG)
     with CityscapesSite({FINE: archive(1), COARSE: archive(2, 60_000)}) as opened:
         yield opened
@@ -65,26 +63,34 @@ def test_a_wrong_password(site: CityscapesSite, tmp_path: Path) -> None:
     assert len(site.seen) == 2
 
 
-def test_a_password_that_was_changed_meanwhile(site: CityscapesSite, tmp_path: Path) -> None:
+def test_a_password_that_was_changed_meanwhile_stops_all(
+    site: CityscapesSite, tmp_path: Path
+) -> None:
     site.next(site.file_path(FINE), Fault(cut=70_000), Fault(expire=True))
     site.next("/login", Fault(), Fault(), Fault(), Fault(status=200, body=b"<html>wrong"))
-    assert "does not accept" in refused(site.address, tmp_path, FINE)
+    assert "does not accept" in refused(site.address, tmp_path, FINE, COARSE)
     assert kept(tmp_path) == 70_000
+    assert len(site.requests("/md5-sum/")) == 1
 
 
 def test_an_expired_session_is_renewed_unseen(site: CityscapesSite, tmp_path: Path) -> None:
     site.next("/downloads/", Fault(expire=True))
     site.next("/md5-sum/", Fault(status=200, body=b" \n<!DOCTYPE html><html>log in</html>"))
     site.next(site.file_path(FINE), Fault(cut=70_000), Fault(status=401))
-    download([FINE], tmp_path, site.address, QUICK)
+    download([FINE], tmp_path, site.address)
     assert (tmp_path / FINE).read_bytes() == site.packages[FINE]
     assert site.bytes_sent() == len(site.packages[FINE])
-    assert sum(seen.method == "POST" for seen in site.seen) == 4
+    logins = site.requests("/login")
+    assert [seen.method for seen in logins] == ["GET", "POST"] * 4
+    # Each login is a new one: it begins without the cookie of the session before.
+    assert [seen for seen in logins if seen.method == "GET" and "Cookie" in seen.headers] == []
 
 
 def test_a_session_that_never_lasts(site: CityscapesSite, tmp_path: Path) -> None:
     site.next(site.file_path(FINE), Fault(cut=70_000), *[Fault(expire=True)] * 10)
-    assert "asks for a login again, right after one" in refused(site.address, tmp_path, FINE)
+    assert "asks for a login or sends a web page, right after a login" in refused(
+        site.address, tmp_path, FINE
+    )
     assert kept(tmp_path) == 70_000
     assert len(site.requests("/login")) == 4
 
@@ -93,56 +99,71 @@ def test_html_where_a_zip_was_due(site: CityscapesSite, tmp_path: Path) -> None:
     page = Fault(status=200, body=b"<html><title>Accept our terms</title></html>")
     site.next(site.file_path(FINE), Fault(cut=70_000), page, page)
     message = refused(site.address, tmp_path, FINE)
-    assert "sends a web page in its place, also after a new login" in message
+    assert "asks for a login or sends a web page, right after a login" in message
     assert kept(tmp_path) == 70_000
 
 
 def test_something_else_where_a_zip_was_due(site: CityscapesSite, tmp_path: Path) -> None:
     site.next(site.file_path(FINE), Fault(cut=70_000), Fault(status=200, body=b"Fatal error" * 9))
-    assert "is no zip archive; what is here was kept" in refused(site.address, tmp_path, FINE)
+    assert "something that is not a zip archive" in refused(site.address, tmp_path, FINE)
     assert kept(tmp_path) == 70_000
 
 
 @pytest.mark.parametrize("path", ["/file-handling/", "/md5-sum/"])
 def test_403_says_which_access_is_missing(path: str, site: CityscapesSite, tmp_path: Path) -> None:
-    site.next(path, Fault(status=403))
+    site.next(path, Fault(status=403, body=b"<html>forbidden"))
     message = refused(site.address, tmp_path, FINE)
-    assert f"this account has no access to {FINE}: ask for it, and accept its terms" in message
+    assert f"{FINE}: {site.address} answers with status 403, refused; the account may" in message
     assert len(site.requests(path)) == 1
 
 
 @pytest.mark.parametrize("path", ["/login", "/downloads/"])
 def test_403_before_any_package(path: str, site: CityscapesSite, tmp_path: Path) -> None:
     site.next(path, Fault(status=403))
-    assert "(403)" in refused(site.address, tmp_path, FINE)
+    assert "answers with status 403" in refused(site.address, tmp_path, FINE)
 
 
 def test_404(site: CityscapesSite, tmp_path: Path) -> None:
-    site.next(site.file_path(FINE), Fault(cut=70_000), Fault(status=404))
-    assert "gtFine_trainvaltest.zip: not found on 127.0.0.1 (404)" in refused(
-        site.address, tmp_path, FINE
-    )
+    site.next(site.file_path(FINE), Fault(cut=70_000), Fault(status=404, body=b"<html>"))
+    message = refused(site.address, tmp_path, FINE)
+    assert f"{FINE}: {site.address} answers with status 404, not found; it may have" in message
     assert kept(tmp_path) == 70_000
+    assert len(site.requests(site.file_path(FINE))) == 2
+
+
+def test_a_package_without_a_published_digest(site: CityscapesSite, tmp_path: Path) -> None:
+    site.digests[FINE] = None
+    message = refused(site.address, tmp_path, FINE, COARSE)
+    assert message.startswith(f"MD5 of {FINE}: {site.address} answers with status 404")
+    site.next("/md5-sum/", Fault(status=200, body=b"none"))
+    assert f"publishes no MD5 of {FINE}" in refused(site.address, tmp_path, FINE)
+    assert (tmp_path / COARSE).exists() and not (tmp_path / FINE).exists()
+
+
+def test_an_unexpected_status(site: CityscapesSite, tmp_path: Path) -> None:
+    site.next(site.file_path(FINE), Fault(status=410))
+    assert "answers with status 410, which is not expected" in refused(site.address, tmp_path, FINE)
+    assert len(site.requests(site.file_path(FINE))) == 1
 
 
 @pytest.mark.parametrize("status", [408, 429, 500, 502, 503, 504])
 def test_5xx_is_tried_again(status: int, site: CityscapesSite, tmp_path: Path) -> None:
     for path in ("/login", "/downloads/", "/md5-sum/", "/file-handling/"):
-        site.next(path, Fault(status=status))
-    download([FINE], tmp_path, site.address, QUICK)
+        site.next(path, Fault(status=status, body=b"<html>busy"))
+    download([FINE], tmp_path, site.address)
     assert site.statuses("/file-handling/") == {status: 1, 200: 1}
 
 
 @pytest.mark.parametrize("path", ["/downloads/", "/md5-sum/", "/file-handling/"])
 def test_5xx_without_end_is_given_up(path: str, site: CityscapesSite, tmp_path: Path) -> None:
     site.next(path, *[Fault(status=503)] * 99)
-    assert f"(503); given up after {TRIES} tries" in refused(site.address, tmp_path, FINE)
-    assert site.statuses(path) == {503: TRIES}
+    assert f"(503); given up after {ATTEMPTS} attempts" in refused(site.address, tmp_path, FINE)
+    assert site.statuses(path) == {503: ATTEMPTS}
 
 
 def test_a_server_that_is_out_of_order_from_the_start(site: CityscapesSite, tmp_path: Path) -> None:
     site.next("/login", *[Fault(status=500)] * 99)
-    assert "login: 127.0.0.1 is out of order" in refused(site.address, tmp_path, FINE)
+    assert f"login: {site.address} is out of order" in refused(site.address, tmp_path, FINE)
     assert list(site.faults["/login"]) != []
 
 
@@ -150,36 +171,81 @@ def test_retry_after_is_waited_for(
     site: CityscapesSite, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     site.next(site.file_path(FINE), Fault(status=503, headers={"Retry-After": "1"}))
-    download([FINE], tmp_path, site.address, QUICK)
-    assert "next try in 1 s" in capfd.readouterr().out
+    download([FINE], tmp_path, site.address)
+    assert "attempt 2 of 4 in 1 s" in capfd.readouterr().out
 
 
 def test_a_retry_after_beyond_reason_is_told(site: CityscapesSite, tmp_path: Path) -> None:
     site.next(site.file_path(FINE), Fault(cut=70_000))
     site.next(site.file_path(FINE), Fault(status=503, headers={"Retry-After": "7200"}))
     message = refused(site.address, tmp_path, FINE)
-    assert "asks to wait 120 minutes. 70.0 kB are kept in" in message
+    assert "asks to wait 120 minutes; start again then" in message
+    assert kept(tmp_path) == 70_000
 
 
 @pytest.mark.parametrize(
     ("header", "seconds"),
-    [
-        (None, None),
-        ("120", 120.0),
-        (format_datetime(NOW + datetime.timedelta(seconds=90), usegmt=True), 90.0),
-        (format_datetime(NOW - datetime.timedelta(seconds=90), usegmt=True), 0.0),
-        ("soon", None),
-        ("-5", None),
-    ],
+    [(None, 0), ("120", 120), (90, 90), (-90, 0), ("soon", 0), ("-5", 0)],
 )
-def test_retry_after_is_a_number_or_a_date(header: str | None, seconds: float | None) -> None:
-    assert asked_wait(header, NOW) == seconds
+def test_retry_after_is_a_number_or_a_date(header: str | int | None, seconds: int) -> None:
+    """An int stands for the date that lies so many seconds from now."""
+    if isinstance(header, int):
+        moment = datetime.datetime.now(datetime.UTC) + datetime.timedelta(seconds=header)
+        header = format_datetime(moment, usegmt=True)
+    response = requests.Response()
+    response.status_code = 503
+    response.headers.update({} if header is None else {"Retry-After": header})
+    fault = status_fault(response, "subject", "https://host")
+    assert isinstance(fault, TransientError)
+    assert fault.retry_after == pytest.approx(seconds, abs=5 if seconds == 90 else 0)
+
+
+def waits(monkeypatch: pytest.MonkeyPatch, retry_after: float = 0.0) -> list[float]:
+    """The waits of a thing that always fails, until it is given up."""
+    found = list[float]()
+    monkeypatch.setattr(faults.time, "sleep", found.append)
+
+    def fail() -> None:
+        raise TransientError("no", retry_after)
+
+    with pytest.raises(DownloadError, match=f"thing: no; given up after {faults.ATTEMPTS} att"):
+        retry("thing", fail)
+    return found
+
+
+def test_waits_double_with_jitter_up_to_the_longest(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = waits(monkeypatch)
+    bounds = [min(60.0, 2.0**n) for n in range(9)]
+    assert all(bound / 2 <= wait <= bound for wait, bound in zip(found, bounds, strict=True))
+    fractions = {round(wait / bound, 6) for wait, bound in zip(found, bounds, strict=True)}
+    assert len(fractions) == len(bounds)
+
+
+def test_the_site_may_ask_for_more_but_not_for_less(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert waits(monkeypatch, 90.0) == [90.0] * 9
+    assert all(wait >= 0.5 for wait in waits(monkeypatch, 0.1))
+
+
+def test_progress_starts_the_count_of_failures_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(faults.time, "sleep", lambda _seconds: None)
+    size, calls = 0, 0
+
+    def fail() -> None:
+        nonlocal size, calls
+        calls += 1
+        # 1 MiB with each third failure, until the hundredth.
+        size += (1 << 20) if calls % 3 == 0 and calls <= 99 else 1000
+        raise TransientError("no")
+
+    with pytest.raises(DownloadError):
+        retry("thing", fail, lambda: size)
+    assert calls == 99 + faults.ATTEMPTS - 1
 
 
 def test_a_connection_that_is_always_cut(site: CityscapesSite, tmp_path: Path) -> None:
     site.next(site.file_path(FINE), Fault(cut=70_000), *[Fault(cut=0)] * 99)
     message = refused(site.address, tmp_path, FINE)
-    assert f"was cut; given up after {TRIES} tries. 70.0 kB are kept in" in message
+    assert f"failed (IncompleteRead); given up after {ATTEMPTS} attempts" in message
     assert kept(tmp_path) == 70_000
 
 
@@ -187,14 +253,14 @@ def test_a_read_timeout_is_continued(
     site: CityscapesSite, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     site.next(site.file_path(FINE), Fault(stall=70_000))
-    download([FINE], tmp_path, site.address, QUICK)
-    assert "127.0.0.1 sends nothing any more (read timeout); next try" in capfd.readouterr().out
+    download([FINE], tmp_path, site.address)
+    assert f"{site.address} failed (no answer in time); attempt" in capfd.readouterr().out
     assert site.requests(site.file_path(FINE))[1].headers["Range"] == "bytes=70000-"
 
 
 def test_a_read_timeout_without_end(site: CityscapesSite, tmp_path: Path) -> None:
     site.next(site.file_path(FINE), *[Fault(stall=0)] * 99)
-    assert "(read timeout); given up" in refused(site.address, tmp_path, FINE)
+    assert "(no answer in time); given up" in refused(site.address, tmp_path, FINE)
 
 
 @pytest.mark.parametrize("range_", ["bytes 0-9/10", "lines 1-2/3", "", "bytes 70001-99999/200148"])
@@ -203,13 +269,30 @@ def test_another_range_than_was_asked_for(
 ) -> None:
     wrong = Fault(headers={"Content-Range": range_})
     site.next(site.file_path(FINE), Fault(cut=70_000), *[wrong] * 99)
-    assert "part of the file" in refused(site.address, tmp_path, FINE)
+    assert "sends another part of the file" in refused(site.address, tmp_path, FINE)
     assert kept(tmp_path) == 70_000
 
 
 def test_a_compressed_answer_is_refused(site: CityscapesSite, tmp_path: Path) -> None:
-    site.next(site.file_path(FINE), Fault(headers={"Content-Encoding": "br"}))
-    assert "sends it compressed" in refused(site.address, tmp_path, FINE)
+    body = gzip.compress(site.packages[FINE])
+    headers = {"Content-Encoding": "gzip"}
+    site.next(site.file_path(FINE), Fault(status=200, headers=headers, body=body))
+    assert "something that is not a zip archive" in refused(site.address, tmp_path, FINE)
+
+
+def test_an_empty_answer_is_tried_again(site: CityscapesSite, tmp_path: Path) -> None:
+    site.next(site.file_path(FINE), Fault(status=200))
+    download([FINE], tmp_path, site.address)
+    assert site.statuses("/file-handling/") == {200: 2}
+
+
+def test_an_answer_that_ends_early_is_continued(site: CityscapesSite, tmp_path: Path) -> None:
+    content = site.packages[FINE]
+    headers = {"Content-Range": f"bytes 70000-79999/{len(content)}"}
+    some = Fault(status=206, headers=headers, body=content[70_000:80_000])
+    site.next(site.file_path(FINE), Fault(cut=70_000), some)
+    download([FINE], tmp_path, site.address)
+    assert site.requests(site.file_path(FINE))[-1].headers["Range"] == "bytes=80000-"
 
 
 @pytest.mark.parametrize("path", ["/login", "/downloads/", "/md5-sum/", "/file-handling/"])
@@ -220,15 +303,13 @@ def test_a_redirect_carries_nothing_to_another_host(
         away = Fault(status=307, headers={"Location": f"{other.address}/x?token=session-cookie"})
         site.next(path, away)
         message = refused(site.address, tmp_path, FINE)
-        assert "sends on to another address of 127.0.0.1 (307), and a login is not" in message
+        assert "redirects to another address (307), and no login is sent there" in message
         assert other.seen == []
 
 
 def test_a_name_that_the_list_does_not_have(site: CityscapesSite, tmp_path: Path) -> None:
-    message = refused(site.address, tmp_path, "gtFine_trainvaltets.zip", "xyz.bin", COARSE)
-    assert "  gtFine_trainvaltets.zip (did you mean gtFine_trainvaltest.zip?)" in message
-    assert "\n  xyz.bin" in message
-    assert COARSE not in message
+    message = refused(site.address, tmp_path, "one.zip", COARSE, "other.zip")
+    assert "does not offer this account one.zip and other.zip: ask for access" in message
     assert site.bytes_sent() == 0
 
 
@@ -248,17 +329,9 @@ def test_a_list_of_another_kind(text: str, site: CityscapesSite, tmp_path: Path)
     assert ("is not as expected" in message) == (text != "{}")
 
 
-def test_a_name_of_the_list_stays_in_the_folder(site: CityscapesSite, tmp_path: Path) -> None:
-    site.packages["../out.zip"] = archive(3)
-    site.digests["../out.zip"] = None
-    site.sizes["../out.zip"] = "1MB"
-    assert "no such packages" in refused(site.address, tmp_path / "target", "../out.zip")
-    assert not list(tmp_path.glob("out*"))
-
-
 def test_a_list_without_end(site: CityscapesSite, tmp_path: Path) -> None:
-    site.list_text = "[" + " " * 3_000_000
-    assert "something endless" in refused(site.address, tmp_path, FINE)
+    site.list_text = '[{"name": "a.zip", "packageID": "1", "size": "1MB"}' + " " * 3_000_000 + "]"
+    assert "is not as expected" in refused(site.address, tmp_path, "a.zip")
 
 
 def test_a_disk_too_small_is_said_before(
@@ -266,8 +339,8 @@ def test_a_disk_too_small_is_said_before(
 ) -> None:
     monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(10**6, 0, 10_000))
     message = refused(site.address, tmp_path, FINE, COARSE)
-    assert "have to be downloaded, and 10.0 kB are free" in message
-    assert f"  {COARSE}: " in message
+    assert f"the download of {FINE}, {COARSE} needs" in message
+    assert "but only 10,000 are free" in message
     assert site.bytes_sent() == 0
 
 
@@ -276,7 +349,7 @@ def test_bytes_that_are_here_need_no_space(
 ) -> None:
     (tmp_path / f"{FINE}.part").write_bytes(site.packages[FINE][:195_000])
     monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(10**6, 0, 10_000))
-    download([FINE], tmp_path, site.address, QUICK)
+    download([FINE], tmp_path, site.address)
     assert site.bytes_sent() == len(site.packages[FINE]) - 195_000
 
 
@@ -297,7 +370,7 @@ class _Disk(io.FileIO):
     [
         (errno.ENOSPC, "the disk is full"),
         (errno.EDQUOT, "the disk quota is used up"),
-        (errno.EIO, "cannot be written"),
+        (errno.EIO, "no room; see to its permissions"),
     ],
 )
 def test_a_disk_that_fills_up_keeps_the_part(
@@ -306,45 +379,54 @@ def test_a_disk_that_fills_up_keeps_the_part(
     site: CityscapesSite,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
 ) -> None:
-    opened = part.Path.open
+    opened = Path.open
 
     def limited(path: Path, mode: str = "r", *arguments: Any, **options: Any) -> Any:
         return _Disk(path, "a") if mode == "ab" else opened(path, mode, *arguments, **options)
 
     with monkeypatch.context() as small:
         small.setattr(_Disk, "number", number)
-        small.setattr(part.Path, "open", limited)
+        small.setattr(Path, "open", limited)
         message = refused(site.address, tmp_path, FINE)
     assert words in message
-    assert "100.0 kB are kept in" in message
+    assert f"{FINE}.part: 100kB are kept" in capfd.readouterr().out
     assert (tmp_path / f"{FINE}.part").read_bytes() == site.packages[FINE][:100_000]
-    download([FINE], tmp_path, site.address, QUICK)
+    download([FINE], tmp_path, site.address)
     assert site.requests(site.file_path(FINE))[-1].headers["Range"] == "bytes=100000-"
+    assert (tmp_path / FINE).read_bytes() == site.packages[FINE]
+
+
+def test_short_writes_are_completed(
+    site: CityscapesSite, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Short(io.FileIO):
+        def write(self, data: Any, /) -> int:
+            return super().write(bytes(data)[:1000]) or 0
+
+    opened = Path.open
+
+    def limited(path: Path, mode: str = "r", *arguments: Any, **options: Any) -> Any:
+        return Short(path, "a") if mode == "ab" else opened(path, mode, *arguments, **options)
+
+    monkeypatch.setattr(Path, "open", limited)
+    download([FINE], tmp_path, site.address)
     assert (tmp_path / FINE).read_bytes() == site.packages[FINE]
 
 
 def test_a_full_disk_stops_the_other_packages(
     site: CityscapesSite, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    opened = part.Path.open
+    opened = Path.open
 
     def limited(path: Path, mode: str = "r", *arguments: Any, **options: Any) -> Any:
-        full = mode == "ab" and path.name.startswith(FINE)
-        if full:
-            other = tmp_path / f"{COARSE}.part"
-            while not (other.exists() and other.stat().st_size == 20_000):
-                time.sleep(0.01)
-        return _Disk(path, "a") if full else opened(path, mode, *arguments, **options)
+        return _Disk(path, "a") if mode == "ab" else opened(path, mode, *arguments, **options)
 
-    monkeypatch.setattr(part.Path, "open", limited)
-    begun = time.monotonic()
-    site.next(site.file_path(COARSE), Fault(stall=20_000))
-    patient = type(QUICK)(read_timeout=30.0)
-    message = refused(site.address, tmp_path, FINE, COARSE, patience=patient)
-    assert message.startswith(f"{FINE}: the disk is full")
-    assert time.monotonic() - begun < 15  # and not the 30 s of the read timeout
-    assert (tmp_path / f"{COARSE}.part").read_bytes() == site.packages[COARSE][:20_000]
+    monkeypatch.setattr(Path, "open", limited)
+    assert "the disk is full" in refused(site.address, tmp_path, FINE, COARSE)
+    assert kept(tmp_path) == 100_000
+    assert site.requests(site.file_path(COARSE)) == []
 
 
 def test_a_limit_on_the_size_of_files(site: CityscapesSite, tmp_path: Path) -> None:
@@ -354,17 +436,30 @@ def test_a_limit_on_the_size_of_files(site: CityscapesSite, tmp_path: Path) -> N
         message = refused(site.address, tmp_path, FINE)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
-    assert "takes no larger file. 100.0 kB are kept" in message
+    assert "takes no larger file" in message
     assert kept(tmp_path) == 100_000
 
 
 def test_a_folder_that_cannot_be(site: CityscapesSite, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    assert "cannot be made" in refused(site.address, tmp_path / "file/folder", FINE)
+    message = refused(site.address, tmp_path / "file/folder", FINE)
+    assert message == f"{tmp_path}/file/folder: Not a directory; see to its permissions"
     (tmp_path / "a" / ".lock").mkdir(parents=True)
-    assert "cannot be written (Is a directory)" in refused(site.address, tmp_path / "a", FINE)
-    (tmp_path / "b" / f"{FINE}.part.json").mkdir(parents=True)
-    assert "cannot be written or read" in refused(site.address, tmp_path / "b", FINE)
+    assert ".lock: Is a directory; see to" in refused(site.address, tmp_path / "a", FINE)
+    (tmp_path / "b" / f"{FINE}.part").mkdir(parents=True)
+    assert "Is a directory; see to its" in refused(site.address, tmp_path / "b", FINE)
+
+
+def test_a_file_system_without_locks(
+    site: CityscapesSite, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def flock(*_arguments: Any) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr("fcntl.flock", flock)
+    message = refused(site.address, tmp_path, FINE)
+    assert f"{tmp_path}: its file system cannot lock files" in message
+    assert site.seen == []
 
 
 def test_nobody_answers(site: CityscapesSite, tmp_path: Path) -> None:
@@ -372,7 +467,10 @@ def test_nobody_answers(site: CityscapesSite, tmp_path: Path) -> None:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     message = refused(f"http://127.0.0.1:{port}", tmp_path, FINE)
-    assert "login: 127.0.0.1 refuses the connection; given up after 2 tries" in message
+    assert (
+        f"login: the connection to http://127.0.0.1:{port} failed (Connection refused)" in message
+    )
+    assert f"given up after {ATTEMPTS} attempts" in message
 
 
 def test_a_name_that_is_not_found(
@@ -383,7 +481,7 @@ def test_a_name_that_is_not_found(
 
     monkeypatch.setattr(socket, "getaddrinfo", unknown)
     message = refused("https://www.cityscapes.invalid", tmp_path, FINE)
-    assert "the name www.cityscapes.invalid is not found (DNS)" in message
+    assert "https://www.cityscapes.invalid failed (Name or service not known)" in message
 
 
 def test_a_certificate_that_nobody_vouches_for(
@@ -401,7 +499,7 @@ def test_the_way_is_encrypted(
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificate))
     with CityscapesSite(site.packages, certificate) as other:
         other.next(other.file_path(FINE), Fault(cut=70_000))
-        download([FINE, COARSE], tmp_path / "target", other.address, QUICK)
+        download([FINE, COARSE], tmp_path / "target", other.address)
         assert other.bytes_sent() == sum(map(len, site.packages.values()))
     assert (tmp_path / "target" / FINE).read_bytes() == site.packages[FINE]
 
@@ -414,39 +512,49 @@ def test_a_proxy_that_gives_no_connection(
         port = free.getsockname()[1]
     monkeypatch.setenv("https_proxy", f"http://someone:session-cookie@127.0.0.1:{port}")
     message = refused("https://www.cityscapes.invalid", tmp_path, FINE)
-    assert "the proxy on the way to www.cityscapes.invalid (HTTPS_PROXY)" in message
+    assert "https://www.cityscapes.invalid through HTTPS_PROXY failed (Connection refus" in message
 
 
 @pytest.mark.parametrize(
-    ("address", "words"),
+    ("variable", "value"),
+    [("https_proxy", "ftp:// :1"), ("REQUESTS_CA_BUNDLE", "/not/there")],
+)
+def test_settings_that_cannot_work_are_not_tried_again(
+    variable: str,
+    value: str,
+    site: CityscapesSite,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv(variable, value)
+    message = refused("https://www.cityscapes.invalid", tmp_path, FINE)
+    assert "cannot be asked; check HTTPS_PROXY and REQUESTS_CA_BUNDLE" in message
+    assert "attempt" not in capfd.readouterr().out
+
+
+def test_a_connection_that_is_not_encrypted_at_the_other_end(
+    site: CityscapesSite, tmp_path: Path
+) -> None:
+    message = refused(site.address.replace("http:", "https:"), tmp_path, FINE)
+    assert f"given up after {ATTEMPTS} attempts" in message
+    assert not [seen for seen in site.seen if seen.form]
+
+
+@pytest.mark.parametrize(
+    "address",
     [
-        ("http://www.cityscapes-dataset.com", "a password is sent over https only"),
-        ("http://127.0.0.1.example.org", "a password is sent over https only"),
-        ("ftp://127.0.0.1", "https only"),
-        ("https://me:anything@www.cityscapes-dataset.com", "of the form https://HOST"),
-        ("www.cityscapes-dataset.com", "of the form https://HOST"),
+        "http://www.cityscapes-dataset.com",
+        "http://127.0.0.1.example.org",
+        "ftp://127.0.0.1",
+        "https://me:anything@www.cityscapes-dataset.com",
+        "www.cityscapes-dataset.com",
     ],
 )
 def test_an_address_that_gets_no_password(
-    address: str, words: str, site: CityscapesSite, tmp_path: Path
+    address: str, site: CityscapesSite, tmp_path: Path
 ) -> None:
-    assert words in refused(address, tmp_path, FINE)
-
-
-@pytest.mark.parametrize(
-    ("error", "words"),
-    [
-        (requests.exceptions.ConnectTimeout(), "does not take the connection in time"),
-        (requests.exceptions.SSLError(ssl.SSLEOFError()), r"connection \(TLS\) failed"),
-        (urllib3.exceptions.ProtocolError("x", ConnectionResetError()), "was cut"),
-        (requests.exceptions.InvalidSchema("socks"), r"cannot be asked \(InvalidSchema\)"),
-    ],
-)
-def test_other_faults_of_the_network(error: Exception, words: str) -> None:
-    with pytest.raises(Exception, match=words):
-        raise network_fault(error, "host")
-    permanent = isinstance(network_fault(error, "host"), SiteError)
-    assert permanent == isinstance(error, requests.exceptions.InvalidSchema)
+    assert "to an address of the form https://HOST only" in refused(address, tmp_path, FINE)
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.forge import ROOT
-from tests.sources.cityscapes_site import (
+from tests.sources.cityscapes.server import (
     PASSWORD,
     USERNAME,
     CityscapesSite,
@@ -23,17 +23,19 @@ from tests.sources.cityscapes_site import (
 
 FINE, COARSE = "gtFine_trainvaltest.zip", "gtCoarse.zip"
 _CODE = """
-import sys
+import signal, sys
 from pathlib import Path
-from segpipe.runtime.process_exit import explained
-from segpipe.sources.download.packages import download
-from segpipe.sources.download.patience import Patience
+from segpipe.runtime.process_exit import explained, interrupted_when_told
+from segpipe.sources.cityscapes.download import download
 
 def work():
-    download(sys.argv[3:], Path(sys.argv[2]), sys.argv[1], Patience(read_timeout=60.0))
+    download(sys.argv[3:], Path(sys.argv[2]), sys.argv[1])
     return 0
 
-sys.exit(explained(work))
+# Where the tests were started in the background, Ctrl-C is ignored.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+with interrupted_when_told():  # as in each stage
+    sys.exit(explained(work))
 """
 
 
@@ -100,24 +102,39 @@ def test_the_one_that_waits_continues_what_a_killed_one_left(
     assert site.requests("/file-handling/")[1].headers["Range"] == "bytes=100000-"
 
 
-def test_an_interruption_stops_all_threads_at_once_and_keeps_the_parts(
-    site: CityscapesSite, tmp_path: Path
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interruption_stops_at_once_and_the_next_start_continues(
+    number: signal.Signals, site: CityscapesSite, tmp_path: Path
 ) -> None:
     site.next(site.file_path(FINE), Fault(stall=100_000))
-    site.next(site.file_path(COARSE), Fault(stall=20_000))
     process = start(site, tmp_path, FINE, COARSE)
     wait_for(tmp_path / f"{FINE}.part", 100_000)
-    wait_for(tmp_path / f"{COARSE}.part", 20_000)
     begun = time.monotonic()
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
     out, err = process.communicate(timeout=200)
     assert time.monotonic() - begun < 20  # and not the 60 s of the read timeout
     assert process.returncode == 130
-    assert f"stopped; what came so far is kept in {tmp_path}" in out
+    assert f"{FINE}.part: 100kB are kept, and the next start continues from there" in out
     assert "Traceback" not in err
     assert_no_secret([out, err], tmp_path)
-    for name, size in ((FINE, 100_000), (COARSE, 20_000)):
-        assert (tmp_path / f"{name}.part").read_bytes() == site.packages[name][:size]
+    assert (tmp_path / f"{FINE}.part").read_bytes() == site.packages[FINE][:100_000]
+    again = start(site, tmp_path, FINE, COARSE)
+    out, err = again.communicate(timeout=200)
+    assert again.returncode == 0, err
+    assert site.requests(site.file_path(FINE))[1].headers["Range"] == "bytes=100000-"
+    assert (tmp_path / FINE).read_bytes() == site.packages[FINE]
+    assert (tmp_path / COARSE).read_bytes() == site.packages[COARSE]
+
+
+def test_an_interruption_ends_a_wait_at_once(site: CityscapesSite, tmp_path: Path) -> None:
+    site.next("/login", Fault(status=503, headers={"Retry-After": "600"}))
+    process = start(site, tmp_path, FINE)
+    read_until(process, "attempt 2 of 10 in 600 s")
+    begun = time.monotonic()
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=200)
+    assert time.monotonic() - begun < 20
+    assert process.returncode == 130
 
 
 def wait_for(path: Path, size: int) -> None:

@@ -1,0 +1,86 @@
+"""EvaluationCounts: the list of measures, and what they have counted."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Self
+
+from torch import Tensor
+
+from segpipe.evaluation.measure import (
+    Bootstrap,
+    LabelMeasure,
+    LogitMeasure,
+    MeasureSummary,
+    ScoredImage,
+)
+from segpipe.evaluation.measures.confusion import Confusion
+from segpipe.evaluation.measures.foreground import Foreground
+from segpipe.evaluation.measures.probabilities import Probabilities
+from segpipe.evaluation.measures.truth_pixels import TruthPixels
+from segpipe.metrics.precision_recall import FOREGROUND
+
+
+@dataclass
+class EvaluationCounts:
+    """What an evaluation has counted; memory grows with the images by the K x K counts of each.
+
+    withheld: the names of the samples whose truth is withheld, which no measure has seen.
+    """
+
+    bootstrap: Bootstrap
+    label_measures: Sequence[LabelMeasure]
+    logit_measures: Sequence[LogitMeasure]
+    withheld: list[str] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, classes: Sequence[str], one_logit: bool, bootstrap: Bootstrap) -> Self:
+        """Return empty counts of all measures that a network has; a new measure is listed here.
+
+        one_logit: whether the network has one logit a pixel, which scores the second class.
+        """
+        labels: list[LabelMeasure] = [Confusion(classes, bootstrap), TruthPixels()]
+        logits: list[LogitMeasure] = []
+        if one_logit:
+            labels += [Foreground(classes, bootstrap)]
+            logits += [Probabilities(classes[FOREGROUND])]
+        return cls(bootstrap, labels, logits)
+
+    def update(self, image: ScoredImage, logits_Khw: Tensor) -> None:
+        """Count an image."""
+        for by_labels in self.label_measures:
+            by_labels.update(image)
+        for by_logits in self.logit_measures:
+            by_logits.update(image, logits_Khw)
+
+    def merge(self, other: Self) -> None:
+        """Add what another one, of the same measures, has counted on samples that come after."""
+        for labels, other_labels in zip(self.label_measures, other.label_measures, strict=True):
+            labels.merge(other_labels)
+        for logits, other_logits in zip(self.logit_measures, other.logit_measures, strict=True):
+            logits.merge(other_logits)
+        self.withheld += other.withheld
+
+    def summary(self) -> MeasureSummary:
+        """Return what all measures say."""
+        scores: dict[str, Any] = {}
+        columns: dict[str, Mapping[str, Any]] = {}
+        tables = []
+        for measure in (*self.label_measures, *self.logit_measures):
+            found = measure.summary()
+            scores = _united(scores, found.scores)
+            columns |= found.image_columns
+            tables += list(found.tables)
+        return MeasureSummary(scores, columns, tables)
+
+
+def _united(scores: Mapping[str, Any], others: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the keys of both, also of the mappings within; ValueError where both have a value."""
+    united = dict(scores)
+    for key, value in others.items():
+        if key not in united:
+            united[key] = value
+        elif isinstance(value, Mapping):
+            united[key] = _united(united[key], value)
+        else:
+            raise ValueError(f"two measures have the score {key}")
+    return united

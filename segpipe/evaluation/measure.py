@@ -1,0 +1,121 @@
+"""What a measure is: a family of scores that is counted image by image and summed up at the end.
+
+A measure is a file in `measures/` and a line in `EvaluationCounts.of` (`counts.py`). Whatever keys its
+summary has must be declared in `segpipe.results.evaluation`.
+
+Shapes: N images, K classes, F image files, h and w of an image's truth.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from math import isnan
+from typing import Any, Protocol, Self, TypeVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from segpipe.metrics.bootstrap import Statistic, bootstrap_interval
+from segpipe.metrics.confusion import confusion_matrix
+from segpipe.raw.sample import Sample
+from segpipe.results.records import Interval, Record
+
+Number = TypeVar("Number", np.int64, np.float64)
+
+
+@dataclass(frozen=True, eq=False)
+class ScoredImage:
+    """An image with its truth and the labels that were predicted for it.
+
+    truth_hw, prediction_hw: train ids, uint8; pixels whose truth is VOID are not scored.
+    scored_mask_hw: which pixels belong to this sample and not to a neighbouring window; of the others
+    the truth is VOID. classes: their number, K.
+    """
+
+    sample: Sample
+    truth_hw: NDArray[np.uint8]
+    prediction_hw: NDArray[np.uint8]
+    scored_mask_hw: NDArray[np.bool_]
+    classes: int
+
+    @cached_property
+    def confusion_KK(self) -> NDArray[np.int64]:
+        """The pixels by true class (row) and predicted class (column), counted once for all."""
+        prediction_1hw = torch.from_numpy(self.prediction_hw)[None]
+        truth_1hw = torch.from_numpy(self.truth_hw)[None]
+        counts: NDArray[np.int64] = confusion_matrix(
+            prediction_1hw, truth_1hw, self.classes
+        ).numpy()
+        return counts
+
+
+@dataclass(frozen=True)
+class MeasureSummary:
+    """What a measure says of all images that it has seen.
+
+    scores: keys of evaluation.json, nested as there. image_columns: by column of images.csv and name
+    of the sample; one that is missing has no score. tables: the rows of files of the measure's own.
+    """
+
+    scores: Mapping[str, Any]
+    image_columns: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    tables: Sequence[Sequence[Record]] = ()
+
+
+class _Measure(Protocol):
+    def merge(self, other: Self) -> None:
+        """Add what another one has counted on images that come after."""
+
+    def summary(self) -> MeasureSummary:
+        """Return the scores; None for one without meaning."""
+
+
+class LabelMeasure(_Measure, Protocol):
+    """A measure that needs labels alone, so that label images of any origin can be scored."""
+
+    def update(self, image: ScoredImage) -> None:
+        """Count an image."""
+
+
+class LogitMeasure(_Measure, Protocol):
+    """A measure that needs the network's logits as well."""
+
+    def update(self, image: ScoredImage, logits_Khw: Tensor) -> None:
+        """Count an image; the logits, float32, lie on the network's device."""
+
+
+@dataclass(frozen=True)
+class Bootstrap:
+    """How the uncertainty of scores is found: bootstrap samples (0: not at all) and their seed."""
+
+    samples: int
+    seed: int
+
+    def interval(
+        self, samples: Sequence[Sample], values_N: NDArray[Number], statistic: Statistic
+    ) -> Interval | None:
+        """Return the 95 % interval of a statistic of the sum of `values_N`, of any shape a sample.
+
+        What is drawn is image files: windows of one raster are too alike to be drawn apart, and the
+        interval would be too narrow. Files without a count are left out. None where
+        `bootstrap_interval` has none.
+        """
+        summed_F = sums_by_file(samples, values_N)
+        counted_F = summed_F.any(tuple(range(1, summed_F.ndim)))
+        found = bootstrap_interval(summed_F[counted_F], statistic, self.samples, self.seed)
+        return None if found is None else Interval(low=round(found[0], 6), high=round(found[1], 6))
+
+
+def sums_by_file(samples: Sequence[Sample], values_N: NDArray[Number]) -> NDArray[Number]:
+    """Return what stands for each sample, of any shape, added up by image file, (F, ...)."""
+    places = {file: place for place, file in enumerate(dict.fromkeys(s.image for s in samples))}
+    summed = np.zeros((len(places), *values_N.shape[1:]), values_N.dtype)
+    np.add.at(summed, [places[sample.image] for sample in samples], values_N)
+    return summed
+
+
+def rounded(score: float) -> float | None:
+    """Return a score with six digits; None, which is null in JSON, for one without meaning (NaN)."""
+    return None if isnan(score) else round(float(score), 6)

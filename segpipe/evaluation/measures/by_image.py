@@ -1,0 +1,50 @@
+"""Counts of each image, from which measures of labels are made.
+
+Shapes: N images, K classes.
+"""
+
+from collections.abc import Sequence
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from segpipe.evaluation.measure import Bootstrap, ScoredImage
+from segpipe.metrics.bootstrap import Statistic
+from segpipe.raw.sample import Sample
+from segpipe.results.records import Interval
+
+
+class ConfusionByImage:
+    """Keeps the confusion matrix of each image, K x K whole numbers; a base of measures.
+
+    classes: their names, in the order of train ids.
+    """
+
+    def __init__(self, classes: Sequence[str], bootstrap: Bootstrap) -> None:
+        self.classes = classes
+        self.bootstrap = bootstrap
+        self.by_sample: dict[Sample, NDArray[np.int64]] = {}
+
+    def update(self, image: ScoredImage) -> None:
+        """Count an image."""
+        self.by_sample[image.sample] = image.confusion_KK
+
+    def merge(self, other: Self) -> None:
+        """Add what another one has counted on images that come after."""
+        self.by_sample |= other.by_sample
+
+    @property
+    def samples(self) -> list[Sample]:
+        """The samples in the order in which they were counted."""
+        return list(self.by_sample)
+
+    @property
+    def confusion_NKK(self) -> NDArray[np.int64]:
+        """The confusion matrix of each sample, in the order of `samples`."""
+        shape = (len(self.by_sample), len(self.classes), len(self.classes))
+        return np.array(list(self.by_sample.values()), np.int64).reshape(shape)
+
+    def interval(self, statistic: Statistic) -> Interval | None:
+        """Return the 95 % interval of a score of the confusion matrix of all images."""
+        return self.bootstrap.interval(self.samples, self.confusion_NKK, statistic)

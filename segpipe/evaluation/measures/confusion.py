@@ -1,0 +1,62 @@
+"""Scores of the confusion matrix: of all valid pixels, by class, and of each image.
+
+Shapes: N images, K classes.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from segpipe.evaluation.measure import MeasureSummary, rounded
+from segpipe.evaluation.measures.by_image import ConfusionByImage
+from segpipe.metrics.scores import Scores, mean_iou, pixel_accuracy, scores
+from segpipe.results.evaluation import ConfusionCell
+
+
+class Confusion(ConfusionByImage):
+    """IoU, Dice and accuracies, from one confusion matrix of all images (law 7)."""
+
+    def summary(self) -> MeasureSummary:
+        """Return the means, the scores by class, the columns of each image, and confusion.csv."""
+        confusion_KK: NDArray[np.int64] = self.confusion_NKK.sum(0)
+        found = scores(confusion_KK)
+        by_image = {sample.name: scores(counts) for sample, counts in self.by_sample.items()}
+        return MeasureSummary(
+            scores={
+                "miou": rounded(found.miou),
+                "miou_interval": self.interval(mean_iou),
+                "pixel_accuracy": rounded(found.pixel_accuracy),
+                "pixel_accuracy_interval": self.interval(pixel_accuracy),
+                "mean_accuracy": rounded(found.mean_accuracy),
+                "mean_dice": rounded(found.mean_dice),
+                "frequency_weighted_iou": rounded(found.frequency_weighted_iou),
+                "classes": {name: _of_class(found, k) for k, name in enumerate(self.classes)},
+                "protocol": {"pixels": int(confusion_KK.sum())},
+            },
+            image_columns={
+                "miou": {name: rounded(one.miou) for name, one in by_image.items()},
+                "pixel_accuracy": {n: rounded(one.pixel_accuracy) for n, one in by_image.items()},
+                "pixels": {name: int(one.pixels_K.sum()) for name, one in by_image.items()},
+            },
+            tables=[self._cells(confusion_KK)],
+        )
+
+    def _cells(self, confusion_KK: NDArray[np.int64]) -> list[ConfusionCell]:
+        cells = []
+        for actual, row in zip(self.classes, confusion_KK.tolist(), strict=True):
+            total = sum(row)
+            for predicted, pixels in zip(self.classes, row, strict=True):
+                share = pixels / total if total else None
+                cells.append(
+                    ConfusionCell(actual=actual, predicted=predicted, count=pixels, share=share)
+                )
+        return cells
+
+
+def _of_class(found: Scores, k: int) -> dict[str, float | int | None]:
+    return {
+        "iou": rounded(found.iou_K[k]),
+        "dice": rounded(found.dice_K[k]),
+        "accuracy": rounded(found.accuracy_K[k]),
+        "precision": rounded(found.precision_K[k]),
+        "pixels": int(found.pixels_K[k]),
+    }

@@ -1,0 +1,127 @@
+"""What makes the results of several runs hard to compare. Pure functions."""
+
+import json
+import textwrap
+from collections.abc import Sequence
+from typing import Any
+
+from segpipe.results.experiments import RunResults
+
+# Fields of two protocols that must be equal for their scores to speak of the same thing.
+_MUST_AGREE = {
+    "label_scheme": "label schemes",
+    "split": "splits",
+    "images": "numbers of images",
+    "images_without_truth": "numbers of images without truth",
+    "ignored_ids": "ignored label ids",
+    "left_out": "images left out for what they hold",
+    "resolution": "resolutions of the truth",
+    "image_sizes": "sizes of the images",
+    "counting": "ways of counting",
+}
+# Fields that an experiment may well have changed on purpose.
+_MAY_DIFFER = {
+    "network_input": "inputs of the network",
+    "precision": "precisions",
+    "views": "views",
+    "threshold": "thresholds",
+}
+
+
+def comparability(runs: Sequence[RunResults], names: Sequence[str]) -> list[str]:
+    """Return lines that say what differs between the runs apart from their models.
+
+    `warning:` where scores speak of different things, `note:` where an experiment may have meant it.
+    names: what to call the runs.
+    """
+    truth = [*_classes_differ(runs, names), *_protocols_differ(runs, names, _MUST_AGREE)]
+    truth += [] if truth else _pixels_differ(runs, names)
+    prepared = _protocols_differ(runs, names, {"data": "prepared data"})
+    trained = "; their models were trained on other images, sizes, labels or copies"
+    scored = "" if truth else ", though scored on the same truth"
+    warnings = [*truth, *(line + trained + scored for line in prepared)]
+    warnings += _no_scores(runs, names)
+    notes = [*_protocols_differ(runs, names, _MAY_DIFFER), *_costs_differ(runs, names)]
+    return [f"warning: {line}" for line in warnings] + [f"note: {line}" for line in notes]
+
+
+def _classes_differ(runs: Sequence[RunResults], names: Sequence[str]) -> list[str]:
+    tables = [run.evaluation.classes for run in runs]
+    everything = dict.fromkeys(name for table in tables for name in table)
+    lacking = [
+        f"{name} has no {', '.join(missing)}"
+        for name, table in zip(names, tables, strict=True)
+        if (missing := [one for one in everything if one not in table])
+    ]
+    means = "their mIoU are means over different classes"
+    return [f"the classes differ: {'; '.join(lacking)}; {means}"] if lacking else []
+
+
+def _pixels_differ(runs: Sequence[RunResults], names: Sequence[str]) -> list[str]:
+    """Where the protocols agree, the pixels of each class must too, or the labels were changed."""
+    tables = [run.evaluation.classes for run in runs]
+    differing = [name for name in tables[0] if len({table[name].pixels for table in tables}) > 1]
+    if not differing:
+        return []
+    counts = ", ".join(
+        f"{table[differing[0]].pixels} in {name}" for name, table in zip(names, tables, strict=True)
+    )
+    return [
+        f"the truth differs: other numbers of pixels in {len(differing)} of {len(tables[0])} classes, "
+        f"such as {differing[0]}: {counts}"
+    ]
+
+
+def _no_scores(runs: Sequence[RunResults], names: Sequence[str]) -> list[str]:
+    empty = [name for name, run in zip(names, runs, strict=True) if run.evaluation.miou is None]
+    return (
+        [f"{', '.join(empty)}: no scores, since there is no truth in that split"] if empty else []
+    )
+
+
+def _costs_differ(runs: Sequence[RunResults], names: Sequence[str]) -> list[str]:
+    trained = {n: run.training for n, run in zip(names, runs, strict=True) if run.training}
+    hardware = [
+        f"{one.device}, {one.processes} process(es), {one.precision}" for one in trained.values()
+    ]
+    lines = [
+        f"{line}; the costs speak of these"
+        for line in _difference("devices", hardware, list(trained))
+    ]
+    untimed = [name for name in names if name not in trained]
+    return [*lines, f"{', '.join(untimed)}: no training.json, so no costs"] if untimed else lines
+
+
+def _protocols_differ(
+    runs: Sequence[RunResults], names: Sequence[str], meanings: dict[str, str]
+) -> list[str]:
+    """Return a line for each field of the protocols in `meanings` whose values are not all equal."""
+    lines = []
+    for field, meaning in meanings.items():
+        values = [_words(getattr(run.evaluation.protocol, field)) for run in runs]
+        lines += _difference(meaning, values, names)
+    return lines
+
+
+def _difference(meaning: str, values: Sequence[str], names: Sequence[str]) -> list[str]:
+    if len(set(values)) < 2:
+        return []
+    pairs = [
+        f"{name} {textwrap.shorten(value, 90, placeholder=' ...')}"
+        for name, value in zip(names, values, strict=True)
+    ]
+    return [f"the {meaning} differ: {', '.join(pairs)}"]
+
+
+def _words(value: Any) -> str:
+    match value:
+        case None:
+            return "(not said)"
+        case str() | dict() if not value:
+            return "(none)"
+        case str():
+            return value
+        case dict():
+            return ", ".join(f"{key}: {value[key]}" for key in sorted(value))
+        case _:
+            return json.dumps(value)

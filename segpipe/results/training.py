@@ -1,0 +1,82 @@
+"""What the train stage writes into metrics/: what it reached and cost, its history, its MLflow run."""
+
+from typing import Annotated, ClassVar
+
+from segpipe.results.records import Record, Score, Shown
+
+Epochs = int | float  # whole numbers stay whole
+
+
+class _Trained(Record):
+    stage: ClassVar[str] = "train"
+
+
+class TrainingSummary(_Trained):
+    """training.json: the scores of the best validation and what the training cost.
+
+    Without `limit` and `overfit` all samples were used. images_per_second: median over the history.
+    wait_share: of the seconds, those without data. device_hours: hours times processes.
+    accumulation: at the end of the training.
+    """
+
+    file: ClassVar[str] = "training.json"
+
+    best_epoch: Epochs | None = None
+    best_step: int | None = None
+    epochs: Epochs | None = None
+    steps: int | None = None
+    val_miou: Score = None
+    val_pixel_accuracy: Score = None
+    val_loss: float | None = None
+    train_loss: float | None = None
+    threshold: float | None = None
+    train_samples: int | None = None
+    val_samples: int | None = None
+    limit: int | None = None
+    overfit: int | None = None
+    images_per_second: Annotated[float, Shown("images/s", decimals=2)]
+    seconds: Annotated[float, Shown("training, s", decimals=1)]
+    wait_share: float
+    device_hours: float | None = None
+    peak_memory_mb: Annotated[float, Shown("peak memory, MB", decimals=0)]
+    parameters: int | None = None
+    processes: int
+    accumulation: int | None = None
+    precision: str
+    device: str
+
+
+class HistoryRow(_Trained):
+    """A row of history.csv: a validation or the end of an epoch; None without a validation."""
+
+    file: ClassVar[str] = "history.csv"
+
+    epoch: Epochs
+    step: int
+    lr: float
+    train_loss: float
+    val_loss: float | None
+    val_miou: Score
+    val_pixel_accuracy: Score
+    images_per_second: float
+    wait_seconds: float
+    peak_memory_mb: float
+    seconds: float
+
+
+class PlannedRate(_Trained):
+    """A row of learning_rate.csv: the learning rate that a step (from 1) will have."""
+
+    file: ClassVar[str] = "learning_rate.csv"
+
+    step: int
+    epoch: float
+    lr: float
+
+
+class TrainedRun(_Trained):
+    """mlflow.json: the id of the training's MLflow run; None where nothing is tracked."""
+
+    file: ClassVar[str] = "mlflow.json"
+
+    run_id: str | None

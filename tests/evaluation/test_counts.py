@@ -1,0 +1,64 @@
+"""The list of measures: counts of parts add up to those of the whole, and no score is said twice."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from segpipe.evaluation.counts import EvaluationCounts
+from segpipe.evaluation.measure import Bootstrap, ScoredImage
+from segpipe.evaluation.measures.truth_pixels import TruthPixels
+from tests.evaluation.images import scored_image
+
+CLASSES = ("rest", "sky")
+
+
+def images() -> list[tuple[ScoredImage, Tensor]]:
+    """Windows of three files with random counts and logits, one without a valid pixel."""
+    random, found = np.random.default_rng(3), []
+    for number in range(9):
+        counts_KK = random.integers(0, 40, (2, 2)) * (number != 5)
+        image = scored_image(f"w{number}", counts_KK, file=f"raster{number % 3}.tif")
+        logits_1hw = torch.from_numpy(random.normal(size=(1, *image.truth_hw.shape)))
+        found.append((image, logits_1hw.float()))
+    return found
+
+
+def counted(part: Sequence[tuple[ScoredImage, Tensor]], withheld: list[str]) -> EvaluationCounts:
+    counts = EvaluationCounts.of(CLASSES, True, Bootstrap(200, 0))
+    counts.withheld += withheld
+    for image, logits_1hw in part:
+        counts.update(image, logits_1hw)
+    return counts
+
+
+def test_counts_of_parts_add_up_to_those_of_the_whole() -> None:
+    whole = counted(images(), ["a", "b"])
+    merged, *others = (
+        counted(part, withheld)
+        for part, withheld in (
+            (images()[:4], ["a"]),
+            ([], []),
+            (images()[4:], ["b"]),
+        )
+    )
+    for other in others:
+        merged.merge(other)
+    assert merged.summary() == whole.summary()
+    assert merged.withheld == whole.withheld
+    scores = whole.summary().scores
+    assert scores["protocol"] == {
+        "pixels": sum(int((image.truth_hw != 255).sum()) for image, _ in images()),
+        "images": 9,
+        "void_pixels": 9,
+        "image_sizes": scores["protocol"]["image_sizes"],
+    }
+    assert 0 < scores["foreground"]["average_precision"] < 1
+
+
+def test_a_score_of_two_measures_is_refused() -> None:
+    counts = EvaluationCounts(Bootstrap(0, 0), [TruthPixels(), TruthPixels()], [])
+    with pytest.raises(ValueError, match="two measures have the score images"):
+        counts.summary()

@@ -1,0 +1,174 @@
+"""Whole evaluations: what is counted at the raw labels' resolution (also counts.py, measures/confusion.py
+and measures/truth_pixels.py), and the files that say so (report.py).
+"""
+
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from sklearn.metrics import confusion_matrix, jaccard_score
+
+from segpipe.bundle import Bundle
+from segpipe.evaluation.evaluate import evaluate
+from segpipe.evaluation.measure import Bootstrap
+from segpipe.evaluation.report import EvaluationReport, evaluation_report
+from segpipe.inference.predictor import Predictor
+from segpipe.labels.load import load_scheme
+from segpipe.params.prepare import SplitParams
+from segpipe.raw.input_spec import PICTURES, InputSpec
+from segpipe.runtime.errors import DataError
+from segpipe.sources.folder.samples import list_samples
+from tests.evaluation.images import counts_of, scored_image
+from tests.forge import make_folder, save, scene
+
+
+class Oracle:
+    """Stands in for a predictor: it errs in a known way."""
+
+    precision = "fp32"
+    input = InputSpec(PICTURES, 8, 8, "stretch", 1, [0.5] * 3, [0.5] * 3)
+
+    def __init__(self, scheme, wrong: NDArray[np.uint8] | None = None) -> None:
+        self.scheme = scheme
+        self.bundle = Bundle(None, None, scheme, self.input, "fp32", {"data": "abc"})
+
+    train_ids = Predictor.train_ids
+
+    def logits(self, frames: NDArray[np.uint8]) -> torch.Tensor:
+        """One at the class that it predicts, 0 at the others."""
+        return torch.from_numpy(np.eye(3, dtype=np.float32)[self.predict(frames)]).permute(2, 0, 1)
+
+    def predict(self, frames: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Darker than the middle is road, bright is sky, and red a car."""
+        image = frames[-1]
+        red = (image[..., 0] > 110) & (image[..., 1] < 80)
+        sky = image[..., 2] > 150
+        return np.where(red, 2, np.where(sky, 0, 1)).astype(np.uint8)
+
+
+@pytest.fixture
+def raw(tmp_path: Path) -> Path:
+    return make_folder(tmp_path / "raw", train=1, val=4)
+
+
+def reported(raw: Path, split: str = "val", bootstrap: int = 0) -> EvaluationReport:
+    oracle = Oracle(load_scheme("classes.csv", {}, raw))
+    samples = list_samples(raw, SplitParams()).samples[split]
+    return evaluation_report(evaluate(oracle, samples, raw, Bootstrap(bootstrap, 0)), oracle, split)
+
+
+def table(path: Path) -> list[dict[str, str]]:
+    with path.open() as file:
+        return list(csv.DictReader(file))
+
+
+def test_scores_equal_the_reference_on_all_valid_pixels(raw: Path, tmp_path: Path) -> None:
+    oracle, truth, guess = Oracle(load_scheme("classes.csv", {}, raw)), [], []
+    for sample in list_samples(raw, SplitParams()).samples["val"]:
+        with Image.open(raw / str(sample.mask)) as mask, Image.open(raw / sample.image) as image:
+            valid = np.asarray(mask) != 9
+            truth.append(np.asarray(mask)[valid])
+            guess.append(oracle.predict(np.asarray(image)[None])[valid])
+    truth, guess = np.concatenate(truth), np.concatenate(guess)
+    report = reported(raw, bootstrap=200)
+    found, protocol = report.evaluation, report.evaluation.protocol
+    report.write(tmp_path)
+    written = [int(row["count"]) for row in table(tmp_path / "confusion.csv")]
+    assert written == confusion_matrix(truth, guess, labels=[0, 1, 2]).ravel().tolist()
+    assert found.miou == pytest.approx(jaccard_score(truth, guess, average="macro"), abs=1e-6)
+    assert found.pixel_accuracy == pytest.approx((truth == guess).mean(), abs=1e-6)
+    assert found.miou_interval.low <= found.miou <= found.miou_interval.high
+    assert protocol.pixels == len(truth)
+    assert protocol.pixels + protocol.void_pixels == 4 * 48 * 64
+    assert protocol.image_sizes == {"48x64": 4}
+    assert protocol.ignored_ids == "9"
+    assert protocol.images == 4
+
+
+def test_the_tables_agree_with_the_summary(raw: Path, tmp_path: Path) -> None:
+    report = reported(raw)
+    names = [
+        "evaluation.json",
+        "classes.csv",
+        "images.csv",
+        "confusion.csv",
+        "precision_recall.csv",
+    ]
+    assert report.write(tmp_path) == [tmp_path / name for name in names]
+    summary = json.loads((tmp_path / "evaluation.json").read_text())
+    assert summary["miou"] == report.evaluation.miou
+    assert summary["miou_interval"] is None
+    assert "foreground" not in summary
+    classes, images = table(tmp_path / "classes.csv"), table(tmp_path / "images.csv")
+    columns = ["class", "iou", "dice", "accuracy", "precision", "pixels", "share"]
+    assert [name for name in classes[0] if name in columns] == columns
+    assert [row["class"] for row in classes] == ["sky", "road", "car"]
+    assert sum(float(row["share"]) for row in classes) == pytest.approx(1, abs=1e-5)
+    assert list(images[0])[:4] == ["name", "miou", "pixel_accuracy", "pixels"]
+    counts = [int(row["count"]) for row in table(tmp_path / "confusion.csv")]
+    assert sum(counts) == summary["protocol"]["pixels"]
+    scores = [float(row["miou"]) for row in images]
+    assert scores == sorted(scores)
+    assert len(scores) == 4
+
+
+def test_a_class_in_neither_truth_nor_prediction_has_no_score(tmp_path: Path) -> None:
+    raw = make_folder(tmp_path / "raw", train=1, val=2)
+    for path in (raw / "masks/val").iterdir():
+        save(path, np.zeros((48, 64), np.uint8))
+    for path in (raw / "images/val").iterdir():
+        save(path, np.full((48, 64, 3), (100, 160, 210), np.uint8))
+    found = reported(raw, bootstrap=10).evaluation
+    assert found.classes["car"].iou is None
+    assert found.miou == 1.0
+
+
+def test_a_split_without_truth_has_no_scores_and_one_without_valid_pixels_is_refused(
+    tmp_path: Path,
+) -> None:
+    raw = make_folder(tmp_path / "raw", train=1, val=2, test=2)
+    for path in (raw / "masks/test").iterdir():
+        path.unlink()
+    for path in (raw / "masks/val").iterdir():
+        save(path, np.full((48, 64), 9, np.uint8))
+    report = reported(raw, "test", bootstrap=100)
+    report.write(tmp_path)
+    found, protocol = report.evaluation, report.evaluation.protocol
+    assert json.loads((tmp_path / "evaluation.json").read_text())["miou"] is None
+    assert found.pixel_accuracy is found.miou_interval is found.mean_dice is None
+    assert [scores.iou for scores in found.classes.values()] == [None] * 3
+    assert (protocol.images, protocol.images_without_truth) == (0, 2)
+    rows = [list(row.values())[:4] for row in table(tmp_path / "images.csv")]
+    assert rows == [["drive0_000", "", "", "0"], ["drive1_001", "", "", "0"]]
+    with pytest.raises(DataError, match="every pixel of this split's masks is void"):
+        reported(raw)
+    with pytest.raises(DataError, match="this split is empty"):
+        evaluate(Oracle(load_scheme("classes.csv", {}, raw)), [], raw, Bootstrap(0, 0))
+
+
+def test_windows_of_one_raster_are_drawn_together_by_the_bootstrap() -> None:
+    """Ten equal windows of two rasters are no more certain than the two rasters."""
+    good, bad = np.diag([90, 10]), np.array([[50, 40], [10, 0]])
+
+    def width(*images: tuple[NDArray[np.int64], str]) -> float:
+        found = [scored_image(str(n), counts, file) for n, (counts, file) in enumerate(images)]
+        interval = counts_of(["a", "b"], found, samples=500).summary().scores["miou_interval"]
+        return interval.high - interval.low
+
+    one_a_file = width((good, "a"), (bad, "b"))
+    assert width(*[(good, "a")] * 5, *[(bad, "b")] * 5) == pytest.approx(one_a_file)
+    apart = [(good if n < 5 else bad, str(n)) for n in range(10)]
+    assert width(*apart) < 0.9 * one_a_file
+
+
+def test_masks_of_another_scheme_are_refused(raw: Path) -> None:
+    mask = scene(0)[1]
+    mask[0, 0] = 99
+    save(raw / "masks/val/drive0_000.png", mask)
+    with pytest.raises(DataError, match=r"holds the values \[99\]"):
+        reported(raw)
