@@ -75,9 +75,7 @@ def _process(job: SampleJob, context: PrepareContext, reader: Reader) -> SampleR
     stats = _sample_stats(job, seen, context)
     if job.folder is None or stats.excluded or not stats.good:
         return SampleResult(stats)
-    assert seen.image_side is not None
-    area = reader.canvas_area(seen.image_side, context.prepare)
-    rows, digests = _fill_rows(job, job.folder, seen, area, context.prepare)
+    rows, digests = _fill_rows(job, job.folder, seen, context.prepare)
     return SampleResult(stats, tuple(rows), tuple(digests))
 
 
@@ -123,11 +121,7 @@ def difference_hash(grey_HW: NDArray[np.uint8]) -> int:
 
 
 def _fill_rows(
-    job: SampleJob,
-    folder: Path,
-    seen: CanvasSample,
-    area: tuple[slice, slice],
-    prepare: PrepareParams,
+    job: SampleJob, folder: Path, seen: CanvasSample, prepare: PrepareParams
 ) -> tuple[list[RowStatistics], list[bytes]]:
     assert seen.frames_THWC is not None
     assert seen.mask_hw is not None
@@ -144,7 +138,7 @@ def _fill_rows(
         images[row * clip : (row + 1) * clip] = frames_THWC
         masks[row] = mask_hw
         # Mean and std are those of the originals: what a copy turns in from outside is no image.
-        seen_THWC = frames_THWC[:, *area] if copy == 0 else None
+        seen_THWC = frames_THWC[:, *seen.area] if copy == 0 else None
         rows.append(row_statistics(seen_THWC, mask_hw))
         content = frames_THWC.tobytes() + mask_hw.tobytes()
         digests.append(hashlib.blake2b(content, digest_size=16).digest())

@@ -51,7 +51,7 @@ class CanvasSample:
     """A sample on its canvas, and what was seen on the way.
 
     frames_THWC, mask_hw: None where they could not be made. image_side, mask_side: height and width
-    as stored. image_mode, mask_mode: what kind of pixels the files have, in words. unknown, values,
+    as stored. area: the rows and columns of the canvas that the image covers. image_mode, mask_mode: what kind of pixels the files have, in words. unknown, values,
     painted: as in RawTruth. train_pixels: pixels by train id, at the mask's own resolution.
     unreadable: the reasons, where a file could not be read.
     """
@@ -60,6 +60,7 @@ class CanvasSample:
     mask_hw: NDArray[np.uint8] | None = None
     image_side: Side | None = None
     mask_side: Side | None = None
+    area: tuple[slice, slice] = (slice(None), slice(None))
     image_mode: str = ""
     mask_mode: str = ""
     unknown: dict[int, int] = field(default_factory=dict)
@@ -86,7 +87,7 @@ class Canvas(Protocol):
 
 
 class Reader(ABC):
-    """Reads one kind of raw file as a FileSpec says.
+    """Reads one kind of raw file as a FileSpec says; by itself, whole images that are not resized.
 
     unit: what one file is called. suffixes, file_type: of the files to predict, and what these are
     called. streamed: whether a file may be larger than the memory, so that it is predicted and
@@ -118,37 +119,30 @@ class Reader(ABC):
         """Read a sample for the prepared arrays; what is wrong with its files is returned."""
 
     @abstractmethod
-    def canvas_area(self, side: Side, canvas: Canvas) -> tuple[slice, slice]:
-        """Return the rows and columns of the canvas that an image covers; the rest is padding.
-
-        side: height and width of the image as stored.
-        """
-
-    @abstractmethod
     def read_image(
         self, path: Path, window: Window | None = None
     ) -> tuple[NDArray[Any], NDArray[np.bool_]]:
         """Read a file to predict, or a window of it: image_HWC and which pixels hold data, (H, W)."""
 
-    @abstractmethod
     def grid(self, path: Path) -> Grid | None:
         """Return the grid on which the labels of a file are written; None where it has no place."""
+        return None
 
-    @abstractmethod
     def network_size(self, height: int, width: int, canvas: Canvas) -> Side:
         """Return the height and width to which an image is resized for the network."""
+        return height, width
 
-    @abstractmethod
     def parts(self, height: int, width: int, canvas: Canvas, overlap: int = 0) -> list[Window]:
         """Return the windows of an image that the network sees one by one; they cover all of it.
 
         overlap: image pixels that neighbours share, of which each keeps the half nearer to it.
         Raises DataError, without the file's name, when the image holds no whole number of truth pixels.
         """
+        return [Window(0, 0, height, width)]
 
-    @abstractmethod
     def drawn(self, samples: Sequence[Sample], raw: Path, number: int) -> list[Sample]:
         """Return what is drawn for the first `number` images of `samples`."""
+        return list(samples[:number])
 
     def find(self, path: Path) -> list[Path]:
         """Return what is to be predicted at `path`: one, or all that the folder holds, sorted.

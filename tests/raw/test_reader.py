@@ -22,17 +22,27 @@ def test_pictures_are_seen_whole_and_resized() -> None:
     reader = build_reader(PICTURES)
     assert reader.parts(90, 70, CANVAS) == [Window(0, 0, 90, 70)]
     assert reader.network_size(32, 32, CANVAS) == (16, 16)
-    assert reader.canvas_area((32, 32), CANVAS) == (slice(0, 16), slice(4, 20))
     samples = [Sample(str(n), "g", f"{n}.png", None) for n in range(4)]
     assert reader.drawn(samples, Path(), 3) == samples[:3]
     assert reader.grid(Path("a.png")) is None
+
+
+def test_a_picture_covers_a_part_of_its_canvas(tmp_path: Path) -> None:
+    save(tmp_path / "a.png", np.full((32, 32, 3), 9, np.uint8))
+    sample = Sample("a", "a", "a.png", None)
+    scheme = built_in_scheme("land_cover4")
+    seen = build_reader(PICTURES).read_onto_canvas(sample, tmp_path, scheme, CANVAS)
+    assert seen.frames_THWC is not None
+    covered_HW = np.zeros((16, 24), bool)
+    covered_HW[seen.area] = True
+    assert seen.area == (slice(0, 16), slice(4, 20))
+    np.testing.assert_array_equal(seen.frames_THWC[0].any(2), covered_HW)
 
 
 def test_rasters_are_cut_and_never_resized(tmp_path: Path) -> None:
     reader = build_reader(RASTERS)
     assert reader.parts(9, 30, CANVAS) == [Window(0, 0, 9, 24), Window(0, 6, 9, 24, 0, 18)]
     assert reader.network_size(9, 30, CANVAS) == (9, 30)
-    assert reader.canvas_area((16, 24), CANVAS) == (slice(0, 16), slice(0, 24))
     with pytest.raises(DataError, match="has 60 x 50 pixels, which do not divide by 50"):
         build_reader(TILES).parts(60, 50, CANVAS)
     samples = [Sample(f"{name}{n}", "g", name, None) for n in range(2) for name in "abc"]

@@ -3,7 +3,6 @@
 Shapes: T frames, H and W of the image, h and w of the truth.
 """
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -46,6 +45,7 @@ class PictureReader(Reader):
                 seen.unreadable.append(str(error))
                 continue
             seen.image_side = picture.height, picture.width
+            seen.area = covered(*seen.image_side, canvas.height, canvas.width, canvas.fit)
             frames.append(fit_image(picture, canvas.height, canvas.width, canvas.fit))
         if frames and not seen.unreadable:
             seen.frames_THWC = np.stack(frames) if len(frames) > 1 else frames[0][None]
@@ -56,11 +56,6 @@ class PictureReader(Reader):
                 seen.unreadable.append(str(error))
         return seen
 
-    def canvas_area(self, side: Side, canvas: Canvas) -> tuple[slice, slice]:
-        """As `Reader.canvas_area`."""
-        height, width = side
-        return covered(height, width, canvas.height, canvas.width, canvas.fit)
-
     def read_image(
         self, path: Path, window: Window | None = None
     ) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
@@ -68,21 +63,10 @@ class PictureReader(Reader):
         image_HW3 = read_image(path)
         return image_HW3, np.ones(image_HW3.shape[:2], np.bool_)
 
-    def grid(self, path: Path) -> None:
-        """Return None: a picture lies nowhere on the earth."""
-
     def network_size(self, height: int, width: int, canvas: Canvas) -> Side:
         """As `Reader.network_size`: as the canvas and its fit say."""
         placed = place(height, width, canvas.height, canvas.width, canvas.fit)
         return placed.height, placed.width
-
-    def parts(self, height: int, width: int, canvas: Canvas, overlap: int = 0) -> list[Window]:
-        """Return one window: a picture is seen whole."""
-        return [Window(0, 0, height, width)]
-
-    def drawn(self, samples: Sequence[Sample], raw: Path, number: int) -> list[Sample]:
-        """Return the first samples."""
-        return list(samples[:number])
 
 
 def _add_mask(seen: CanvasSample, mask: MaskFile, scheme: LabelScheme, canvas: Canvas) -> None:

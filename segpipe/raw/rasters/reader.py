@@ -14,7 +14,7 @@ from segpipe.raw.rasters.grid import Grid, read_grid
 from segpipe.raw.rasters.read import coarse_valid, read_truth, read_window
 from segpipe.raw.rasters.windows import ownership_mask, prediction_windows
 from segpipe.raw.reader import Canvas, CanvasSample, RawSample, RawTruth, Reader
-from segpipe.raw.sample import Sample, Side, Window
+from segpipe.raw.sample import Sample, Window
 from segpipe.runtime.errors import DataError
 
 
@@ -76,10 +76,6 @@ class RasterReader(Reader):
             seen.train_pixels = dict(zip(ids.tolist(), counts.tolist(), strict=True))
         return seen
 
-    def canvas_area(self, side: Side, canvas: Canvas) -> tuple[slice, slice]:
-        """Return all of the canvas."""
-        return slice(0, canvas.height), slice(0, canvas.width)
-
     def read_image(
         self, path: Path, window: Window | None = None
     ) -> tuple[NDArray[np.float16], NDArray[np.bool_]]:
@@ -90,10 +86,6 @@ class RasterReader(Reader):
     def grid(self, path: Path) -> Grid:
         """As `Reader.grid`."""
         return read_grid(path)
-
-    def network_size(self, height: int, width: int, canvas: Canvas) -> Side:
-        """Return the very size: windows are not resized."""
-        return height, width
 
     def parts(self, height: int, width: int, canvas: Canvas, overlap: int = 0) -> list[Window]:
         """As `Reader.parts`: windows of the canvas's size, or one where the raster is smaller."""
