@@ -1,7 +1,7 @@
-"""What MLflow costs a training: time in the loop and in the threads beside it, against the training's.
+"""What MLflow costs a training: time in the loop and in the thread beside it, against the training's.
 
 Trains on the procedural scenes of params.yaml with the default SQLite store. The loop's share is
-of the training's time by the clock, the threads' share of its processor time: other work on the
+of the training's time by the clock, the thread's share of its processor time: other work on the
 machine changes neither much, since each is measured in the very run it is compared with.
 
 Example: python -m bench.tracking --epochs 10
@@ -15,7 +15,7 @@ import tempfile
 import threading
 from contextlib import chdir
 from pathlib import Path
-from time import perf_counter, process_time
+from time import perf_counter, process_time, sleep
 
 import psutil
 
@@ -24,7 +24,8 @@ from segpipe.params.length import Length
 from segpipe.params.load import load_params
 from segpipe.params.schema import Params
 from segpipe.runtime.hardware import device_name
-from segpipe.tracking.run import Tracker, start_run
+from segpipe.tracking.run import start_run
+from segpipe.tracking.tracker import Tracker
 from segpipe.training.distributed.interruption import StopRequest
 from segpipe.training.loop import train
 from segpipe.training.setup import Job, set_up
@@ -52,7 +53,7 @@ def main() -> None:
             params = load_params(Path("params.yaml"))
             job = _job(params, Path(folder), options.epochs)
             name = params.model.name
-            with start_run(params.tracking, name, params.model_dump(mode="json"), {}, None) as run:
+            with start_run(params.tracking, name, params.model_dump(mode="json"), {}) as run:
                 _measure(job, run, params.tracking.validation_pictures)
 
 
@@ -90,14 +91,15 @@ def _measure(job: Job, run: Tracker, pictures: int) -> None:
     before = _processor_seconds()
     train(job, progress, StopRequest(), log)
     total, busy = perf_counter() - start, process_time() - busy
-    run.last_step("train_loss")  # an answer comes after all that was to be sent
+    while any(run.unsent()):
+        sleep(0.01)
     beside = _processor_seconds() - before
     print(
         f"\n{device_name(job.device)}, {job.precision}: {progress.step} steps of {job.train.batch_size} "
         f"in {total:.1f} s, {len(told)} rows, {len(drawn)} validations"
     )
     _say("rows, in the loop", sum(told), total, len(told))
-    _say("rows and system metrics, in the threads", beside, busy, len(told))
+    _say("rows and system metrics, in the thread", beside, busy, len(told))
     _say(f"{pictures} pictures, in the loop", sum(drawn), total, len(drawn))
 
 

@@ -22,7 +22,7 @@ from segpipe.results.evaluation import Evaluation, EvaluationProtocol, Foregroun
 from segpipe.results.records import METRICS, Interval
 from segpipe.runtime.console import say
 from segpipe.runtime.provenance import Snapshot
-from segpipe.tracking.training_run import training_run
+from segpipe.tracking.run import training_run
 from stages.entry import run_stage
 
 RAW, PREPARED, BUNDLE = Path("data/raw"), Path("data/prepared"), Path("models")
@@ -44,7 +44,7 @@ def run(params: Params, snapshot: Snapshot) -> None:
         scores = {f"evaluation/{options.split}_{name}": value for name, value in scores.items()}
         tracker.log_metrics(scores, step=None)
         for path in paths:
-            tracker.log_file(path, "evaluation")
+            tracker.log_files(path, "evaluation")
     _say_scores(report.evaluation)
 
 

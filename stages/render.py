@@ -23,7 +23,7 @@ from segpipe.results.training import HistoryRow
 from segpipe.runtime.atomic import whole_folder
 from segpipe.runtime.console import say
 from segpipe.runtime.provenance import Snapshot
-from segpipe.tracking.training_run import training_run
+from segpipe.tracking.run import training_run
 from stages.entry import run_stage
 
 RAW, PREPARED, BUNDLE = Path("data/raw"), Path("data/prepared"), Path("models")

@@ -8,7 +8,7 @@ import re
 import threading
 import warnings
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from segpipe.tracking.redaction import redacted
 
@@ -55,6 +55,10 @@ def calling(credentials: Mapping[str, str], seconds: int = BRIEF) -> Iterator[No
 
     What the user set in the environment stands. A second thread waits until the first has left its
     block.
+
+    The environment itself is left alone, and the defaults of MLflow's variables are changed: the
+    training reads the environment in C (getenv) at any moment, and may crash where another thread
+    changes it then.
     """
     # Telemetry starts with the import of MLflow. The user's own choice stands.
     if "DO_NOT_TRACK" not in os.environ:
@@ -67,28 +71,18 @@ def calling(credentials: Mapping[str, str], seconds: int = BRIEF) -> Iterator[No
         "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": True,
         **credentials,
     }
-    with _one_at_a_time, _quiet(), _defaults(settings):
-        yield
+    with _one_at_a_time, _quiet():
+        from mlflow import environment_variables
 
-
-@contextlib.contextmanager
-def _defaults(values: Mapping[str, Any]) -> Iterator[None]:
-    """Change what MLflow takes where an environment variable of it is not set.
-
-    The environment itself is left alone: the training reads it in C (getenv) at any moment, and may
-    crash where another thread changes it then.
-    """
-    from mlflow import environment_variables
-
-    variables = {getattr(environment_variables, name): value for name, value in values.items()}
-    before = {variable: variable.default for variable in variables}
-    for variable, value in variables.items():
-        variable.default = value
-    try:
-        yield
-    finally:
-        for variable, value in before.items():
+        variables = [getattr(environment_variables, name) for name in settings]
+        before = [variable.default for variable in variables]
+        for variable, value in zip(variables, settings.values(), strict=True):
             variable.default = value
+        try:
+            yield
+        finally:
+            for variable, value in zip(variables, before, strict=True):
+                variable.default = value
 
 
 def reason(error: Exception) -> str:
@@ -104,25 +98,14 @@ def reason(error: Exception) -> str:
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
     """Silence what MLflow and the libraries below it say to the console; not their exceptions."""
-    with _no_warnings():
+    with contextlib.ExitStack() as stack:
+        if threading.current_thread() is threading.main_thread():
+            # The filters are not safe to be changed by another thread.
+            stack.enter_context(warnings.catch_warnings())
+            warnings.simplefilter("ignore")
         importlib.import_module("mlflow")  # which sets the levels of these loggers
-        loggers = [logging.getLogger(name) for name in _NOISY]
-        levels = [logger.level for logger in loggers]
-        for logger in loggers:
+        for name in _NOISY:
+            logger = logging.getLogger(name)
+            stack.callback(logger.setLevel, logger.level)
             logger.setLevel(logging.CRITICAL + 1)
-        try:
-            yield
-        finally:
-            for logger, level in zip(loggers, levels, strict=True):
-                logger.setLevel(level)
-
-
-@contextlib.contextmanager
-def _no_warnings() -> Iterator[None]:
-    """Ignore warnings in the main thread; the filters are not safe to be changed by another."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
         yield

@@ -2,23 +2,26 @@
 
 import contextlib
 import importlib.metadata
+import json
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, Protocol, Self
+from typing import TYPE_CHECKING, Any
 
 from segpipe.params.schema import TrackingParams
+from segpipe.results.records import read_record
+from segpipe.results.training import TrainedRun
 from segpipe.runtime.console import say
 from segpipe.runtime.errors import TrackingError, listing
 from segpipe.runtime.revision import git_revision
 from segpipe.tracking.calls import reason
 from segpipe.tracking.datasets import DataUsed, log_data
-from segpipe.tracking.marks import Mark, Status, end_abandoned_runs
-from segpipe.tracking.mlflow_run import MlflowRun
 from segpipe.tracking.names import PARAMETER_LIMIT, flat_parameters, shortened, valid_tags
+from segpipe.tracking.outbox import Outbox
 from segpipe.tracking.redaction import redacted
 from segpipe.tracking.store import Store, find_run, open_store
+from segpipe.tracking.system import SystemMonitor
+from segpipe.tracking.tracker import Silent, Tracker
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -29,139 +32,68 @@ WHOLE_PARAMETERS = "parameters.json"
 _BATCH = 100
 
 
-class Tracker(Protocol):
-    """What a run is told. As a context manager it ends the run, with the status that fits."""
-
-    @property
-    def run_id(self) -> str | None:
-        """MLflow's name of the run; None where MLflow is told nothing."""
-
-    def log_metrics(self, values: Mapping[str, float], step: int | None) -> None:
-        """Record values of one moment. Names are made valid; what is not finite is left out."""
-
-    def last_step(self, metric: str) -> int | None:
-        """Return the largest step for which the run holds a value of `metric`.
-
-        What is still to be sent counts too. None where there is no value, where tracking is off,
-        and where the store cannot be asked.
-        """
-
-    def log_files(self, folder: Path, under: str) -> None:
-        """Keep all files of a folder in the run's artifact folder `under`."""
-
-    def log_file(self, path: Path, under: str) -> None:
-        """Keep one file in the run's artifact folder `under`."""
-
-    def log_content(self, content: bytes, path: str) -> None:
-        """Keep a file of this content as `path` (with folders) among the run's artifacts."""
-
-    def finish(self, status: Status) -> None:
-        """End the run; a second call does nothing."""
-
-    def __enter__(self) -> Self: ...
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None: ...
-
-
-class Silent:
-    """The tracker of `tracking.enabled: false`."""
-
-    run_id: str | None = None
-
-    def log_metrics(self, values: Mapping[str, float], step: int | None) -> None:
-        """Do nothing."""
-
-    def last_step(self, metric: str) -> int | None:
-        """Return None: there is no run."""
-        return None
-
-    def log_files(self, folder: Path, under: str) -> None:
-        """Do nothing."""
-
-    def log_file(self, path: Path, under: str) -> None:
-        """Do nothing."""
-
-    def log_content(self, content: bytes, path: str) -> None:
-        """Do nothing."""
-
-    def finish(self, status: Status) -> None:
-        """Do nothing."""
-
-    def __enter__(self) -> "Silent":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        return None
-
-
 def start_run(
     settings: TrackingParams,
     name: str,
     parameters: Mapping[str, Any],
     tags: Mapping[str, str],
-    resume: str | None,
+    resume: str | None = None,
     data: Sequence[DataUsed] = (),
     hurried: Callable[[], bool] = lambda: False,
 ) -> Tracker:
-    """Start a training's run, or go on with the run whose id is `resume`, where the store has it.
+    """Start a training's run, or resume the run whose id is `resume`, where the store has it.
 
     data: what is trained and validated on. hurried: whether this process was asked to end, so that
-    the end of the run may take seconds at most.
+    the end of the run takes seconds at most.
 
     Parameters that a resumed run has already are not logged again: MLflow keeps the first value,
-    and a line names those that differ. Nor are metrics logged again for steps that it has.
+    and a line names those that differ.
     Raises TrackingError when the store cannot be used (`open_store` says when).
     """
     if not settings.enabled:
         return Silent()
     store = open_store(settings)
-    end_abandoned_runs(store)
     with _explained(store) as client:
-        known = find_run(client, resume)
-        if resume and known is None:
-            say(f"MLflow: run {resume} is not in {store.address}; a new one is made")
-        run_id = known.info.run_id if known else _create(client, store, name, tags)
-        mark = Mark(store, run_id)
+        run = known = find_run(client, resume)
+        if run is None:
+            if resume:
+                say(f"MLflow: run {resume} is not in {store.address}; a new one is made")
+            run = _create(client, store, name, tags)
+        outbox = Outbox.create(run.info.run_id)
         if known:
-            _reopen(client, run_id, tags)
-        _log_parameters(client, run_id, flat_parameters(parameters), known)
+            client.update_run(outbox.run_id, status="RUNNING")
+            for tag, value in valid_tags(tags).items():
+                client.set_tag(outbox.run_id, tag, value)
+        _log_parameters(client, outbox, flat_parameters(parameters), known)
         if data:
-            log_data(client, run_id, data)
-    say(f"MLflow: run {run_id} in {store.address}")
-    every = settings.system_seconds or None
-    return MlflowRun(store, run_id, mark, resumed=known is not None, system=every, hurried=hurried)
+            log_data(client, outbox.run_id, data)
+    say(f"MLflow: run {outbox.run_id} in {store.address}")
+    every = settings.system_seconds
+    system = SystemMonitor(every, run.info.start_time) if every else None
+    return Tracker(store, outbox, ends_run=True, system=system, hurried=hurried)
 
 
-def continue_run(
-    settings: TrackingParams, run_id: str | None, name: str, tags: Mapping[str, str]
-) -> Tracker:
-    """Add to the run of a training that has ended; its tags, status and end stay as they are.
+def training_run(settings: TrackingParams, path: Path) -> Tracker:
+    """Add to the run that `path`, the training's metrics/mlflow.json, names.
 
-    A run that never got to its end is called FINISHED when this does. Where the store does not
-    have the run, for instance because the model came from another machine, a new one is made with
-    `name` and `tags`, and a line says so. Raises TrackingError as `start_run` does.
+    Tags, status and end of a finished run stay as they are; a run that never got to its end is
+    FINISHED when this is. Where the store does not have the run, for instance because the model came
+    from another machine, a new one is made, and a line says so. Raises TrackingError as `start_run`.
     """
     if not settings.enabled:
         return Silent()
+    run_id = read_record(TrainedRun, path).run_id
     store = open_store(settings)
-    end_abandoned_runs(store)
     with _explained(store) as client:
-        known = find_run(client, run_id)
-        if known is not None and known.info.status == "FINISHED":
-            return MlflowRun(store, known.info.run_id, None)
-        if known is None:
+        run = find_run(client, run_id)
+        ends_run = run is None or run.info.status != "FINISHED"
+        if run is None:
+            run = _create(client, store, "continued", standard_tags())
             wanted = (
                 f"run {run_id} is not in {store.address}" if run_id else "the training has no run"
             )
-            new = _create(client, store, name, tags)
-            say(f"MLflow: {wanted}; a new one is made: {new}")
-            return MlflowRun(store, new, Mark(store, new))
-        return MlflowRun(store, known.info.run_id, Mark(store, known.info.run_id))
+            say(f"MLflow: {wanted}; a new one is made: {run.info.run_id}")
+        return Tracker(store, Outbox.create(run.info.run_id), ends_run=ends_run)
 
 
 def standard_tags() -> dict[str, str]:
@@ -198,36 +130,27 @@ def _explained(store: Store) -> Iterator["MlflowClient"]:
         ) from None
 
 
-def _create(client: "MlflowClient", store: Store, name: str, tags: Mapping[str, str]) -> str:
-    run = client.create_run(store.experiment_id, run_name=redacted(name), tags=valid_tags(tags))
-    return str(run.info.run_id)
-
-
-def _reopen(client: "MlflowClient", run_id: str, tags: Mapping[str, str]) -> None:
-    from mlflow.entities import RunTag
-
-    client.update_run(run_id, status="RUNNING")
-    client.log_batch(
-        run_id, tags=[RunTag(*tag) for tag in valid_tags(tags).items()], synchronous=True
-    )
+def _create(client: "MlflowClient", store: Store, name: str, tags: Mapping[str, str]) -> "Run":
+    return client.create_run(store.experiment_id, run_name=redacted(name), tags=valid_tags(tags))
 
 
 def _log_parameters(
-    client: "MlflowClient", run_id: str, values: dict[str, str], known: "Run | None"
+    client: "MlflowClient", outbox: Outbox, values: dict[str, str], known: "Run | None"
 ) -> None:
-    """Log what the run does not have yet; a value that is cut stands whole in an artifact."""
+    """Log what the run does not have yet; a value that is cut is whole in an artifact."""
     from mlflow.entities import Param
 
     cut = {name: shortened(value, PARAMETER_LIMIT) for name, value in values.items()}
     logged = known.data.params if known else {}
     missing = [Param(name, value) for name, value in cut.items() if name not in logged]
     for start in range(0, len(missing), _BATCH):
-        client.log_batch(run_id, params=missing[start : start + _BATCH], synchronous=True)
+        batch = missing[start : start + _BATCH]
+        client.log_batch(outbox.run_id, params=batch, synchronous=True)
     if cut != values and missing:
-        client.log_dict(run_id, values, WHOLE_PARAMETERS)
+        outbox.log_content(json.dumps(values, indent=2).encode(), WHOLE_PARAMETERS)
     changed = [name for name, value in cut.items() if logged.get(name, value) != value]
     if changed:
         say(
-            "MLflow: these parameters were others when the run began, and are kept so there:\n"
+            "MLflow: parameters differ from those logged at the start; MLflow keeps the originals:\n"
             f"{listing(changed)}"
         )

@@ -154,8 +154,7 @@ def _add_row(job: Job, progress: Progress, stop: StopRequest) -> Row | None:
         if found is None:
             return None
     row = _row(job, progress, found, start)
-    progress.history.append(row)
-    progress.start_row()
+    progress.add_row(row)
     if _is_best(progress, found):
         best = gathered(job.result.state_dict(), kept=job.leads)
         job.best = best if job.leads else None

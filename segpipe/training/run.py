@@ -46,7 +46,7 @@ from segpipe.training.watch.publish import (
     write_history,
     write_planned_rates,
 )
-from segpipe.training.watch.tracked import numbers, tracked
+from segpipe.training.watch.tracked import mlflow_run, numbers
 
 
 @dataclass(frozen=True)
@@ -159,15 +159,17 @@ def _forecast(plan: Plan, dataset: Dataset, share: Share) -> dict[str, Any]:
 def _train_and_publish(
     plan: Plan, job: Job, progress: Progress, stop: StopRequest, outputs: Outputs
 ) -> None:
-    with tracked(plan.tracking, plan.model.name, plan.recorded, job, progress, stop) as told:
-        tracker, log = told
+    with mlflow_run(plan.tracking, plan.model.name, plan.recorded, job, progress, stop) as (
+        tracker,
+        log_row,
+    ):
         if tracker is not None:
-            tracker.log_file(outputs.augmentation, "data")
+            tracker.log_files(outputs.augmentation, "data")
             if outputs.about_data.is_dir():
                 tracker.log_files(outputs.about_data, "data")
         profiler = Profiler(job, profile_folder(job.checkpoints.folder))
         with memory_watched(job, progress), profiler:
-            _train(job, progress, stop, log, profiler)
+            _train(job, progress, stop, log_row, profiler)
         last = gathered(job.result.state_dict(), kept=job.leads)
         if tracker is None:
             return
@@ -181,8 +183,7 @@ def _train_and_publish(
         write_record(outputs.tracking, TrainedRun(run_id=tracker.run_id))
         costs = numbers(summary.model_dump())
         whole_run = {f"training/{name}": value for name, value in costs.items()}
-        if tracker.last_step("training/steps") is None:
-            tracker.log_metrics(whole_run, step=progress.step)
+        tracker.log_metrics(whole_run, step=progress.step)
         tracker.log_files(outputs.bundle, "bundle")
         if profiler.written:
             tracker.log_files(profiler.folder, "profile")

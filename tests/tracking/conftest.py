@@ -123,12 +123,15 @@ class Server:
         self.delay = 0.0
         self.points: list[dict[str, Any]] = []
         self.files: dict[str, bytes] = {}
-        # Never used twice: MLflow remembers where the files of a run go.
-        self.run_id = uuid.uuid4().hex
-        self.run: dict[str, Any] = {}
+        self.runs: dict[str, dict[str, Any]] = {}
+        self.run_id = ""  # of the last one that was made
         self._server: ThreadingHTTPServer | None = None
         self._released = threading.Event()
         self.port = 0
+
+    @property
+    def run(self) -> dict[str, Any]:
+        return self.runs[self.run_id]
 
     def start(self) -> str:
         owner = self
@@ -175,14 +178,16 @@ class Server:
         if call.startswith("mlflow-artifacts/artifacts/"):
             self.files[call.removeprefix("mlflow-artifacts/artifacts/")] = content
             return 200, "{}"
-        sent = json.loads(content or "{}")
+        sent, asked = json.loads(content or "{}"), parse_qs(path.partition("?")[2])
         match call.removeprefix("mlflow/"):
             case "experiments/get-by-name":
                 return 404, '{"error_code": "RESOURCE_DOES_NOT_EXIST", "message": "none"}'
             case "experiments/create":
                 return 200, '{"experiment_id": "7"}'
             case "runs/create":
-                self.run = {
+                # Never used twice: MLflow remembers where the files of a run go.
+                self.run_id = uuid.uuid4().hex
+                self.runs[self.run_id] = {
                     "run_id": self.run_id,
                     "run_uuid": self.run_id,
                     "experiment_id": "7",
@@ -193,16 +198,21 @@ class Server:
                 }
                 return 200, json.dumps({"run": {"info": self.run, "data": {}}})
             case "runs/get":
-                return 200, json.dumps({"run": {"info": self.run, "data": {}}})
+                run = self.runs[asked["run_id"][0]]
+                return 200, json.dumps({"run": {"info": run, "data": {}}})
             case "runs/log-batch":
-                self.points += sent.get("metrics", [])
+                self.points += [
+                    {**point, "run": sent["run_id"]} for point in sent.get("metrics", [])
+                ]
                 return 200, "{}"
             case "metrics/get-history":
-                asked = parse_qs(path.partition("?")[2])["metric_key"]
-                found = [point for point in self.points if [point["key"]] == asked]
+                run_id, key = asked["run_id"][0], asked["metric_key"][0]
+                found = [
+                    each for each in self.points if (each["run"], each["key"]) == (run_id, key)
+                ]
                 return 200, json.dumps({"metrics": found})
             case "runs/update":
-                self.run |= sent
+                self.runs[sent["run_id"]] |= sent
                 return 200, json.dumps({"run_info": self.run})
         return 404, "no such page"
 

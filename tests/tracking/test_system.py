@@ -1,11 +1,11 @@
-"""The machine's load as metrics: what there is, and how a resumed run counts on."""
+"""The machine's load as metrics: what there is, and that it is in the run."""
 
 import os
 import shutil
 import sqlite3
 import sys
-import threading
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from types import ModuleType
@@ -15,59 +15,39 @@ import psutil
 import pytest
 
 from segpipe.params.schema import TrackingParams
+from segpipe.tracking.outbox import Row
 from segpipe.tracking.run import start_run
-from segpipe.tracking.system import Sampler
+from segpipe.tracking.system import SystemMonitor
 
 CPU = "system/cpu_utilization_percentage"
 
 
-class Heard:
-    """Takes what the sampler logs."""
-
-    def __init__(self, last: int | None = None) -> None:
-        self.last = last
-        self.asked = 0
-        self.samples: list[tuple[int | None, dict[str, float]]] = []
-        self.enough = threading.Event()
-
-    def log_metrics(self, values: Mapping[str, float], step: int | None) -> None:
-        self.samples.append((step, dict(values)))
-        if len(self.samples) == 3:
-            self.enough.set()
-
-    def last_step(self, metric: str) -> int | None:
-        assert metric == CPU
-        self.asked += 1
-        return self.last
+def _sampled(started: int = 0) -> Row:
+    monitor = SystemMonitor(0.01, started)
+    time.sleep(0.02)
+    assert monitor.seconds_left() == 0
+    sample = monitor.sample()
+    assert sample is not None
+    return sample
 
 
-def _sampled(heard: Heard, resumed: bool = False) -> None:
-    sampler = Sampler(heard, 0.02, resumed)
-    assert heard.enough.wait(30)
-    sampler.stop()
-    taken = len(heard.samples)
-    assert not heard.enough.wait(0.1) or len(heard.samples) == taken
+def test_there_is_no_sample_before_it_is_due() -> None:
+    monitor = SystemMonitor(60, 0)
+    assert monitor.sample() is None
+    assert 50 < monitor.seconds_left() <= 60
 
 
-def test_samples_are_of_this_machine_and_counted_from_nought() -> None:
-    heard = Heard()
-    _sampled(heard)
-    assert [step for step, _ in heard.samples][:3] == [0, 1, 2]
-    assert heard.asked == 0
-    values = heard.samples[2][1]
+def test_a_sample_is_of_this_machine_and_of_the_second_of_its_run() -> None:
+    began = int(time.time() * 1000)
+    sample = _sampled(started=began - 42_000)
+    assert began <= sample.timestamp <= time.time() * 1000
+    assert sample.step == 42 + (sample.timestamp - began) // 1000
     disk, memory = shutil.disk_usage(os.sep), psutil.virtual_memory()
+    values = sample.values
     assert values["system/disk_available_megabytes"] == pytest.approx(disk.free / 1e6, rel=0.05)
     assert 0 < values["system/system_memory_usage_megabytes"] < memory.total / 1e6
     assert 0 <= values[CPU] <= 100
     assert values["system/network_receive_megabytes"] >= 0
-
-
-@pytest.mark.parametrize(("last", "first"), [(41, 42), (None, 0)])
-def test_a_resumed_run_counts_on(last: int | None, first: int) -> None:
-    heard = Heard(last)
-    _sampled(heard, resumed=True)
-    assert [step for step, _ in heard.samples][:3] == [first, first + 1, first + 2]
-    assert heard.asked == 1
 
 
 def test_a_gpu_is_sampled_where_the_library_finds_one(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -90,36 +70,38 @@ def test_a_gpu_is_sampled_where_the_library_finds_one(monkeypatch: pytest.Monkey
     library.nvmlDeviceGetUtilizationRates = refused
     monkeypatch.setitem(sys.modules, "pynvml", library)
     monkeypatch.setattr(gpu_monitor, "pynvml", library, raising=False)
-    heard = Heard()
-    _sampled(heard)
-    values = heard.samples[0][1]
+    values = _sampled().values
     assert values["system/gpu_0_memory_usage_megabytes"] == 3000
     assert values["system/gpu_0_power_usage_percentage"] == 25
     assert "system/gpu_0_utilization_percentage" not in values
 
 
+def test_a_driver_that_fails_costs_a_sample_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monitor = SystemMonitor(0.01, 0)
+    with monkeypatch.context() as broken:
+        broken.setattr("psutil.virtual_memory", lambda: 1 / 0)
+        time.sleep(0.02)
+        assert monitor.sample() is None
+    time.sleep(0.02)
+    assert monitor.sample() is not None
+
+
 def test_they_are_in_the_run_and_go_on_when_it_is_resumed(
     used: Path,
-    monkeypatch: pytest.MonkeyPatch,
     until: Callable[[Callable[[], bool]], None],
     capfd: pytest.CaptureFixture[str],
 ) -> None:
-    def steps() -> list[int]:
+    def samples() -> int:
         with closing(sqlite3.connect(used / "mlflow.db")) as connection:
-            found = connection.execute(
-                "SELECT step FROM metrics WHERE key = ? ORDER BY step", [CPU]
-            )
-            return [step for (step,) in found]
+            [(count,)] = connection.execute("SELECT count(*) FROM metrics WHERE key = ?", [CPU])
+            return int(count)
 
     settings = TrackingParams.model_construct(system_seconds=0.02)
-    with start_run(settings, "unet", {}, {}, None) as tracker:
-        until(lambda: len(steps()) >= 2)
-    first = len(steps())
+    with start_run(settings, "unet", {}, {}) as tracker:
+        until(lambda: samples() >= 2)
+    first = samples()
     with start_run(settings, "unet", {}, {}, tracker.run_id):
-        until(lambda: len(steps()) >= first + 2)
-    assert steps() == list(range(len(steps())))
-    with start_run(TrackingParams(system_seconds=0), "unet", {}, {}, None):
-        assert "segpipe-system" not in {thread.name for thread in threading.enumerate()}
+        until(lambda: samples() >= first + 2)
     said = capfd.readouterr()
     assert said.err == ""
-    assert said.out.count("\n") == said.out.count("MLflow: run ") == 3
+    assert said.out.count("\n") == said.out.count("MLflow: run ") == 2

@@ -21,12 +21,12 @@ from typing import Any
 import mlflow  # noqa: F401 (imported before the fork)
 import torch._dynamo  # noqa: F401 (torch does that at the first optimizer)
 
-import segpipe.tracking.sender
+import segpipe.tracking.synchronise
 import segpipe.training.loop
 import segpipe.training.run
 import segpipe.training.watch.tracked
 from segpipe.runtime.process_exit import explained
-from segpipe.tracking.mlflow_run import MlflowRun
+from segpipe.tracking.tracker import Tracker
 from segpipe.training.state.checkpoint import Checkpoints
 from stages import train
 
@@ -37,12 +37,12 @@ PHASES: dict[str, list[tuple[Any, str]]] = {
     "copy": [(segpipe.training.loop, "copied_state")],
     "write": [(Checkpoints, "write")],
     "validation": [(segpipe.training.loop, "validate")],
-    "log": [(MlflowRun, "log_metrics"), (segpipe.tracking.sender, "send_points")],
+    "log": [(Tracker, "log_metrics"), (segpipe.tracking.synchronise, "send_rows")],
     "publish": [
         (segpipe.training.run, "write_bundle"),
         (segpipe.training.run, "write_history"),
         (segpipe.training.run, "write_record"),
-        (MlflowRun, "log_files"),
+        (Tracker, "log_files"),
     ],
     "remove": [(Checkpoints, "remove")],
 }

@@ -6,6 +6,7 @@ it, so that one rename makes all of it valid. sums.json has a checksum of every 
 
 import json
 import shutil
+import time
 import zlib
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
@@ -30,8 +31,9 @@ Value = TypeVar("Value")
 class Progress:
     """How far a run is.
 
-    step: optimizer steps taken. history: a row for each validation and each whole epoch. loss_sum,
-    pixels: of the steps since the last row, over all processes. seconds, waited: spent in them.
+    step: optimizer steps taken. history: a row for each validation and each whole epoch. row_times:
+    when each of them was made, in milliseconds since 1970. loss_sum, pixels: of the steps since the
+    last row, over all processes. seconds, waited: spent in them.
     best_row: of the history, with the best validation mIoU (-1 before the first); best_threshold:
     of its weights, where the network has one logit. accumulations: [step, accumulation], from which
     step on how many micro-batches.
@@ -47,14 +49,22 @@ class Progress:
     best_threshold: float | None = None
     history: list[dict[str, float | None]] = field(default_factory=list)
     accumulations: list[list[int]] = field(default_factory=list)
+    row_times: list[int] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        # Checkpoints of segpipe 0.1's first form have rows without times.
+        untimed = len(self.history) - len(self.row_times)
+        self.row_times = [_now()] * untimed + self.row_times
 
     def note_accumulation(self, accumulation: int) -> None:
         """Remember into how many micro-batches the batches are cut from here on."""
         if not self.accumulations or self.accumulations[-1][1] != accumulation:
             self.accumulations.append([self.step, accumulation])
 
-    def start_row(self) -> None:
-        """Forget what belongs to the last row of the history."""
+    def add_row(self, row: dict[str, float | None]) -> None:
+        """Add a row to the history, and start to add up for the next one."""
+        self.history.append(row)
+        self.row_times.append(_now())
         self.loss_sum, self.pixels = 0.0, 0
         self.seconds, self.waited = 0.0, 0.0
 
@@ -180,6 +190,10 @@ def noted(path: Path, key: str, kind: Callable[[Any], Value], without: str) -> V
         raise CheckpointError(
             f"{path}: cannot be read ({error}); delete it, and {without}"
         ) from error
+
+
+def _now() -> int:
+    return int(time.time() * 1000)
 
 
 def _delete(folder: Path) -> None:

@@ -9,7 +9,8 @@ from typing import Any
 
 from segpipe.params.schema import TrackingParams
 from segpipe.runtime.console import say
-from segpipe.tracking.run import Tracker, standard_tags, start_run
+from segpipe.tracking.run import standard_tags, start_run
+from segpipe.tracking.tracker import Tracker
 from segpipe.training.distributed.interruption import Interrupted, StopRequest
 from segpipe.training.sampling import centroid_counts
 from segpipe.training.setup import Job
@@ -21,7 +22,7 @@ from segpipe.training.watch.publish import data_used
 
 
 @contextlib.contextmanager
-def tracked(
+def mlflow_run(
     tracking: TrackingParams,
     model: str,
     recorded: dict[str, Any],
@@ -29,34 +30,42 @@ def tracked(
     progress: Progress,
     stop: StopRequest,
 ) -> Iterator[tuple[Tracker | None, Callable[[Row], None]]]:
-    """Yield the tracker and what logs a row of the history; the processes that follow have no tracker.
+    """Yield the tracker and what logs a row of the history; only the leading process has a tracker.
 
     model: its name. recorded: all parameters.
     """
     if not job.leads:
         yield None, partial(_follow, job, tracking)
         return
-    tags = {**standard_tags(), "data_fingerprint": job.dataset.fingerprint}
-    name = os.environ.get("DVC_EXP_NAME") or model
-    known = {**recorded, **derived(job)}
-    earlier, data = job.checkpoints.tracked(), data_used(job, recorded)
-    with start_run(tracking, name, known, tags, earlier, data, lambda: stop.asked) as tracker:
+    with start_run(
+        tracking,
+        name=os.environ.get("DVC_EXP_NAME") or model,
+        parameters={**recorded, **derived(job)},
+        tags={**standard_tags(), "data_fingerprint": job.dataset.fingerprint},
+        resume=job.checkpoints.tracked(),
+        data=data_used(job, recorded),
+        hurried=lambda: stop.asked,
+    ) as tracker:
         if tracker.run_id is not None:
             job.checkpoints.note_tracked(tracker.run_id)
-        send = _unsent(tracker)
-        for row in progress.history:
-            send(row)  # what a process that was killed did not get to
 
-        def log(row: Row) -> None:
+        def send_row(row: Row, timestamp: int) -> None:
+            tracker.log_metrics(numbers(row), step=int(row["step"] or 0), timestamp=timestamp)
+
+        # A process that was killed may not have come to log them; what the run has is left out.
+        for earlier, timestamp in zip(progress.history, progress.row_times, strict=True):
+            send_row(earlier, timestamp)
+
+        def log_row(row: Row) -> None:
             say(row_line(row))
-            send(row)
+            send_row(row, progress.row_times[-1])
             if _has_pictures(tracking, row):
                 pictures = validation_pictures(job, tracking.validation_pictures)
                 step = int(row["step"] or 0)
                 tracker.log_content(pictures, f"validation/step_{step:09d}.png")
 
         try:
-            yield tracker, log
+            yield tracker, log_row
         except Interrupted:
             tracker.finish("KILLED")
             folder = job.checkpoints.folder
@@ -72,21 +81,6 @@ def _follow(job: Job, tracking: TrackingParams, row: Row) -> None:
     """Call a sharded network along with the leading process, which draws pictures with it."""
     if job.sharded and _has_pictures(tracking, row):
         validation_pictures(job, tracking.validation_pictures)
-
-
-def _unsent(tracker: Tracker) -> Callable[[Row], None]:
-    """Return what sends a row to MLflow unless the run has its step: none is there twice.
-
-    The run may be ahead of the checkpoint that was restored; it then has the same rows already.
-    """
-    sent = tracker.last_step("train_loss")
-
-    def send(row: Row) -> None:
-        step = int(row["step"] or 0)
-        if sent is None or step > sent:
-            tracker.log_metrics(numbers(row), step=step)
-
-    return send
 
 
 def derived(job: Job) -> dict[str, Any]:

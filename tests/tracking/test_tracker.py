@@ -16,11 +16,11 @@ import pytest
 
 from segpipe.params.schema import TrackingParams
 from segpipe.runtime.errors import TrackingError
-from segpipe.tracking.mlflow_run import _PATIENCE
-from segpipe.tracking.run import start_run
-from segpipe.tracking.unsent import unsent_folder
+from segpipe.tracking.outbox import Outbox, outbox_folders
+from segpipe.tracking.run import start_run, training_run
+from segpipe.tracking.tracker import _PATIENCE
 
-SETTINGS = TrackingParams()
+SETTINGS = TrackingParams(system_seconds=0)
 Until = Callable[[Callable[[], bool]], None]
 
 
@@ -40,9 +40,9 @@ def test_a_run_on_a_server(
     server: Any, address: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "model.json").write_text("{}")
-    with start_run(SETTINGS, "unet", {"a": 1}, {}, None) as tracker:
+    with start_run(SETTINGS, "unet", {"a": 1}, {}) as tracker:
         tracker.log_metrics({"loss": 0.5}, 1)
-        tracker.log_file(tmp_path / "model.json", "bundle")
+        tracker.log_files(tmp_path / "model.json", "bundle")
     assert server.run["status"] == "FINISHED"
     assert _steps(server) == [1]
     assert server.files == {f"7/{server.run_id}/artifacts/bundle/model.json": b"{}"}
@@ -54,22 +54,22 @@ def test_what_was_logged_while_it_was_away_is_sent_when_it_is_back(
     server: Any, address: str, tmp_path: Path, capfd: pytest.CaptureFixture[str], until: Until
 ) -> None:
     (tmp_path / "model.json").write_text("{}")
-    with start_run(SETTINGS, "unet", {}, {}, None) as tracker:
+    with start_run(SETTINGS, "unet", {}, {}) as tracker:
         tracker.log_metrics({"loss": 0.9}, 1)
         until(lambda: _steps(server) == [1])
         server.stop()
         capfd.readouterr()
+        said = ""
         for step in (2, 3):
             tracker.log_metrics({"loss": 0.9 / step}, step)
-        assert tracker.last_step("loss") == 3  # of what waits
-        assert tracker.last_step("miou") is None
-        tracker.log_file(tmp_path / "model.json", "bundle")
+        tracker.log_files(tmp_path / "model.json", "bundle")
         tracker.log_content(b"picture", "validation/step_1.png")
-        said = capfd.readouterr()
-        assert said.err == ""
-        assert said.out.count("warning: MLflow") == said.out.count("\n") == 1
-        assert f"({address}): nothing answers there (connection refused)" in said.out
+        while "warning" not in said:
+            said += capfd.readouterr().out
+        assert said.count("warning: MLflow") == said.count("\n") == 1
+        assert f"({address}): nothing answers there (connection refused)" in said
         assert _steps(server) == [1]
+        assert tracker.unsent() == (2, 2)
         before = time.time() * 1000
         time.sleep(0.01)
         server.start()  # nothing more is logged: it is tried again by itself
@@ -78,9 +78,11 @@ def test_what_was_logged_while_it_was_away_is_sent_when_it_is_back(
         until(lambda: _steps(server) == [1, 2, 3, 4])
         assert float(server.points[2]["timestamp"]) < before < float(server.points[3]["timestamp"])
         assert sorted(server.files.values()) == [b"picture", b"{}"]
-        assert "answers again" in capfd.readouterr().out
+        said = capfd.readouterr()
+        assert "answers again" in said.out
+        assert said.err == ""
     assert server.run["status"] == "FINISHED"
-    assert not list(unsent_folder().glob("*"))
+    assert not outbox_folders()
 
 
 def test_what_never_got_through_is_kept_and_the_error_of_the_work_too(
@@ -91,72 +93,70 @@ def test_what_never_got_through_is_kept_and_the_error_of_the_work_too(
     began = time.perf_counter()
     with (
         pytest.raises(ValueError, match="the work"),
-        start_run(SETTINGS, "unet", {}, {}, None) as run,
+        start_run(SETTINGS, "unet", {}, {}) as run,
     ):
         server.stop()
         run.log_metrics({"loss": 0.5, "miou": 0.25}, 3)
         run.log_files(tmp_path / "bundle", "bundle")
-        run.log_file(tmp_path / "gone.txt", "other")
+        run.log_files(tmp_path / "gone.txt", "other")
         run.log_content(b"picture", "validation/deep/step_3.png")
         raise ValueError("the work")
     assert time.perf_counter() - began < 40
-    (kept,) = unsent_folder().iterdir()
-    lines = [json.loads(line) for line in (kept / "entries.jsonl").read_text().splitlines()]
-    assert [(line["metric"], line["value"], line["step"]) for line in lines[:2]] == [
-        ("loss", 0.5, 3),
-        ("miou", 0.25, 3),
-    ]
-    assert lines[2]["path"] == str(tmp_path / "bundle")
+    (kept,) = outbox_folders()
     said = capfd.readouterr()
+    assert "warning: other/gone.txt is not kept in MLflow" in said.out
     assert (
-        f"2 metric values and 3 files or folders of run {server.run_id}; they are kept in {kept}"
-        in said.out
+        f"2 metric values and 2 files of run {server.run_id}; they are kept in {kept}" in said.out
     )
     assert "s3cret" not in said.out + said.err
 
-    # The run is still RUNNING there; the next one that starts here puts that right, and sends it all.
+    # The run is still RUNNING there; the next process to reach the store ends it, and sends it all.
     assert server.run["status"] == "RUNNING"
     server.start()
-    ended: list[dict[str, Any]] = []
+    ended: list[tuple[str, str]] = []
     answer = server.answer
 
     def watched(method: str, path: str, headers: Any, content: bytes) -> Any:
         if path.endswith("runs/update"):
-            ended.append(json.loads(content))
+            update = json.loads(content)
+            ended.append((update["run_id"], update["status"]))
         return answer(method, path, headers, content)
 
     server.answer = watched
-    with start_run(SETTINGS, "unet", {}, {}, None):
-        assert [(update["run_id"], update["status"]) for update in ended] == [
-            (server.run_id, "FAILED")
-        ]
+    (tmp_path / "bundle" / "model.json").unlink()  # another training has taken the folder
+    first = server.run_id
+    with start_run(SETTINGS, "unet", {}, {}) as run:
+        pass
+    assert sorted(ended) == sorted([(run.run_id, "FINISHED"), (first, "FAILED")])
     assert _steps(server) == _steps(server, "miou") == [3]
     assert server.files == {
-        f"7/{server.run_id}/artifacts/bundle/model.json": b"{}",
-        f"7/{server.run_id}/artifacts/validation/deep/step_3.png": b"picture",
+        f"7/{first}/artifacts/bundle/model.json": b"{}",
+        f"7/{first}/artifacts/validation/deep/step_3.png": b"picture",
     }
-    assert (
-        f"2 metric values and 2 files or folders of run {server.run_id}, kept since it was away, have "
-        "been sent; 1 others are no longer there, or not as they were"
-    ) in capfd.readouterr().out
-    assert not list(unsent_folder().iterdir())
+    assert f"2 metric values and 2 files of run {first}, which an" in capfd.readouterr().out
+    assert not outbox_folders()
     stored = b"".join(path.read_bytes() for path in root.rglob("*") if path.is_file())
     assert b"s3cret" not in stored
 
 
 def test_a_file_that_cannot_be_sent_holds_back_nothing_else(
-    root: Path, server: Any, address: str, tmp_path: Path
+    server: Any, address: str, tmp_path: Path
 ) -> None:
-    (tmp_path / "there.txt").write_text("1")
-    with start_run(SETTINGS, "unet", {}, {}, None) as tracker:
-        tracker.log_file(tmp_path / "missing.txt", "a")
-        tracker.log_file(tmp_path / "there.txt", "a")
+    answer = server.answer
+
+    def refusing(method: str, path: str, headers: Any, content: bytes) -> Any:
+        return (413, "") if path.endswith("1.txt") else answer(method, path, headers, content)
+
+    server.answer = refusing
+    with start_run(SETTINGS, "unet", {}, {}) as tracker:
+        tracker.log_content(b"too large", "a/1.txt")
+        tracker.log_content(b"small", "a/2.txt")
         tracker.log_metrics({"loss": 1.0}, 1)
-    assert list(server.files) == [f"7/{server.run_id}/artifacts/a/there.txt"]
+    assert list(server.files) == [f"7/{server.run_id}/artifacts/a/2.txt"]
     assert _steps(server) == [1]
     assert server.run["status"] == "FINISHED"
-    (listed,) = unsent_folder().glob("*/entries.jsonl")
-    assert "missing.txt" in listed.read_text()
+    (kept,) = outbox_folders()
+    assert (kept / "a" / "1.txt").read_bytes() == b"too large"
 
 
 def test_a_server_that_hangs_costs_no_time_and_seconds_at_an_end_from_outside(
@@ -164,7 +164,7 @@ def test_a_server_that_hangs_costs_no_time_and_seconds_at_an_end_from_outside(
 ) -> None:
     monkeypatch.setitem(_PATIENCE, "KILLED", 1.0)
     hurried = False
-    tracker = start_run(SETTINGS, "unet", {}, {}, None, hurried=lambda: hurried)
+    tracker = start_run(SETTINGS, "unet", {}, {}, hurried=lambda: hurried)
     server.delay = 100.0
     began = time.perf_counter()
     for step in range(100):
@@ -175,9 +175,28 @@ def test_a_server_that_hangs_costs_no_time_and_seconds_at_an_end_from_outside(
     began = time.perf_counter()
     tracker.finish("FINISHED")
     assert time.perf_counter() - began < 3.0
-    (kept,) = unsent_folder().iterdir()
-    assert len((kept / "entries.jsonl").read_text().splitlines()) == 100
-    assert len(list((kept / "validation").iterdir())) == 100
+    (kept,) = outbox_folders()
+    assert len(Outbox(kept).rows) == len(list((kept / "validation").iterdir())) == 100
+
+
+def test_what_a_later_stage_could_not_send_is_sent_by_the_one_after_it(
+    server: Any, address: str, tmp_path: Path
+) -> None:
+    with start_run(SETTINGS, "unet", {}, {}) as tracker:
+        pass
+    named = tmp_path / "mlflow.json"
+    named.write_text(json.dumps({"run_id": tracker.run_id}))
+    with training_run(SETTINGS, named) as evaluation:
+        server.stop()
+        evaluation.log_metrics({"val_miou": 0.8}, None)
+        evaluation.log_content(b"1", "evaluation/classes.csv")
+    assert not server.points
+    server.start()
+    with training_run(SETTINGS, named) as again:
+        again.log_metrics({"val_miou": 0.8}, None)  # of another evaluation, so it counts
+    assert _steps(server, "val_miou") == [0, 0]
+    assert list(server.files.values()) == [b"1"]
+    assert not outbox_folders()
 
 
 def test_a_server_that_fails_between_finding_it_and_starting_the_run(
@@ -194,7 +213,7 @@ def test_a_server_that_fails_between_finding_it_and_starting_the_run(
     with pytest.raises(
         TrackingError, match="could not be started: it answers with error 500"
     ) as caught:
-        start_run(SETTINGS, "unet", {}, {}, None)
+        start_run(SETTINGS, "unet", {}, {})
     assert "s3cret" not in str(caught.value)
 
 
@@ -206,14 +225,14 @@ def test_a_real_server_is_restarted_in_the_middle(
     process, port = _real_server(database, 0)
     try:
         monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{port}")
-        with start_run(SETTINGS, "unet", {"a": 1}, {"t": "x" * 9000}, None) as tracker:
+        with start_run(SETTINGS, "unet", {"a": 1}, {"t": "x" * 9000}) as tracker:
             tracker.log_metrics({"loss": 0.5, "iou_a (b)": 0.1}, 1)
             _end(process)
             tracker.log_metrics({"loss": 0.4}, 2)
             process, _ = _real_server(database, port)
             tracker.log_metrics({"loss": 0.3}, 3)
             (tmp_path / "model.json").write_text("{}")
-            tracker.log_file(tmp_path / "model.json", "bundle")
+            tracker.log_files(tmp_path / "model.json", "bundle")
         with start_run(SETTINGS, "unet", {"a": 2}, {}, tracker.run_id) as resumed:
             assert resumed.run_id == tracker.run_id
         with start_run(SETTINGS, "unet", {}, {}, "0" * 32) as other:
