@@ -40,7 +40,7 @@ from segpipe.dataset.layout import IMAGES
 from segpipe.labels.load import load_scheme
 from segpipe.params.prepare import PrepareParams
 from segpipe.preparation.prepare import prepare_data
-from segpipe.preparation.task import Work
+from segpipe.preparation.sample_job import PrepareContext
 from segpipe.raw.input_spec import PICTURES
 from segpipe.raw.sample import Sample
 from segpipe.runtime.atomic import whole_file
@@ -112,7 +112,7 @@ def _make_data(folder: Path, options: argparse.Namespace) -> None:
     splits = {"train": samples[held:], "val": samples[:held], "test": []}
     scheme = load_scheme("cityscapes19", {}, raw)
     prepare = PrepareParams(height=options.height, width=options.width)
-    prepare_data(splits, Work(raw, scheme, PICTURES, prepare), target)
+    prepare_data(splits, PrepareContext(raw, scheme, PICTURES, prepare), target)
 
 
 def _make_sample(raw: Path, height: int, width: int, number: int) -> Sample:

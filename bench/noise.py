@@ -13,7 +13,7 @@ from segpipe.params.model import ModelParams
 from segpipe.params.prepare import PrepareParams
 from segpipe.params.train import TrainParams
 from segpipe.preparation.prepare import prepare_data
-from segpipe.preparation.task import Work
+from segpipe.preparation.sample_job import PrepareContext
 from segpipe.raw.input_spec import PICTURES
 from segpipe.raw.sample import Sample
 from segpipe.rendering.png import write_png
@@ -53,5 +53,7 @@ def noise_job(
     prepared.mkdir()
     prepare = PrepareParams(height=sides[0], width=sides[1])
     splits = {"train": samples, "val": samples[:1], "test": []}
-    prepare_data(splits, Work(folder / "raw", noise_scheme(), PICTURES, prepare), prepared)
+    prepare_data(
+        splits, PrepareContext(folder / "raw", noise_scheme(), PICTURES, prepare), prepared
+    )
     return set_up(open_dataset(prepared), model, LossParams(), train, folder / "state", {})

@@ -21,7 +21,7 @@ from PIL import Image
 from segpipe.labels.load import load_scheme
 from segpipe.params.prepare import PrepareParams
 from segpipe.preparation.prepare import prepare_data
-from segpipe.preparation.task import Work
+from segpipe.preparation.sample_job import PrepareContext
 from segpipe.raw.input_spec import PICTURES
 from segpipe.raw.sample import Sample
 
@@ -99,7 +99,7 @@ def _prepare(raw: Path, samples: list[Sample], target: Path) -> float:
     splits = {"train": samples[:-1], "val": samples[-1:], "test": []}
     start = perf_counter()
     prepare = PrepareParams(height=_OUT_HEIGHT, width=_OUT_WIDTH)
-    prepare_data(splits, Work(raw, scheme, PICTURES, prepare), target)
+    prepare_data(splits, PrepareContext(raw, scheme, PICTURES, prepare), target)
     return perf_counter() - start
 
 

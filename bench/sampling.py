@@ -32,9 +32,12 @@ def main() -> None:
     assert centroids is not None
     plain = _seen(dataset, split, train, None, options.epochs)
     picked = _seen(dataset, split, train, centroids, options.epochs)
-    section, crop = train.class_centroids, crop_sides(train.augment, dataset.height, dataset.width)
+    section, crop = (
+        train.class_centroids,
+        crop_sides(train.augment, dataset.input.height, dataset.input.width),
+    )
     print(
-        f"{len(split)} samples of {dataset.height}x{dataset.width}, windows of {crop[0]}x{crop[1]}, share "
+        f"{len(split)} samples of {height}x{width}, windows of {crop[0]}x{crop[1]}, share "
         f"{section.share:g}, cell {section.cell}, means of {options.epochs} epochs\n"
     )
     print(
@@ -82,7 +85,7 @@ def _seen(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return the fraction of each class in the valid pixels of the windows, and of the windows with it."""
     classes, ratio = dataset.scheme.num_classes, dataset.truth_ratio
-    crop = crop_sides(train.augment, dataset.height, dataset.width)
+    crop = crop_sides(train.augment, dataset.input.height, dataset.input.width)
     pixels_K, windows_K, windows = np.zeros(classes, np.int64), np.zeros(classes, np.int64), 0
     for epoch in range(epochs):
         batches = epoch_specs(
@@ -99,15 +102,15 @@ def _seen(
                 train.seed,
                 epoch,
                 batch,
-                image_height=dataset.height,
-                image_width=dataset.width,
+                image_height=dataset.input.height,
+                image_width=dataset.input.width,
                 crop_height=crop[0],
                 crop_width=crop[1],
                 step=ratio,
             )
             masks_Bhw = torch.from_numpy(np.ascontiguousarray(split.masks_Nhw[batch["row"]]))
             blank_B1HW = torch.zeros(len(batch), 1, 1, 1).expand(
-                -1, 1, dataset.height, dataset.width
+                -1, 1, dataset.input.height, dataset.input.width
             )
             _, cut_Bhw, _ = sample_window(blank_B1HW, masks_Bhw, draws, crop[0], crop[1])
             for cut_hw in cut_Bhw.numpy():

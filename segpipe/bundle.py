@@ -8,10 +8,9 @@ Shapes: B batch, K classes; K = 1 where one logit scores the second class agains
 """
 
 import errno
-import json
 import os
 import re
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -21,59 +20,34 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from segpipe.bundle_format import DESCRIPTION, FORMAT, read_description
 from segpipe.labels.scheme import LabelScheme
 from segpipe.models.build import build_model
 from segpipe.models.parts.network import Network
+from segpipe.params.chosen import chosen
 from segpipe.params.model import ModelParams
-from segpipe.raw.geometry import Fit
-from segpipe.raw.input_spec import Reading
+from segpipe.raw.input_spec import InputSpec
 from segpipe.runtime.atomic import write_json
 from segpipe.runtime.errors import BundleError
 
-FORMAT = 3
-DESCRIPTION, BEST, LAST = "model.json", "model.safetensors", "last.safetensors"
-
-
-@dataclass(frozen=True)
-class InputForm:
-    """What a network is fed.
-
-    height, width: of the canvas, in pixels. fit: how images come onto it. mean, std: by channel,
-    of images in 0..1. precision: as asked for in training; auto takes what the hardware has.
-    frames: of a clip. reading: how the raw files are read.
-    """
-
-    height: int
-    width: int
-    fit: Fit
-    mean: list[float]
-    std: list[float]
-    precision: Literal["auto", "fp32", "bf16"]
-    frames: int
-    reading: Reading
-
-    def to_json(self) -> dict[str, Any]:
-        """Return plain values that `from_json` reads back."""
-        return {**asdict(self), "reading": self.reading.to_json()}
-
-    @staticmethod
-    def from_json(value: dict[str, Any]) -> "InputForm":
-        """Rebuild what `to_json` gave; raises KeyError, TypeError or ValueError on another form."""
-        return InputForm(**{**value, "reading": Reading.from_json(value["reading"])})
+Precision = Literal["auto", "fp32", "bf16"]
+BEST, LAST = "model.safetensors", "last.safetensors"
 
 
 @dataclass(frozen=True)
 class Bundle:
     """A bundle read from disk.
 
-    lineage: training parameters, data, code and scores, as recorded. threshold: of the probability,
-    where the network has one logit a pixel; None where it has one for each class.
+    precision: as asked for in training; auto takes what the hardware has. lineage: training
+    parameters, data, code and scores, as recorded. threshold: of the probability, where the network
+    has one logit a pixel; None where it has one for each class.
     """
 
     model: Network
     model_params: ModelParams
     scheme: LabelScheme
-    form: InputForm
+    input: InputSpec
+    precision: Precision
     lineage: dict[str, Any]
     threshold: float | None = None
 
@@ -95,20 +69,25 @@ def save_bundle(
     last: dict[str, Tensor],
     model_params: ModelParams,
     scheme: LabelScheme,
-    form: InputForm,
+    spec: InputSpec,
+    precision: Precision,
     lineage: dict[str, Any],
     threshold: float | None = None,
 ) -> None:
-    """Write a bundle into the existing `folder`; `threshold` as in Bundle."""
+    """Write a bundle into the existing `folder`.
+
+    best, last: weights of the best validation and of the last step. The rest as in Bundle.
+    """
     write_weights(best, folder / BEST)
     write_weights(last, folder / LAST)
     write_json(
         folder / DESCRIPTION,
         {
             "format": FORMAT,
-            "model": model_params.model_dump(mode="json"),
+            "model": chosen(model_params),
             "scheme": scheme.to_json(),
-            "input": form.to_json(),
+            "input": spec.to_json(),
+            "precision": precision,
             "threshold": threshold,
             "lineage": lineage,
         },
@@ -120,17 +99,17 @@ def load_bundle(folder: Path, weights: str = BEST) -> Bundle:
 
     Raises BundleError when a file is missing or damaged, or the weights are of another network.
     """
-    about = _description(folder)
+    about = read_description(folder)
     try:
         model_params = ModelParams.model_validate(about["model"])
         scheme = LabelScheme.from_json(about["scheme"])
-        form = InputForm.from_json(about["input"])
-        lineage = dict(about["lineage"])
+        spec = InputSpec.from_json(about["input"])
+        precision, lineage = about["precision"], dict(about["lineage"])
         threshold = None if about["threshold"] is None else float(about["threshold"])
     except (KeyError, TypeError, ValueError, ValidationError) as error:
-        raise BundleError(f"{folder / DESCRIPTION}: is not whole: {error}") from error
+        raise BundleError(f"{folder / DESCRIPTION}: is incomplete or damaged: {error}") from error
     outputs = scheme.num_classes if threshold is None else 1
-    model = build_model(model_params, len(form.mean), outputs, form.reading.truth_ratio)
+    model = build_model(model_params, len(spec.mean), outputs, spec.files.truth_ratio)
     try:
         model.load_state_dict(read_weights(folder / weights))
     except RuntimeError as error:
@@ -138,11 +117,11 @@ def load_bundle(folder: Path, weights: str = BEST) -> Bundle:
             f"{folder / weights}: holds the weights of another network than {DESCRIPTION} "
             f"describes: {error}"
         ) from error
-    return Bundle(model.eval(), model_params, scheme, form, lineage, threshold)
+    return Bundle(model.eval(), model_params, scheme, spec, precision, lineage, threshold)
 
 
 def read_weights(path: Path) -> dict[str, Tensor]:
-    """Read a safetensors file; BundleError when it is missing, cut off or none."""
+    """Read a safetensors file; BundleError when it is missing, incomplete or corrupt."""
     try:
         return load_file(path)
     except FileNotFoundError as error:
@@ -150,7 +129,7 @@ def read_weights(path: Path) -> dict[str, Tensor]:
             f"{path}: there is no such file; train a model with `dvc repro`"
         ) from error
     except (SafetensorError, OSError) as error:
-        raise BundleError(f"{path}: is no whole safetensors file: {error}") from error
+        raise BundleError(f"{path}: incomplete or corrupt safetensors file: {error}") from error
 
 
 def write_weights(tensors: dict[str, Tensor], path: Path) -> None:
@@ -172,20 +151,3 @@ def plain_weights(model: nn.Module) -> dict[str, Tensor]:
 def plain(tensor: Tensor) -> Tensor:
     """Return a copy of a tensor on the CPU in plain memory order, without its gradient."""
     return tensor.detach().to("cpu", memory_format=torch.contiguous_format, copy=True)
-
-
-def _description(folder: Path) -> dict[str, Any]:
-    path = folder / DESCRIPTION
-    try:
-        about: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise BundleError(
-            f"{path}: there is no such file; train a model with `dvc repro`, or name the folder of one"
-        ) from error
-    except (ValueError, OSError) as error:
-        raise BundleError(f"{path}: cannot be read: {error}") from error
-    if about.get("format") != FORMAT:
-        raise BundleError(
-            f"{path}: is of format {about.get('format')}, this segpipe reads {FORMAT}"
-        )
-    return about

@@ -15,12 +15,12 @@ from typing import Any
 
 from segpipe.labels.load import load_scheme
 from segpipe.params.schema import Params
-from segpipe.preflight.inspection import fit_to_prepare, plan_work, survey_listing
+from segpipe.preflight.inspection import fit_to_prepare, plan_preparation, survey_listing
 from segpipe.preflight.judge import judge, refuse, say_warnings
 from segpipe.preflight.report import write_report
 from segpipe.preflight.statistics_page import PAGE, write_statistics
 from segpipe.preparation.prepare import prepare_data
-from segpipe.preparation.task import Work
+from segpipe.preparation.sample_job import PrepareContext
 from segpipe.runtime.atomic import whole_folder
 from segpipe.runtime.console import say
 from segpipe.runtime.provenance import Snapshot
@@ -35,15 +35,17 @@ def run(params: Params, snapshot: Snapshot) -> None:
     """Prepare into data/prepared, whole or not at all, and report on the data."""
     listing = list_samples(params.source, params.prepare, RAW)
     scheme = load_scheme(params.labels.scheme, params.labels.map, RAW)
-    shared = plan_work(params.source.name, params.labels, params.prepare, listing, scheme, RAW)
+    context = plan_preparation(
+        params.source.name, params.labels, params.prepare, listing, scheme, RAW
+    )
     with ThreadPoolExecutor(1) as beside, whole_folder(PREPARED) as partial:
         # Importing torch takes seconds, in which the workers read already.
-        memory = beside.submit(_forecast, params, shared)
+        memory = beside.submit(_forecast, params, context)
         totals = None
-        if shared is not None and fit_to_prepare(listing):
-            survey, totals = prepare_data(listing.samples, shared, partial)
+        if context is not None and fit_to_prepare(listing):
+            survey, totals = prepare_data(listing.samples, context, partial)
         else:
-            survey = survey_listing(listing, shared)
+            survey = survey_listing(listing, context)
         found = memory.result()
         batch = params.train.batch_size
         findings = judge(survey, listing.findings, scheme, params.prepare, batch, found)
@@ -61,10 +63,10 @@ def run(params: Params, snapshot: Snapshot) -> None:
     )
 
 
-def _forecast(params: Params, shared: Work | None) -> dict[str, Any] | None:
+def _forecast(params: Params, context: PrepareContext | None) -> dict[str, Any] | None:
     from segpipe.training.forecast import forecast_training
 
-    return None if shared is None else forecast_training(params, shared)
+    return None if context is None else forecast_training(params, context)
 
 
 if __name__ == "__main__":

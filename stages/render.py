@@ -12,10 +12,9 @@ from pathlib import Path
 import numpy as np
 
 from segpipe.dataset.layout import INDEX, read_samples
-from segpipe.inference.pictures import SHEET, Drawing, draw_rasters, draw_samples
+from segpipe.inference.pictures import SHEET, Drawing, draw_samples
 from segpipe.inference.predictor import Predictor
 from segpipe.params.schema import Params
-from segpipe.raw.sample import Sample
 from segpipe.rendering.figures import class_bars, confusion_figure, training_curves
 from segpipe.rendering.precision_recall import Point, precision_recall_figure
 from segpipe.results.evaluation import ClassRow, ConfusionCell, ImageRow, PrecisionRecallPoint
@@ -40,27 +39,15 @@ def run(params: Params, snapshot: Snapshot) -> None:
     # images.csv lists the worst first.
     ordered = list(ious) if params.render.order == "worst" else sorted(samples)
     predictor = Predictor.load(BUNDLE)
-    chosen, draw = [samples[name] for name in ordered], draw_samples
-    if predictor.reading.kind == "picture":
-        chosen = chosen[: params.render.images]
-    else:
-        chosen, draw = _of_first_rasters(chosen, params.render.images), draw_rasters
+    chosen = predictor.reader.drawn([samples[name] for name in ordered], RAW, params.render.images)
     # Opened before the work: a server that does not answer is said at once.
     with training_run(params.tracking, METRICS / "mlflow.json") as tracker:
         with whole_folder(PREDICTIONS) as partial:
-            draw(chosen, Drawing(predictor, RAW, partial, params.render.opacity, ious))
+            draw_samples(chosen, Drawing(predictor, RAW, partial, params.render.opacity, ious))
             _draw_figures(partial / "figures", predictor.bundle.threshold)
             snapshot.verify()
         tracker.log_files(PREDICTIONS, "predictions")
     say(f"{len(chosen)} predictions are in {PREDICTIONS}/; {PREDICTIONS / SHEET} shows them all")
-
-
-def _of_first_rasters(samples: list[Sample], rasters: int) -> list[Sample]:
-    """The first window of each of the first rasters; of a tile any window stands for all of it."""
-    first: dict[str, Sample] = {}
-    for sample in samples:
-        first.setdefault(sample.image, sample)
-    return list(first.values())[:rasters]
 
 
 def _draw_figures(folder: Path, threshold: float | None) -> None:

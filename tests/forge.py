@@ -195,7 +195,7 @@ def poisoned_bands(prepared: Path, split: str, row: int) -> str:
     """Make bands in float16 of prepared pictures, with NaN in one sample; return its name."""
     description = prepared / "dataset.json"
     about = json.loads(description.read_text())
-    about["reading"]["kind"] = "raster"
+    about["input"]["files"]["kind"] = "raster"
     description.write_text(json.dumps(about))
     for folder in (path.parent for path in prepared.glob("*/images.npy")):
         images = np.load(folder / "images.npy")

@@ -7,7 +7,7 @@ from typing import Any
 from segpipe.labels.load import load_scheme
 from segpipe.params.load import load_overlay, load_params
 from segpipe.params.schema import Params
-from segpipe.preflight.inspection import plan_work, survey_listing
+from segpipe.preflight.inspection import plan_preparation, survey_listing
 from segpipe.preflight.judge import judge, refuse, say_warnings
 from segpipe.preflight.report import refuse_foreign, write_report
 from segpipe.preflight.splits import empty_splits
@@ -89,12 +89,14 @@ def _check_names(params: Params, listing: Listing) -> None:
 def _check_files(params: Params, listing: Listing, folder: Path) -> None:
     raw = Path(params.source.path)
     scheme = load_scheme(params.labels.scheme, params.labels.map, raw)
-    shared = plan_work(params.source.name, params.labels, params.prepare, listing, scheme, raw)
-    survey, memory = survey_listing(listing, shared), None
-    if shared is not None:
+    context = plan_preparation(
+        params.source.name, params.labels, params.prepare, listing, scheme, raw
+    )
+    survey, memory = survey_listing(listing, context), None
+    if context is not None:
         from segpipe.training.forecast import forecast_training  # torch is slow to import
 
-        memory = forecast_training(params, shared)
+        memory = forecast_training(params, context)
     findings = judge(
         survey, listing.findings, scheme, params.prepare, params.train.batch_size, memory
     )

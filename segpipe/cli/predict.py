@@ -1,18 +1,18 @@
 """segpipe predict: label images for a folder of pictures, rasters or satellite tiles."""
 
 import argparse
-import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from segpipe.bundle_format import read_input
 from segpipe.runtime.console import say
 from segpipe.runtime.errors import ParameterError, listing
 
 if TYPE_CHECKING:
-    from segpipe.inference.predictor import Predictor
-    from segpipe.raw.input_spec import Kind
+    from segpipe.raw.input_spec import InputSpec
+    from segpipe.raw.reader import Reader
 
 _DESCRIPTION = """
 Write the label image of every picture, raster or ESD tile, as the model was trained on:
@@ -30,7 +30,6 @@ examples:
   segpipe predict orthophotos --out labels --overlap 128
   segpipe predict data/esd/Tile7 --out labels
 """
-_PLURAL = {"picture": "images", "raster": "rasters", "esd": "tiles"}
 _OPACITY = 0.55
 
 
@@ -63,66 +62,61 @@ def add_command(commands: "argparse._SubParsersAction[Any]") -> None:
 
 
 def _run(options: argparse.Namespace) -> int:
-    # torch takes seconds to import; `segpipe --help` does not need it.
-    from segpipe.inference.folder import find_inputs
+    from segpipe.raw.build import build_reader
+
+    spec = read_input(options.bundle)
+    reader = build_reader(spec.files)
+    _refuse_odd_options(options, spec, reader)
+    found = reader.find(options.images)
+    _refuse_overwriting(options.images, found, options.out, reader)
+    # torch takes seconds to import; what is wrong with the call is said before.
+    from segpipe.inference.files import predict_files
     from segpipe.inference.predictor import Predictor
 
-    if options.opacity is not None and not 0 <= options.opacity <= 1:
-        raise ParameterError(f"--opacity is {options.opacity}; it must be in 0 to 1")
-    kind = _kind(options.bundle)
-    found = find_inputs(options.images, kind)
-    _refuse_overwriting(options.images, found, options.out, kind)
+    opacity = _OPACITY if options.opacity is None else options.opacity
     predictor = Predictor.load(options.bundle)
-    unreadable = _predict(predictor, found, options)
-    done, what = len(found) - len(unreadable), _PLURAL[kind]
-    say(f"{done} of {len(found)} label images are in {options.out}/")
+    unreadable = predict_files(predictor, found, options.out, opacity, options.overlap)
+    say(f"{len(found) - len(unreadable)} of {len(found)} label images are in {options.out}/")
     if unreadable:
         print(
-            f"error: {len(unreadable)} {what} were skipped:\n{listing(unreadable)}", file=sys.stderr
+            f"error: {len(unreadable)} {reader.unit}s were skipped:\n{listing(unreadable)}",
+            file=sys.stderr,
         )
     return 1 if unreadable else 0
 
 
-def _predict(
-    predictor: "Predictor", found: Sequence[Path], options: argparse.Namespace
-) -> list[str]:
-    from segpipe.inference.folder import predict_folder, predict_rasters, predict_tiles
-    from segpipe.inference.rasters import refuse_odd_overlap
-
-    kind, form = predictor.reading.kind, predictor.bundle.form
-    if kind == "raster":
-        if options.opacity is not None:
-            raise ParameterError("--opacity is for overlays, and this model's rasters get none")
-        if options.overlap is not None:
-            refuse_odd_overlap(form, options.overlap)
-        return predict_rasters(predictor, found, options.out, options.overlap)
-    if options.overlap is not None:
-        whole = "whole pictures" if kind == "picture" else "tiles cut as in training"
+def _refuse_odd_options(options: argparse.Namespace, spec: "InputSpec", reader: "Reader") -> None:
+    """Raise ParameterError for an option that does not suit what the model reads."""
+    if options.opacity is not None and not 0 <= options.opacity <= 1:
+        raise ParameterError(f"--opacity is {options.opacity}; it must be in 0 to 1")
+    if options.opacity is not None and reader.streamed:
+        raise ParameterError("--opacity is for overlays, and this model's rasters get none")
+    if options.overlap is None:
+        return
+    if not reader.streamed:
         raise ParameterError(
-            f"--overlap is for rasters, and this model reads {whole}; leave it out"
+            f"--overlap is for rasters, and this model reads whole {reader.unit}s; leave it out"
         )
-    opacity = _OPACITY if options.opacity is None else options.opacity
-    predict = predict_folder if kind == "picture" else predict_tiles
-    return predict(predictor, found, options.out, opacity)
+    refuse_odd_overlap(spec, options.overlap)
 
 
-def _kind(bundle: Path) -> "Kind":
-    """What the model reads, told before torch is there: a wrong path is then said at once.
+def refuse_odd_overlap(spec: "InputSpec", overlap: int) -> None:
+    """Raise ParameterError when the windows of a model cannot share so many image pixels."""
+    ratio = spec.files.truth_ratio
+    most = min(spec.height, spec.width) // 2 // ratio * ratio
+    if not 0 <= overlap <= most or overlap % ratio:
+        wanted = f"0 to {most}" if ratio == 1 else f"a multiple of {ratio} from 0 to {most}"
+        truth = "" if ratio == 1 else f" and truth pixels {ratio}x{ratio}"
+        raise ParameterError(
+            f"--overlap is {overlap}; for this model, whose windows have "
+            f"{spec.height}x{spec.width} pixels{truth}, it can be {wanted}"
+        )
 
-    Pictures where the bundle is missing or damaged; loading it says so in words.
-    """
-    try:
-        about = json.loads((bundle / "model.json").read_text(encoding="utf-8"))
-        kind: Kind = about["input"]["reading"]["kind"]
-    except (OSError, ValueError, KeyError, TypeError):
-        return "picture"
-    return kind if kind in _PLURAL else "picture"
 
-
-def _refuse_overwriting(given: Path, found: Sequence[Path], out: Path, kind: "Kind") -> None:
+def _refuse_overwriting(given: Path, found: Sequence[Path], out: Path, reader: "Reader") -> None:
     """Refuse to write into the folder that is read, or into a tile, whose files would be more."""
-    read = {path if kind == "esd" else path.parent for path in found}
+    read = {path if path.is_dir() else path.parent for path in found}
     if given.is_dir():
         read.add(given)
     if out.resolve() in {folder.resolve() for folder in read}:
-        raise ParameterError(f"--out is the folder of the {_PLURAL[kind]}, {out}; name another one")
+        raise ParameterError(f"--out is the folder of the {reader.unit}s, {out}; name another one")

@@ -11,8 +11,7 @@ from numpy.typing import NDArray
 
 from segpipe.dataset.layout import DESCRIPTION, FORMAT, IMAGES, INDEX, MASKS, Row, read_index
 from segpipe.labels.scheme import LabelScheme
-from segpipe.raw.geometry import Fit
-from segpipe.raw.input_spec import Reading
+from segpipe.raw.input_spec import InputSpec
 from segpipe.runtime.errors import DataError
 
 
@@ -61,21 +60,15 @@ class _ChosenRows:
 
 @dataclass(frozen=True)
 class Dataset:
-    """Prepared data: its label scheme, the statistics of its training split (0..1), its arrays.
+    """Prepared data: its label scheme, what a network is fed of it, its arrays.
 
-    frames: T, of each sample. reading: how its raw files are read. excluded: samples that were left
-    out, by the label found in them.
+    splits: what is counted, by split. excluded: samples that were left out, by the label found in
+    them.
     """
 
     folder: Path
     scheme: LabelScheme
-    height: int
-    width: int
-    frames: int
-    fit: Fit
-    reading: Reading
-    mean: list[float]
-    std: list[float]
+    input: InputSpec
     splits: dict[str, dict[str, Any]]
     excluded: dict[str, int]
     fingerprint: str
@@ -83,7 +76,7 @@ class Dataset:
     @property
     def truth_ratio(self) -> int:
         """Image pixels along each side of a truth pixel."""
-        return self.reading.truth_ratio
+        return self.input.files.truth_ratio
 
     def split(self, name: str) -> Split:
         """Open a split's arrays; DataError when they are not what dataset.json says."""
@@ -94,20 +87,20 @@ class Dataset:
             rows = read_index(folder / INDEX)
         except (OSError, ValueError, KeyError, EOFError) as error:
             raise DataError(f"{folder}: cannot be opened ({error}); {_AGAIN}") from error
-        number, ratio = self.splits[name]["rows"], self.truth_ratio
-        image_shape = number * self.frames, self.height, self.width, len(self.reading.channels)
-        mask_shape = number, self.height // ratio, self.width // ratio
+        number, ratio, spec = self.splits[name]["rows"], self.truth_ratio, self.input
+        image_shape = number * spec.frames, spec.height, spec.width, len(spec.files.channels)
+        mask_shape = number, spec.height // ratio, spec.width // ratio
         if (images.shape, masks.shape, len(rows)) != (image_shape, mask_shape, number):
             raise DataError(
                 f"{folder}: holds images {images.shape}, masks {masks.shape} and {len(rows)} rows, "
                 f"but {DESCRIPTION} says {image_shape}, {mask_shape} and {number}; {_AGAIN}"
             )
-        if images.dtype != self.reading.dtype or masks.dtype != np.uint8:
+        if images.dtype != spec.files.dtype or masks.dtype != np.uint8:
             raise DataError(
                 f"{folder}: holds images of {images.dtype} and masks of {masks.dtype}, not "
-                f"{np.dtype(self.reading.dtype)} and uint8; {_AGAIN}"
+                f"{np.dtype(spec.files.dtype)} and uint8; {_AGAIN}"
             )
-        return Split(images.reshape(number, self.frames, *image_shape[1:]), masks, rows)
+        return Split(images.reshape(number, spec.frames, *image_shape[1:]), masks, rows)
 
 
 _AGAIN = "run `dvc repro --force prepare` to make it again"
@@ -125,16 +118,10 @@ def open_dataset(folder: Path) -> Dataset:
     if about.get("format") != FORMAT:
         raise DataError(f"{path}: is of format {about.get('format')}, not {FORMAT}; {_AGAIN}")
     return Dataset(
-        folder,
-        LabelScheme.from_json(about["scheme"]),
-        about["height"],
-        about["width"],
-        about["frames"],
-        about["fit"],
-        Reading.from_json(about["reading"]),
-        about["mean"],
-        about["std"],
-        about["splits"],
-        about["excluded"],
-        about["fingerprint"],
+        folder=folder,
+        scheme=LabelScheme.from_json(about["scheme"]),
+        input=InputSpec.from_json(about["input"]),
+        splits=about["splits"],
+        excluded=about["excluded"],
+        fingerprint=about["fingerprint"],
     )

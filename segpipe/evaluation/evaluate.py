@@ -17,8 +17,8 @@ from segpipe.evaluation.measure import Bootstrap, ScoredImage
 from segpipe.inference.predictor import Predictor
 from segpipe.labels.scheme import VOID
 from segpipe.loading.batches import Prefetch
-from segpipe.raw.rasters.windows import counted
-from segpipe.raw.read import read_raw
+from segpipe.raw.build import read_raw
+from segpipe.raw.rasters.windows import ownership_mask
 from segpipe.raw.sample import Sample
 from segpipe.runtime.console import progress
 from segpipe.runtime.errors import DataError
@@ -68,7 +68,7 @@ def evaluate(
 
 
 def _read(sample: Sample, raw: Path, predictor: Predictor) -> _RawImage:
-    found = read_raw(sample, raw, predictor.scheme, predictor.reading)
+    found = read_raw(sample, raw, predictor.scheme, predictor.input.files)
     truth = found.truth
     assert truth is not None
     if truth.unknown:
@@ -78,5 +78,5 @@ def _read(sample: Sample, raw: Path, predictor: Predictor) -> _RawImage:
         )
     scored_mask_hw = np.ones(truth.mask_hw.shape, np.bool_)
     if sample.window is not None:
-        scored_mask_hw = counted(sample.window, predictor.reading.truth_ratio)
+        scored_mask_hw = ownership_mask(sample.window, predictor.input.files.truth_ratio)
     return _RawImage(found.frames_THWC, truth.mask_hw, scored_mask_hw)

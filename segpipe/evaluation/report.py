@@ -54,7 +54,7 @@ def evaluation_report(
 
 
 def _protocol(counts: EvaluationCounts, predictor: Predictor, split: str) -> dict[str, Any]:
-    form, scheme, bootstrap = predictor.bundle.form, predictor.scheme, counts.bootstrap
+    spec, scheme, bootstrap = predictor.input, predictor.scheme, counts.bootstrap
     drawn = f"{bootstrap.samples} samples, seed {bootstrap.seed}"
     return {
         "split": split,
@@ -66,7 +66,7 @@ def _protocol(counts: EvaluationCounts, predictor: Predictor, split: str) -> dic
         "ignored_ids": " ".join(map(str, scheme.void_ids)),
         "counting": "one confusion matrix of all valid pixels of the split; a class in neither truth "
         "nor prediction is left out of the means",
-        "network_input": f"{form.height}x{form.width}, {form.fit}",
+        "network_input": f"{spec.height}x{spec.width}, {spec.fit}",
         "precision": predictor.precision,
         "threshold": predictor.bundle.threshold,
         "threshold_choice": _threshold_choice(predictor.bundle),

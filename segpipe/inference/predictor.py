@@ -16,8 +16,9 @@ from segpipe.augment.apply import normalise_batch
 from segpipe.bundle import Bundle, load_bundle, predicted_ids
 from segpipe.labels.scheme import LabelScheme
 from segpipe.models.parts.cropping import centre_crop
-from segpipe.raw.geometry import place, resize_image
-from segpipe.raw.input_spec import Reading
+from segpipe.raw.build import build_reader
+from segpipe.raw.geometry import resize_image
+from segpipe.raw.input_spec import InputSpec
 from segpipe.runtime.hardware import best_device, choose_precision
 
 
@@ -26,10 +27,11 @@ class Predictor:
 
     def __init__(self, bundle: Bundle, device: torch.device | None = None) -> None:
         self.bundle = bundle
+        self.reader = build_reader(bundle.input.files)
         self.device = device or best_device()
-        self.precision = choose_precision(bundle.form.precision, self.device)
-        self._mean_C = torch.tensor(bundle.form.mean, device=self.device)
-        self._std_C = torch.tensor(bundle.form.std, device=self.device)
+        self.precision = choose_precision(bundle.precision, self.device)
+        self._mean_C = torch.tensor(bundle.input.mean, device=self.device)
+        self._std_C = torch.tensor(bundle.input.std, device=self.device)
         self._model = bundle.model.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     @classmethod
@@ -43,9 +45,9 @@ class Predictor:
         return self.bundle.scheme
 
     @property
-    def reading(self) -> Reading:
-        """How the files that it predicts are read."""
-        return self.bundle.form.reading
+    def input(self) -> InputSpec:
+        """How the files that it predicts become arrays, and what the network is fed."""
+        return self.bundle.input
 
     def predict(self, frames_THWC: NDArray[Any]) -> NDArray[np.uint8]:
         """Return the train ids of the last frame, uint8, at the truth's resolution.
@@ -74,19 +76,37 @@ class Predictor:
 
         A picture is resized as in training (stretched to the training size, or scaled with its
         proportions to fit or cover it), and the scores are brought back to its size bilinearly.
-        The windows of rasters keep their size. Of frames that are missing before the first, the
-        first takes the place.
+        Rasters and tiles keep their size; those larger than the windows of the training are cut into
+        such windows side by side. Of frames that are missing before the first, the first takes the
+        place.
+
+        Raises DataError when a raster or tile holds no whole number of truth pixels.
         """
         height, width = frames_THWC.shape[1:3]
-        form, ratio = self.bundle.form, self.reading.truth_ratio
-        resized_Thwc, inside = frames_THWC, (height // ratio, width // ratio)
-        if self.reading.kind == "picture":
-            placed = place(height, width, form.height, form.width, form.fit)
-            inside = placed.height, placed.width
-            resized_Thwc = np.stack([resize_image(frame, *inside) for frame in frames_THWC])
+        parts, ratio = self.reader.parts(height, width, self.input), self.input.files.truth_ratio
+        if len(parts) == 1:
+            return self._part_logits(frames_THWC)
+        whole_Khw: Tensor | None = None
+        for part in parts:
+            logits_Khw = self._part_logits(frames_THWC[:, part.rows(), part.columns()])
+            if whole_Khw is None:
+                whole_Khw = logits_Khw.new_zeros(len(logits_Khw), height // ratio, width // ratio)
+            own, top, left = part.owned(), part.skip_top // ratio, part.skip_left // ratio
+            whole_Khw[:, own.rows(ratio), own.columns(ratio)] = logits_Khw[:, top:, left:]
+        assert whole_Khw is not None
+        return whole_Khw
+
+    def _part_logits(self, frames_THWC: NDArray[Any]) -> Tensor:
+        """Return the scores of what the network sees at once, (K, h, w)."""
+        height, width = frames_THWC.shape[1:3]
+        ratio = self.input.files.truth_ratio
+        resized = self.reader.network_size(height, width, self.input)
+        resized_Thwc = frames_THWC
+        if resized != (height, width):
+            resized_Thwc = np.stack([resize_image(frame, *resized) for frame in frames_THWC])
         scores_1Khw = self._scores(self._widened(self._whole_clip(resized_Thwc)))
-        inside_1Khw = centre_crop(scores_1Khw, *inside)
-        if self.reading.kind != "picture":
+        inside_1Khw = centre_crop(scores_1Khw, resized[0] // ratio, resized[1] // ratio)
+        if resized == (height, width):
             return inside_1Khw[0]
         logits: Tensor = F.interpolate(
             inside_1Khw, size=(height, width), mode="bilinear", align_corners=False
@@ -104,7 +124,7 @@ class Predictor:
 
     def _whole_clip(self, frames_Thwc: NDArray[Any]) -> NDArray[Any]:
         """As many frames as the network takes, the last ones of those given."""
-        wanted = self.bundle.form.frames if self.bundle.model.takes_clips else 1
+        wanted = self.input.frames if self.bundle.model.takes_clips else 1
         missing = wanted - len(frames_Thwc)
         if missing > 0:
             return np.concatenate([frames_Thwc[:1].repeat(missing, 0), frames_Thwc])
@@ -114,7 +134,9 @@ class Predictor:
         """Mirror the edges outwards where the network's output is smaller than its input."""
         margins = []
         for side in frames_Thwc.shape[1:3]:
-            missing = max(self.bundle.model.input_side(side // self.reading.truth_ratio) - side, 0)
+            missing = max(
+                self.bundle.model.input_side(side // self.input.files.truth_ratio) - side, 0
+            )
             margins.append((missing // 2, missing - missing // 2))
         if not any(sum(margin) for margin in margins):
             return frames_Thwc

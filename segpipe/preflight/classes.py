@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from segpipe.labels.scheme import VOID, LabelScheme
 from segpipe.preflight.wording import pictures_of, place, share
-from segpipe.preparation.sample_stats import SampleFacts
+from segpipe.preparation.sample_stats import SampleStats
 from segpipe.raw.sample import SPLITS
 from segpipe.runtime.findings import Finding
 
@@ -12,9 +12,9 @@ _MOST_VOID = 0.5  # share of a split's pixels
 _FLAT_SHARE = 0.9  # share of the masks that show one class alone
 
 
-def absent_classes(facts: Sequence[SampleFacts], scheme: LabelScheme) -> list[Finding]:
+def absent_classes(samples: Sequence[SampleStats], scheme: LabelScheme) -> list[Finding]:
     """A class that training never sees cannot be learnt; one that validation lacks has no score."""
-    seen = {split: _seen(masks) for split, masks in _judged(facts).items() if _seen(masks)}
+    seen = {split: _seen(masks) for split, masks in _judged(samples).items() if _seen(masks)}
     if "train" not in seen:
         return []
     everywhere = set.union(*seen.values())
@@ -45,39 +45,39 @@ def absent_classes(facts: Sequence[SampleFacts], scheme: LabelScheme) -> list[Fi
     return found
 
 
-def void_share(facts: Sequence[SampleFacts]) -> list[Finding]:
+def void_share(samples: Sequence[SampleStats]) -> list[Finding]:
     """Void counts nowhere: a mask of void alone teaches nothing, a split of void is useless."""
     found = []
-    empty: list[SampleFacts] = []
-    for split, masks in _judged(facts).items():
-        void = sum(fact.train_pixels.get(VOID, 0) for fact in masks)
-        pixels = sum(sum(fact.train_pixels.values()) for fact in masks)
+    empty: list[SampleStats] = []
+    for split, masks in _judged(samples).items():
+        void = sum(stats.train_pixels.get(VOID, 0) for stats in masks)
+        pixels = sum(sum(stats.train_pixels.values()) for stats in masks)
         if void == pixels:
             found.append(_only_void(split, masks))
             continue
-        empty += [fact for fact in masks if set(fact.train_pixels) == {VOID}]
+        empty += [stats for stats in masks if set(stats.train_pixels) == {VOID}]
         if void > _MOST_VOID * pixels:
             text = f"{share(void, pixels)} of the pixels of {split} are void and count nowhere"
             repair = (
                 "check whether labels.map or the label scheme makes void what should be a class"
             )
-            worst = sorted(masks, key=lambda fact: -_void_of(fact))[:10]
+            worst = sorted(masks, key=lambda stats: -_void_of(stats))[:10]
             items = tuple(
-                f"{fact.sample.mask}: {100 * _void_of(fact):.0f} % void" for fact in worst
+                f"{stats.sample.mask}: {100 * _void_of(stats):.0f} % void" for stats in worst
             )
             found.append(Finding("much_void", "warning", text, repair, items, pictures_of(worst)))
     if empty:
         text = f"{len(empty)} masks are void all over: their images teach and score nothing"
         repair = "label them, or move image and mask away"
-        items = tuple(str(fact.sample.mask) for fact in empty)
+        items = tuple(str(stats.sample.mask) for stats in empty)
         found.append(Finding("void_mask", "warning", text, repair, items, pictures_of(empty)))
     return found
 
 
-def one_class(facts: Sequence[SampleFacts], scheme: LabelScheme) -> list[Finding]:
+def one_class(samples: Sequence[SampleStats], scheme: LabelScheme) -> list[Finding]:
     """Where all masks show the same class, or nearly each mask one alone, something went wrong."""
-    masks = [fact for members in _judged(facts).values() for fact in members]
-    valid = [(fact, _seen([fact])) for fact in masks if _seen([fact])]
+    masks = [stats for members in _judged(samples).values() for stats in members]
+    valid = [(stats, _seen([stats])) for stats in masks if _seen([stats])]
     if scheme.num_classes < 2 or not valid:
         return []
     all_seen = set.union(*(seen for _, seen in valid))
@@ -88,52 +88,54 @@ def one_class(facts: Sequence[SampleFacts], scheme: LabelScheme) -> list[Finding
             "check that these are the right masks, and their values against the label scheme: there is "
             "nothing to tell apart"
         )
-        first = [fact for fact, _ in valid]
+        first = [stats for stats, _ in valid]
         return [Finding("one_class", "error", text, repair, (name,), pictures_of(first[:2]))]
     # A window of a raster is small: that it shows one class alone is no wonder.
-    whole = [(fact, seen) for fact, seen in valid if fact.sample.window is None]
+    whole = [(stats, seen) for stats, seen in valid if stats.sample.window is None]
     flat = [
-        (fact, seen) for fact, seen in whole if len(seen) == 1 and VOID not in fact.train_pixels
+        (stats, seen) for stats, seen in whole if len(seen) == 1 and VOID not in stats.train_pixels
     ]
     if not whole or len(flat) <= _FLAT_SHARE * len(whole):
         return []
     text = f"{len(flat)} of {len(whole)} masks show one class each and nothing else"
     repair = "check that the masks are labelled; images sorted by class are no segmentation"
-    items = tuple(f"{fact.sample.mask}: {scheme.classes[min(seen)]}" for fact, seen in flat)
-    offenders = [fact for fact, _ in flat]
+    items = tuple(f"{stats.sample.mask}: {scheme.classes[min(seen)]}" for stats, seen in flat)
+    offenders = [stats for stats, _ in flat]
     return [Finding("flat_masks", "warning", text, repair, items, pictures_of(offenders))]
 
 
-def _judged(facts: Sequence[SampleFacts]) -> Mapping[str, list[SampleFacts]]:
+def _judged(samples: Sequence[SampleStats]) -> Mapping[str, list[SampleStats]]:
     """Return the sound masks by split, without splits most of whose masks have an error already."""
     judged = {}
     for split in SPLITS:
-        masks = [fact for fact in facts if fact.split == split and fact.sample.mask]
-        sound = [fact for fact in masks if fact.train_pixels and not fact.unknown]
+        masks = [stats for stats in samples if stats.split == split and stats.sample.mask]
+        sound = [stats for stats in masks if stats.train_pixels and not stats.unknown]
         if sound and 2 * len(sound) >= len(masks):
             judged[split] = sound
     return judged
 
 
-def _seen(facts: Sequence[SampleFacts]) -> set[int]:
-    return {k for fact in facts for k, pixels in fact.train_pixels.items() if pixels and k != VOID}
+def _seen(samples: Sequence[SampleStats]) -> set[int]:
+    return {
+        k for stats in samples for k, pixels in stats.train_pixels.items() if pixels and k != VOID
+    }
 
 
 def _named(train_ids: Sequence[int], scheme: LabelScheme) -> tuple[str, ...]:
     return tuple(scheme.classes[k] for k in train_ids)
 
 
-def _void_of(fact: SampleFacts) -> float:
-    return fact.train_pixels.get(VOID, 0) / max(sum(fact.train_pixels.values()), 1)
+def _void_of(stats: SampleStats) -> float:
+    return stats.train_pixels.get(VOID, 0) / max(sum(stats.train_pixels.values()), 1)
 
 
-def _only_void(split: str, masks: Sequence[SampleFacts]) -> Finding:
+def _only_void(split: str, masks: Sequence[SampleStats]) -> Finding:
     """Truth of a test split may be withheld by masks of void; the others cannot do without."""
     text = f"every pixel of the masks of {split} is void: nothing there counts"
     repair = "check the values of the masks against the label scheme and labels.map"
     if split == "test":
         repair = "remove the masks of test/ if the truth is withheld; " + repair
-    items = tuple(place(fact) for fact in masks)
+    items = tuple(place(stats) for stats in masks)
     shown = pictures_of(masks[:2])
     if split == "test":
         return Finding("only_void", "warning", text, repair, items, shown)

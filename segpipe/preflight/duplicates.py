@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segpipe.preflight.wording import place
-from segpipe.preparation.sample_stats import SampleFacts
+from segpipe.preparation.sample_stats import SampleStats
 from segpipe.raw.sample import SPLITS
 from segpipe.runtime.findings import Finding
 
@@ -29,8 +29,8 @@ _MIRRORED = np.array([int(f"{255 - byte:08b}"[::-1], 2) for byte in range(256)],
 
 @dataclass(frozen=True)
 class _Pair:
-    first: SampleFacts
-    second: SampleFacts
+    first: SampleStats
+    second: SampleStats
     distance: int
     mirrored: bool
 
@@ -51,13 +51,13 @@ class _Pair:
         )
 
 
-def near_duplicates(facts: Sequence[SampleFacts]) -> list[Finding]:
+def near_duplicates(samples: Sequence[SampleStats]) -> list[Finding]:
     """An image of which training has seen a copy tells nothing about new images.
 
     For each image of a later split the nearest one of each earlier split is named. Copies that were
     resized, stored anew, recoloured or mirrored are found; images within one split are not compared.
     """
-    pairs = [pair for a, b in combinations(SPLITS, 2) for pair in _between(facts, a, b)]
+    pairs = [pair for a, b in combinations(SPLITS, 2) for pair in _between(samples, a, b)]
     if not pairs:
         return []
     pairs.sort(key=lambda pair: (pair.distance, pair.mirrored))
@@ -66,22 +66,22 @@ def near_duplicates(facts: Sequence[SampleFacts]) -> list[Finding]:
         "take them out of one of the splits, or keep samples of one scene together with "
         "prepare.split.group"
     )
-    shown = tuple(place(fact) for pair in pairs[:_PICTURES] for fact in (pair.first, pair.second))
+    shown = tuple(place(stats) for pair in pairs[:_PICTURES] for stats in (pair.first, pair.second))
     items = tuple(str(pair) for pair in pairs)
     return [Finding("near_duplicate", "warning", text, repair, items, shown)]
 
 
-def _between(facts: Sequence[SampleFacts], first: str, second: str) -> list[_Pair]:
+def _between(samples: Sequence[SampleStats], first: str, second: str) -> list[_Pair]:
     """Return for each image of `second` the nearest of `first` that is near enough."""
-    one, other = ([fact for fact in facts if fact.split == split] for split in (first, second))
+    one, other = ([stats for stats in samples if stats.split == split] for split in (first, second))
     telling_one, telling_other = ([f for f in side if _telling(f)] for side in (one, other))
     pairs: dict[int, _Pair] = {}
     hashes_N, hashes_M = _hashes(telling_one), _hashes(telling_other)
     for mirrored, seen_M in ((False, hashes_M), (True, mirror(hashes_M))):
         for m, n, distance in nearest_within(hashes_N, seen_M, _FAR):
-            fact = telling_other[m]
-            if id(fact) not in pairs or distance < pairs[id(fact)].distance:
-                pairs[id(fact)] = _Pair(telling_one[n], fact, distance, mirrored)
+            stats = telling_other[m]
+            if id(stats) not in pairs or distance < pairs[id(stats)].distance:
+                pairs[id(stats)] = _Pair(telling_one[n], stats, distance, mirrored)
     return list(pairs.values()) + _equal_where_hashes_say_little(one, other)
 
 
@@ -115,29 +115,29 @@ def mirror(hashes_N: NDArray[np.uint64]) -> NDArray[np.uint64]:
     return mirrored
 
 
-def _hashes(facts: Sequence[SampleFacts]) -> NDArray[np.uint64]:
-    return np.array([fact.dhash for fact in facts], np.uint64)
+def _hashes(samples: Sequence[SampleStats]) -> NDArray[np.uint64]:
+    return np.array([stats.dhash for stats in samples], np.uint64)
 
 
-def _telling(fact: SampleFacts) -> bool:
-    return fact.dhash is not None and _TELLING <= fact.dhash.bit_count() <= 64 - _TELLING
+def _telling(stats: SampleStats) -> bool:
+    return stats.dhash is not None and _TELLING <= stats.dhash.bit_count() <= 64 - _TELLING
 
 
 def _equal_where_hashes_say_little(
-    one: Sequence[SampleFacts], other: Sequence[SampleFacts]
+    one: Sequence[SampleStats], other: Sequence[SampleStats]
 ) -> list[_Pair]:
     """Pair images of little contrast only where brightness, size and labels agree as well."""
-    known = {_traits(fact): fact for fact in one if _traits(fact) is not None}
+    known = {_traits(stats): stats for stats in one if _traits(stats) is not None}
     pairs = []
-    for fact in other:
-        traits = _traits(fact)
+    for stats in other:
+        traits = _traits(stats)
         if traits is not None and traits in known:
-            pairs.append(_Pair(known[traits], fact, 0, False))
+            pairs.append(_Pair(known[traits], stats, 0, False))
     return pairs
 
 
-def _traits(fact: SampleFacts) -> tuple[object, ...] | None:
-    if fact.dhash in (None, 0) or _telling(fact) or fact.brightness is None:
+def _traits(stats: SampleStats) -> tuple[object, ...] | None:
+    if stats.dhash in (None, 0) or _telling(stats) or stats.brightness is None:
         return None
-    labels = tuple(sorted(fact.train_pixels.items()))
-    return fact.dhash, fact.brightness, fact.image_side, labels
+    labels = tuple(sorted(stats.train_pixels.items()))
+    return stats.dhash, stats.brightness, stats.image_side, labels

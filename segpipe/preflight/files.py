@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import PurePosixPath
 
 from segpipe.preflight.wording import pictures_of, size
-from segpipe.preparation.sample_stats import SampleFacts
+from segpipe.preparation.sample_stats import SampleStats
 from segpipe.runtime.findings import Finding
 
 _GREY = frozenset({"1", "L", "LA", "La", "I", "I;16", "I;16B", "I;16L", "F"})
@@ -14,9 +14,9 @@ _ALPHA = frozenset({"RGBA", "LA", "PA"})
 _LOSSY = frozenset({".jpg", ".jpeg"})
 
 
-def unreadable(facts: Sequence[SampleFacts]) -> list[Finding]:
+def unreadable(samples: Sequence[SampleStats]) -> list[Finding]:
     """Files that are damaged, cut off, missing or of a form that cannot be read are errors."""
-    reasons = [reason for fact in facts for reason in fact.unreadable]
+    reasons = [reason for stats in samples for reason in stats.unreadable]
     if not reasons:
         return []
     text = f"{len(reasons)} files cannot be read"
@@ -24,11 +24,11 @@ def unreadable(facts: Sequence[SampleFacts]) -> list[Finding]:
     return [Finding("unreadable", "error", text, repair, tuple(reasons))]
 
 
-def sizes_differ(facts: Sequence[SampleFacts]) -> list[Finding]:
+def sizes_differ(samples: Sequence[SampleStats]) -> list[Finding]:
     """A mask must have its image's size; a turned one is named as such."""
-    other = [f for f in facts if f.image_side and f.mask_side and f.image_side != f.mask_side]
-    turned = [fact for fact in other if _swapped(fact)]
-    rest = [fact for fact in other if not _swapped(fact)]
+    other = [f for f in samples if f.image_side and f.mask_side and f.image_side != f.mask_side]
+    turned = [stats for stats in other if _swapped(stats)]
+    rest = [stats for stats in other if not _swapped(stats)]
     found = []
     if turned:
         text = f"{len(turned)} masks lie on their side: height and width are those of their image, swapped"
@@ -44,24 +44,24 @@ def sizes_differ(facts: Sequence[SampleFacts]) -> list[Finding]:
     return found
 
 
-def _swapped(fact: SampleFacts) -> bool:
-    return fact.image_side is not None and fact.image_side[::-1] == fact.mask_side
+def _swapped(stats: SampleStats) -> bool:
+    return stats.image_side is not None and stats.image_side[::-1] == stats.mask_side
 
 
-def _sizes(kind: str, facts: Sequence[SampleFacts], text: str, repair: str) -> Finding:
+def _sizes(kind: str, samples: Sequence[SampleStats], text: str, repair: str) -> Finding:
     items = tuple(
-        f"{fact.sample.image} is {size(fact.image_side)}, {fact.sample.mask} is {size(fact.mask_side)}"
-        for fact in facts
-        if fact.image_side and fact.mask_side
+        f"{stats.sample.image} is {size(stats.image_side)}, {stats.sample.mask} is {size(stats.mask_side)}"
+        for stats in samples
+        if stats.image_side and stats.mask_side
     )
-    return Finding(kind, "error", text, repair, items, pictures_of(facts))
+    return Finding(kind, "error", text, repair, items, pictures_of(samples))
 
 
-def mask_modes(facts: Sequence[SampleFacts]) -> list[Finding]:
+def mask_modes(samples: Sequence[SampleStats]) -> list[Finding]:
     """Numbered masks among painted ones, and masks with alpha, are doubtful."""
-    masks = [fact for fact in facts if fact.mask_mode]
-    painted = [fact for fact in masks if fact.painted]
-    numbered = [fact for fact in masks if not fact.painted]
+    masks = [stats for stats in samples if stats.mask_mode]
+    painted = [stats for stats in masks if stats.painted]
+    numbered = [stats for stats in masks if not stats.painted]
     found = []
     if painted and numbered:
         fewer = min((painted, numbered), key=len)
@@ -72,11 +72,11 @@ def mask_modes(facts: Sequence[SampleFacts]) -> list[Finding]:
                 "warning",
                 f"{len(fewer)} of {len(masks)} masks are {kind}, unlike the others ({_modes(masks)})",
                 "make sure that both mean the same; better export all masks in one way",
-                tuple(f"{fact.sample.mask} ({fact.mask_mode})" for fact in fewer),
+                tuple(f"{stats.sample.mask} ({stats.mask_mode})" for stats in fewer),
                 pictures_of(fewer),
             )
         )
-    clear = [fact for fact in masks if fact.mask_mode in _ALPHA]
+    clear = [stats for stats in masks if stats.mask_mode in _ALPHA]
     if clear:
         found.append(
             Finding(
@@ -84,19 +84,19 @@ def mask_modes(facts: Sequence[SampleFacts]) -> list[Finding]:
                 "warning",
                 f"{len(clear)} masks have an alpha channel, which is not looked at",
                 "save them without alpha; half-transparent edges may hide colours that mean nothing",
-                tuple(f"{fact.sample.mask} ({fact.mask_mode})" for fact in clear),
+                tuple(f"{stats.sample.mask} ({stats.mask_mode})" for stats in clear),
                 pictures_of(clear),
             )
         )
     return found
 
 
-def lossy_masks(facts: Sequence[SampleFacts]) -> list[Finding]:
+def lossy_masks(samples: Sequence[SampleStats]) -> list[Finding]:
     """JPEG changes values; where they left the scheme that is an error, else it is doubtful."""
-    lossy = [fact for fact in facts if is_lossy(fact)]
+    lossy = [stats for stats in samples if is_lossy(stats)]
     if not lossy:
         return []
-    broken = [fact for fact in lossy if fact.unknown]
+    broken = [stats for stats in lossy if stats.unknown]
     text = f"{len(lossy)} masks are JPEG files, whose compression changes the labels"
     if broken:
         text += f"; {len(broken)} of them hold values outside the label scheme"
@@ -107,26 +107,26 @@ def lossy_masks(facts: Sequence[SampleFacts]) -> list[Finding]:
             text,
             "export them anew as PNG from where they were drawn; to save the JPEG as PNG mends nothing",
             tuple(
-                f"{fact.sample.mask}"
-                + (f": {len(fact.unknown)} values that mean nothing" if fact.unknown else "")
-                for fact in sorted(lossy, key=lambda fact: not fact.unknown)
+                f"{stats.sample.mask}"
+                + (f": {len(stats.unknown)} values that mean nothing" if stats.unknown else "")
+                for stats in sorted(lossy, key=lambda stats: not stats.unknown)
             ),
             pictures_of(broken or lossy),
         )
     ]
 
 
-def is_lossy(fact: SampleFacts) -> bool:
+def is_lossy(stats: SampleStats) -> bool:
     """Whether the mask is stored in a form that does not keep its values."""
-    return PurePosixPath(fact.sample.mask or "").suffix.lower() in _LOSSY
+    return PurePosixPath(stats.sample.mask or "").suffix.lower() in _LOSSY
 
 
-def image_modes(facts: Sequence[SampleFacts]) -> list[Finding]:
+def image_modes(samples: Sequence[SampleStats]) -> list[Finding]:
     """Grey images among coloured ones are doubtful, and so are colours for print."""
-    images = [fact for fact in facts if fact.image_mode]
-    kinds: dict[str, list[SampleFacts]] = {}
-    for fact in images:
-        kinds.setdefault(_pixel_kind(fact.image_mode), []).append(fact)
+    images = [stats for stats in samples if stats.image_mode]
+    kinds: dict[str, list[SampleStats]] = {}
+    for stats in images:
+        kinds.setdefault(_pixel_kind(stats.image_mode), []).append(stats)
     found = []
     if len(kinds) > 1:
         fewer = [f for kind in sorted(kinds, key=lambda k: len(kinds[k]))[:-1] for f in kinds[kind]]
@@ -137,11 +137,11 @@ def image_modes(facts: Sequence[SampleFacts]) -> list[Finding]:
                 f"{len(fewer)} of {len(images)} images are not of the kind of the others "
                 f"({_modes(images, masks=False)})",
                 "make sure that they belong here; grey images are used with three equal channels",
-                tuple(f"{fact.sample.image} ({fact.image_mode})" for fact in fewer),
+                tuple(f"{stats.sample.image} ({stats.image_mode})" for stats in fewer),
                 pictures_of(fewer),
             )
         )
-    print_colours = [fact for fact in images if fact.image_mode == "CMYK"]
+    print_colours = [stats for stats in images if stats.image_mode == "CMYK"]
     if print_colours:
         found.append(
             Finding(
@@ -149,7 +149,7 @@ def image_modes(facts: Sequence[SampleFacts]) -> list[Finding]:
                 "warning",
                 f"{len(print_colours)} images hold colours for print (CMYK), converted without a profile",
                 "save them as RGB with the programme that made them",
-                tuple(fact.sample.image for fact in print_colours),
+                tuple(stats.sample.image for stats in print_colours),
                 pictures_of(print_colours),
             )
         )
@@ -160,6 +160,6 @@ def _pixel_kind(mode: str) -> str:
     return "grey" if mode in _GREY else "colour" if mode in _COLOUR else mode
 
 
-def _modes(facts: Sequence[SampleFacts], masks: bool = True) -> str:
-    counts = Counter(fact.mask_mode if masks else fact.image_mode for fact in facts)
+def _modes(samples: Sequence[SampleStats], masks: bool = True) -> str:
+    counts = Counter(stats.mask_mode if masks else stats.image_mode for stats in samples)
     return ", ".join(f"{count} {mode}" for mode, count in counts.most_common())

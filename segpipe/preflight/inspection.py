@@ -7,21 +7,21 @@ from segpipe.labels.exclusion import excluded_labels
 from segpipe.labels.scheme import LabelScheme
 from segpipe.params.prepare import PrepareParams
 from segpipe.params.schema import LabelParams
+from segpipe.preparation.file_spec import choose_files
 from segpipe.preparation.prepare import survey_data
-from segpipe.preparation.sample_stats import SampleFacts, Survey
-from segpipe.preparation.task import Work
-from segpipe.raw.input_spec import choose_reading
+from segpipe.preparation.sample_job import PrepareContext
+from segpipe.preparation.sample_stats import SampleStats, Survey
 from segpipe.sources.listing import Listing
 
 
-def plan_work(
+def plan_preparation(
     source: str,
     labels: LabelParams,
     prepare: PrepareParams,
     listing: Listing,
     scheme: LabelScheme,
     raw: Path,
-) -> Work | None:
+) -> PrepareContext | None:
     """Return what the workers need to read the files below `raw`; source: its name in params.yaml.
 
     None where no training sample is listed: then nothing says how rasters are to be read, and
@@ -31,16 +31,16 @@ def plan_work(
     excluded = excluded_labels(scheme, labels.exclude_images_with)
     if not listing.samples["train"]:
         return None
-    reading = choose_reading(source, listing.samples, raw, prepare, listing.truth_ratio)
-    return Work(raw, scheme, reading, prepare, excluded)
+    files = choose_files(source, listing.samples, raw, prepare, listing.truth_ratio)
+    return PrepareContext(raw, scheme, files, prepare, excluded)
 
 
-def survey_listing(listing: Listing, shared: Work | None) -> Survey:
-    """Read every file that is listed, and write nothing; without `shared` the names are all."""
-    if shared is not None:
-        return survey_data(listing.samples, shared)
+def survey_listing(listing: Listing, context: PrepareContext | None) -> Survey:
+    """Read every file that is listed, and write nothing; without `context` the names are all."""
+    if context is not None:
+        return survey_data(listing.samples, context)
     return Survey(
-        [SampleFacts(each, split) for split in listing.samples for each in listing.samples[split]]
+        [SampleStats(each, split) for split in listing.samples for each in listing.samples[split]]
     )
 
 

@@ -1,4 +1,4 @@
-"""The judgement over a data set: all rules, from facts alone."""
+"""The judgement over a data set: all rules, from the statistics of its samples alone."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -6,7 +6,15 @@ from typing import Any
 
 from segpipe.labels.scheme import LabelScheme
 from segpipe.params.prepare import PrepareParams
-from segpipe.preflight import classes, duplicates, files, looks, memory, splits, values
+from segpipe.preflight import (
+    classes,
+    duplicates,
+    files,
+    image_rules,
+    splits,
+    training_rules,
+    values,
+)
 from segpipe.preparation.sample_stats import Survey
 from segpipe.runtime.console import say
 from segpipe.runtime.errors import DataError
@@ -23,35 +31,35 @@ def judge(
 ) -> list[Finding]:
     """Return all that is wrong or doubtful in a data set, errors first.
 
-    survey: the facts of all samples. listed: what the source found in the names of the files.
+    survey: the statistics of all samples. listed: what the source found in the names of the files.
     batch_size: train.batch_size, where a training is about to use the data. forecast: its memory
-    (see `memory.too_large`), where it is known.
+    (see `training_rules.too_large`), where it is known.
     """
-    facts = survey.facts
+    samples = survey.samples
     # What is left out is read all the same, and must be whole; it takes no part in training.
     kept = survey.kept
     found = [
         *listed,
-        *splits.empty_splits(splits.count_splits(kept), len(facts) - len(kept)),
-        *files.unreadable(facts),
-        *files.sizes_differ(facts),
-        *files.lossy_masks(facts),
-        *values.numbers_as_colours(facts, scheme),
-        *values.unknown_values(facts, scheme),
+        *splits.empty_splits(splits.count_splits(kept), len(samples) - len(kept)),
+        *files.unreadable(samples),
+        *files.sizes_differ(samples),
+        *files.lossy_masks(samples),
+        *values.numbers_as_colours(samples, scheme),
+        *values.unknown_values(samples, scheme),
         *values.swapped_ids(kept, scheme),
         *splits.torn_groups(kept),
         *classes.void_share(kept),
         *classes.one_class(kept, scheme),
         *classes.absent_classes(kept, scheme),
-        *files.mask_modes(facts),
-        *files.image_modes(facts),
+        *files.mask_modes(samples),
+        *files.image_modes(samples),
         *duplicates.near_duplicates(kept),
-        *looks.featureless(kept),
-        *looks.enlarged(kept, prepare),
-        *looks.distorted(kept, prepare),
+        *image_rules.featureless(kept),
+        *image_rules.enlarged(kept, prepare),
+        *image_rules.distorted(kept, prepare),
         *splits.few_samples(kept),
-        *splits.large_batch(kept, batch_size, prepare.copies.count),
-        *memory.too_large(forecast),
+        *training_rules.large_batch(kept, batch_size, prepare.copies.count),
+        *training_rules.too_large(forecast),
     ]
     return sorted(_once(found), key=lambda finding: finding.severity == "warning")
 

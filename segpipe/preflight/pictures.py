@@ -14,8 +14,8 @@ from PIL import Image, ImageOps
 
 from segpipe.labels.scheme import VOID, LabelScheme, pack_colours
 from segpipe.preflight.wording import place, size
-from segpipe.preparation.sample_stats import SampleFacts, Side, Survey
-from segpipe.raw.sample import Sample
+from segpipe.preparation.sample_stats import SampleStats, Survey
+from segpipe.raw.sample import Sample, Side
 from segpipe.rendering.contact_sheet import contact_sheet
 from segpipe.rendering.png import write_png
 from segpipe.runtime.console import say
@@ -41,7 +41,7 @@ def draw_offenders(
     Every finding gets its first picture before any gets its second. A picture that cannot be drawn
     (the file is damaged, or a raster) is left out: the report is worth more than its pictures.
     """
-    by_place = {place(fact): fact for fact in survey.facts}
+    by_place = {place(stats): stats for stats in survey.samples}
     wanted = [_wanted(finding, by_place) for finding in findings]
     drawn: list[list[str]] = [[] for _ in findings]
     left = _MOST
@@ -56,37 +56,37 @@ def draw_offenders(
     return drawn
 
 
-def _wanted(finding: Finding, by_place: Mapping[str, SampleFacts]) -> list[list[SampleFacts]]:
+def _wanted(finding: Finding, by_place: Mapping[str, SampleStats]) -> list[list[SampleStats]]:
     """Return which samples come onto each picture of a finding."""
     named = [by_place[name] for name in finding.pictures if name in by_place]
-    facts = [fact for fact in named if fact.sample.window is None]
+    samples = [stats for stats in named if stats.sample.window is None]
     if finding.kind in _PAIRED:
-        return [facts[at : at + 2] for at in range(0, len(facts) - 1, 2)]
-    return [[fact] for fact in facts]
+        return [samples[at : at + 2] for at in range(0, len(samples) - 1, 2)]
+    return [[stats] for stats in samples]
 
 
-def _drawn(path: Path, facts: Sequence[SampleFacts], scheme: LabelScheme, raw: Path) -> bool:
+def _drawn(path: Path, samples: Sequence[SampleStats], scheme: LabelScheme, raw: Path) -> bool:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)
-            if len(facts) == 1:
-                tiles = _image_and_mask(facts[0], scheme, raw)
+            if len(samples) == 1:
+                tiles = _image_and_mask(samples[0], scheme, raw)
             else:
-                tiles = [(_image(fact.sample, raw), place(fact)) for fact in facts]
+                tiles = [(_image(stats.sample, raw), place(stats)) for stats in samples]
         write_png(path, contact_sheet(tiles, columns=2))
     # Decoders raise anything on damaged files, and a report without a picture is better than none.
     except Exception as error:
-        say(f"no picture of {place(facts[0])} in the report: {type(error).__name__}: {error}")
+        say(f"no picture of {place(samples[0])} in the report: {type(error).__name__}: {error}")
         return False
     return True
 
 
-def _image_and_mask(fact: SampleFacts, scheme: LabelScheme, raw: Path) -> list[_Tile]:
-    tiles = [(_image(fact.sample, raw), _caption(place(fact), fact.image_side))]
-    if fact.sample.mask is not None:
-        words = "mask, unknown in pink" if fact.unknown else "mask"
-        mask_HW3 = _mask(raw / fact.sample.mask, fact, scheme)
-        tiles.append((mask_HW3, _caption(words, fact.mask_side)))
+def _image_and_mask(stats: SampleStats, scheme: LabelScheme, raw: Path) -> list[_Tile]:
+    tiles = [(_image(stats.sample, raw), _caption(place(stats), stats.image_side))]
+    if stats.sample.mask is not None:
+        words = "mask, unknown in pink" if stats.unknown else "mask"
+        mask_HW3 = _mask(raw / stats.sample.mask, stats, scheme)
+        tiles.append((mask_HW3, _caption(words, stats.mask_side)))
     return tiles
 
 
@@ -102,16 +102,16 @@ def _image(sample: Sample, raw: Path) -> NDArray[np.uint8]:
     return np.asarray(upright)
 
 
-def _mask(path: Path, fact: SampleFacts, scheme: LabelScheme) -> NDArray[np.uint8]:
+def _mask(path: Path, stats: SampleStats, scheme: LabelScheme) -> NDArray[np.uint8]:
     """Paint a mask in the scheme's colours, void as a dark chequer, unknown values in pink."""
     with Image.open(path) as picture:
         picture.load()
-        values = np.asarray(picture.convert("RGB") if fact.painted else picture)
-    if values.ndim == 3 and not fact.painted:
+        values = np.asarray(picture.convert("RGB") if stats.painted else picture)
+    if values.ndim == 3 and not stats.painted:
         values = values[..., 0]  # grey with alpha
     shrink = max(1, -(-max(values.shape[:2]) // _SIDE))
     small = values[::shrink, ::shrink]
-    if fact.painted:
+    if stats.painted:
         train_HW = scheme.encode_colours(small)[0]
     else:
         train_HW = scheme.encode(small.astype(np.int64).clip(0, 65535).astype(np.uint16))[0]
@@ -119,23 +119,23 @@ def _mask(path: Path, fact: SampleFacts, scheme: LabelScheme) -> NDArray[np.uint
     rows, columns = np.indices(train_HW.shape) // 6
     shades_HW3 = np.array(_VOID_SHADES, np.uint8)[(rows + columns) % 2]
     shown_HW3 = np.where((train_HW == VOID)[..., None], shades_HW3, shown_HW3)
-    if fact.unknown:
-        marked_HW = _unknown_areas(values, fact, shrink)
+    if stats.unknown:
+        marked_HW = _unknown_areas(values, stats, shrink)
         shown_HW3[_thickened(marked_HW, 1 + max(train_HW.shape) // 160)] = _MARK
     return shown_HW3
 
 
-def _unknown_areas(values: NDArray[Any], fact: SampleFacts, shrink: int) -> NDArray[np.bool_]:
+def _unknown_areas(values: NDArray[Any], stats: SampleStats, shrink: int) -> NDArray[np.bool_]:
     """Return which areas of shrink x shrink pixels hold an unknown value, if only in one pixel.
 
     Strip by strip, so that the memory stays small on large masks.
     """
-    unknown = np.array(sorted(fact.unknown), np.int64)
+    unknown = np.array(sorted(stats.unknown), np.int64)
     starts = range(0, values.shape[1], shrink)
     areas = []
     for top in range(0, values.shape[0], shrink):
         strip = values[top : top + shrink]
-        codes = pack_colours(strip) if fact.painted else strip.astype(np.int64)
+        codes = pack_colours(strip) if stats.painted else strip.astype(np.int64)
         areas.append(np.logical_or.reduceat(np.isin(codes, unknown).any(axis=0), starts))
     return np.array(areas)
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from segpipe.preparation.sample_stats import SampleFacts
+from segpipe.preparation.sample_stats import SampleStats
 from segpipe.raw.sample import SPLITS
 from segpipe.runtime.findings import Finding
 
@@ -26,9 +26,9 @@ def empty_splits(counts: Mapping[str, int], excluded: int) -> list[Finding]:
     return [Finding("empty_split", "error", text, repair, tuple(empty))]
 
 
-def few_samples(facts: Sequence[SampleFacts]) -> list[Finding]:
+def few_samples(samples: Sequence[SampleStats]) -> list[Finding]:
     """A handful of images neither teaches nor tells."""
-    few = [(split, n) for split, n in count_splits(facts).items() if 0 < n < _HANDFUL]
+    few = [(split, n) for split, n in count_splits(samples).items() if 0 < n < _HANDFUL]
     if not few:
         return []
     text = "a split has hardly any images, so its scores mean little"
@@ -37,22 +37,12 @@ def few_samples(facts: Sequence[SampleFacts]) -> list[Finding]:
     return [Finding("few_samples", "warning", text, repair, items)]
 
 
-def large_batch(facts: Sequence[SampleFacts], batch_size: int | None, copies: int) -> list[Finding]:
-    """A batch larger than the training split can never be filled."""
-    rows = count_splits(facts)["train"] * (1 + copies)
-    if batch_size is None or not 0 < rows < batch_size:
-        return []
-    text = f"train.batch_size is {batch_size}, but the training split has {rows} samples"
-    repair = f"set train.batch_size in params.yaml to {rows} or less, or add samples"
-    return [Finding("large_batch", "warning", text, repair)]
-
-
-def torn_groups(facts: Sequence[SampleFacts]) -> list[Finding]:
+def torn_groups(samples: Sequence[SampleStats]) -> list[Finding]:
     """A city, drive, scene or tile in two splits lets the model be tested on what it was taught."""
     parts: dict[str, dict[str, int]] = {}
-    for fact in facts:
-        counts = parts.setdefault(fact.sample.group, {})
-        counts[fact.split] = counts.get(fact.split, 0) + 1
+    for stats in samples:
+        counts = parts.setdefault(stats.sample.group, {})
+        counts[stats.split] = counts.get(stats.split, 0) + 1
     torn = [
         f"{group}: " + ", ".join(f"{n} in {split}" for split, n in counts.items())
         for group, counts in sorted(parts.items())
@@ -65,6 +55,6 @@ def torn_groups(facts: Sequence[SampleFacts]) -> list[Finding]:
     return [Finding("torn_group", "error", text, repair, tuple(torn))]
 
 
-def count_splits(facts: Sequence[SampleFacts]) -> dict[str, int]:
+def count_splits(samples: Sequence[SampleStats]) -> dict[str, int]:
     """Return how many samples each split has, also those that have none."""
-    return {split: sum(fact.split == split for fact in facts) for split in SPLITS}
+    return {split: sum(stats.split == split for stats in samples) for split in SPLITS}

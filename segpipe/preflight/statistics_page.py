@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from segpipe.dataset.reader import Dataset, Split, open_dataset
 from segpipe.dataset.subset import evenly_spaced
 from segpipe.labels.scheme import LabelScheme
-from segpipe.preparation.sample_stats import SampleFacts, Survey
+from segpipe.preparation.sample_stats import SampleStats, Survey
 from segpipe.raw.input_spec import picture_of
 from segpipe.rendering.channels import channel_histograms
 from segpipe.rendering.png import write_png
@@ -29,7 +29,7 @@ _BINS = 32
 _SHOWN = 9
 
 Counts = NDArray[np.int64]
-_BySplit = Mapping[str, Sequence[SampleFacts]]
+_BySplit = Mapping[str, Sequence[SampleStats]]
 
 
 def write_statistics(
@@ -37,26 +37,30 @@ def write_statistics(
 ) -> None:
     """Write the pictures, tables and statistics.md of a prepared data set into `folder`.
 
-    survey: the facts of its samples. prepared: the folder of its arrays, from which samples are
+    survey: the statistics of its samples. prepared: the folder of its arrays, from which samples are
     shown. histogram_CB: training pixels by channel and value (256 steps from 0 to 1).
     """
     dataset = open_dataset(prepared)
-    by_split: dict[str, list[SampleFacts]] = {}
-    for fact in survey.kept:
-        by_split.setdefault(fact.split, []).append(fact)
-    told = {split: facts for split, facts in by_split.items() if any(f.train_pixels for f in facts)}
-    pixels = {split: _pixels_K(facts, dataset.scheme) for split, facts in told.items()}
-    holding = {split: _holding_K(facts, dataset.scheme) for split, facts in told.items()}
-    images = {split: len(facts) for split, facts in told.items()}
+    by_split: dict[str, list[SampleStats]] = {}
+    for stats in survey.kept:
+        by_split.setdefault(stats.split, []).append(stats)
+    told = {
+        split: samples
+        for split, samples in by_split.items()
+        if any(f.train_pixels for f in samples)
+    }
+    pixels = {split: _pixels_K(samples, dataset.scheme) for split, samples in told.items()}
+    holding = {split: _holding_K(samples, dataset.scheme) for split, samples in told.items()}
+    images = {split: len(samples) for split, samples in told.items()}
     class_frequencies(dataset.scheme.classes, pixels, holding, images, folder / "classes.png")
     write_csv(folder / CLASSES, _class_rows(dataset.scheme, pixels, holding, images))
-    sizes = {split: _sizes(facts) for split, facts in by_split.items()}
+    sizes = {split: _sizes(samples) for split, samples in by_split.items()}
     image_sizes(sizes, folder / "sizes.png")
-    brightness = {split: _brightness_B(facts) for split, facts in by_split.items()}
+    brightness = {split: _brightness_B(samples) for split, samples in by_split.items()}
     brightness_histogram(brightness, folder / "brightness.png")
     write_csv(folder / BRIGHTNESS, _brightness_rows(brightness))
     if histogram_CB is not None:
-        channels = dataset.reading.channels
+        channels = dataset.input.files.channels
         channel_histograms(histogram_CB, channels, folder / "channels.png")
     write_png(folder / "samples.png", _samples(dataset))
     copies = _copies(dataset)
@@ -65,26 +69,26 @@ def write_statistics(
     write_text(folder / PAGE, _page(dataset, images, copies is not None))
 
 
-def _pixels_K(facts: Sequence[SampleFacts], scheme: LabelScheme) -> Counts:
+def _pixels_K(samples: Sequence[SampleStats], scheme: LabelScheme) -> Counts:
     """Pixels by class at the masks' own resolution."""
     counts = Counter[int]()
-    for fact in facts:
-        counts.update(fact.train_pixels)
+    for stats in samples:
+        counts.update(stats.train_pixels)
     return np.array([counts[k] for k in range(scheme.num_classes)], np.int64)
 
 
-def _holding_K(facts: Sequence[SampleFacts], scheme: LabelScheme) -> Counts:
+def _holding_K(samples: Sequence[SampleStats], scheme: LabelScheme) -> Counts:
     """Images by class that hold it."""
-    counts = Counter(k for fact in facts for k, pixels in fact.train_pixels.items() if pixels)
+    counts = Counter(k for stats in samples for k, pixels in stats.train_pixels.items() if pixels)
     return np.array([counts[k] for k in range(scheme.num_classes)], np.int64)
 
 
-def _sizes(facts: Sequence[SampleFacts]) -> dict[tuple[int, int], int]:
-    return Counter(fact.image_side for fact in facts if fact.image_side is not None)
+def _sizes(samples: Sequence[SampleStats]) -> dict[tuple[int, int], int]:
+    return Counter(stats.image_side for stats in samples if stats.image_side is not None)
 
 
-def _brightness_B(facts: Sequence[SampleFacts]) -> Counts:
-    values = [fact.brightness for fact in facts if fact.brightness is not None]
+def _brightness_B(samples: Sequence[SampleStats]) -> Counts:
+    values = [stats.brightness for stats in samples if stats.brightness is not None]
     return np.histogram(values, bins=_BINS, range=(0, 1))[0].astype(np.int64)
 
 
@@ -160,7 +164,7 @@ def _copies(dataset: Dataset) -> NDArray[np.uint8] | None:
 
 
 def _picture(dataset: Dataset, split: Split, row: int) -> NDArray[np.uint8]:
-    return picture_of(split.images_NTHWC[row, -1], dataset.reading)
+    return picture_of(split.images_NTHWC[row, -1], dataset.input.files)
 
 
 def _page(dataset: Dataset, images: Mapping[str, int], copies: bool) -> str:
@@ -168,7 +172,7 @@ def _page(dataset: Dataset, images: Mapping[str, int], copies: bool) -> str:
     parts = [
         "# What the data is like",
         f"{counts} images with truth; {dataset.scheme.num_classes} classes of the scheme "
-        f"{dataset.scheme.name}; prepared at {dataset.height}x{dataset.width}.",
+        f"{dataset.scheme.name}; prepared at {dataset.input.height}x{dataset.input.width}.",
         f"## Classes\n\n![classes](classes.png)\n\nThe numbers: [{CLASSES}]({CLASSES}). Pixels are "
         "counted at the masks' own resolution, void left out.",
         "## Samples\n\n![samples](samples.png)",

@@ -1,4 +1,4 @@
-"""What a data set holds, counted from the facts: the numbers of the report.
+"""What a data set holds, counted from its samples' statistics: the numbers of the report.
 
 K classes.
 """
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from segpipe.labels.class_weights import KINDS, class_weights
 from segpipe.labels.scheme import VOID, LabelScheme
 from segpipe.preflight.wording import size
-from segpipe.preparation.sample_stats import SampleFacts, Survey
+from segpipe.preparation.sample_stats import SampleStats, Survey
 from segpipe.raw.sample import SPLITS
 
 
@@ -22,26 +22,26 @@ def summarise(survey: Survey, scheme: LabelScheme) -> dict[str, Any]:
 
     Pixels are those of the masks at their own resolution; values outside the scheme count as void.
     """
-    facts = survey.kept
-    by_split = {split: [fact for fact in facts if fact.split == split] for split in SPLITS}
+    samples = survey.kept
+    by_split = {split: [stats for stats in samples if stats.split == split] for split in SPLITS}
     return {
         "splits": {split: _split(members) for split, members in by_split.items()},
         "classes": _classes(by_split, scheme),
-        "image_sizes": _counts(size(fact.image_side) for fact in facts if fact.image_side),
-        "image_modes": _counts(fact.image_mode for fact in facts if fact.image_mode),
-        "mask_modes": _counts(fact.mask_mode for fact in facts if fact.mask_mode),
+        "image_sizes": _counts(size(stats.image_side) for stats in samples if stats.image_side),
+        "image_modes": _counts(stats.image_mode for stats in samples if stats.image_mode),
+        "mask_modes": _counts(stats.mask_mode for stats in samples if stats.mask_mode),
         "excluded": survey.excluded,
     }
 
 
-def _split(facts: Sequence[SampleFacts]) -> dict[str, Any]:
-    pixels = sum(sum(fact.train_pixels.values()) for fact in facts)
-    void = sum(fact.train_pixels.get(VOID, 0) for fact in facts)
-    seen = [fact.brightness for fact in facts if fact.brightness is not None]
+def _split(samples: Sequence[SampleStats]) -> dict[str, Any]:
+    pixels = sum(sum(stats.train_pixels.values()) for stats in samples)
+    void = sum(stats.train_pixels.get(VOID, 0) for stats in samples)
+    seen = [stats.brightness for stats in samples if stats.brightness is not None]
     return {
-        "samples": len(facts),
-        "masks": sum(fact.sample.mask is not None for fact in facts),
-        "groups": len({fact.sample.group for fact in facts}),
+        "samples": len(samples),
+        "masks": sum(stats.sample.mask is not None for stats in samples),
+        "groups": len({stats.sample.group for stats in samples}),
         "pixels": pixels,
         "void_pixels": void,
         "void_share": round(void / pixels, 6) if pixels else None,
@@ -49,7 +49,7 @@ def _split(facts: Sequence[SampleFacts]) -> dict[str, Any]:
     }
 
 
-def _classes(by_split: dict[str, list[SampleFacts]], scheme: LabelScheme) -> list[dict[str, Any]]:
+def _classes(by_split: dict[str, list[SampleStats]], scheme: LabelScheme) -> list[dict[str, Any]]:
     """Return for each class its pixels and images by split, and the weights that would balance it."""
     pixels = {split: _pixels_K(members, scheme) for split, members in by_split.items()}
     weights = _weights(by_split["train"], pixels["train"], scheme)
@@ -61,7 +61,7 @@ def _classes(by_split: dict[str, list[SampleFacts]], scheme: LabelScheme) -> lis
             splits[split] = {
                 "pixels": int(pixels[split][k]),
                 "share": round(int(pixels[split][k]) / valid, 8) if valid else None,
-                "images": sum(fact.train_pixels.get(k, 0) > 0 for fact in members),
+                "images": sum(stats.train_pixels.get(k, 0) > 0 for stats in members),
             }
         rows.append(
             {
@@ -73,23 +73,23 @@ def _classes(by_split: dict[str, list[SampleFacts]], scheme: LabelScheme) -> lis
     return rows
 
 
-def _pixels_K(facts: Sequence[SampleFacts], scheme: LabelScheme) -> NDArray[np.int64]:
+def _pixels_K(samples: Sequence[SampleStats], scheme: LabelScheme) -> NDArray[np.int64]:
     pixels_K = np.zeros(scheme.num_classes, np.int64)
-    for fact in facts:
-        for k, pixels in fact.train_pixels.items():
+    for stats in samples:
+        for k, pixels in stats.train_pixels.items():
             if k != VOID:
                 pixels_K[k] += pixels
     return pixels_K
 
 
 def _weights(
-    facts: Sequence[SampleFacts], pixels_K: NDArray[np.int64], scheme: LabelScheme
+    samples: Sequence[SampleStats], pixels_K: NDArray[np.int64], scheme: LabelScheme
 ) -> dict[str, NDArray[np.float64]]:
     """Return the weights of each kind; none where no training pixel shows a class."""
     present_K = np.zeros(scheme.num_classes, np.int64)
-    for fact in facts:
-        valid = sum(pixels for k, pixels in fact.train_pixels.items() if k != VOID)
-        for k, pixels in fact.train_pixels.items():
+    for stats in samples:
+        valid = sum(pixels for k, pixels in stats.train_pixels.items() if k != VOID)
+        for k, pixels in stats.train_pixels.items():
             if k != VOID and pixels:
                 present_K[k] += valid
     if not pixels_K.any():

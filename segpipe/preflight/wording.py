@@ -2,20 +2,21 @@
 
 from collections.abc import Sequence
 
-from segpipe.preparation.sample_stats import SampleFacts, Side
+from segpipe.preparation.sample_stats import SampleStats
+from segpipe.raw.sample import Side
 
 # So many pictures a finding asks for; the report has room for about a dozen in all.
 _PICTURES = 4
 
 
-def place(facts: SampleFacts) -> str:
+def place(stats: SampleStats) -> str:
     """Return split and name of a sample, which together are unique."""
-    return f"{facts.split}/{facts.sample.name}"
+    return f"{stats.split}/{stats.sample.name}"
 
 
-def pictures_of(facts: Sequence[SampleFacts]) -> tuple[str, ...]:
+def pictures_of(samples: Sequence[SampleStats]) -> tuple[str, ...]:
     """Return the first offenders, of which the report shall show pictures."""
-    return tuple(place(fact) for fact in facts[:_PICTURES])
+    return tuple(place(stats) for stats in samples[:_PICTURES])
 
 
 def size(side: Side) -> str:

@@ -22,10 +22,11 @@ from segpipe.dataset.layout import (
 )
 from segpipe.labels.scheme import LabelScheme
 from segpipe.preparation.copies import refuse_impossible
-from segpipe.preparation.pool import outcomes
-from segpipe.preparation.sample_stats import SampleFacts, Survey
+from segpipe.preparation.pool import sample_results
+from segpipe.preparation.sample_job import PrepareContext, SampleJob, SampleResult
+from segpipe.preparation.sample_stats import SampleStats, Survey
 from segpipe.preparation.statistics import Totals
-from segpipe.preparation.task import Outcome, Task, Work
+from segpipe.raw.input_spec import InputSpec
 from segpipe.raw.sample import SPLITS, Sample
 from segpipe.runtime.atomic import write_json
 from segpipe.runtime.errors import DataError, listing
@@ -33,14 +34,16 @@ from segpipe.runtime.errors import DataError, listing
 Samples = Mapping[str, Sequence[Sample]]
 
 
-def survey_data(samples: Samples, shared: Work) -> Survey:
+def survey_data(samples: Samples, context: PrepareContext) -> Survey:
     """Read and check every file of every split, in parallel; nothing is written."""
-    tasks = [Task(sample, split) for split in samples for sample in samples[split]]
-    found = zip(tasks, outcomes(tasks, shared, "check"), strict=True)
-    return Survey([_kept(task, outcome) for task, outcome in found], tuple(shared.excluded))
+    jobs = [SampleJob(sample, split) for split in samples for sample in samples[split]]
+    found = zip(jobs, sample_results(jobs, context, "check"), strict=True)
+    return Survey([_own_stats(job, result) for job, result in found], tuple(context.excluded))
 
 
-def prepare_data(samples: Samples, shared: Work, target: Path) -> tuple[Survey, dict[str, Totals]]:
+def prepare_data(
+    samples: Samples, context: PrepareContext, target: Path
+) -> tuple[Survey, dict[str, Totals]]:
     """Fill the folder `target` with the prepared arrays of `samples` (by split).
 
     Every file of every split is read and checked; the arrays are made for train and val, offline
@@ -51,20 +54,20 @@ def prepare_data(samples: Samples, shared: Work, target: Path) -> tuple[Survey, 
     Raises ParameterError when the copies that are asked for cannot be made of such data, DataError
     when labels.exclude_images_with leaves a split empty.
     """
-    if shared.prepare.copies.count:
-        reading = shared.reading
-        refuse_impossible(shared.prepare.copies, len(reading.channels), reading.truth_ratio > 1)
-    plans = {split: _lay_out(split, samples[split], shared, target) for split in samples}
-    survey, made = Survey([], tuple(shared.excluded)), _Made(shared.scheme)
-    tasks = [task for plan in plans.values() for task in plan]
-    for task, outcome in zip(tasks, outcomes(tasks, shared, "prepare"), strict=True):
-        survey.facts.append(_kept(task, outcome))
-        made.add(task, outcome)
+    if context.prepare.copies.count:
+        files = context.files
+        refuse_impossible(context.prepare.copies, len(files.channels), files.truth_ratio > 1)
+    plans = {split: _lay_out(split, samples[split], context, target) for split in samples}
+    survey, made = Survey([], tuple(context.excluded)), _Made(context.scheme)
+    jobs = [job for plan in plans.values() for job in plan]
+    for job, result in zip(jobs, sample_results(jobs, context, "prepare"), strict=True):
+        survey.samples.append(_own_stats(job, result))
+        made.add(job, result)
     _refuse_all_excluded(made, survey)
-    if all(facts.good for facts in survey.facts) and made.kept["train"]:
+    if all(stats.good for stats in survey.samples) and made.kept["train"]:
         for split, plan in plans.items():
             _finish(plan, made.kept[split], target / split)
-        write_json(target / DESCRIPTION, _describe(shared, made, survey))
+        write_json(target / DESCRIPTION, _describe(context, made, survey))
     return survey, made.totals
 
 
@@ -74,68 +77,74 @@ class _Made:
 
     scheme: LabelScheme
     totals: dict[str, Totals] = field(default_factory=dict)
-    kept: dict[str, list[Task]] = field(default_factory=dict)
+    kept: dict[str, list[SampleJob]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self._hash = hashlib.blake2b(repr(self.scheme).encode(), digest_size=16)
         for split in SPLITS:
             self.totals[split], self.kept[split] = Totals(), []
 
-    def add(self, task: Task, outcome: Outcome) -> None:
-        if outcome.facts.excluded:
+    def add(self, job: SampleJob, result: SampleResult) -> None:
+        if result.stats.excluded:
             return
-        self.kept[task.split].append(task)
-        self.totals[task.split].add(outcome.counted)
-        self._hash.update(repr(task.sample).encode() + b"".join(outcome.digests))
+        self.kept[job.split].append(job)
+        self.totals[job.split].add(result.rows)
+        # The words of both classes are part of the fingerprint: their names and fields stay.
+        self._hash.update(repr(job.sample).encode() + b"".join(result.digests))
 
     @property
     def fingerprint(self) -> str:
         return self._hash.hexdigest()
 
 
-def _describe(shared: Work, made: _Made, survey: Survey) -> dict[str, object]:
+def _describe(context: PrepareContext, made: _Made, survey: Survey) -> dict[str, object]:
     """Return the content of dataset.json."""
     mean, std = made.totals["train"].mean_and_std()
-    prepare, reading = shared.prepare, shared.reading
+    prepare, scheme = context.prepare, context.scheme
+    spec = InputSpec(
+        files=context.files,
+        height=prepare.height,
+        width=prepare.width,
+        fit=prepare.fit,
+        frames=len(made.kept["train"][0].sample.frames) + 1,
+        mean=mean,
+        std=std,
+    )
     return {
         "format": FORMAT,
-        "height": prepare.height,
-        "width": prepare.width,
-        "frames": len(made.kept["train"][0].sample.frames) + 1,
-        "fit": prepare.fit,
-        "reading": reading.to_json(),
-        "mean": mean,
-        "std": std,
-        "scheme": shared.scheme.to_json(),
-        "splits": {split: total.describe(shared.scheme) for split, total in made.totals.items()},
+        "input": spec.to_json(),
+        "scheme": scheme.to_json(),
+        "splits": {split: total.describe(scheme) for split, total in made.totals.items()},
         "excluded": survey.excluded,
         "fingerprint": made.fingerprint,
     }
 
 
-def _lay_out(split: str, members: Sequence[Sample], shared: Work, target: Path) -> list[Task]:
+def _lay_out(
+    split: str, members: Sequence[Sample], context: PrepareContext, target: Path
+) -> list[SampleJob]:
     """Make a split's folder and empty arrays; return who fills which rows."""
     stored = split in STORED_SPLITS
-    each = 1 + (shared.prepare.copies.count if split == "train" else 0)
+    each = 1 + (context.prepare.copies.count if split == "train" else 0)
     folder = target / split
     folder.mkdir()
     if stored and members:
-        _allocate(folder, len(members) * each, len(members[0].frames) + 1, shared)
+        _allocate(folder, len(members) * each, len(members[0].frames) + 1, context)
     return [
-        Task(sample, split, folder if stored else None, place * each, each)
+        SampleJob(sample, split, folder if stored else None, place * each, each)
         for place, sample in enumerate(members)
     ]
 
 
-def _kept(task: Task, outcome: Outcome) -> SampleFacts:
-    """The facts with the task's own names: what came from a worker is a copy of them."""
-    facts = outcome.facts
+def _own_stats(job: SampleJob, result: SampleResult) -> SampleStats:
+    """Return the statistics with the job's own names: what came from a worker is a copy of them."""
+    stats = result.stats
     return replace(
-        facts,
-        sample=task.sample,
-        split=task.split,
-        image_mode=sys.intern(facts.image_mode),
-        mask_mode=sys.intern(facts.mask_mode),
+        stats,
+        sample=job.sample,
+        split=job.split,
+        image_mode=sys.intern(stats.image_mode),
+        mask_mode=sys.intern(stats.mask_mode),
     )
 
 
@@ -149,16 +158,14 @@ def _refuse_all_excluded(made: "_Made", survey: Survey) -> None:
         )
 
 
-def _finish(plan: list[Task], kept: list[Task], folder: Path) -> None:
+def _finish(plan: list[SampleJob], kept: list[SampleJob], folder: Path) -> None:
     """Close up the rows of samples that were left out, and write the index of the others."""
     if len(kept) < len(plan) and plan[0].folder is not None:
         clip = len(plan[0].sample.frames) + 1
-        rows = [task.first_row + copy for task in kept for copy in range(task.rows)]
+        rows = [job.first_row + copy for job in kept for copy in range(job.rows)]
         for name, each in ((IMAGES, clip), (MASKS, 1)):
             _keep(folder / name, [row * each + part for row in rows for part in range(each)])
-    write_index(
-        folder / INDEX, [Row(task.sample, copy) for task in kept for copy in range(task.rows)]
-    )
+    write_index(folder / INDEX, [Row(job.sample, copy) for job in kept for copy in range(job.rows)])
 
 
 def _keep(path: Path, rows: list[int]) -> None:
@@ -174,13 +181,13 @@ def _keep(path: Path, rows: list[int]) -> None:
     shutil.move(smaller, path)
 
 
-def _allocate(folder: Path, rows: int, clip: int, shared: Work) -> None:
+def _allocate(folder: Path, rows: int, clip: int, context: PrepareContext) -> None:
     """Make the arrays at their full size, so that the workers can fill their rows in any order."""
-    prepare, reading = shared.prepare, shared.reading
-    sides, ratio = (prepare.height, prepare.width), reading.truth_ratio
+    prepare, files = context.prepare, context.files
+    sides, ratio = (prepare.height, prepare.width), files.truth_ratio
     truth = tuple(side // ratio for side in sides)
     for name, dtype, shape in (
-        (IMAGES, reading.dtype, (rows * clip, *sides, len(reading.channels))),
+        (IMAGES, files.dtype, (rows * clip, *sides, len(files.channels))),
         (MASKS, np.uint8, (rows, *truth)),
     ):
         np.lib.format.open_memmap(folder / name, "w+", dtype, shape).flush()

@@ -1,12 +1,10 @@
-"""What one reading of every file tells of a data set: the ground on which preflight judges it."""
+"""Statistics of each sample, from one reading of every file: what preflight judges."""
 
 import struct
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from segpipe.raw.sample import Sample
-
-Side = tuple[int, int]
+from segpipe.raw.sample import Sample, Side
 
 
 class Pixels(Mapping[int, int]):
@@ -43,7 +41,7 @@ _NONE = Pixels({})
 
 
 @dataclass(frozen=True, slots=True)
-class SampleFacts:
+class SampleStats:
     """What was seen of one sample; a few hundred bytes, so that it can be kept for every sample.
 
     unreadable: the reasons, where a file could not be read. image_side, mask_side: height and
@@ -81,20 +79,20 @@ class SampleFacts:
 
 @dataclass(frozen=True)
 class Survey:
-    """The facts of all samples, in the order of their splits.
+    """The statistics of all samples, in the order of their splits.
 
     labels: those of `labels.exclude_images_with`.
     """
 
-    facts: list[SampleFacts]
+    samples: list[SampleStats]
     labels: tuple[str, ...] = ()
 
     @property
-    def kept(self) -> list[SampleFacts]:
-        """The facts of the samples that are not left out."""
-        return [fact for fact in self.facts if not fact.excluded]
+    def kept(self) -> list[SampleStats]:
+        """The statistics of the samples that are not left out."""
+        return [stats for stats in self.samples if not stats.excluded]
 
     @property
     def excluded(self) -> dict[str, int]:
         """How many samples are left out for each label; one with two of them counts for both."""
-        return {name: sum(name in fact.excluded for fact in self.facts) for name in self.labels}
+        return {name: sum(name in stats.excluded for stats in self.samples) for name in self.labels}

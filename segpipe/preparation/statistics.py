@@ -17,7 +17,7 @@ _NONE_256 = np.zeros(256, np.int64)
 
 
 @dataclass(frozen=True)
-class Counted:
+class RowStatistics:
     """What is counted in one row of the arrays.
 
     pixels_256: of the mask, by train id. histogram_C256: of the image, by channel and value; values
@@ -32,20 +32,20 @@ class Counted:
     second_C: NDArray[np.float64] | None = None
 
 
-def count_row(frames_THWC: NDArray[Any] | None, mask_hw: NDArray[np.uint8]) -> Counted:
-    """Count one row.
+def row_statistics(frames_THWC: NDArray[Any] | None, mask_hw: NDArray[np.uint8]) -> RowStatistics:
+    """Count the pixels of one row.
 
     frames_THWC: uint8, or float16 in 0..1, without padding; None where only the mask is counted.
     """
     pixels_256 = np.array(Image.fromarray(mask_hw).histogram(), np.int64)
     if frames_THWC is None:
-        return Counted(pixels_256, None, 0)
+        return RowStatistics(pixels_256, None, 0)
     pixels = int(np.prod(frames_THWC.shape[:3]))
     if frames_THWC.dtype == np.uint8:
-        return Counted(pixels_256, _histogram(frames_THWC), pixels)
+        return RowStatistics(pixels_256, _histogram(frames_THWC), pixels)
     wide_NC = frames_THWC.reshape(-1, frames_THWC.shape[-1]).astype(np.float64)
     steps_NC = np.rint(wide_NC * 255).astype(np.uint8)
-    return Counted(
+    return RowStatistics(
         pixels_256,
         np.stack([np.bincount(channel, minlength=256) for channel in steps_NC.T]),
         pixels,
@@ -81,10 +81,10 @@ class Totals:
     first_C: NDArray[np.float64] | None = None
     second_C: NDArray[np.float64] | None = None
 
-    def add(self, counted: tuple[Counted, ...]) -> None:
+    def add(self, rows: tuple[RowStatistics, ...]) -> None:
         """Count one more sample and its copies."""
         self.samples += 1
-        for row in counted:
+        for row in rows:
             self.rows += 1
             self.pixels_256 += row.pixels_256
             held_256 = row.pixels_256 > 0
@@ -114,8 +114,8 @@ class Totals:
         """Return what dataset.json says of the split."""
 
         def by_class(counts_256: NDArray[np.int64]) -> dict[str, int]:
-            counted = counts_256[: scheme.num_classes].tolist()
-            return dict(zip(scheme.classes, counted, strict=True))
+            counts = counts_256[: scheme.num_classes].tolist()
+            return dict(zip(scheme.classes, counts, strict=True))
 
         return {
             "samples": self.samples,

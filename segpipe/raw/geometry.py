@@ -2,15 +2,13 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
 from segpipe.labels.scheme import VOID
-
-Fit = Literal["stretch", "pad", "crop"]
+from segpipe.raw.input_spec import Fit
 
 
 @dataclass(frozen=True)

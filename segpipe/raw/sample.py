@@ -3,13 +3,14 @@
 from dataclasses import dataclass
 
 SPLITS = ("train", "val", "test")
+Side = tuple[int, int]  # height and width in pixels
 
 
 @dataclass(frozen=True, slots=True)
 class Window:
     """A part of a raster, in pixels of the image.
 
-    skip_top, skip_left: how much of its top and left counts in the windows beside it, not here.
+    skip_top, skip_left: how much of its top and left belongs to the windows beside it.
     """
 
     top: int
@@ -18,6 +19,19 @@ class Window:
     width: int
     skip_top: int = 0
     skip_left: int = 0
+
+    def owned(self) -> "Window":
+        """Return the part that does not belong to the windows beside it."""
+        top, left = self.top + self.skip_top, self.left + self.skip_left
+        return Window(top, left, self.height - self.skip_top, self.width - self.skip_left)
+
+    def rows(self, ratio: int = 1) -> slice:
+        """Return its rows, in pixels that are `ratio` image pixels long."""
+        return slice(self.top // ratio, (self.top + self.height) // ratio)
+
+    def columns(self, ratio: int = 1) -> slice:
+        """Return its columns, in pixels that are `ratio` image pixels long."""
+        return slice(self.left // ratio, (self.left + self.width) // ratio)
 
 
 @dataclass(frozen=True, slots=True)

@@ -101,7 +101,7 @@ def centroid_table(
         lines.append(
             f"  {name:<{width}}  {100 * pixels[name] / total:7.3f} %  {count:9d}{left_out}"
         )
-    if crop == (dataset.height, dataset.width) and train.augmentation.scale[1] <= 1:
+    if crop == (dataset.input.height, dataset.input.width) and train.augmentation.scale[1] <= 1:
         lines.append("  the window is the whole image, so the centroids choose among images alone")
     return lines
 

@@ -18,7 +18,7 @@ from segpipe.models.parts.network import Network, count_parameters
 from segpipe.params.model import ModelParams
 from segpipe.params.schema import Params
 from segpipe.params.train import TrainParams
-from segpipe.preparation.task import Work
+from segpipe.preparation.sample_job import PrepareContext
 from segpipe.runtime.errors import ParameterError
 from segpipe.runtime.hardware import available_memory, best_device, choose_precision
 
@@ -33,17 +33,17 @@ _BYTES_A_PARAMETER = 16
 _GATHERED = 1 / 4
 
 
-def forecast_training(params: Params, shared: Work) -> dict[str, Any]:
-    """Return what `forecast` says of a training on the data that `shared` says how to read."""
-    prepare, reading = params.prepare, shared.reading
+def forecast_training(params: Params, context: PrepareContext) -> dict[str, Any]:
+    """Return what `forecast` says of a training on the data that `context` says how to read."""
+    prepare, files = params.prepare, context.files
     return forecast(
         params.model,
         params.train,
         height=prepare.height,
         width=prepare.width,
-        channels=len(reading.channels),
-        outputs=logits_a_pixel(params.loss, shared.scheme.num_classes),
-        truth_ratio=reading.truth_ratio,
+        channels=len(files.channels),
+        outputs=logits_a_pixel(params.loss, context.scheme.num_classes),
+        truth_ratio=files.truth_ratio,
         frames=params.source.clip.frames,
     )
 

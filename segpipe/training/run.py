@@ -174,12 +174,12 @@ def _forecast(plan: Plan, dataset: Dataset, processes: int) -> dict[str, Any]:
     return forecast(
         plan.model,
         plan.train,
-        height=dataset.height,
-        width=dataset.width,
-        channels=len(dataset.mean),
+        height=dataset.input.height,
+        width=dataset.input.width,
+        channels=len(dataset.input.mean),
         outputs=outputs_of(plan.loss, dataset),
         truth_ratio=dataset.truth_ratio,
-        frames=dataset.frames,
+        frames=dataset.input.frames,
         processes=processes,
     )
 

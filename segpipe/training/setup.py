@@ -57,11 +57,13 @@ def set_up(
     processes = _processes(train, freezes=model.freeze.on)
     train_split, val_split = chosen_samples(dataset, train)
     lengths = lengths_in_steps(train, steps_per_epoch(len(train_split), train.batch_size))
-    crop = crop_sides(train.augmentation, dataset.height, dataset.width)
+    crop = crop_sides(train.augmentation, dataset.input.height, dataset.input.width)
     refuse_augmentation(train.augmentation, dataset, crop)
     objective = _objective(loss, train, dataset, processes.device)
     _make_repeatable(train.seed)
-    network = build_model(model, len(dataset.mean), outputs_of(loss, dataset), dataset.truth_ratio)
+    network = build_model(
+        model, len(dataset.input.mean), outputs_of(loss, dataset), dataset.truth_ratio
+    )
     refuse_too_small(network, crop)
     checkpoint = checkpoint or CheckpointParams()
     checkpoints = Checkpoints(state, checkpoint.keep)
@@ -73,9 +75,9 @@ def set_up(
             train_split=train_split,
             val_split=val_split,
             crop=crop,
-            frames=dataset.frames if network.takes_clips else 1,
-            mean_C=torch.tensor(dataset.mean, device=processes.device),
-            std_C=torch.tensor(dataset.std, device=processes.device),
+            frames=dataset.input.frames if network.takes_clips else 1,
+            mean_C=torch.tensor(dataset.input.mean, device=processes.device),
+            std_C=torch.tensor(dataset.input.std, device=processes.device),
             centroids=class_centroids(train, dataset, train_split, shown=processes.leads),
         ),
         objective=objective,

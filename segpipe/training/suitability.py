@@ -11,7 +11,7 @@ from segpipe.runtime.errors import ParameterError, StaleRunError
 
 def refuse_augmentation(augment: AugmentParams, dataset: Dataset, crop: tuple[int, int]) -> None:
     """Some of the variations do not suit every kind of data; ParameterError lists those."""
-    ratio, channels = dataset.truth_ratio, len(dataset.mean)
+    ratio, channels = dataset.truth_ratio, len(dataset.input.mean)
     faults = []
     if ratio > 1 and augment.scale != (1.0, 1.0):
         faults.append(

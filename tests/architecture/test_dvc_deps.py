@@ -54,8 +54,6 @@ WATCHERS_OF = {
 # What is declared with its folder and yet not needed: an edit there reruns the stage for nothing.
 SPARE = {
     "fetch": {f"segpipe/sources/{source}/samples.py" for source in SOURCES},  # a few lines each
-    "prepare": {"segpipe/raw/rasters/stitch.py", "segpipe/raw/rasters/write.py"},
-    "evaluate": {"segpipe/raw/rasters/stitch.py", "segpipe/raw/rasters/write.py"},
 }
 
 

@@ -8,12 +8,13 @@ import pytest
 import torch
 from PIL import Image
 
-from segpipe.bundle import BEST, DESCRIPTION, InputForm, load_bundle, plain_weights, save_bundle
+from segpipe.bundle import BEST, load_bundle, plain_weights, save_bundle
+from segpipe.bundle_format import DESCRIPTION
 from segpipe.cli.main import main
 from segpipe.labels.load import load_scheme
 from segpipe.models.build import build_model
 from segpipe.params.model import ModelParams, UNetParams
-from segpipe.raw.input_spec import PICTURES
+from segpipe.raw.input_spec import PICTURES, InputSpec
 from segpipe.runtime.errors import BundleError
 from tests.forge import CLASSES_CSV, make_folder, save, scene, tiny_parameters, write_parameters
 
@@ -25,9 +26,9 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     params = ModelParams(unet=UNetParams(width=4, depth=3))
     torch.manual_seed(0)
     weights = plain_weights(build_model(params, 3, 3))
-    form = InputForm(24, 40, "pad", [0.4, 0.4, 0.4], [0.2, 0.2, 0.2], "fp32", 1, PICTURES)
+    spec = InputSpec(PICTURES, 24, 40, "pad", 1, [0.4, 0.4, 0.4], [0.2, 0.2, 0.2])
     scheme = load_scheme("classes.csv", {}, folder)
-    save_bundle(folder, weights, weights, params, scheme, form, {"data": "x"})
+    save_bundle(folder, weights, weights, params, scheme, spec, "fp32", {"data": "x"})
     return folder
 
 
@@ -83,11 +84,13 @@ def test_unreadable_images_are_named_and_skipped(
 def test_a_wrong_call_is_explained(
     arguments: list[str],
     message: str,
+    bundle: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    shutil.copytree(bundle, "models")
     (tmp_path / "empty").mkdir()
     for name in ("twins/a.png", "twins/a.jpg", "one/a.png"):
         save(tmp_path / name, scene(0)[0])

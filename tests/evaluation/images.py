@@ -37,6 +37,6 @@ def counts_of(
 
 def stand_in(scheme: Any) -> Any:
     """As much of a predictor as the report of an evaluation asks for."""
-    form = SimpleNamespace(height=8, width=8, fit="stretch")
-    bundle = SimpleNamespace(form=form, lineage={"data": "x"}, threshold=None)
-    return SimpleNamespace(scheme=scheme, precision="fp32", bundle=bundle)
+    spec = SimpleNamespace(height=8, width=8, fit="stretch")
+    bundle = SimpleNamespace(lineage={"data": "x"}, threshold=None)
+    return SimpleNamespace(scheme=scheme, precision="fp32", input=spec, bundle=bundle)

@@ -13,14 +13,14 @@ from numpy.typing import NDArray
 from PIL import Image
 from sklearn.metrics import confusion_matrix, jaccard_score
 
-from segpipe.bundle import Bundle, InputForm
+from segpipe.bundle import Bundle
 from segpipe.evaluation.evaluate import evaluate
 from segpipe.evaluation.measure import Bootstrap
 from segpipe.evaluation.report import EvaluationReport, evaluation_report
 from segpipe.inference.predictor import Predictor
 from segpipe.labels.load import load_scheme
 from segpipe.params.prepare import SplitParams
-from segpipe.raw.input_spec import PICTURES
+from segpipe.raw.input_spec import PICTURES, InputSpec
 from segpipe.runtime.errors import DataError
 from segpipe.sources.folder.samples import list_samples
 from tests.evaluation.images import counts_of, scored_image
@@ -31,12 +31,11 @@ class Oracle:
     """Stands in for a predictor: it errs in a known way."""
 
     precision = "fp32"
-    reading = PICTURES
+    input = InputSpec(PICTURES, 8, 8, "stretch", 1, [0.5] * 3, [0.5] * 3)
 
     def __init__(self, scheme, wrong: NDArray[np.uint8] | None = None) -> None:
         self.scheme = scheme
-        form = InputForm(8, 8, "stretch", [0.5] * 3, [0.5] * 3, "fp32", 1, PICTURES)
-        self.bundle = Bundle(None, None, scheme, form, {"data": "abc"})
+        self.bundle = Bundle(None, None, scheme, self.input, "fp32", {"data": "abc"})
 
     train_ids = Predictor.train_ids
 

@@ -7,13 +7,13 @@ import pytest
 import torch
 from PIL import Image
 
-from segpipe.bundle import InputForm, load_bundle, plain_weights, save_bundle
+from segpipe.bundle import load_bundle, plain_weights, save_bundle
 from segpipe.cli.main import main
 from segpipe.inference.predictor import Predictor
 from segpipe.labels.load import built_in_scheme
 from segpipe.models.build import build_model
 from segpipe.params.model import MiniUNetParams, ModelParams
-from segpipe.raw.input_spec import PICTURES
+from segpipe.raw.input_spec import PICTURES, InputSpec
 from tests.forge import save, scene
 
 PARAMS = ModelParams(name="mini_unet", mini_unet=MiniUNetParams(width=4))
@@ -23,12 +23,12 @@ def bundle(folder: Path, threshold: float) -> Path:
     """The bundle of an untrained network, whose probabilities lie on both sides of 0.5."""
     torch.manual_seed(0)
     network = build_model(PARAMS, 3, 1, 1)
-    form = InputForm(32, 48, "stretch", [0.4] * 3, [0.2] * 3, "fp32", 1, PICTURES)
+    spec = InputSpec(PICTURES, 32, 48, "stretch", 1, [0.4] * 3, [0.2] * 3)
     weights = plain_weights(network)
     weights["head.weight"] *= 20
     folder.mkdir()
     scheme = built_in_scheme("camvid_sky")
-    save_bundle(folder, weights, weights, PARAMS, scheme, form, {}, threshold)
+    save_bundle(folder, weights, weights, PARAMS, scheme, spec, "fp32", {}, threshold)
     return folder
 
 

@@ -6,12 +6,12 @@ import torch
 import torch.nn.functional as F
 from PIL import Image
 
-from segpipe.bundle import Bundle, InputForm
+from segpipe.bundle import Bundle
 from segpipe.inference.predictor import Predictor
 from segpipe.labels.scheme import LabelScheme, RawLabel
 from segpipe.models.build import build_model
 from segpipe.params.model import ModelParams, UNetParams
-from segpipe.raw.input_spec import PICTURES
+from segpipe.raw.input_spec import PICTURES, InputSpec
 
 SCHEME = LabelScheme(
     "three",
@@ -23,8 +23,8 @@ SCHEME = LabelScheme(
 def predictor(fit: str = "stretch", height: int = 32, width: int = 48, **unet: object) -> Predictor:
     params = ModelParams(unet=UNetParams(width=4, depth=2, **unet))
     torch.manual_seed(0)
-    form = InputForm(height, width, fit, [0.5, 0.4, 0.3], [0.2, 0.3, 0.2], "fp32", 1, PICTURES)
-    return Predictor(Bundle(build_model(params, 3, 3).eval(), params, SCHEME, form, {}))
+    spec = InputSpec(PICTURES, height, width, fit, 1, [0.5, 0.4, 0.3], [0.2, 0.3, 0.2])
+    return Predictor(Bundle(build_model(params, 3, 3).eval(), params, SCHEME, spec, "fp32", {}))
 
 
 def picture(height: int, width: int) -> np.ndarray:

@@ -11,20 +11,21 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from segpipe.bundle import DESCRIPTION, Bundle, InputForm, plain_weights, save_bundle
+from segpipe.bundle import Bundle, plain_weights, save_bundle
+from segpipe.bundle_format import DESCRIPTION
 from segpipe.cli.main import main
+from segpipe.cli.predict import refuse_odd_overlap
+from segpipe.inference.files import predict_raster
 from segpipe.inference.predictor import Predictor
-from segpipe.inference.rasters import predict_raster, predict_tile, refuse_odd_overlap
 from segpipe.labels.scheme import LabelScheme, RawLabel
 from segpipe.models.build import build_model
 from segpipe.models.parts.coarse import Coarse
 from segpipe.models.parts.network import Network
 from segpipe.params.model import ModelParams, UNetParams
 from segpipe.params.prepare import EsdParams, SplitParams
+from segpipe.raw.build import read_raw
 from segpipe.raw.esd.tile import channel_names, display_channels, read_tile
-from segpipe.raw.input_spec import PICTURES, Reading
-from segpipe.raw.rasters.scaling import Scaling
-from segpipe.raw.read import read_raw
+from segpipe.raw.input_spec import PICTURES, FileSpec, InputSpec, Scaling
 from segpipe.runtime.errors import DataError, ParameterError
 from segpipe.sources.esd_tiles import list_samples
 from tests.forge import ROOT, run_python, save, scene
@@ -52,23 +53,22 @@ class Above(Network):
         return torch.cat([-above_B1HW, above_B1HW], 1)
 
 
-def raster_reading(bands: int = 1, ratio: int = 1) -> Reading:
+def raster_files(bands: int = 1, ratio: int = 1) -> FileSpec:
     scaling = Scaling(tuple(range(1, bands + 1)), (0.0,) * bands, (1.0,) * bands)
     names = tuple(f"band {band}" for band in scaling.bands)
-    return Reading("raster", names, (0, 0, 0), ratio, scaling=scaling)
+    return FileSpec("raster", names, (0, 0, 0), ratio, scaling=scaling)
 
 
-def form_of(reading: Reading, height: int, width: int) -> InputForm:
-    channels = len(reading.channels)
-    return InputForm(
-        height, width, "stretch", [0.0] * channels, [1.0] * channels, "fp32", 1, reading
-    )
+def spec_of(files: FileSpec, height: int, width: int) -> InputSpec:
+    channels = len(files.channels)
+    return InputSpec(files, height, width, "stretch", 1, [0.0] * channels, [1.0] * channels)
 
 
 def pixelwise(height: int = 16, width: int = 24, ratio: int = 1) -> Predictor:
     network: Network = Coarse(Above(), ratio) if ratio > 1 else Above()
-    form = form_of(raster_reading(ratio=ratio), height, width)
-    return Predictor(Bundle(network.eval(), ModelParams(), SCHEME, form, {}), torch.device("cpu"))
+    spec = spec_of(raster_files(ratio=ratio), height, width)
+    bundle = Bundle(network.eval(), ModelParams(), SCHEME, spec, "fp32", {})
+    return Predictor(bundle, torch.device("cpu"))
 
 
 def values(height: int, width: int, seed: int = 0) -> NDArray[np.float32]:
@@ -116,7 +116,7 @@ class WindowNumbers:
     """Stands in for a Predictor; labels each pixel by its distance to the window's nearest edge."""
 
     def __init__(self, one: Predictor) -> None:
-        self.bundle, self.reading = one.bundle, one.reading
+        self.input, self.reader = one.input, one.reader
         decoded = tuple(RawLabel(k, str(k), (k, k, k), k) for k in range(50))
         self.scheme = LabelScheme("distance", tuple(map(str, range(50))), decoded)
 
@@ -175,23 +175,23 @@ def test_a_raster_of_broken_truth_pixels_is_refused(tmp_path: Path) -> None:
     ],
 )
 def test_an_impossible_overlap_is_refused(ratio: int, overlap: int, message: str) -> None:
-    form = form_of(raster_reading(ratio=ratio), 16, 24)
+    spec = spec_of(raster_files(ratio=ratio), 16, 24)
     with pytest.raises(ParameterError, match=message):
-        refuse_odd_overlap(form, overlap)
+        refuse_odd_overlap(spec, overlap)
     for fitting in (0, 4, 8):
-        refuse_odd_overlap(form, fitting)
+        refuse_odd_overlap(spec, fitting)
 
 
-def save_random_bundle(folder: Path, reading: Reading, height: int, width: int) -> Path:
+def save_random_bundle(folder: Path, files: FileSpec, height: int, width: int) -> Path:
     folder.mkdir()
     torch.manual_seed(0)
-    network = build_model(UNET, len(reading.channels), 2, reading.truth_ratio).eval()
+    network = build_model(UNET, len(files.channels), 2, files.truth_ratio).eval()
     with torch.inference_mode():  # both classes near to even
-        means_K = network(torch.rand(8, len(reading.channels), height, width)).mean((0, 2, 3))
+        means_K = network(torch.rand(8, len(files.channels), height, width)).mean((0, 2, 3))
     weights = plain_weights(network)
     bias = next(name for name in weights if name.endswith("head.bias"))
     weights[bias] -= means_K
-    save_bundle(folder, weights, weights, UNET, SCHEME, form_of(reading, height, width), {})
+    save_bundle(folder, weights, weights, UNET, SCHEME, spec_of(files, height, width), "fp32", {})
     return folder
 
 
@@ -202,7 +202,7 @@ def predict(*arguments: Path | str) -> int:
 def test_the_command_labels_the_rasters_of_a_folder_and_names_what_it_cannot_read(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    bundle = save_random_bundle(tmp_path / "bundle", raster_reading(2), 16, 16)
+    bundle = save_random_bundle(tmp_path / "bundle", raster_files(2), 16, 16)
     for name in ("a.tif", "b.TIFF"):
         write_tif(tmp_path / "in" / name, np.stack([values(20, 40), values(20, 40, 1)]))
     write_tif(tmp_path / "in/lacks.tif", values(20, 40))
@@ -239,7 +239,7 @@ def test_the_command_labels_the_rasters_of_a_folder_and_names_what_it_cannot_rea
             ["Tile3", "--out", "o", "--bundle", "tiles", "--overlap", "0"],
             "--overlap is for rasters",
         ),
-        (["p.png", "--out", "o", "--bundle", "pictures", "--overlap", "0"], "reads whole pictures"),
+        (["p.png", "--out", "o", "--bundle", "pictures", "--overlap", "0"], "reads whole images"),
     ],
 )
 def test_a_wrong_call_for_rasters_is_explained(
@@ -250,9 +250,9 @@ def test_a_wrong_call_for_rasters_is_explained(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    save_random_bundle(Path("models"), raster_reading(), 16, 16)
+    save_random_bundle(Path("models"), raster_files(), 16, 16)
     save_random_bundle(Path("pictures"), PICTURES, 16, 16)
-    save_random_bundle(Path("tiles"), esd_reading(10), 20, 20)
+    save_random_bundle(Path("tiles"), esd_files(10), 20, 20)
     Path("empty").mkdir()
     for name in ("one/a.tif", "twins/a.tif", "twins/a.tiff", "Tile3/a.tif"):
         write_tif(Path(name), values(20, 20))
@@ -276,21 +276,21 @@ def test_a_tif_that_is_a_picture_goes_with_a_picture_model(tmp_path: Path) -> No
     assert results[0] == results[1]
 
 
-def esd_reading(ratio: int) -> Reading:
+def esd_files(ratio: int) -> FileSpec:
     names = channel_names(BANDS)
-    return Reading("esd", tuple(names), display_channels(names), ratio, esd=BANDS)
+    return FileSpec("esd", tuple(names), display_channels(names), ratio, esd=BANDS)
 
 
 def by_hand(predictor: Predictor, raw: Path, tile: str, truth: int, each: int) -> NDArray[np.uint8]:
     """Each subtile is read as evaluation reads it, and laid where its name says."""
     split = SplitParams(by="ratio", val=0.4)
-    listed = list_samples(raw, split, predictor.bundle.form.height, predictor.bundle.form.width)
+    listed = list_samples(raw, split, predictor.input.height, predictor.input.width)
     whole = np.full((truth, truth), 99, np.uint8)
     mine = [one for part in listed.samples.values() for one in part if one.group == tile]
     assert len(mine) == (truth // each) ** 2
     for sample in reversed(mine):
         row, column = (int(part[1:]) for part in sample.name.split("/")[1].split("_"))
-        found = read_raw(sample, raw, predictor.scheme, predictor.reading)
+        found = read_raw(sample, raw, predictor.scheme, predictor.input.files)
         labels = predictor.predict(found.frames_THWC)
         place = slice(row * each, (row + 1) * each), slice(column * each, (column + 1) * each)
         whole[place] = labels
@@ -303,7 +303,7 @@ def test_tiles_are_stitched_by_row_and_column(
     raw, out = tmp_path / "raw", tmp_path / "out"
     for number in (2, 10):
         make_esd_tile(raw / f"Tile{number}", truth=6, ratio=8, seed=number)
-    bundle = save_random_bundle(tmp_path / "bundle", esd_reading(8), 16, 16)
+    bundle = save_random_bundle(tmp_path / "bundle", esd_files(8), 16, 16)
     make_esd_tile(raw / "Tile11", truth=6, ratio=8)
     (raw / "Tile11/L2A_20200811_B04.tif").unlink()
     assert predict(raw, "--out", out, "--bundle", bundle) == 1
@@ -320,7 +320,7 @@ def test_tiles_are_stitched_by_row_and_column(
     for name in ("Tile2", "Tile10"):
         expected = by_hand(predictor, raw, name, truth=6, each=2)
         found |= set(np.unique(expected))
-        assert (predict_tile(predictor, read_tile(raw / name, BANDS)) == expected).all()
+        assert (predictor.predict(read_tile(raw / name, BANDS)[None]) == expected).all()
         assert (read(out / f"{name}.tif") == SCHEME.decode(expected)).all()
         with (
             rasterio.open(out / f"{name}.tif") as labels,
@@ -338,7 +338,7 @@ def test_tiles_are_stitched_by_row_and_column(
 def test_a_damaged_description_is_no_other_kind_of_model(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    bundle = save_random_bundle(tmp_path / "bundle", raster_reading(), 16, 16)
+    bundle = save_random_bundle(tmp_path / "bundle", raster_files(), 16, 16)
     save(tmp_path / "in/a.png", scene(0)[0])
     (bundle / DESCRIPTION).write_text("{")
     assert predict(tmp_path / "in", "--out", tmp_path / "out", "--bundle", bundle) == 1
@@ -350,7 +350,7 @@ import resource, sys
 from pathlib import Path
 import torch
 from segpipe.inference.predictor import Predictor
-from segpipe.inference.rasters import predict_raster
+from segpipe.inference.files import predict_raster
 torch.set_num_threads(1)
 predictor = Predictor.load(Path(sys.argv[1]), torch.device("cpu"))
 peaks = []
@@ -364,7 +364,7 @@ print(*peaks)
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="resource is not there")
 def test_memory_grows_with_the_window_not_with_the_raster(tmp_path: Path) -> None:
-    bundle = save_random_bundle(tmp_path / "bundle", raster_reading(4), 512, 512)
+    bundle = save_random_bundle(tmp_path / "bundle", raster_files(4), 512, 512)
     names = []
     for side in (1024, 5000):  # 5000 x 5000 x 4 of float32 are 400 MB
         names.append(str(tmp_path / f"{side}.tif"))

@@ -9,12 +9,12 @@ import pytest
 import torch
 from torch import Tensor
 
-from segpipe.bundle import InputForm, load_bundle, plain_weights, save_bundle
+from segpipe.bundle import load_bundle, plain_weights, save_bundle
 from segpipe.labels.scheme import LabelScheme, RawLabel
 from segpipe.models.build import build_model
 from segpipe.models.parts.network import Network
 from segpipe.params.model import ModelParams
-from segpipe.raw.input_spec import Reading
+from segpipe.raw.input_spec import FileSpec, InputSpec
 
 CHANNELS, CLASSES, FRAMES = 4, 5, 3
 NAMES = get_args(ModelParams.model_fields["name"].annotation)
@@ -179,17 +179,16 @@ def test_a_bundle_brings_the_same_network_back(name, tmp_path):
     weights = plain_weights(model)
     raw = tuple(RawLabel(k, f"class {k}", (k, 0, 0), k) for k in range(CLASSES))
     scheme = LabelScheme("letters", tuple(label.name for label in raw), raw)
-    form = InputForm(
+    spec = InputSpec(
         height=64,
         width=96,
         fit="stretch",
         mean=[0.5] * CHANNELS,
         std=[0.2] * CHANNELS,
-        precision="fp32",
         frames=FRAMES if model.takes_clips else 1,
-        reading=Reading("raster", tuple("abcd"), (0, 1, 2), truth_ratio=ratio),
+        files=FileSpec("raster", tuple("abcd"), (0, 1, 2), truth_ratio=ratio),
     )
-    save_bundle(tmp_path, weights, weights, options(name), scheme, form, {})
+    save_bundle(tmp_path, weights, weights, options(name), scheme, spec, "fp32", {})
     loaded = load_bundle(tmp_path).model
     with torch.no_grad():
         expected, found = model.eval()(given(name)), loaded(given(name))

@@ -8,7 +8,7 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from segpipe.bundle import BEST, InputForm, plain_weights, save_bundle
+from segpipe.bundle import BEST, plain_weights, save_bundle
 from segpipe.labels.scheme import LabelScheme, RawLabel
 from segpipe.models.build import build_model
 from segpipe.models.parts.network import Network
@@ -16,7 +16,7 @@ from segpipe.models.pretrained.load import load_pretrained
 from segpipe.models.pretrained.matching import Loaded, adapt_input
 from segpipe.models.pretrained.weights_file import IN_FOLDER, pretrained_identity
 from segpipe.params.model import ModelParams, UNetParams
-from segpipe.raw.input_spec import Reading
+from segpipe.raw.input_spec import PICTURES, InputSpec
 from segpipe.runtime.errors import BundleError, ParameterError
 from tests.forge import run_python
 
@@ -99,21 +99,12 @@ def test_a_bundle_of_other_classes_is_taken_up(tmp_path):
     assert IN_FOLDER == BEST
     source = trained(UNET, classes=5)
     raw = tuple(RawLabel(k, f"class {k}", (k, 0, 0), k) for k in range(5))
-    form = InputForm(
-        64,
-        96,
-        "stretch",
-        [0.5] * 3,
-        [0.2] * 3,
-        "fp32",
-        1,
-        Reading("picture", ("red", "green", "blue"), (0, 1, 2)),
-    )
+    spec = InputSpec(PICTURES, 64, 96, "stretch", 1, [0.5] * 3, [0.2] * 3)
     folder = tmp_path / "earlier"
     folder.mkdir()
     weights = plain_weights(source)
     scheme = LabelScheme("letters", tuple(label.name for label in raw), raw)
-    save_bundle(folder, weights, weights, params(UNET), scheme, form, {})
+    save_bundle(folder, weights, weights, params(UNET), scheme, spec, "fp32", {})
     model = network(UNET, classes=2)
     report = loaded(model, UNET, folder)
     assert set(report.left) == {"head.weight", "head.bias"}

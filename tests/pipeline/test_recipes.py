@@ -83,7 +83,7 @@ def check_training(params: Params) -> None:
     bundle = load_bundle(Path("models"), "model.safetensors")
     assert bundle.model_params == params.model
     assert bundle.scheme.classes == scheme.classes
-    assert bundle.form.frames == params.source.clip.frames
+    assert bundle.input.frames == params.source.clip.frames
     assert all((value == value).all() for value in load_file("models/last.safetensors").values())
     dataset = open_dataset(Path("data/prepared"))
     steps = len(dataset.split("train")) // params.train.batch_size

@@ -11,15 +11,15 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from segpipe.preflight.duplicates import mirror, near_duplicates, nearest_within
-from segpipe.preparation.sample_stats import SampleFacts
-from segpipe.preparation.task import difference_hash
+from segpipe.preparation.sample_job import difference_hash
+from segpipe.preparation.sample_stats import SampleStats
 from segpipe.raw.sample import Sample, Window
 
 
-def fact(split: str, name: str, dhash: int | None, brightness: float = 0.4) -> SampleFacts:
+def stats(split: str, name: str, dhash: int | None, brightness: float = 0.4) -> SampleStats:
     sample = Sample(name, name, f"images/{split}/{name}.png", None)
     side = (48, 64)
-    return SampleFacts(sample, split, image_side=side, brightness=brightness, dhash=dhash)
+    return SampleStats(sample, split, image_side=side, brightness=brightness, dhash=dhash)
 
 
 def photo(seed: int) -> Image.Image:
@@ -98,10 +98,10 @@ def stored_anew(picture: Image.Image) -> Image.Image:
 def test_changed_copies_are_found_and_others_are_not(
     change: Callable[[Image.Image], Image.Image],
 ) -> None:
-    train = [fact("train", f"t{seed}", hash_of(photo(seed))) for seed in range(40)]
-    others = [fact("val", f"v{seed}", hash_of(photo(seed))) for seed in range(100, 140)]
+    train = [stats("train", f"t{seed}", hash_of(photo(seed))) for seed in range(40)]
+    others = [stats("val", f"v{seed}", hash_of(photo(seed))) for seed in range(100, 140)]
     assert near_duplicates([*train, *others]) == []
-    copies = [fact("val", f"c{seed}", hash_of(change(photo(seed)))) for seed in range(10)]
+    copies = [stats("val", f"c{seed}", hash_of(change(photo(seed)))) for seed in range(10)]
     (finding,) = near_duplicates([*train, *others, *copies])
     assert finding.severity == "warning"
     pairs = {tuple(item.split(":")[0].split(" and ")) for item in finding.items}
@@ -110,13 +110,13 @@ def test_changed_copies_are_found_and_others_are_not(
 
 def test_exact_copies_are_named_as_such_and_come_first() -> None:
     same, near = hash_of(photo(1)), hash_of(photo(2))
-    facts = [
-        fact("train", "a", same),
-        fact("train", "b", near),
-        fact("val", "c", near ^ 3),
-        fact("test", "d", same),
+    samples = [
+        stats("train", "a", same),
+        stats("train", "b", near),
+        stats("val", "c", near ^ 3),
+        stats("test", "d", same),
     ]
-    (finding,) = near_duplicates(facts)
+    (finding,) = near_duplicates(samples)
     assert finding.items == (
         "train/a and test/d: the same picture",
         "train/b and val/c: nearly the same picture (2 of 64 bits of their hashes differ)",
@@ -125,25 +125,25 @@ def test_exact_copies_are_named_as_such_and_come_first() -> None:
 
 
 def test_copies_within_a_split_are_its_own_affair() -> None:
-    assert near_duplicates([fact("train", name, hash_of(photo(1))) for name in "abc"]) == []
+    assert near_duplicates([stats("train", name, hash_of(photo(1))) for name in "abc"]) == []
 
 
 def test_pictures_of_fog_do_not_all_look_alike() -> None:
-    train = [fact("train", f"t{n}", 1 << n, brightness=0.3 + n / 1000) for n in range(50)]
-    val = [fact("val", f"v{n}", 1 << n, brightness=0.6 + n / 1000) for n in range(50)]
-    black = [fact(split, "black", 0, brightness=0.0) for split in ("train", "val")]
-    unread = [fact(split, "unread", None) for split in ("train", "val")]
+    train = [stats("train", f"t{n}", 1 << n, brightness=0.3 + n / 1000) for n in range(50)]
+    val = [stats("val", f"v{n}", 1 << n, brightness=0.6 + n / 1000) for n in range(50)]
+    black = [stats(split, "black", 0, brightness=0.0) for split in ("train", "val")]
+    unread = [stats(split, "unread", None) for split in ("train", "val")]
     assert near_duplicates([*train, *val, *black, *unread]) == []
     # The very same one is found nevertheless: brightness, size and labels agree too.
     (finding,) = near_duplicates(
-        [*train, *val, fact("val", "x", 1 << 7, brightness=0.3 + 7 / 1000)]
+        [*train, *val, stats("val", "x", 1 << 7, brightness=0.3 + 7 / 1000)]
     )
     assert finding.items == ("train/t7 and val/x: the same picture",)
 
 
 def test_windows_of_rasters_are_compared_like_pictures() -> None:
-    def window(split: str, name: str) -> SampleFacts:
+    def window(split: str, name: str) -> SampleStats:
         sample = Sample(name, name, f"images/{name}.tif", None, window=Window(0, 0, 48, 64))
-        return SampleFacts(sample, split, brightness=0.5, dhash=hash_of(photo(5)))
+        return SampleStats(sample, split, brightness=0.5, dhash=hash_of(photo(5)))
 
     assert len(near_duplicates([window("train", "a"), window("val", "b")])) == 1

@@ -15,8 +15,8 @@ from segpipe.params.prepare import PrepareParams, SplitParams
 from segpipe.preflight.judge import judge
 from segpipe.preflight.report import write_report
 from segpipe.preparation.prepare import survey_data
+from segpipe.preparation.sample_job import PrepareContext
 from segpipe.preparation.sample_stats import Survey
-from segpipe.preparation.task import Work
 from segpipe.raw.input_spec import PICTURES
 from segpipe.runtime.errors import ParameterError
 from segpipe.runtime.findings import Finding
@@ -30,7 +30,7 @@ FORECAST = {"model": "unet", "height": 32, "total_mb": 512.5, "available_mb": 40
 def judged(raw: Path) -> tuple[list[Finding], Survey, LabelScheme]:
     listing = list_samples(raw, SplitParams())
     scheme = load_scheme("classes.csv", {}, raw)
-    survey = survey_data(listing.samples, Work(raw, scheme, PICTURES, CANVAS))
+    survey = survey_data(listing.samples, PrepareContext(raw, scheme, PICTURES, CANVAS))
     return judge(survey, listing.findings, scheme, CANVAS, forecast=FORECAST), survey, scheme
 
 

@@ -13,7 +13,7 @@ from segpipe.labels.load import load_scheme
 from segpipe.params.prepare import CopyParams, PrepareParams, SplitParams
 from segpipe.preflight.statistics_page import write_statistics
 from segpipe.preparation.prepare import prepare_data
-from segpipe.preparation.task import Work
+from segpipe.preparation.sample_job import PrepareContext
 from segpipe.raw.input_spec import PICTURES
 from segpipe.sources.folder.samples import list_samples
 from tests.forge import make_folder
@@ -24,13 +24,13 @@ def drawn(root: Path, **prepare: Any) -> Path:
     make_folder(raw, train=5, val=3, test=2)
     for folder in (target, page):
         folder.mkdir()
-    work = Work(
+    context = PrepareContext(
         raw,
         load_scheme("classes.csv", {}, raw),
         PICTURES,
         PrepareParams(height=24, width=32, **prepare),
     )
-    survey, totals = prepare_data(list_samples(raw, SplitParams()).samples, work, target)
+    survey, totals = prepare_data(list_samples(raw, SplitParams()).samples, context, target)
     write_statistics(page, survey, target, totals["train"].histogram_C256)
     return page
 

@@ -12,7 +12,7 @@ from segpipe.labels.scheme import VOID
 from segpipe.params.prepare import PrepareParams
 from segpipe.params.schema import LabelParams
 from segpipe.params.source import ClipParams, SourceParams, SyntheticParams
-from segpipe.preflight.inspection import fit_to_prepare, plan_work
+from segpipe.preflight.inspection import fit_to_prepare, plan_preparation
 from segpipe.preparation.prepare import prepare_data
 from segpipe.sources.build import fetch
 from segpipe.sources.samples import list_samples
@@ -43,12 +43,12 @@ def test_clips_are_prepared_with_their_earlier_frames(raw: Path, tmp_path: Path)
     listing = list_samples(source(raw), PREPARE, raw)
     assert not listing.findings and fit_to_prepare(listing)
     scheme = load_scheme("cityscapes19", {}, raw)
-    shared = plan_work("cityscapes", LabelParams(), PREPARE, listing, scheme, raw)
-    assert shared is not None
-    prepare_data(listing.samples, shared, tmp_path)
+    context = plan_preparation("cityscapes", LabelParams(), PREPARE, listing, scheme, raw)
+    assert context is not None
+    prepare_data(listing.samples, context, tmp_path)
     dataset = open_dataset(tmp_path)
     split = dataset.split("train")
-    assert dataset.frames == 3
+    assert dataset.input.frames == 3
     assert split.images_NTHWC.shape == (2, 3, 32, 64, 3)
     for number, row in enumerate(split.rows):
         for place, path in enumerate((*row.sample.frames, row.sample.image)):

@@ -14,7 +14,7 @@ from segpipe.params.prepare import PrepareParams
 from segpipe.raw.sample import Sample
 from segpipe.preparation.prepare import prepare_data
 from segpipe.raw.input_spec import PICTURES
-from segpipe.preparation.task import Work
+from segpipe.preparation.sample_job import PrepareContext
 
 if __name__ == "__main__":
     raw, count = Path(sys.argv[1]), int(sys.argv[2])
@@ -26,8 +26,8 @@ if __name__ == "__main__":
     ]
     splits = {"train": samples[:-1], "val": samples[-1:], "test": []}
     prepare = PrepareParams(height=48, width=64)
-    work = Work(raw, load_scheme("classes.csv", {}, raw), PICTURES, prepare)
-    prepare_data(splits, work, target)
+    context = PrepareContext(raw, load_scheme("classes.csv", {}, raw), PICTURES, prepare)
+    prepare_data(splits, context, target)
     who = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
     print(max(resource.getrusage(one).ru_maxrss for one in who) // 1024)
 """

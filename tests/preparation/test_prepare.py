@@ -16,7 +16,7 @@ from segpipe.labels.scheme import VOID
 from segpipe.params.prepare import CopyParams, PrepareParams, SplitParams
 from segpipe.preflight.judge import judge, refuse
 from segpipe.preparation.prepare import prepare_data, survey_data
-from segpipe.preparation.task import Work
+from segpipe.preparation.sample_job import PrepareContext
 from segpipe.raw.input_spec import PICTURES
 from segpipe.runtime.errors import DataError
 from segpipe.sources.folder.samples import list_samples
@@ -36,8 +36,8 @@ def prepared(
     listing = list_samples(raw, SplitParams())
     target.mkdir()
     scheme = load_scheme("classes.csv", extra or {}, raw)
-    shared = Work(raw, scheme, PICTURES, prepare, excluded_labels(scheme, without))
-    survey, _ = prepare_data(listing.samples, shared, target)
+    context = PrepareContext(raw, scheme, PICTURES, prepare, excluded_labels(scheme, without))
+    survey, _ = prepare_data(listing.samples, context, target)
     refuse(judge(survey, listing.findings, scheme, prepare))
     return target
 
@@ -75,8 +75,8 @@ def test_statistics_are_those_of_the_training_arrays(plain: Path) -> None:
     dataset = open_dataset(plain)
     split = dataset.split("train")
     pixels = split.images_NTHWC.reshape(-1, 3) / 255
-    np.testing.assert_allclose(dataset.mean, pixels.mean(0), rtol=1e-12)
-    np.testing.assert_allclose(dataset.std, pixels.std(0), rtol=1e-9)
+    np.testing.assert_allclose(dataset.input.mean, pixels.mean(0), rtol=1e-12)
+    np.testing.assert_allclose(dataset.input.std, pixels.std(0), rtol=1e-9)
     counted = dataset.splits["train"]
     for train_id, name in enumerate(dataset.scheme.classes):
         assert counted["class_pixels"][name] == (split.masks_Nhw == train_id).sum()
@@ -218,12 +218,12 @@ def test_a_survey_finds_the_same_and_writes_nothing(tmp_path: Path) -> None:
     (raw / "images/val/drive0_000.png").write_bytes(b"x")
     before = sorted(tmp_path.rglob("*"))
     listing = list_samples(raw, SplitParams())
-    shared = Work(raw, load_scheme("classes.csv", {}, raw), PICTURES, SMALL)
-    survey = survey_data(listing.samples, shared)
+    context = PrepareContext(raw, load_scheme("classes.csv", {}, raw), PICTURES, SMALL)
+    survey = survey_data(listing.samples, context)
     assert sorted(tmp_path.rglob("*")) == before
     (tmp_path / "p").mkdir()
-    assert survey == prepare_data(listing.samples, shared, tmp_path / "p")[0]
-    assert [fact.sample.name for fact in survey.facts if fact.unreadable] == ["drive0_000"]
+    assert survey == prepare_data(listing.samples, context, tmp_path / "p")[0]
+    assert [stats.sample.name for stats in survey.samples if stats.unreadable] == ["drive0_000"]
 
 
 def test_images_with_excluded_labels_leave_no_row(tmp_path: Path) -> None:
@@ -263,11 +263,11 @@ def test_the_frames_of_a_clip_lie_in_their_order_before_the_annotated_one(tmp_pa
     (tmp_path / "p").mkdir()
     prepare = PrepareParams(height=24, width=32, copies=CopyParams(count=1))
     scheme = load_scheme("classes.csv", {}, raw)
-    prepare_data(clips, Work(raw, scheme, PICTURES, prepare), tmp_path / "p")
+    prepare_data(clips, PrepareContext(raw, scheme, PICTURES, prepare), tmp_path / "p")
     dataset = open_dataset(tmp_path / "p")
     split = dataset.split("train")
     single = open_dataset(prepared(raw, tmp_path / "single")).split("train").images_NTHWC[:, 0]
-    assert dataset.frames == 3
+    assert dataset.input.frames == 3
     assert split.images_NTHWC.shape == (6, 3, 24, 32, 3)
     for number in range(3):
         assert (split.images_NTHWC[2 * number] == single[[1, 2, number]]).all()
@@ -276,7 +276,7 @@ def test_the_frames_of_a_clip_lie_in_their_order_before_the_annotated_one(tmp_pa
     assert (split.images_NTHWC[3, 0] == split.images_NTHWC[3, 2]).all()
     assert (split.images_NTHWC[3] != split.images_NTHWC[2]).any()
     pixels = split.images_NTHWC[::2].reshape(-1, 3) / 255
-    np.testing.assert_allclose(dataset.mean, pixels.mean(0), rtol=1e-12)
+    np.testing.assert_allclose(dataset.input.mean, pixels.mean(0), rtol=1e-12)
 
 
 @pytest.mark.parametrize("damage", ["missing", "json", "format", "short", "dtype", "index"])

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from segpipe.labels.load import load_scheme
 from segpipe.labels.scheme import VOID
 from segpipe.params.source import SourceParams
-from segpipe.raw.pictures import read_mask
+from segpipe.raw.pictures.files import read_mask
 from segpipe.raw.sample import Sample
 from segpipe.runtime.errors import DataError
 from segpipe.runtime.findings import Finding

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from segpipe.params.prepare import RasterParams, SplitParams
-from segpipe.raw.rasters.windows import counted
+from segpipe.raw.rasters.windows import ownership_mask
 from segpipe.raw.sample import SPLITS, Window
 from segpipe.runtime.errors import DataError
 from segpipe.sources.listing import Listing
@@ -71,7 +71,7 @@ def test_evaluation_counts_every_pixel_once_and_training_overlaps(
                 slice(window.left // ratio, (window.left + 24) // ratio),
             )
             seen[place] += 1
-            scored[place] += counted(window, ratio)
+            scored[place] += ownership_mask(window, ratio)
         assert seen.min() >= 1
         if part != "train":
             assert (scored == 1).all()

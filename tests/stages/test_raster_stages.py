@@ -140,7 +140,7 @@ def test_training_rasters_are_cut_into_windows_of_all_bands(finished: Path) -> N
     assert split.images_NTHWC.dtype == np.float16
     assert split.masks_Nhw.shape[1:] == (WINDOW[0] // RATIO, WINDOW[1] // RATIO)
     first = band(finished / "data/raw/images/train/a.tif", 2)[: WINDOW[0], : WINDOW[1]]
-    scaling = dataset.reading.scaling
+    scaling = dataset.input.files.scaling
     assert scaling is not None
     low, high = scaling.low[1], scaling.high[1]
     expected = ((first.astype(float).clip(low, high) - low) / (high - low)) * (first != NODATA)

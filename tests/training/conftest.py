@@ -16,7 +16,7 @@ from segpipe.params.model import ModelParams, UNetParams
 from segpipe.params.prepare import PrepareParams
 from segpipe.params.train import AugmentParams, TrainParams
 from segpipe.preparation.prepare import prepare_data
-from segpipe.preparation.task import Work
+from segpipe.preparation.sample_job import PrepareContext
 from segpipe.raw.input_spec import PICTURES
 from segpipe.raw.sample import Sample
 from segpipe.training.distributed.signals import StopRequest
@@ -48,7 +48,9 @@ def prepared(folder: Path, classes: str | None) -> Dataset:
         ]
     target = folder / "prepared"
     target.mkdir()
-    prepare_data(splits, Work(raw, scheme, PICTURES, PrepareParams(height=16, width=24)), target)
+    prepare_data(
+        splits, PrepareContext(raw, scheme, PICTURES, PrepareParams(height=16, width=24)), target
+    )
     return open_dataset(target)
 
 

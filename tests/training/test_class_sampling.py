@@ -15,7 +15,7 @@ from segpipe.params.loss import LossParams
 from segpipe.params.prepare import PrepareParams
 from segpipe.params.train import AugmentParams, ClassCentroidsParams, TrainParams
 from segpipe.preparation.prepare import prepare_data
-from segpipe.preparation.task import Work
+from segpipe.preparation.sample_job import PrepareContext
 from segpipe.raw.input_spec import PICTURES
 from segpipe.raw.sample import Sample
 from segpipe.training import step
@@ -51,13 +51,13 @@ def corner(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
     (raw / "classes.csv").write_text(NAMES)
     target = folder / "prepared"
     target.mkdir()
-    work = Work(
+    context = PrepareContext(
         raw,
         load_scheme("classes.csv", {}, raw),
         PICTURES,
         PrepareParams(height=HEIGHT, width=WIDTH),
     )
-    prepare_data({"train": samples, "val": samples[:2], "test": []}, work, target)
+    prepare_data({"train": samples, "val": samples[:2], "test": []}, context, target)
     return open_dataset(target)
 
 

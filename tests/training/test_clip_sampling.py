@@ -12,7 +12,7 @@ from segpipe.params.model import ModelParams
 from segpipe.params.prepare import PrepareParams
 from segpipe.params.train import AugmentParams, ClassCentroidsParams
 from segpipe.preparation.prepare import prepare_data
-from segpipe.preparation.task import Work
+from segpipe.preparation.sample_job import PrepareContext
 from segpipe.raw.input_spec import PICTURES
 from segpipe.raw.sample import Sample
 from segpipe.training import step
@@ -56,8 +56,8 @@ def clips(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
     scheme = load_scheme("classes.csv", {}, raw)
     target = folder / "prepared"
     target.mkdir()
-    work = Work(raw, scheme, PICTURES, PrepareParams(height=HEIGHT, width=WIDTH))
-    prepare_data({"train": samples, "val": samples[:1], "test": []}, work, target)
+    context = PrepareContext(raw, scheme, PICTURES, PrepareParams(height=HEIGHT, width=WIDTH))
+    prepare_data({"train": samples, "val": samples[:1], "test": []}, context, target)
     return open_dataset(target)
 
 
@@ -66,7 +66,8 @@ def test_a_window_picked_for_a_class_shows_it_in_every_frame(
 ) -> None:
     seen: list[tuple[Tensor, Tensor]] = []
     augment = step.augment_batch
-    mean_C, std_C = (torch.tensor(values)[:, None, None] for values in (clips.mean, clips.std))
+    spec = clips.input
+    mean_C, std_C = (torch.tensor(values)[:, None, None] for values in (spec.mean, spec.std))
 
     def watched(*arguments: object) -> tuple[Tensor, Tensor]:
         image, mask = augment(*arguments)

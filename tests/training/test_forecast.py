@@ -14,7 +14,6 @@ from segpipe.params.model import ModelParams, UNetParams
 from segpipe.params.prepare import PrepareParams
 from segpipe.params.schema import Params
 from segpipe.params.train import AugmentParams, TrainParams
-from segpipe.preparation.task import Work
 from segpipe.raw.input_spec import PICTURES
 from segpipe.training.forecast import forecast, forecast_training
 from tests.forge import ROOT, run_python
@@ -93,7 +92,7 @@ def test_parameters_and_data_say_what_is_trained(loss: str, outputs: int) -> Non
     params = Params(model=MODEL, loss=LossParams(name=loss), prepare=prepare, train=train)
     raw = tuple(RawLabel(k, f"class {k}", (k, 0, 0), k) for k in range(2))
     scheme = LabelScheme("two", tuple(label.name for label in raw), raw)
-    said = forecast_training(params, Work(Path("raw"), scheme, PICTURES, prepare))
+    said = forecast_training(params, PrepareContext(Path("raw"), scheme, PICTURES, prepare))
     expected = forecast(MODEL, train, **IMAGES, outputs=outputs)
     # What is free changes while the tests run.
     assert {**said, "available_mb": 0} == {**expected, "available_mb": 0}

@@ -67,4 +67,7 @@ def test_the_poison_is_what_it_says(dataset, tmp_path: Path) -> None:
     assert images.dtype == np.float16
     assert np.isnan(images).any((1, 2, 3, 4)).nonzero()[0].tolist() == [6]
     assert data.split("train").rows[6].sample.name == name
-    assert json.loads((tmp_path / "data/dataset.json").read_text())["reading"]["kind"] == "raster"
+    assert (
+        json.loads((tmp_path / "data/dataset.json").read_text())["input"]["files"]["kind"]
+        == "raster"
+    )

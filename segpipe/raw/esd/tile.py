@@ -15,7 +15,7 @@ from segpipe.raw.esd import satellites
 from segpipe.raw.esd.files import SATELLITES, chosen_bands, raster_files, tile_files
 from segpipe.raw.rasters.gdal import opened
 from segpipe.raw.rasters.grid import Grid, read_grid
-from segpipe.raw.rasters.pixels import read_values
+from segpipe.raw.rasters.read import read_values
 from segpipe.runtime.errors import DataError, listing
 
 _PREPROCESS: dict[str, Callable[[NDArray[Any], NDArray[np.bool_]], NDArray[np.float32]]] = {

@@ -12,8 +12,7 @@ from pathlib import Path
 
 from segpipe.params.prepare import RasterParams, SplitParams
 from segpipe.raw.rasters.grid import Grid, read_grid, truth_ratio
-from segpipe.raw.rasters.pixels import chosen_bands
-from segpipe.raw.rasters.read import refuse_odd_labels
+from segpipe.raw.rasters.read import chosen_bands, refuse_odd_labels
 from segpipe.raw.rasters.windows import window_faults, windows
 from segpipe.raw.sample import SPLITS, Sample
 from segpipe.runtime.errors import DataError
@@ -49,8 +48,8 @@ def list_samples(
     A window is called NAME/y512_x0 for its upper left pixel. The group is the raster, or what
     prepare.split.group catches in its name. Training windows share `rasters.overlap` pixels.
     Windows of val and test share none but for the last of a row or column, which are shifted
-    inwards: `segpipe.raw.rasters.windows.counted` tells which of their pixels count there, so that each
-    pixel of a raster counts once.
+    inwards: `segpipe.raw.rasters.windows.ownership_mask` tells which of their pixels are scored
+    there, so that each pixel of a raster is scored once.
 
     Errors among the findings: those of the folder source (`unpaired`, `name_twice`,
     `outside_splits`, `lists`, `no_group`, `torn_group`), rasters that cannot be read

@@ -35,14 +35,14 @@ def augmentation_sheet(
     except those of samples that are chosen for a class.
     """
     rows_B = np.unique(np.linspace(0, len(split) - 1, _SHOWN).astype(np.int64))
-    crop = crop_sides(augment, dataset.height, dataset.width)
+    crop = crop_sides(augment, dataset.input.height, dataset.input.width)
     draws = draw(
         augment,
         seed,
         epoch=0,
         sample_indices=rows_B,
-        image_height=dataset.height,
-        image_width=dataset.width,
+        image_height=dataset.input.height,
+        image_width=dataset.input.width,
         crop_height=crop[0],
         crop_width=crop[1],
         step=dataset.truth_ratio,
@@ -62,8 +62,8 @@ def augmentation_sheet(
     pairs: list[tuple[str, Picture, Mask, Picture, Mask]] = []
     for place, row in enumerate(rows_B):
         after_hwC = seen_BChw[place].permute(1, 2, 0).clamp(0, 1).numpy()
-        before = picture_of(images_B1HWC[place, 0], dataset.reading)
-        after = picture_of(after_hwC, dataset.reading)
+        before = picture_of(images_B1HWC[place, 0], dataset.input.files)
+        after = picture_of(after_hwC, dataset.input.files)
         name = split.rows[row].sample.name
         pairs.append((name, before, masks_Bhw[place], after, windows_Bhw[place].numpy()))
     return copies_sheet(pairs, dataset.scheme)
@@ -108,7 +108,7 @@ def _drawn(
     height, width = prediction_hw.shape
     # The answer of networks without padding is smaller than the image.
     truth_hw = centre_crop(batch.mask_Bhw, height, width)[0].numpy()
-    ratio, reading = data.dataset.truth_ratio, data.dataset.reading
+    ratio, reading = data.dataset.truth_ratio, data.dataset.input.files
     image_CHW = batch.image_BTHWC[0, -1].permute(2, 0, 1)
     image_HWC = centre_crop(image_CHW, height * ratio, width * ratio).permute(1, 2, 0).numpy()
     return (

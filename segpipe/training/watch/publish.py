@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from segpipe.bundle import InputForm, save_bundle
+from segpipe.bundle import save_bundle
 from segpipe.dataset.reader import Dataset, Split
 from segpipe.dataset.subset import sample_counts
 from segpipe.models.parts.network import count_parameters
@@ -41,16 +41,6 @@ def write_bundle(
     assert best_weights is not None  # the end is always validated
     best = progress.history[progress.best_row]
     scores = {"best_epoch": best["epoch"], "best_step": best["step"], "val_miou": best["val_miou"]}
-    form = InputForm(
-        dataset.height,
-        dataset.width,
-        dataset.fit,
-        dataset.mean,
-        dataset.std,
-        job.train.precision,
-        dataset.frames,
-        dataset.reading,
-    )
     found = {
         "data": dataset.fingerprint,
         "excluded": dataset.excluded,
@@ -64,7 +54,8 @@ def write_bundle(
         last,
         model,
         dataset.scheme,
-        form,
+        dataset.input,
+        job.train.precision,
         {**lineage, **found},
         progress.best_threshold,
     )

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from sklearn.metrics import average_precision_score, f1_score, jaccard_score
 
-from segpipe.bundle import Bundle, InputForm
+from segpipe.bundle import Bundle
 from segpipe.evaluation.counts import EvaluationCounts
 from segpipe.evaluation.evaluate import evaluate
 from segpipe.evaluation.measure import Bootstrap
@@ -23,7 +23,7 @@ from segpipe.evaluation.report import EvaluationReport, evaluation_report
 from segpipe.inference.predictor import Predictor
 from segpipe.labels.load import load_scheme
 from segpipe.params.prepare import SplitParams
-from segpipe.raw.input_spec import PICTURES
+from segpipe.raw.input_spec import PICTURES, InputSpec
 from segpipe.sources.folder.samples import list_samples
 from tests.evaluation.images import scored_image
 from tests.forge import make_folder, save
@@ -37,14 +37,13 @@ class Blueness:
 
     precision = "fp32"
     device = torch.device("cpu")
-    reading = PICTURES
+    input = InputSpec(PICTURES, 8, 8, "stretch", 1, [0.5] * 3, [0.5] * 3)
     train_ids = Predictor.train_ids
 
     def __init__(self, raw: Path, threshold: float = 0.5, asked: float | str = 0.5) -> None:
         self.scheme = load_scheme("classes.csv", {}, raw)
-        form = InputForm(8, 8, "stretch", [0.5] * 3, [0.5] * 3, "fp32", 1, PICTURES)
         lineage = {"data": "abc", "parameters": {"train": {"threshold": asked}}}
-        self.bundle = Bundle(None, None, self.scheme, form, lineage, threshold)  # type: ignore[arg-type]
+        self.bundle = Bundle(None, None, self.scheme, self.input, "fp32", lineage, threshold)  # type: ignore[arg-type]
 
     def logits(self, frames_THWC: NDArray[np.uint8]) -> torch.Tensor:
         blue_HW = frames_THWC[-1, ..., 2].astype(np.float32) - frames_THWC[-1, ..., 0]
@@ -160,8 +159,7 @@ def test_the_tables(raw: Path, tmp_path: Path) -> None:
 
 def test_of_several_logits_each_class_is_a_point_of_the_table(raw: Path, tmp_path: Path) -> None:
     predictor: Any = Blueness(raw)
-    form = predictor.bundle.form
-    predictor.bundle = Bundle(None, None, predictor.scheme, form, {})  # type: ignore[arg-type]
+    predictor.bundle = Bundle(None, None, predictor.scheme, predictor.input, "fp32", {})  # type: ignore[arg-type]
     predictor.train_ids = lambda logits_Khw: (logits_Khw[0] > 0).numpy().astype(np.uint8)
     samples = list_samples(raw, SplitParams()).samples["val"]
     counts = evaluate(predictor, samples, raw, Bootstrap(0, 0))

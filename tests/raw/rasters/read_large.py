@@ -4,10 +4,10 @@ import resource
 import sys
 from pathlib import Path
 
+from segpipe.preparation.file_spec import measure_scaling
+from segpipe.raw.input_spec import Scaling
 from segpipe.raw.rasters.gdal import opened
-from segpipe.raw.rasters.pixels import read_values
-from segpipe.raw.rasters.read import read_window
-from segpipe.raw.rasters.scaling import Scaling, measure_scaling
+from segpipe.raw.rasters.read import read_values, read_window
 from segpipe.raw.sample import Window
 
 

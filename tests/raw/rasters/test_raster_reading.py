@@ -1,6 +1,5 @@
-"""Windows of images and truth, and the scaling of bands."""
+"""Windows of images and truth."""
 
-import json
 import sys
 from pathlib import Path
 
@@ -8,9 +7,8 @@ import numpy as np
 import pytest
 import rasterio
 
-from segpipe.raw.rasters import scaling as scaling_module
+from segpipe.raw.input_spec import Scaling
 from segpipe.raw.rasters.read import coarse_valid, read_truth, read_window
-from segpipe.raw.rasters.scaling import Scaling, measure_scaling
 from segpipe.raw.sample import Window
 from segpipe.runtime.errors import DataError
 from tests.forge import ROOT, run_python
@@ -116,76 +114,6 @@ def test_a_truth_pixel_is_valid_where_half_of_its_image_pixels_are() -> None:
     np.testing.assert_array_equal(coarse_valid(valid, 1), valid)
     with pytest.raises(ValueError, match="do not divide by 5"):
         coarse_valid(valid, 5)
-
-
-def test_scaling_is_the_quantiles_of_all_valid_training_pixels(tmp_path: Path) -> None:
-    first = RANDOM.normal(100, 30, (2, 40, 50)).astype(np.float32)
-    second = RANDOM.normal(500, 9, (2, 30, 20)).astype(np.float32)
-    first[0, :10] = -1
-    first[1, 20, 20] = np.nan
-    paths = [
-        write_tif(tmp_path / "a.tif", first, nodata=-1),
-        write_tif(tmp_path / "b.tif", second, nodata=-1),
-    ]
-    scaling = measure_scaling(paths, None, (0.02, 0.9))
-    kept = (first != -1).all(0) & np.isfinite(first).all(0)
-    both = np.concatenate([first[:, kept], second.reshape(2, -1)], axis=1).astype(np.float64)
-    np.testing.assert_allclose(scaling.low, np.quantile(both, 0.02, axis=1))
-    np.testing.assert_allclose(scaling.high, np.quantile(both, 0.9, axis=1))
-    assert scaling == measure_scaling(paths, None, (0.02, 0.9))
-
-
-def test_reduced_reading_is_near_the_whole_and_within_its_budget(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    ramp = np.add.outer(np.arange(300), np.arange(400)).astype(np.uint16)
-    paths = [write_tif(tmp_path / "a.tif", np.stack([ramp, ramp]))]
-    exact = measure_scaling(paths, (2,), (0.1, 0.9))
-    monkeypatch.setattr(scaling_module, "_BUDGET", 2000)
-    read = []
-    monkeypatch.setattr(
-        scaling_module,
-        "read_values",
-        lambda *arguments, shape: read.append(shape) or original(*arguments, shape=shape),
-    )
-    reduced = measure_scaling(paths, (2,), (0.1, 0.9))
-    assert len(read) == 1 and 1000 < read[0][0] * read[0][1] <= 2100
-    np.testing.assert_allclose([*reduced.low, *reduced.high], [*exact.low, *exact.high], rtol=0.03)
-
-
-original = scaling_module.read_values
-
-
-def test_a_constant_band_becomes_zero_not_nan(tmp_path: Path) -> None:
-    path = write_tif(tmp_path / "a.tif", np.full((6, 6), 12, np.uint8))
-    scaling = measure_scaling([path], None, (0.01, 0.99))
-    assert scaling.low == scaling.high == (12.0,)
-    image, valid = read_window(path, Window(0, 0, 6, 6), scaling)
-    assert valid.all() and not image.any()
-
-
-def test_scaling_refuses_rasters_that_do_not_fit_and_names_them_all(tmp_path: Path) -> None:
-    three = write_tif(tmp_path / "three.tif", np.ones((3, 9, 9), np.uint8))
-    four = write_tif(tmp_path / "four.tif", np.ones((4, 9, 9), np.uint8))
-    (tmp_path / "broken.tif").write_text("x")
-    with pytest.raises(DataError, match=r"(?s)three.tif: 3 bands.*four.tif: 4 bands"):
-        measure_scaling([three, four], None, (0.0, 1.0))
-    assert measure_scaling([three, four], (1, 3), (0.0, 1.0)).bands == (1, 3)
-    with pytest.raises(DataError, match=r"(?s)three.tif.*band 4.*broken.tif"):
-        measure_scaling([three, tmp_path / "broken.tif", four], (4,), (0.0, 1.0))
-    empty = write_tif(tmp_path / "empty.tif", np.zeros((9, 9), np.uint8), nodata=0)
-    with pytest.raises(DataError, match="no pixel that is valid"):
-        measure_scaling([empty], None, (0.0, 1.0))
-
-
-def test_a_scaling_survives_json_and_a_damaged_one_is_refused() -> None:
-    scaling = Scaling((2, 1), (0.5, -3.0), (7.25, 4.0))
-    assert Scaling.from_json(json.loads(json.dumps(scaling.to_json()))) == scaling
-    for damage in ({"low": [1.0]}, {"high": ["x", 1]}, {"bands": []}, {"high": [float("nan"), 1]}):
-        with pytest.raises(DataError, match="scaling of the bands is damaged"):
-            Scaling.from_json({**scaling.to_json(), **damage})
-    with pytest.raises(DataError, match="damaged"):
-        Scaling.from_json({})
 
 
 def test_memory_is_bounded_by_the_window_not_by_the_raster(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Windows, which of their pixels count, and how parts come together again."""
+"""Windows, which of their pixels belong to which, and how parts come together again."""
 
 import itertools
 
@@ -7,22 +7,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from segpipe.labels.scheme import VOID
-from segpipe.raw.rasters.stitch import stitch
-from segpipe.raw.rasters.windows import counted, window_faults, windows
+from segpipe.raw.rasters.windows import (
+    ownership_mask,
+    prediction_windows,
+    window_faults,
+    windows,
+)
 from segpipe.raw.sample import Window
 from segpipe.runtime.errors import DataError
 
 CASES = st.tuples(
     st.integers(1, 12), st.integers(1, 12), st.integers(1, 7), st.integers(1, 7), st.integers(1, 4)
 )
-
-
-def slices(window: Window, ratio: int = 1) -> tuple[slice, slice]:
-    return (
-        slice(window.top // ratio, (window.top + window.height) // ratio),
-        slice(window.left // ratio, (window.left + window.width) // ratio),
-    )
 
 
 @given(CASES, st.integers(0, 6))
@@ -39,7 +35,7 @@ def test_windows_cover_every_pixel_at_full_size(
     for window in cut:
         assert (window.height, window.width) == sizes[2:]
         assert window.top % step == 0 and window.left % step == 0
-        seen[slices(window)] += 1
+        seen[window.rows(), window.columns()] += 1
     assert seen.min() >= 1
     assert len(set(cut)) == len(cut)
     tops = sorted({window.top for window in cut})
@@ -54,51 +50,41 @@ def test_every_truth_pixel_counts_exactly_once(case: tuple[int, int, int, int, i
     )
     times = np.zeros((rows, columns), int)
     for window in cut:
-        times[slices(window, step)] += counted(window, step)
+        times[window.rows(step), window.columns(step)] += ownership_mask(window, step)
     assert (times == 1).all()
 
 
-@given(CASES, st.integers(0, 1000))
-def test_what_is_stitched_is_what_was_counted(
-    case: tuple[int, int, int, int, int], seed: int
+@given(CASES)
+def test_predicted_windows_own_what_is_scored_in_them(
+    case: tuple[int, int, int, int, int],
 ) -> None:
     rows, columns, high, wide, step = case
-    height, width = rows * step, columns * step
-    cut = windows(height, width, min(high, rows) * step, min(wide, columns) * step, 0, step)
-    random = np.random.default_rng(seed)
-    # Neighbours disagree where they overlap, as two predictions do.
-    parts = {
-        window: random.integers(0, 250, (window.height // step, window.width // step), np.uint8)
-        for window in cut
-    }
-    wanted = np.full((rows, columns), VOID, np.uint8)
-    for window, part in parts.items():
-        wanted[slices(window, step)][counted(window, step)] = part[counted(window, step)]
-    names = list(parts)
-    random.shuffle(names)  # type: ignore[arg-type]
-    shuffled = {name: parts[name] for name in names}
-    np.testing.assert_array_equal(stitch(parts, height, width, step), wanted)
-    np.testing.assert_array_equal(stitch(shuffled, height, width, step), wanted)
+    sizes = rows * step, columns * step, min(high, rows) * step, min(wide, columns) * step
+    cut = prediction_windows(*sizes, 0, step)
+    assert cut == windows(*sizes, 0, step)
+    # Each window overwrites what is left to it, as where labels are written.
+    written = np.full((rows, columns), -1)
+    for number, window in enumerate(cut):
+        own = window.owned()
+        written[own.rows(step), own.columns(step)] = number
+    for number, window in enumerate(cut):
+        place = written[window.rows(step), window.columns(step)]
+        np.testing.assert_array_equal(place == number, ownership_mask(window, step))
 
 
-def test_a_missing_part_is_void_and_the_rest_stays_in_place() -> None:
-    parts = {
-        Window(top, left, 2, 2): np.full((2, 2), 10 * top + left, np.uint8)
-        for top in (0, 2)
-        for left in (0, 2)
-    }
-    del parts[Window(0, 2, 2, 2)]
-    np.testing.assert_array_equal(
-        stitch(parts, 4, 4, 1),
-        [[0, 0, 255, 255], [0, 0, 255, 255], [20, 20, 22, 22], [20, 20, 22, 22]],
-    )
-
-
-def test_a_part_of_another_size_is_refused() -> None:
-    with pytest.raises(ValueError, match="does not fit"):
-        stitch({Window(0, 0, 4, 4): np.zeros((4, 4), np.uint8)}, 8, 8, 2)
-    with pytest.raises(ValueError, match="does not fit"):
-        stitch({Window(6, 0, 4, 4): np.zeros((4, 4), np.uint8)}, 8, 8, 1)
+@given(CASES, st.integers(1, 6))
+def test_predicted_windows_that_overlap_still_own_everything_once(
+    case: tuple[int, int, int, int, int], shared: int
+) -> None:
+    rows, columns, high, wide, step = case
+    high, wide = min(high, rows), min(wide, columns)
+    sizes = rows * step, columns * step, high * step, wide * step
+    overlap = min(shared, high // 2, wide // 2) * step
+    written = np.zeros((rows, columns), int)
+    for window in prediction_windows(*sizes, overlap, step):
+        own = window.owned()
+        written[own.rows(step), own.columns(step)] += 1
+    assert written.min() >= 1
 
 
 def test_the_wish_for_windows_that_cannot_be_names_parameter_and_repair() -> None:
@@ -118,5 +104,5 @@ def test_windows_by_hand() -> None:
     assert windows(5, 4, 3, 4) == [Window(0, 0, 3, 4), Window(2, 0, 3, 4, skip_top=1)]
     assert [window.left for window in windows(4, 10, 4, 4, overlap=2)] == [0, 2, 4, 6]
     np.testing.assert_array_equal(
-        counted(Window(2, 0, 3, 4, skip_top=1))[:, 0], [False, True, True]
+        ownership_mask(Window(2, 0, 3, 4, skip_top=1))[:, 0], [False, True, True]
     )

@@ -19,7 +19,7 @@ from segpipe.dataset.reader import Dataset, Split, open_dataset
 from segpipe.labels.scheme import VOID
 from segpipe.params.loss import LossParams
 from segpipe.params.train import AugmentParams
-from segpipe.raw.input_spec import PICTURES, Reading
+from segpipe.raw.input_spec import PICTURES, FileSpec
 from segpipe.rendering.samples import copies_sheet
 from segpipe.training.job import Job
 from segpipe.training.watch.pictures import augmentation_sheet, validation_pictures, write_sheet
@@ -54,7 +54,9 @@ def painted(job: Job, mask: NDArray[Any], panel: NDArray[Any]) -> bool:
 def by_hand(job: Job, row: int) -> Tensor:
     """The scores of one sample, without anything of the loop's."""
     image = torch.from_numpy(np.array(job.data.val_split.images_NTHWC[row, -1])).float() / 255
-    normal = (image - torch.tensor(job.data.dataset.mean)) / torch.tensor(job.data.dataset.std)
+    normal = (image - torch.tensor(job.data.dataset.input.mean)) / torch.tensor(
+        job.data.dataset.input.std
+    )
     with torch.no_grad():
         scores: Tensor = job.learner.result(normal.permute(2, 0, 1)[None])[0]
     return scores
@@ -117,17 +119,19 @@ def standing_in(
     dataset: Dataset,
     images: NDArray[Any],
     masks: NDArray[np.uint8],
-    reading: Reading,
+    files: FileSpec,
     ids: NDArray[np.uint8],
 ) -> Any:
     """As much of a job as the pictures look at. The first sample by name is the second row."""
     rows = [Row(SimpleNamespace(name=name), 0) for name in ("b", "a")]  # type: ignore[arg-type]
-    ratio, answer = reading.truth_ratio, Answer(ids)
+    ratio, answer = files.truth_ratio, Answer(ids)
     return SimpleNamespace(
         learner=SimpleNamespace(network=answer, result=answer),
         data=SimpleNamespace(
             val_split=Split(images, masks, rows),
-            dataset=SimpleNamespace(truth_ratio=ratio, scheme=dataset.scheme, reading=reading),
+            dataset=SimpleNamespace(
+                truth_ratio=ratio, scheme=dataset.scheme, input=SimpleNamespace(files=files)
+            ),
             frames=images.shape[1],
             mean_C=torch.zeros(images.shape[-1]),
             std_C=torch.ones(images.shape[-1]),
@@ -160,7 +164,7 @@ def test_clips_of_bands_with_a_coarse_truth(dataset: Dataset) -> None:
     masks = random.integers(0, 3, (2, 8, 12)).astype(np.uint8)
     masks[:, 0] = VOID
     ids = random.integers(0, 3, (8, 12)).astype(np.uint8)
-    bands = Reading("esd", tuple("vwxyz"), (3, 1, 1), truth_ratio=2)
+    bands = FileSpec("esd", tuple("vwxyz"), (3, 1, 1), truth_ratio=2)
     job = standing_in(dataset, images, masks, bands, ids)
     image, truth, prediction = panels(validation_pictures(job, 1), 0)
     assert job.learner.network.seen == [(1, 3, 5, 16, 24)]

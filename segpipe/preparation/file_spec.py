@@ -1,17 +1,21 @@
-"""Scaling: the values of each band that become 0 and 1, measured on the training rasters."""
+"""How the files of a source are read; the scaling of bands is measured on the training rasters.
+
+Shapes: C bands, H and W of a raster, N valid pixels of all rasters.
+"""
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from segpipe.params.prepare import PrepareParams
+from segpipe.raw.esd.tile import channel_names, display_channels
+from segpipe.raw.input_spec import PICTURES, FileSpec, Scaling
 from segpipe.raw.rasters.gdal import opened
 from segpipe.raw.rasters.grid import Grid, read_grid
-from segpipe.raw.rasters.pixels import chosen_bands, read_values
+from segpipe.raw.rasters.read import chosen_bands, read_values
+from segpipe.raw.sample import Sample
 from segpipe.runtime.console import progress
 from segpipe.runtime.errors import DataError, listing
 
@@ -19,47 +23,46 @@ from segpipe.runtime.errors import DataError, listing
 _BUDGET = 2**24
 
 
-@dataclass(frozen=True)
-class Scaling:
-    """Which bands are read (numbers from 1), and the values of each that become 0 and 1."""
+def choose_files(
+    source: str,
+    samples: Mapping[str, Sequence[Sample]],
+    raw: Path,
+    prepare: PrepareParams,
+    truth_ratio: int,
+) -> FileSpec:
+    """Return how the files of a source (by its name in params.yaml) are read.
 
-    bands: tuple[int, ...]
-    low: tuple[float, ...]
-    high: tuple[float, ...]
+    The scaling of rasters is measured on the training split alone; DataError when one of them
+    cannot be read.
+    """
+    match source:
+        case "rasters":
+            return _rasters(samples["train"], raw, prepare, truth_ratio)
+        case "esd" | "synthetic_esd":
+            names = channel_names(prepare.esd)
+            return FileSpec(
+                "esd", tuple(names), display_channels(names), truth_ratio, esd=prepare.esd
+            )
+        case _:
+            return PICTURES
 
-    def to_json(self) -> dict[str, list[float]]:
-        """Return plain lists for a JSON file."""
-        return {"bands": [*self.bands], "low": [*self.low], "high": [*self.high]}
 
-    @classmethod
-    def from_json(cls, content: Mapping[str, Any]) -> "Scaling":
-        """Return the scaling that `to_json` described; DataError when it is none."""
-        try:
-            bands = tuple(int(band) for band in content["bands"])
-            low, high = (tuple(float(end) for end in content[key]) for key in ("low", "high"))
-        except (KeyError, TypeError, ValueError) as error:
-            raise DataError(f"the scaling of the bands is damaged: {error!r}") from error
-        if not len(bands) == len(low) == len(high) > 0 or not np.isfinite([*low, *high]).all():
-            raise DataError(f"the scaling of the bands is damaged: {content!r}")
-        return cls(bands, low, high)
-
-    def apply(self, values_CHW: NDArray[Any], valid_HW: NDArray[np.bool_]) -> NDArray[np.float16]:
-        """Scale values to 0..1, (H, W, C) float16; what is not valid becomes 0, and so does all of
-        a band whose ends are equal.
-        """
-        image_HWC = np.zeros((*valid_HW.shape, len(self.bands)), np.float16)
-        for channel, (low, high) in enumerate(zip(self.low, self.high, strict=True)):
-            if high > low:
-                # Clipped before the difference is taken, so that no value can overflow.
-                wide_HW = np.where(valid_HW, values_CHW[channel], low).astype(np.float64)
-                image_HWC[:, :, channel] = (wide_HW.clip(low, high) - low) / (high - low)
-        return image_HWC
+def _rasters(
+    samples: Sequence[Sample], raw: Path, prepare: PrepareParams, truth_ratio: int
+) -> FileSpec:
+    paths = [raw / image for image in sorted({sample.image for sample in samples})]
+    scaling = measure_scaling(paths, prepare.rasters.bands, prepare.rasters.quantiles)
+    # The first three bands are taken for red, green and blue; of fewer, the last one again.
+    last = len(scaling.bands) - 1
+    display = (0, min(1, last), min(2, last))
+    names = tuple(f"band {number}" for number in scaling.bands)
+    return FileSpec("raster", names, display, truth_ratio, scaling=scaling)
 
 
 def measure_scaling(
     paths: Sequence[Path], bands: Sequence[int] | None, quantiles: tuple[float, float]
 ) -> Scaling:
-    """Return the quantiles (two shares, ascending) of each band over all pixels of the rasters.
+    """Return the quantiles (two fractions, ascending) of each band over all pixels of the rasters.
 
     bands: numbers from 1; None for all. Every pixel of every raster has the same weight; where
     they are more than 2^24 values in all, every n-th row and column of every raster is read, so

@@ -8,7 +8,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from segpipe.labels.scheme import VOID
+from segpipe.labels.scheme import VOID, LabelScheme
 from segpipe.raw.rasters.gdal import created, require_rasterio
 from segpipe.raw.rasters.grid import Grid
 from segpipe.raw.sample import Window
@@ -98,3 +98,23 @@ class PredictionWriter:
             "compress": "deflate",
             "BIGTIFF": "IF_SAFER",
         }
+
+
+def label_writer(path: Path, grid: Grid, ratio: int, scheme: LabelScheme) -> PredictionWriter:
+    """Return a writer of raw ids on the grid of an image, in the scheme's colours."""
+    decoded = scheme.decode(np.array([[VOID]], np.uint8))
+    void = int(decoded[0, 0])
+    if decoded.dtype == np.uint16:
+        return PredictionWriter(path, grid, ratio, None, void, "uint16")
+    palette_N3 = np.zeros((256, 3), np.uint8)
+    for label in scheme.raw:
+        palette_N3[label.id] = label.colour
+    return PredictionWriter(path, grid, ratio, palette_N3, void)
+
+
+def write_labels(
+    path: Path, grid: Grid, ratio: int, labels_hw: NDArray[np.uint8], scheme: LabelScheme
+) -> None:
+    """Write the train ids of a whole image to the GeoTIFF `path`, as raw ids."""
+    with label_writer(path, grid, ratio, scheme) as writer:
+        writer.write(Window(0, 0, grid.height, grid.width), scheme.decode(labels_hw))

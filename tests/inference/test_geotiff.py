@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import rasterio
 
+from segpipe.inference.geotiff import PredictionWriter
 from segpipe.raw.rasters.grid import Grid, read_grid
 from segpipe.raw.rasters.windows import windows
-from segpipe.raw.rasters.write import PredictionWriter
 from segpipe.raw.sample import Window
 from segpipe.runtime.errors import DataError
 from tests.forge import ROOT, run_python
@@ -103,7 +103,7 @@ def test_a_full_disk_is_told_and_leaves_nothing(tmp_path: Path) -> None:
         "from pathlib import Path\n"
         "from segpipe.runtime.errors import DataError\n"
         "from segpipe.raw.rasters.grid import Grid\n"
-        "from segpipe.raw.rasters.write import PredictionWriter\n"
+        "from segpipe.inference.geotiff import PredictionWriter\n"
         "from segpipe.raw.sample import Window\n"
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000))\n"

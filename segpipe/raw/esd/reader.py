@@ -1,0 +1,70 @@
+"""ESD tiles: read as a whole, predicted in subtiles, drawn whole."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from segpipe.params.prepare import EsdParams
+from segpipe.raw.esd.tile import read_tile, tile_grid
+from segpipe.raw.rasters.grid import Grid
+from segpipe.raw.rasters.reader import RasterReader
+from segpipe.raw.sample import Sample, Window
+from segpipe.runtime.errors import DataError
+
+_TILE = re.compile(r"Tile(\d+)")
+
+
+class TileReader(RasterReader):
+    """Reads subtiles of tiles, whose bands lie in a folder of GeoTIFFs each."""
+
+    unit = "tile"
+    streamed = False
+    samples_a_process = 1  # a tile takes seconds
+
+    def read_image(
+        self, path: Path, window: Window | None = None
+    ) -> tuple[NDArray[np.float16], NDArray[np.bool_]]:
+        """As `Reader.read_image`; every pixel holds data."""
+        assert self.files.esd is not None
+        image_HWC = _tile(path, self.files.esd.model_dump_json())
+        if window is not None:
+            image_HWC = image_HWC[window.rows(), window.columns()]
+        return image_HWC, np.ones(image_HWC.shape[:2], np.bool_)
+
+    def grid(self, path: Path) -> Grid:
+        """As `Reader.grid`."""
+        return tile_grid(path)
+
+    def drawn(self, samples: Sequence[Sample], raw: Path, number: int) -> list[Sample]:
+        """Return each tile as one sample; it has the name of its folder."""
+        tiles = []
+        for sample in super().drawn(samples, raw, number):
+            grid = tile_grid(raw / sample.image)
+            window = Window(0, 0, grid.height, grid.width)
+            name = Path(sample.image).name
+            tiles.append(replace(sample, name=name, group=sample.image, window=window))
+        return tiles
+
+    def _found(self, path: Path) -> list[Path]:
+        """Return the folder itself where it holds GeoTIFFs; else the folders Tile1, Tile2, ... in it."""
+        if any(path.glob("*.tif")):
+            return [path]
+        found = [
+            (int(number[1]), item)
+            for item in path.glob("Tile*")
+            if item.is_dir() and (number := _TILE.fullmatch(item.name))
+        ]
+        if not found:
+            raise DataError(f"{path}: is no ESD tile, nor a folder of tiles (Tile1, Tile2, ...)")
+        return [item for _, item in sorted(found)]
+
+
+@lru_cache(maxsize=1)
+def _tile(tile: Path, esd: str) -> NDArray[np.float16]:
+    """The last tile is kept: its subtiles follow one another, and reading it takes seconds."""
+    return read_tile(tile, EsdParams.model_validate_json(esd))

@@ -1,0 +1,84 @@
+"""Pictures: 8 bits a channel, resized onto the canvas, predicted whole.
+
+Shapes: T frames, H and W of the image, h and w of the truth.
+"""
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from segpipe.labels.scheme import LabelScheme
+from segpipe.raw.geometry import covered, fit_image, fit_labels, place
+from segpipe.raw.pictures.files import MaskFile, open_image, open_mask, read_image, read_mask
+from segpipe.raw.reader import Canvas, CanvasSample, RawSample, RawTruth, Reader
+from segpipe.raw.sample import Sample, Side, Window
+from segpipe.runtime.errors import DataError
+
+
+class PictureReader(Reader):
+    """Reads pictures and masks of the formats that Pillow knows; clips are several pictures."""
+
+    unit = "image"
+    suffixes = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp"})
+    file_type = "image"
+
+    def read(self, sample: Sample, raw: Path, scheme: LabelScheme) -> RawSample:
+        """As `Reader.read`."""
+        frames = [read_image(raw / path) for path in (*sample.frames, sample.image)]
+        frames_THWC = np.stack(frames) if len(frames) > 1 else frames[0][None]
+        truth = None
+        if sample.mask is not None:
+            mask_HW, unknown, painted = read_mask(raw / sample.mask, scheme)
+            truth = RawTruth(mask_HW, unknown, {}, painted)
+        return RawSample(frames_THWC, np.ones(frames_THWC.shape[1:3], np.bool_), truth)
+
+    def read_onto_canvas(
+        self, sample: Sample, raw: Path, scheme: LabelScheme, canvas: Canvas
+    ) -> CanvasSample:
+        """Read the pictures of a sample, resizing each before it is turned into numbers."""
+        seen, frames = CanvasSample(), []
+        for path in (*sample.frames, sample.image):
+            try:
+                picture, seen.image_mode = open_image(raw / path)
+            except DataError as error:
+                seen.unreadable.append(str(error))
+                continue
+            seen.image_side = picture.height, picture.width
+            seen.area = covered(*seen.image_side, canvas.height, canvas.width, canvas.fit)
+            frames.append(fit_image(picture, canvas.height, canvas.width, canvas.fit))
+        if frames and not seen.unreadable:
+            seen.frames_THWC = np.stack(frames) if len(frames) > 1 else frames[0][None]
+        if sample.mask is not None:
+            try:
+                _add_mask(seen, open_mask(raw / sample.mask, scheme), scheme, canvas)
+            except DataError as error:
+                seen.unreadable.append(str(error))
+        return seen
+
+    def read_image(
+        self, path: Path, window: Window | None = None
+    ) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
+        """As `Reader.read_image`; a picture is always read whole."""
+        image_HW3 = read_image(path)
+        return image_HW3, np.ones(image_HW3.shape[:2], np.bool_)
+
+    def network_size(self, height: int, width: int, canvas: Canvas) -> Side:
+        """As `Reader.network_size`: as the canvas and its fit say."""
+        placed = place(height, width, canvas.height, canvas.width, canvas.fit)
+        return placed.height, placed.width
+
+
+def _add_mask(seen: CanvasSample, mask: MaskFile, scheme: LabelScheme, canvas: Canvas) -> None:
+    picture = mask.picture
+    seen.mask_side, seen.mask_mode = (picture.height, picture.width), mask.mode
+    seen.painted, seen.unknown = mask.painted, mask.unknown(scheme)
+    seen.values, seen.train_pixels = mask.values, mask.train_pixels(scheme)
+    if not seen.unknown:
+        seen.mask_hw = fit_labels(
+            picture,
+            lambda resized: mask.encoded(scheme, resized),
+            canvas.height,
+            canvas.width,
+            canvas.fit,
+        )

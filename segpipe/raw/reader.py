@@ -1,0 +1,175 @@
+"""Reader: what all kinds of raw files have in common, so that nothing else asks for the kind.
+
+Shapes: T frames, H and W of the image, C channels, h and w of the truth, which may be coarser.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from segpipe.labels.scheme import LabelScheme
+from segpipe.raw.input_spec import FileSpec, Fit
+from segpipe.raw.rasters.grid import Grid
+from segpipe.raw.sample import Sample, Side, Window
+from segpipe.runtime.errors import DataError
+
+
+@dataclass(frozen=True)
+class RawTruth:
+    """A mask as train ids, and what stood in it.
+
+    mask_hw: uint8, VOID where nothing is scored. unknown: values outside the scheme, with their
+    pixels. values: all raw values with their pixels, of rasters. painted: whether in colours.
+    """
+
+    mask_hw: NDArray[np.uint8]
+    unknown: dict[int, int]
+    values: dict[int, int]
+    painted: bool = False
+
+
+@dataclass(frozen=True)
+class RawSample:
+    """A sample at its own resolution.
+
+    frames_THWC: uint8, or float16 in 0..1, the annotated frame last. seen_hw: which truth pixels the
+    image has data for; all, but for rasters with nodata. truth: None where it is withheld.
+    """
+
+    frames_THWC: NDArray[Any]
+    seen_hw: NDArray[np.bool_]
+    truth: RawTruth | None
+
+
+@dataclass
+class CanvasSample:
+    """A sample on its canvas, and what was seen on the way.
+
+    frames_THWC, mask_hw: None where they could not be made. image_side, mask_side: height and width
+    as stored. area: the rows and columns of the canvas that the image covers. image_mode, mask_mode:
+    what kind of pixels the files have, in words. unknown, values, painted: as in RawTruth. train_pixels: pixels by train id, at the mask's own resolution.
+    unreadable: the reasons, where a file could not be read.
+    """
+
+    frames_THWC: NDArray[Any] | None = None
+    mask_hw: NDArray[np.uint8] | None = None
+    image_side: Side | None = None
+    mask_side: Side | None = None
+    area: tuple[slice, slice] = (slice(None), slice(None))
+    image_mode: str = ""
+    mask_mode: str = ""
+    unknown: dict[int, int] = field(default_factory=dict)
+    painted: bool = False
+    values: dict[int, int] = field(default_factory=dict)
+    train_pixels: dict[int, int] = field(default_factory=dict)
+    unreadable: list[str] = field(default_factory=list)
+
+
+class Canvas(Protocol):
+    """The size that a network is fed, and how pictures come onto it; of PrepareParams and InputSpec."""
+
+    @property
+    def height(self) -> int:
+        """Pixels."""
+
+    @property
+    def width(self) -> int:
+        """Pixels."""
+
+    @property
+    def fit(self) -> Fit:
+        """How images of other proportions come onto the canvas."""
+
+
+class Reader(ABC):
+    """Reads one kind of raw file as a FileSpec says; by itself, whole images that are not resized.
+
+    unit: what one file is called. suffixes, file_type: of the files to predict, and what these are
+    called. streamed: whether a file may be larger than the memory, so that it is predicted and
+    written window by window and is never shown whole. samples_a_process: how many of them take as
+    long to read as a process takes to start.
+    """
+
+    unit: ClassVar[str]
+    suffixes: ClassVar[frozenset[str]]
+    file_type: ClassVar[str]
+    streamed: ClassVar[bool] = False
+    samples_a_process: ClassVar[int] = 16
+
+    def __init__(self, files: FileSpec) -> None:
+        self.files = files
+
+    @abstractmethod
+    def read(self, sample: Sample, raw: Path, scheme: LabelScheme) -> RawSample:
+        """Read a sample at its own resolution, each of its files once.
+
+        Where an image has no data, and where another window is scored, the truth is VOID. Raises
+        DataError when a file cannot be read.
+        """
+
+    @abstractmethod
+    def read_onto_canvas(
+        self, sample: Sample, raw: Path, scheme: LabelScheme, canvas: Canvas
+    ) -> CanvasSample:
+        """Read a sample for the prepared arrays; what is wrong with its files is returned."""
+
+    @abstractmethod
+    def read_image(
+        self, path: Path, window: Window | None = None
+    ) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+        """Read a file to predict, or a window of it: image_HWC and which pixels hold data, (H, W)."""
+
+    def grid(self, path: Path) -> Grid | None:
+        """Return the grid on which the labels of a file are written; None where it has no place."""
+        return None
+
+    def network_size(self, height: int, width: int, canvas: Canvas) -> Side:
+        """Return the height and width to which an image is resized for the network."""
+        return height, width
+
+    def parts(self, height: int, width: int, canvas: Canvas, overlap: int = 0) -> list[Window]:
+        """Return the windows of an image that the network sees one by one; they cover all of it.
+
+        overlap: image pixels that neighbours share, of which each keeps the half nearer to it.
+        Raises DataError, without the file's name, when the image holds no whole number of truth pixels.
+        """
+        return [Window(0, 0, height, width)]
+
+    def drawn(self, samples: Sequence[Sample], raw: Path, number: int) -> list[Sample]:
+        """Return what is drawn for the first `number` images of `samples`."""
+        return list(samples[:number])
+
+    def find(self, path: Path) -> list[Path]:
+        """Return what is to be predicted at `path`: one, or all that the folder holds, sorted.
+
+        Raises DataError when there is nothing, or two would get the same name.
+        """
+        if not path.exists():
+            raise DataError(f"{path}: there is no such file or folder")
+        found = self._found(path)
+        stems = [item.stem for item in found]
+        twice = sorted({stem for stem in stems if stems.count(stem) > 1})
+        if twice:
+            raise DataError(
+                f"{path}: {len(twice)} base names appear twice, so their predictions would overwrite "
+                f"each other: {', '.join(twice[:10])}"
+            )
+        return found
+
+    def _found(self, path: Path) -> list[Path]:
+        if path.is_file():
+            return [path]
+        found = sorted(
+            item
+            for item in path.iterdir()
+            if item.suffix.lower() in self.suffixes and not item.name.startswith(".")
+        )
+        if not found:
+            suffixes = ", ".join(sorted(self.suffixes))
+            raise DataError(f"{path}: holds no {self.file_type} ({suffixes})")
+        return found

@@ -1,0 +1,93 @@
+"""The shape that all readers have: what they find, cut, resize and draw (raw/*/reader.py)."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from segpipe.labels.load import built_in_scheme
+from segpipe.params.prepare import PrepareParams
+from segpipe.raw.build import build_reader
+from segpipe.raw.input_spec import PICTURES
+from segpipe.raw.sample import Sample, Window
+from segpipe.runtime.errors import DataError
+from tests.forge import save, scene
+from tests.raw.rasters.geotiffs import make_esd_tile, write_tif
+from tests.raw.test_build import RASTERS, TILES
+
+CANVAS = PrepareParams(height=16, width=24, fit="pad")
+
+
+def test_pictures_are_seen_whole_and_resized() -> None:
+    reader = build_reader(PICTURES)
+    assert reader.parts(90, 70, CANVAS) == [Window(0, 0, 90, 70)]
+    assert reader.network_size(32, 32, CANVAS) == (16, 16)
+    samples = [Sample(str(n), "g", f"{n}.png", None) for n in range(4)]
+    assert reader.drawn(samples, Path(), 3) == samples[:3]
+    assert reader.grid(Path("a.png")) is None
+
+
+def test_a_picture_covers_a_part_of_its_canvas(tmp_path: Path) -> None:
+    save(tmp_path / "a.png", np.full((32, 32, 3), 9, np.uint8))
+    sample = Sample("a", "a", "a.png", None)
+    scheme = built_in_scheme("land_cover4")
+    seen = build_reader(PICTURES).read_onto_canvas(sample, tmp_path, scheme, CANVAS)
+    assert seen.frames_THWC is not None
+    covered_HW = np.zeros((16, 24), bool)
+    covered_HW[seen.area] = True
+    assert seen.area == (slice(0, 16), slice(4, 20))
+    np.testing.assert_array_equal(seen.frames_THWC[0].any(2), covered_HW)
+
+
+def test_rasters_are_cut_and_never_resized(tmp_path: Path) -> None:
+    reader = build_reader(RASTERS)
+    assert reader.parts(9, 30, CANVAS) == [Window(0, 0, 9, 24), Window(0, 6, 9, 24, 0, 18)]
+    assert reader.network_size(9, 30, CANVAS) == (9, 30)
+    with pytest.raises(DataError, match="has 60 x 50 pixels, which do not divide by 50"):
+        build_reader(TILES).parts(60, 50, CANVAS)
+    samples = [Sample(f"{name}{n}", "g", name, None) for n in range(2) for name in "abc"]
+    assert [one.name for one in reader.drawn(samples, tmp_path, 2)] == ["a0", "b0"]
+
+
+def test_tiles_are_found_in_the_order_of_their_numbers_and_drawn_whole(tmp_path: Path) -> None:
+    reader = build_reader(TILES)
+    for number in (10, 2):
+        make_esd_tile(tmp_path / f"Tile{number}", truth=2, ratio=50)
+    assert [path.name for path in reader.find(tmp_path)] == ["Tile2", "Tile10"]
+    assert reader.find(tmp_path / "Tile2") == [tmp_path / "Tile2"]
+    part = Sample(
+        "Tile2/y0_x0", "Tile2", "Tile2", "Tile2/groundTruth.tif", (), Window(0, 0, 50, 50)
+    )
+    (whole,) = reader.drawn([part, part], tmp_path, 5)
+    assert (whole.name, whole.mask) == ("Tile2", part.mask)
+    assert whole.window == Window(0, 0, 100, 100)
+    found = reader.read(whole, tmp_path, built_in_scheme("land_cover4"))
+    assert found.truth is not None
+    assert found.truth.mask_hw.shape == (2, 2)
+    image_HWC, valid_HW = reader.read_image(tmp_path / "Tile2", Window(50, 0, 50, 50))
+    np.testing.assert_array_equal(image_HWC, found.frames_THWC[0, 50:, :50, :])
+    assert valid_HW.all()
+
+
+def test_only_a_reader_of_streamed_files_leaves_them_on_the_disk(tmp_path: Path) -> None:
+    assert [build_reader(files).streamed for files in (PICTURES, RASTERS, TILES)] == [
+        False,
+        True,
+        False,
+    ]
+    path = write_tif(tmp_path / "a.tif", np.full((20, 30), 0.5, np.float32))
+    image_HWC, _ = build_reader(RASTERS).read_image(path, Window(4, 6, 8, 9))
+    assert image_HWC.shape == (8, 9, 1)
+
+
+def test_inputs_are_found_by_suffix_and_twins_are_refused(tmp_path: Path) -> None:
+    reader = build_reader(PICTURES)
+    for name in ("b.png", "a.JPG", ".hidden.png"):
+        save(tmp_path / name, scene(0)[0])
+    (tmp_path / "notes.txt").write_text("no picture")
+    assert [path.name for path in reader.find(tmp_path)] == ["a.JPG", "b.png"]
+    with pytest.raises(DataError, match="holds no GeoTIFF"):
+        build_reader(RASTERS).find(tmp_path)
+    save(tmp_path / "b.bmp", scene(0)[0])
+    with pytest.raises(DataError, match=r"base names appear twice.*: b"):
+        reader.find(tmp_path)
