@@ -32,10 +32,8 @@ def main() -> None:
     assert centroids is not None
     plain = _seen(dataset, split, train, None, options.epochs)
     picked = _seen(dataset, split, train, centroids, options.epochs)
-    section, crop = (
-        train.class_centroids,
-        crop_sides(train.augment, dataset.input.height, dataset.input.width),
-    )
+    section, height, width = train.class_centroids, dataset.input.height, dataset.input.width
+    crop = crop_sides(train.augment, height, width)
     print(
         f"{len(split)} samples of {height}x{width}, windows of {crop[0]}x{crop[1]}, share "
         f"{section.share:g}, cell {section.cell}, means of {options.epochs} epochs\n"

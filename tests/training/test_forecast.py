@@ -14,6 +14,7 @@ from segpipe.params.model import ModelParams, UNetParams
 from segpipe.params.prepare import PrepareParams
 from segpipe.params.schema import Params
 from segpipe.params.train import AugmentParams, TrainParams
+from segpipe.preparation.sample_job import PrepareContext
 from segpipe.raw.input_spec import PICTURES
 from segpipe.training.forecast import forecast, forecast_training
 from tests.forge import ROOT, run_python
