@@ -53,8 +53,8 @@ class CanvasSample:
     frames_THWC, mask_hw: None where they could not be made. image_side, mask_side: height and width
     as stored. area: the rows and columns of the canvas that the image covers. image_mode, mask_mode:
     what kind of pixels the files have, in words. unknown, values, painted: as in RawTruth.
-    train_pixels: pixels by train id, at the mask's own resolution.
-    unreadable: the reasons, where a file could not be read.
+    train_pixels: pixels by train id, at the mask's own resolution. unreadable: the reasons, where a
+    file could not be read.
     """
 
     frames_THWC: NDArray[Any] | None = None

@@ -45,7 +45,9 @@ class PictureReader(Reader):
                 seen.unreadable.append(str(error))
                 continue
             seen.image_side = picture.height, picture.width
-            seen.area = covered(*seen.image_side, canvas.height, canvas.width, canvas.fit)
+            seen.area = covered(
+                picture.height, picture.width, canvas.height, canvas.width, canvas.fit
+            )
             frames.append(fit_image(picture, canvas.height, canvas.width, canvas.fit))
         if frames and not seen.unreadable:
             seen.frames_THWC = np.stack(frames) if len(frames) > 1 else frames[0][None]
