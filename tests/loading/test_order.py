@@ -8,12 +8,11 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from segpipe.augment.draw import draw_specs
+from segpipe.augment.draw import draw
 from segpipe.loading.order import BatchShard, epoch_batches, epoch_specs, steps_per_epoch
 from segpipe.params.train import AugmentParams
 from segpipe.runtime.errors import LaunchError
 
-SIDES = {"image_height": 64, "image_width": 96, "crop_height": 32, "crop_width": 48}
 SEED, SAMPLES, BATCH = 3, 21, 8  # two batches an epoch, and five samples left over
 
 
@@ -26,7 +25,7 @@ def seen(processes: int, accumulation: int) -> list[list[tuple[object, ...]]]:
             step: list[tuple[object, ...]] = []
             for rank in range(processes):
                 for piece in BatchShard(BATCH, processes, rank, accumulation).pieces(batch):
-                    draws = draw_specs(augment, SEED, epoch, piece, **SIDES)
+                    draws = draw(augment, SEED, epoch, piece, image=(64, 96), crop=(32, 48))
                     values = [getattr(draws, field.name) for field in fields(draws)]
                     columns = [
                         v.tolist() for v in values if isinstance(v, torch.Tensor | np.ndarray)
