@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 
 from segpipe.augment.affine import sample_window
-from segpipe.augment.draw import crop_sides, draw_specs
+from segpipe.augment.draw import crop_sides, draw
 from segpipe.dataset.reader import Dataset, Split, open_dataset
 from segpipe.loading.centroids import Centroids
 from segpipe.loading.order import epoch_specs
@@ -95,15 +95,13 @@ def _seen(
             class_fraction=train.class_centroids.share,
         )
         for batch in batches:
-            draws = draw_specs(
+            draws = draw(
                 train.augment,
                 train.seed,
                 epoch,
                 batch,
-                image_height=dataset.input.height,
-                image_width=dataset.input.width,
-                crop_height=crop[0],
-                crop_width=crop[1],
+                image=(dataset.input.height, dataset.input.width),
+                crop=crop,
                 step=ratio,
             )
             masks_Bhw = torch.from_numpy(np.ascontiguousarray(split.masks_Nhw[batch["row"]]))

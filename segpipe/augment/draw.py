@@ -61,43 +61,17 @@ def draw(
     params: AugmentParams,
     seed: int,
     epoch: int,
-    sample_indices: Iterable[int],
-    image_height: int,
-    image_width: int,
-    crop_height: int,
-    crop_width: int,
-    step: int = 1,
-) -> Draws:
-    """Return the draws for some rows of which any window will do, in their order; as `draw_specs`."""
-    return draw_specs(
-        params,
-        seed,
-        epoch,
-        plain_specs(sample_indices),
-        image_height=image_height,
-        image_width=image_width,
-        crop_height=crop_height,
-        crop_width=crop_width,
-        step=step,
-    )
-
-
-def draw_specs(
-    params: AugmentParams,
-    seed: int,
-    epoch: int,
     specs_B: SampleSpecs,
     *,
-    image_height: int,
-    image_width: int,
-    crop_height: int,
-    crop_width: int,
+    image: tuple[int, int],
+    crop: tuple[int, int],
     step: int = 1,
 ) -> Draws:
     """Return the draws for some of the samples of an epoch, in their order.
 
-    Those of a sample depend on (seed, epoch, row, repeat), its point and the sizes alone, not on what
-    else is in the batch. The scale is log-uniform in its range, so that x2 is as likely as x1/2. Gamma and
+    image, crop: sides (height, width) of the image and of the window, in pixels. The draws of a sample
+    depend on (seed, epoch, row, repeat), its point and the sizes alone, not on what else is in the
+    batch. The scale is log-uniform in its range, so that x2 is as likely as x1/2. Gamma and
     saturation are uniform. The window lies anywhere in the scaled image, at whole pixels of it (at
     scale 1 a crop is then a slice, and nothing is blurred); along a side on which it is the larger,
     it holds all of the image, anywhere. step: the window's corner is a multiple of it, so that a
@@ -116,8 +90,8 @@ def draw_specs(
     scale_B = smallest * (largest / smallest) ** scale
     return Draws(
         scale_B=scale_B,
-        top_B=_corner(top, specs_B["y"], image_height, crop_height, scale_B, step),
-        left_B=_corner(left, specs_B["x"], image_width, crop_width, scale_B, step),
+        top_B=_corner(top, specs_B["y"], image[0], crop[0], scale_B, step),
+        left_B=_corner(left, specs_B["x"], image[1], crop[1], scale_B, step),
         flip_B=flip < params.flip,
         gamma_B=_between(gamma, params.gamma),
         saturation_B=_between(saturation, params.saturation),

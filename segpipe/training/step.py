@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.profiler import record_function
 
 from segpipe.augment.apply import augment_batch
-from segpipe.augment.draw import draw_specs
+from segpipe.augment.draw import draw
 from segpipe.loading.batches import Batch
 from segpipe.losses.valid import valid_pixels
 from segpipe.models.parts.cropping import centre_crop
@@ -111,15 +111,13 @@ def fed(network: Network, frames: int, image_BCHW: Tensor) -> Tensor:
 def _augmented(job: Job, piece: Batch, epoch: int) -> tuple[Tensor, Tensor]:
     """Return images as the network takes them, and their masks, on the device."""
     data, device = job.data, job.processes.device
-    draws = draw_specs(
+    draws = draw(
         job.train.augmentation,
         job.train.seed,
         epoch,
         piece.specs_B,
-        image_height=data.dataset.input.height,
-        image_width=data.dataset.input.width,
-        crop_height=data.crop[0],
-        crop_width=data.crop[1],
+        image=(data.dataset.input.height, data.dataset.input.width),
+        crop=data.crop,
         step=data.dataset.truth_ratio,
     )
     image_BCHW, mask_BHW = augment_batch(

@@ -10,9 +10,10 @@ from torchvision.transforms import InterpolationMode
 from torchvision.transforms.v2 import functional as tv
 
 from segpipe.augment.affine import sample_window
-from segpipe.augment.draw import Draws, draw, neutral
+from segpipe.augment.draw import Draws, neutral
 from segpipe.labels.scheme import VOID
 from segpipe.params.train import AugmentParams
+from tests.augment.conftest import draw
 
 
 def batch(

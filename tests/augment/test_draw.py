@@ -5,8 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from segpipe.augment.draw import Draws, crop_sides, draw, neutral
+from segpipe.augment.draw import Draws, crop_sides, neutral
 from segpipe.params.train import AugmentParams
+from tests.augment.conftest import draw
 
 WIDE = AugmentParams(scale=(0.5, 2.0), flip=0.5, gamma=(0.5, 1.5), saturation=(0.7, 1.1))
 SIZES = (40, 60, 32, 48)

@@ -1,4 +1,4 @@
-"""Windows that must show a point (`draw_specs` of segpipe/augment/draw.py)."""
+"""Windows that must show a point (`draw` of segpipe/augment/draw.py)."""
 
 import numpy as np
 import pytest
@@ -7,16 +7,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from segpipe.augment.affine import sample_window
-from segpipe.augment.draw import SAMPLE_SPEC, SampleSpecs, draw, draw_specs, plain_specs
+from segpipe.augment.draw import SAMPLE_SPEC, SampleSpecs, draw, plain_specs
 from segpipe.params.train import AugmentParams
 
 WIDE = AugmentParams(scale=(0.5, 2.0), flip=0.5, flip_vertical=0.5)
-
-
-def sides(image: tuple[int, int], crop: tuple[int, int]) -> dict[str, int]:
-    """The sizes as `draw_specs` takes them."""
-    names = ("image_height", "image_width", "crop_height", "crop_width")
-    return dict(zip(names, (*image, *crop), strict=True))
 
 
 def aimed(rows: list[int], height: int, width: int, seed: int = 0, ratio: int = 1) -> SampleSpecs:
@@ -44,7 +38,7 @@ def test_the_window_holds_the_point_and_lies_in_the_image(
 ) -> None:
     params = AugmentParams(scale=(least, least * times))
     specs = aimed(list(range(40)), height, width, seed)
-    draws = draw_specs(params, seed, 1, specs, **sides((height, width), (crop_h, crop_w)))
+    draws = draw(params, seed, 1, specs, image=(height, width), crop=(crop_h, crop_w))
     for corner_B, point_B, image, crop in (
         (draws.top_B, specs["y"], height, crop_h),
         (draws.left_B, specs["x"], width, crop_w),
@@ -62,7 +56,7 @@ def test_the_pixel_is_seen_in_the_window_that_is_cut(crop: tuple[int, int]) -> N
     height, width = 40, 60
     params = AugmentParams(scale=(1.0, 2.5), flip=0.5, flip_vertical=0.5)
     specs = aimed(list(range(300)), height, width)
-    draws = draw_specs(params, 0, 0, specs, **sides((height, width), crop))
+    draws = draw(params, 0, 0, specs, image=(height, width), crop=crop)
     masks = torch.zeros(300, height, width, dtype=torch.uint8)
     masks[range(300), specs["y"].astype(int), specs["x"].astype(int)] = 1
     _, windows, _ = sample_window(masks[:, None], masks, draws, *crop)
@@ -73,7 +67,7 @@ def test_the_pixel_is_seen_in_the_window_that_is_cut(crop: tuple[int, int]) -> N
 def test_a_coarse_truths_pixel_is_seen_whole() -> None:
     params = AugmentParams(scale=(1.0, 1.0), flip=0.5, flip_vertical=0.5)
     specs = aimed(list(range(200)), 30, 45, ratio=5)
-    draws = draw_specs(params, 0, 0, specs, **sides((30, 45), (10, 20)), step=5)
+    draws = draw(params, 0, 0, specs, image=(30, 45), crop=(10, 20), step=5)
     masks = torch.zeros(200, 6, 9, dtype=torch.uint8)
     masks[range(200), (specs["y"] // 5).astype(int), (specs["x"] // 5).astype(int)] = 1
     _, windows, _ = sample_window(torch.zeros(200, 1, 30, 45), masks, draws, 10, 20)
@@ -85,7 +79,7 @@ def test_every_window_that_holds_the_point_is_as_likely() -> None:
     plain = AugmentParams(scale=(1.0, 1.0))
     specs = aimed(list(range(4000)), 40, 60)
     specs["y"], specs["x"] = 20.5, 3.5
-    draws = draw_specs(plain, 0, 0, specs, **sides((40, 60), (8, 10)))
+    draws = draw(plain, 0, 0, specs, image=(40, 60), crop=(8, 10))
     # Rows 13 to 20 hold row 20 in a window of 8; on the left the border leaves columns 0 to 3.
     for corner_B, first, places in ((draws.top_B, 13, 8), (draws.left_B, 0, 4)):
         counts = np.bincount(corner_B.astype(int))
@@ -97,32 +91,32 @@ def test_every_window_that_holds_the_point_is_as_likely() -> None:
 def test_two_repeats_of_a_row_are_not_drawn_alike() -> None:
     specs = aimed([5, 5, 5], 40, 60)
     specs["y"], specs["x"] = 20.5, 30.5
-    draws = draw_specs(WIDE, 0, 0, specs, **sides((40, 60), (16, 24)))
-    plain = draw(WIDE, 0, 0, [5], 40, 60, 16, 24)
+    draws = draw(WIDE, 0, 0, specs, image=(40, 60), crop=(16, 24))
+    plain = draw(WIDE, 0, 0, plain_specs([5]), image=(40, 60), crop=(16, 24))
     for name in ("scale_B", "gamma_B", "saturation_B"):
         assert len({*getattr(draws, name), *getattr(plain, name)}) == 4
     swapped = specs.copy()
     swapped["repeat"] = [3, 2, 1]
-    again = draw_specs(WIDE, 0, 0, swapped, **sides((40, 60), (16, 24)))
+    again = draw(WIDE, 0, 0, swapped, image=(40, 60), crop=(16, 24))
     assert again.scale_B.tolist() == draws.scale_B[::-1].tolist(), "only `repeat` tells them apart"
 
 
 def test_a_sample_without_a_point_is_drawn_as_ever() -> None:
     specs = np.concatenate([aimed([1, 2], 40, 60), plain_specs([3, 4])])
-    draws = draw_specs(WIDE, 7, 2, specs, **sides((40, 60), (16, 24)))
-    plain = draw(WIDE, 7, 2, [3, 4], 40, 60, 16, 24)
+    draws = draw(WIDE, 7, 2, specs, image=(40, 60), crop=(16, 24))
+    plain = draw(WIDE, 7, 2, plain_specs([3, 4]), image=(40, 60), crop=(16, 24))
     for name, values in vars(plain).items():
         assert getattr(draws, name)[2:].tolist() == values.tolist()
 
 
 def test_where_the_window_is_the_image_the_point_changes_nothing() -> None:
     calm = AugmentParams(scale=(1.0, 1.0))
-    draws = draw_specs(calm, 0, 0, aimed(list(range(20)), 40, 60), **sides((40, 60), (40, 60)))
+    draws = draw(calm, 0, 0, aimed(list(range(20)), 40, 60), image=(40, 60), crop=(40, 60))
     assert not draws.top_B.any() and not draws.left_B.any()
 
 
 def test_the_plain_numbers_are_those_written_down_before_there_were_points() -> None:
-    draws = draw(WIDE, 3, 1, [0, 7], 40, 60, 32, 48)
+    draws = draw(WIDE, 3, 1, plain_specs([0, 7]), image=(40, 60), crop=(32, 48))
     expected = {
         "scale_B": [1.6389388401131277, 1.2724910780657173],
         "top_B": [17.69437595242924, 8.64446139514065],

@@ -1,4 +1,4 @@
-"""The order of an epoch that is partly chosen by class."""
+"""The order of an epoch that is partly chosen by class (`epoch_specs` of segpipe/loading/order.py)."""
 
 from collections import Counter
 

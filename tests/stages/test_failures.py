@@ -83,7 +83,7 @@ def test_an_error_in_one_process_ends_all_and_tells_of_its_samples(workspace: Pa
     """In the augmentation of the fourth step, in the middle of an epoch."""
     broken = """
 import time
-real = step.draw_specs
+real = step.draw
 def draw(params, seed, epoch, rows, **sizes):
     if rank == 1 and epoch == 1 and Path("second").exists():
         Path("raised").write_text(str(time.time()) + " " + str(rows["row"].tolist()))
@@ -91,7 +91,7 @@ def draw(params, seed, epoch, rows, **sizes):
     if rank == 1 and epoch == 1:
         Path("second").touch()
     return real(params, seed, epoch, rows, **sizes)
-step.draw_specs = draw
+step.draw = draw
 """
     done = launched(workspace, broken)
     ended = time.time()
@@ -128,13 +128,13 @@ loop.train_step = train_step
 def test_a_crash_of_native_code_says_where_python_was(workspace: Path) -> None:
     broken = """
 import ctypes
-real = step.draw_specs
+real = step.draw
 def draw_and_crash(*arguments, **sizes):
     if rank == 1 and Path("second").exists():
         ctypes.string_at(0)
     Path("second").touch()
     return real(*arguments, **sizes)
-step.draw_specs = draw_and_crash
+step.draw = draw_and_crash
 """
     done = launched(workspace, broken)
     assert done.returncode == 128 + 11, done.stderr

@@ -20,16 +20,8 @@ from segpipe.params.schedule import (
     WarmupSqrtParams,
 )
 from segpipe.params.train import TrainParams
-from segpipe.training.lengths import lengths_in_steps
-from segpipe.training.schedules import (
-    constant_factor,
-    cosine_factor,
-    halving_factor,
-    learning_rate,
-    one_cycle_factor,
-    plateau_factor,
-    poly_factor,
-)
+from segpipe.training.lengths import StepLengths, lengths_in_steps
+from segpipe.training.schedules import learning_rate, one_cycle_factor, plateau_decay
 
 NAMES = ["constant", "halving", "poly", "cosine", "one_cycle", "plateau", "warmup_sqrt"]
 
@@ -41,6 +33,21 @@ def made(length: float, warmup: float, lr: float = 0.1, **options: object) -> Tr
 def rates(params: TrainParams, steps_per_epoch: int) -> list[float]:
     steps = lengths_in_steps(params, steps_per_epoch)
     return [learning_rate(params, steps, step) for step in range(steps.total + 1)]
+
+
+def factors(
+    schedule: str, total: int, warmup: int, every: int = 1, **options: object
+) -> list[float]:
+    """The factor of the base rate at each step, 0 to `total`."""
+    params, lengths = (
+        TrainParams(schedule=schedule, lr=1.0, **options),
+        lengths_of(total, warmup, every),
+    )
+    return [learning_rate(params, lengths, step) for step in range(total + 1)]
+
+
+def lengths_of(total: int, warmup: int, every: int = 1) -> StepLengths:
+    return StepLengths(1, total, warmup, validate_every=1, halve_every=every, reasons=())
 
 
 def reference(make, steps: int) -> list[float]:
@@ -109,15 +116,15 @@ def test_plateau_is_torchs(larger, patience, threshold):
     )
     for count, value in enumerate(values, start=1):
         theirs.step(value)
-        ours = plateau_factor(count, 100, 0, values[:count], larger, 0.5, patience, threshold)
+        ours = plateau_decay(values[:count], larger, 0.5, patience, threshold)
         assert ours == optimizer.param_groups[0]["lr"]
     assert ours < 1
 
 
 def test_plateau_takes_what_is_not_a_number_for_no_gain():
     nan = math.nan
-    assert plateau_factor(5, 9, 0, [nan, nan, 0.5], True, 0.1, 1, 0.0) == pytest.approx(0.1)
-    assert plateau_factor(5, 9, 0, [0.5, nan, 0.6, nan], True, 0.1, 1, 0.0) == 1
+    assert plateau_decay([nan, nan, 0.5], True, 0.1, 1, 0.0) == pytest.approx(0.1)
+    assert plateau_decay([0.5, nan, 0.6, nan], True, 0.1, 1, 0.0) == 1
     params = made(9, 0, schedule="plateau", plateau=PlateauParams(metric="val_loss", patience=0))
     steps = lengths_in_steps(params, 1)
     assert learning_rate(params, steps, 5, [1.0, 2.0]) == pytest.approx(0.01)
@@ -149,20 +156,18 @@ def test_warmup_sqrt_never_exceeds_the_base_rate():
 
 
 def test_hand_values():
-    assert [poly_factor(s, 6, 2, 1.0) for s in range(7)] == pytest.approx(
+    assert factors("poly", 6, 2, poly=PolyParams(power=1.0)) == pytest.approx(
         [1 / 3, 2 / 3, 1, 3 / 4, 2 / 4, 1 / 4, 0]
     )
-    assert [poly_factor(s, 4, 0, 2.0) for s in range(5)] == pytest.approx(
+    assert factors("poly", 4, 0, poly=PolyParams(power=2.0)) == pytest.approx(
         [1, 9 / 16, 1 / 4, 1 / 16, 0]
     )
     half = math.sqrt(0.5)
-    assert [cosine_factor(s, 5, 1) for s in range(6)] == pytest.approx(
+    assert factors("cosine", 5, 1) == pytest.approx(
         [1 / 2, 1, (1 + half) / 2, 1 / 2, (1 - half) / 2, 0]
     )
-    assert [constant_factor(s, 5, 1) for s in range(6)] == [0.5, 1, 1, 1, 1, 1]
-    assert [halving_factor(s, 6, 1, 2) for s in range(7)] == [
-        *(0.5, 1, 0.5, 0.5, 0.25, 0.25, 0.125)
-    ]
+    assert factors("constant", 5, 1) == [0.5, 1, 1, 1, 1, 1]
+    assert factors("halving", 6, 1, every=2) == [*(0.5, 1, 0.5, 0.5, 0.25, 0.25, 0.125)]
 
 
 @pytest.mark.parametrize("schedule", ["poly", "cosine"])
@@ -195,15 +200,11 @@ def test_a_schedule_of_one_step():
     assert rates(made(1, 0.5, lr=0.5), 1) == [0.5, 0.0]
 
 
+@pytest.mark.parametrize("schedule", NAMES)
 @pytest.mark.parametrize(("step", "total", "warmup"), [(-1, 5, 0), (6, 5, 0), (0, 5, 5), (0, 0, 0)])
-def test_steps_outside_of_the_schedule_are_refused(step, total, warmup):
-    for factor in (constant_factor, cosine_factor):
-        with pytest.raises(ValueError, match="steps"):
-            factor(step, total, warmup)
+def test_steps_outside_of_the_schedule_are_refused(schedule, step, total, warmup):
     with pytest.raises(ValueError, match="steps"):
-        poly_factor(step, total, warmup, 0.9)
-    with pytest.raises(ValueError, match="steps"):
-        halving_factor(step, total, warmup, 3)
+        learning_rate(TrainParams(schedule=schedule), lengths_of(total, warmup), step)
 
 
 @pytest.mark.parametrize("schedule", NAMES)

@@ -40,11 +40,9 @@ def augmentation_sheet(
         augment,
         seed,
         epoch=0,
-        sample_indices=rows_B,
-        image_height=dataset.input.height,
-        image_width=dataset.input.width,
-        crop_height=crop[0],
-        crop_width=crop[1],
+        specs_B=plain_specs(rows_B),
+        image=(dataset.input.height, dataset.input.width),
+        crop=crop,
         step=dataset.truth_ratio,
     )
     images_B1HWC = np.ascontiguousarray(split.images_NTHWC[rows_B, -1:])
