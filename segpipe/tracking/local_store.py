@@ -33,49 +33,36 @@ def database_address(path: Path) -> str:
 
 
 @contextlib.contextmanager
-def held(path: Path) -> Iterator[None]:
-    """Hold the lock beside the database: creating it, migrating it and naming experiments in it.
+def database(path: Path) -> Iterator[None]:
+    """Create the database at `path`, or check the one that is there; hold its lock in the block.
 
-    Raises TrackingError where no lock can be had, for instance in a folder that is read-only.
+    The lock is for what MLflow does there: migrating a database, creating an experiment.
+    Raises TrackingError: it is damaged, it is no database of MLflow, or it cannot be made or locked.
     """
     with contextlib.ExitStack() as stack:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             stack.enter_context(held_file(Path(f"{path}.lock"), lambda _holder: None))
-        except OSError as error:
+            if not path.exists():
+                _create(path)
+        except Exception as error:  # MLflow, SQLAlchemy, SQLite and the system each raise their own
             raise _unusable(path, error) from error
+        _check(path)
         yield
 
 
-def ensure_database(path: Path) -> None:
-    """Create the database at `path`, or check that what is there is one. To be called under `held`.
-
-    Raises TrackingError: it is damaged, it is no database of MLflow, or it cannot be made.
-    """
-    if path.exists():
-        _check(path)
-        return
-    partial = path.with_name(f"{path.name}.partial")
-    try:
-        _remove(partial)  # what a killed process left
-        _create(partial, path.parent / ARTIFACTS)
-        # A journal left by a deleted database would be played into the new one.
-        _remove(path)
-        partial.replace(path)
-        sync(path.parent)
-    except Exception as error:  # MLflow, SQLAlchemy, SQLite and the system each raise their own
-        raise _unusable(path, error) from error
-
-
-def _create(partial: Path, artifacts: Path) -> None:
+def _create(path: Path) -> None:
     from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
-    store = SqlAlchemyStore(database_address(partial), str(artifacts))  # type: ignore[no-untyped-call]
+    partial, artifacts = path.with_name(f"{path.name}.partial"), str(path.parent / ARTIFACTS)
+    _remove(partial)  # what a killed process left
+    store = SqlAlchemyStore(database_address(partial), artifacts)  # type: ignore[no-untyped-call]
     store.engine.dispose()
-    _use_wal(partial)
-    with contextlib.closing(sqlite3.connect(partial)) as connection:
-        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     sync(partial)
+    # A journal left by a deleted database would be played into the new one.
+    _remove(path)
+    partial.replace(path)
+    sync(path.parent)
 
 
 def _check(path: Path) -> None:

@@ -12,13 +12,7 @@ from segpipe.runtime.console import say
 from segpipe.runtime.errors import TrackingError
 from segpipe.runtime.state import repository_root
 from segpipe.tracking.calls import BRIEF, calling, connect, reason
-from segpipe.tracking.local_store import (
-    ARTIFACTS,
-    database_address,
-    database_path,
-    ensure_database,
-    held,
-)
+from segpipe.tracking.local_store import ARTIFACTS, database, database_address, database_path
 from segpipe.tracking.redaction import redacted, without_credentials
 
 if TYPE_CHECKING:
@@ -94,9 +88,7 @@ def find_run(client: "MlflowClient", run_id: str | None) -> "Run | None":
 
 
 def _open_database(path: Path, experiment: str) -> Store:
-    # Under the lock, since MLflow also migrates a database of an older version when it opens it.
-    with calling({}), held(path):
-        ensure_database(path)
+    with calling({}), database(path):
         try:
             client = connect(database_address(path))
             experiment_id = _experiment(client, experiment, path.parent / ARTIFACTS)

@@ -94,7 +94,7 @@ def _send_abandoned(store: Store, run_id: str, stop: Callable[[], bool]) -> None
             run = find_run(client, run_id)
             if run is None:  # it is in another store, or was deleted
                 return
-            # Whoever goes on with a run makes a folder first.
+            # A process that continues a run makes its folder before it sets the status.
             if run.info.status == "RUNNING" and len(left) == len(outbox_folders(run_id)):
                 status, time = max((box.end for box in left if box.end), key=lambda end: end[1])
                 client.set_terminated(run_id, status, time)

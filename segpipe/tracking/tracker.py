@@ -21,11 +21,11 @@ from segpipe.tracking.synchronise import (
 )
 from segpipe.tracking.system import SystemMonitor
 
-# Seconds that the end of a run may take. The bundle of a finished one may be large; who interrupts
-# or breaks off a training wants to be gone.
+# Seconds that the end of a run may take: the bundle of a finished one may be large, while a person
+# waits for the end of an interrupted one.
 _PATIENCE: dict[Status, float] = {"FINISHED": 300.0, "FAILED": 15.0, "KILLED": 5.0}
-# Seconds until a store that is away is tried again, doubled up to the second.
-_SOON, _SELDOM = 1.0, 60.0
+# Seconds until a store that does not answer is tried again, doubled each time up to the longest.
+_FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 60.0
 
 
 class Tracker:
@@ -125,14 +125,15 @@ class Tracker:
 
     def _work(self) -> None:
         """Send when there is news, when a sample is due or a pause is over, and once at the end."""
-        away, pause, closing, abandoned_sent = False, _SOON, False, False
+        away = closing = abandoned_sent = False
+        pause = _FIRST_PAUSE
         while not (closing or self._given_up.is_set()):
             self._news.clear()
             closing = self._closing.is_set()
             try:
                 self._send(closing)
             except Exception as error:  # MLflow, requests, SQLAlchemy: none may stop a training
-                pause = min(2 * pause, _SELDOM) if away else _SOON
+                pause = min(2 * pause, _LONGEST_PAUSE) if away else _FIRST_PAUSE
                 if not away:  # it is said once, not at every attempt
                     say(
                         f"warning: MLflow ({self._store.address}): {reason(error)}; the work goes on, "

@@ -42,6 +42,8 @@ def test_a_row_at_each_validation_and_at_each_epochs_end(dataset, trained, tmp_p
     validated = [row["step"] for row in rows if row["val_loss"] is not None]
     assert validated == [3, 6, 9, 12]
     assert rows == progress.history
+    assert sorted(progress.row_times) == progress.row_times
+    assert len(progress.row_times) == len(rows)
     write_history(progress, tmp_path / "history.csv")
     with (tmp_path / "history.csv").open() as file:
         written = list(csv.DictReader(file))

@@ -5,6 +5,7 @@ import os
 import resource
 import shutil
 import signal
+import time
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -53,6 +54,27 @@ def state_at(taken: int, size: int = 3) -> State:
     full = torch.full((size,), float(taken))
     tensors = {name: {"0.x": full} for name in ("network", "average", "best", "optimizer")}
     return State(Progress(step=taken), tensors, {"code": "a"})
+
+
+def test_rows_keep_their_times_and_a_checkpoint_without_times_is_read(tmp_path: Path) -> None:
+    state = state_at(5)
+    for taken in (4, 5):
+        state.progress.add_row({"step": taken})
+    state.progress.row_times = [1000, 2000]
+    Checkpoints(tmp_path).write(state)
+    assert Checkpoints(tmp_path).read(5).progress.row_times == [1000, 2000]
+    # As the version before wrote it.
+    folder = tmp_path / "checkpoint-000000005"
+    content = json.loads((folder / "progress.json").read_text())
+    del content["progress"]["row_times"]
+    (folder / "progress.json").write_text(json.dumps(content))
+    sums = json.loads((folder / "sums.json").read_text())
+    sums["progress.json"] = zlib.crc32((folder / "progress.json").read_bytes())
+    (folder / "sums.json").write_text(json.dumps(sums))
+    before = int(time.time() * 1000)
+    progress = Checkpoints(tmp_path).read(5).progress
+    assert len(progress.history) == len(progress.row_times) == 2
+    assert all(before <= at <= time.time() * 1000 for at in progress.row_times)
 
 
 def test_a_restored_run_takes_the_same_next_step(tmp_path: Path) -> None:
