@@ -17,8 +17,8 @@ from segpipe.sources.esd_tiles import list_samples
 from segpipe.sources.synthetic_esd import generate
 from segpipe.sources.synthetic_esd.generate import write_tiles
 from segpipe.sources.synthetic_esd.land import read_land
-from segpipe.sources.synthetic_esd.noise import coarse, smooth
-from segpipe.sources.synthetic_esd.terrain import compose
+from segpipe.sources.synthetic_esd.sensors import coarse
+from segpipe.sources.synthetic_esd.terrain import compose, smooth
 from tests.forge import ROOT
 
 LAND = ROOT / "data/synthetic_esd.yaml"

@@ -24,9 +24,8 @@ from segpipe.sources.cityscapes_layout.samples import list_samples
 from segpipe.sources.synthetic import archives
 from segpipe.sources.synthetic.archives import write_archives
 from segpipe.sources.synthetic.compose import compose
-from segpipe.sources.synthetic.outline import clipped
-from segpipe.sources.synthetic.truth import annotate
-from segpipe.sources.synthetic.view import look
+from segpipe.sources.synthetic.scene import View
+from segpipe.sources.synthetic.truth import annotate, clipped
 from segpipe.sources.synthetic.world import World, read_world
 
 WORLD = Path(__file__).parents[2] / "data" / "synthetic.yaml"
@@ -74,7 +73,7 @@ def world_with(section: str, **changes: float) -> World:
 
 
 def labels_of(world: World, index: int) -> Any:
-    return annotate(look(compose(world, 0, "train", "aldbeck", index), 0.0, 64, 128)).label_ids()
+    return annotate(View(compose(world, 0, "train", "aldbeck", index), 0.0, 64, 128)).label_ids()
 
 
 class TestArchives:
@@ -318,7 +317,7 @@ class TestWorld:
             world = World.model_validate(changed)
             scene = compose(world, 0, "train", "aldbeck", index)
             corners = b"".join(one.points_P3.tobytes() for one in scene.things)
-            rest = (scene.camera, scene.light, scene.hood is None, scene.border)
+            rest = (vars(scene.camera), vars(scene.light), scene.hood_L2 is None, scene.border)
             return repr(rest), hash(corners)
 
         idle = []

@@ -6,20 +6,18 @@ Unlike the real ones they hold true labels for test as well, since these are our
 import contextlib
 import os
 import zipfile
-from collections import deque
-from collections.abc import Iterator
-from concurrent.futures import Future
-from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 from segpipe.params.source import ClipParams, SyntheticParams
 from segpipe.runtime.atomic import disk_errors_explained, whole_file
 from segpipe.runtime.console import progress
-from segpipe.runtime.workers import worker_pool
+from segpipe.runtime.workers import ordered_map
 from segpipe.sources.synthetic.compose import compose
 from segpipe.sources.synthetic.painter import paint
+from segpipe.sources.synthetic.scene import View
 from segpipe.sources.synthetic.truth import annotate, png
-from segpipe.sources.synthetic.view import look
 from segpipe.sources.synthetic.world import World, read_world
 
 IMAGES = "leftImg8bit_trainvaltest.zip"
@@ -31,20 +29,15 @@ _RATE = 17.0
 # Starting a process costs as much as a few scenes.
 _WORTH_A_PROCESS = 12
 _EPOCH = (1980, 1, 1, 0, 0, 0)
-Member = tuple[str, str, bytes]
 
 
-@dataclass(frozen=True)
-class _Job:
-    """One scene to draw, complete in itself so that any process can draw it."""
+class _Key(NamedTuple):
+    """Which scene is drawn; keys sort in the order in which the files stand in the archives."""
 
-    world: World
-    scenes: SyntheticParams
-    clip: ClipParams
     split: str
     city: str
-    index: int
     snippet: int
+    number: int
 
 
 def write_archives(
@@ -59,75 +52,54 @@ def write_archives(
     The same arguments give the same bytes, whatever the number of processes. Raises ParameterError
     when `world` is missing or faulty, SegpipeError when the disk is full.
     """
-    jobs = _jobs(scenes, clip, read_world(world))
+    described = read_world(world)
+    keys = _keys(scenes, described)
+    draw = partial(_draw, world=described, scenes=scenes, clip=clip)
     names = [IMAGES, TRUTH, *([SEQUENCES] if clip.frames > 1 else [])]
+    processes = min(os.cpu_count() or 1, len(keys) // _WORTH_A_PROCESS)
     with disk_errors_explained(target), contextlib.ExitStack() as stack:
         opened: dict[str, zipfile.ZipFile] = {}
         for name in names:
-            partial = stack.enter_context(whole_file(target / name))
-            opened[name] = stack.enter_context(zipfile.ZipFile(partial, "w"))
-        for members in progress(_drawn(jobs), "draw synthetic streets", "scene", len(jobs)):
+            partial_file = stack.enter_context(whole_file(target / name))
+            opened[name] = stack.enter_context(zipfile.ZipFile(partial_file, "w"))
+        drawn = ordered_map(draw, keys, processes)
+        for members in progress(drawn, "draw synthetic streets", "scene", len(keys)):
             for archive, name, content in members:
-                _add(opened[archive], name, content)
+                member = zipfile.ZipInfo(name, _EPOCH)
+                member.external_attr = 0o644 << 16
+                # Pictures are compressed already.
+                packed = zipfile.ZIP_DEFLATED if name.endswith(".json") else zipfile.ZIP_STORED
+                opened[archive].writestr(member, content, packed)
     return [target / name for name in names]
 
 
-def _jobs(scenes: SyntheticParams, clip: ClipParams, world: World) -> list[_Job]:
-    """List the scenes in the order in which their files stand in the archives."""
+def _keys(scenes: SyntheticParams, world: World) -> list[_Key]:
     counts = {"test": scenes.test, "train": scenes.train, "val": scenes.val}
     cities = {"test": world.cities.test, "train": world.cities.train, "val": world.cities.val}
-    jobs = []
-    for split, count in counts.items():
-        names = cities[split]
-        for index in range(count):
-            city = names[index % len(names)]
-            jobs.append(_Job(world, scenes, clip, split, city, index, index // len(names)))
-    return sorted(jobs, key=lambda job: (job.split, job.city, job.snippet))
+    keys = []
+    for split, names in cities.items():
+        for number in range(counts[split]):
+            snippet, city = divmod(number, len(names))
+            keys.append(_Key(split, names[city], snippet, number))
+    return sorted(keys)
 
 
-def _drawn(jobs: list[_Job]) -> Iterator[list[Member]]:
-    """Yield the files of each job in order, drawn by as many processes as pay off."""
-    workers = min(os.cpu_count() or 1, len(jobs) // _WORTH_A_PROCESS)
-    if workers < 2:
-        yield from map(_draw, jobs)
-        return
-    with worker_pool(workers) as pool:
-        waiting: deque[Future[list[Member]]] = deque()
-        try:
-            for job in jobs:
-                waiting.append(pool.submit(_draw, job))
-                # Only a few results are held at once, however many scenes there are.
-                if len(waiting) > 3 * workers:
-                    yield waiting.popleft().result()
-            while waiting:
-                yield waiting.popleft().result()
-        finally:
-            pool.shutdown(wait=True, cancel_futures=True)
-
-
-def _draw(job: _Job) -> list[Member]:
+def _draw(
+    key: _Key, world: World, scenes: SyntheticParams, clip: ClipParams
+) -> list[tuple[str, str, bytes]]:
     """Draw one scene and return its files as (archive, name in it, content)."""
-    scenes, clip = job.scenes, job.clip
-    scene = compose(job.world, scenes.seed, job.split, job.city, job.index)
-    folder = f"{job.split}/{job.city}"
-    members: list[Member] = []
+    scene = compose(world, scenes.seed, key.split, key.city, key.number)
+    folder = f"{key.split}/{key.city}/{key.city}_{key.snippet:06d}"
+    members = []
     for back in reversed(range(0, clip.frames * clip.stride, clip.stride)):
-        view = look(scene, -back / _RATE, scenes.height, scenes.width)
+        view = View(scene, -back / _RATE, scenes.height, scenes.width)
         truth = annotate(view)
         picture = png(paint(view, truth))
-        stem = f"{job.city}_{job.snippet:06d}_{ANNOTATED - back:06d}"
+        stem = f"{folder}_{ANNOTATED - back:06d}"
         if clip.frames > 1:
-            name = f"leftImg8bit_sequence/{folder}/{stem}_leftImg8bit.png"
+            name = f"leftImg8bit_sequence/{stem}_leftImg8bit.png"
             members.append((SEQUENCES, name, picture))
-    members.append((IMAGES, f"leftImg8bit/{folder}/{stem}_leftImg8bit.png", picture))
+    members.append((IMAGES, f"leftImg8bit/{stem}_leftImg8bit.png", picture))
     for end, content in truth.files().items():
-        members.append((TRUTH, f"gtFine/{folder}/{stem}_{end}", content))
+        members.append((TRUTH, f"gtFine/{stem}_{end}", content))
     return members
-
-
-def _add(archive: zipfile.ZipFile, name: str, content: bytes) -> None:
-    member = zipfile.ZipInfo(name, _EPOCH)
-    member.external_attr = 0o644 << 16
-    # Pictures are compressed already.
-    packed = zipfile.ZIP_DEFLATED if name.endswith(".json") else zipfile.ZIP_STORED
-    archive.writestr(member, content, packed)

@@ -1,4 +1,4 @@
-"""Mesh: the faces of one thing in metres, gathered one by one.
+"""Mesh: the faces of one object in metres, gathered one by one.
 
 Axes: x to the right, y up, z away from the viewer. The corners of a face run counter-clockwise as
 seen from outside, so that its hidden back can be told from its front. Colours are 0..255.
@@ -7,89 +7,106 @@ seen from outside, so that its hidden back can be told from its front. Colours a
 import math
 from collections.abc import Sequence
 from functools import cache
+from typing import TypeVar
 
+import numpy as np
+
+Draw = np.random.Generator
 Point = tuple[float, float, float]
+Pair = tuple[float, float]
 Quad = tuple[Point, Point, Point, Point]
+Rectangle = tuple[float, float, float, float]  # x0, x1, z0, z1
 Colour = tuple[float, float, float]
+Item = TypeVar("Item")
 
-# What is special about a face; the numbers add up.
-BOTH_SIDES = 1  # seen from behind too
-GLOWS = 2  # a light of its own, whatever the sun does
-DETAIL = 4  # lies within the outline of the other faces, so the outline need not look at it
-UNSEEN = 8  # counts for the outline only: the gaps of a fence, which annotators fill
+# One face: how many corners it has, its colour, the strength of its texture (0..100), its flags.
+FACE = np.dtype([("size", "i8"), ("colour", "f8", 3), ("grain", "f8"), ("flags", "i8")])
 
 
 class Mesh:
-    """Faces in the order they are painted; a later face covers an earlier one."""
+    """Faces in the order in which they are painted; a later face covers an earlier one.
 
-    def __init__(self) -> None:
+    Their texture is as strong as `grain` says, unless they are smooth. Flags add up.
+    """
+
+    BOTH_SIDES = 1  # seen from behind too
+    DETAIL = 2  # lies within the outline of the other faces, so the outline need not look at it
+    UNSEEN = 4  # counts for the outline only: the gaps of a fence, which annotators fill
+    SMOOTH = 8  # has no texture
+    GLOWS = 16  # a light of its own, whatever the sun does; smooth too
+
+    def __init__(self, grain: float = 6.0) -> None:
         """Begin without faces."""
+        self.grain = grain
         self.points: list[Point] = []
-        self.sizes: list[int] = []
-        self.colours: list[Colour] = []
-        self.grains: list[float] = []
-        self.flags: list[int] = []
+        self.faces: list[tuple[int, Colour, float, int]] = []
 
-    def face(
-        self, corners: Sequence[Point], colour: Colour, flags: int = 0, grain: float = 6.0
-    ) -> None:
-        """Add a flat face; `grain` is the strength of its texture, 0 (smooth) to 100."""
+    def face(self, corners: Sequence[Point], colour: Colour, flags: int = 0) -> None:
+        """Add a flat face."""
         self.points.extend(corners)
-        self.sizes.append(len(corners))
-        self.colours.append(colour)
-        self.grains.append(grain)
-        self.flags.append(flags)
+        grain = 0.0 if flags & (self.SMOOTH | self.GLOWS) else self.grain
+        self.faces.append((len(corners), colour, grain, flags))
 
-    def disc(self, centre: Point, across: Point, up: Point, colour: Colour, flags: int = 0) -> None:
-        """Add a disc whose half axes are the vectors `across` and `up`."""
-        self.face(_round(centre, across, up, 10), colour, flags)
+    def drawing(self, outline: Sequence[Pair], colour: Colour, flags: int = 0) -> None:
+        """Add a polygon of (x, y) that stands upright at z = 0 and is seen from both sides."""
+        self.face([(x, y, 0.0) for x, y in outline], colour, flags | self.BOTH_SIDES)
 
-    def ring(self, centre: Point, across: Point, up: Point, inner: float, colour: Colour) -> None:
-        """Add a ring that can be seen through; `inner` is the share of the radius left open."""
-        outside = _round(centre, across, up, 14)
-        inside = _round(centre, scaled(across, inner), scaled(up, inner), 14)
-        # The way in and the way out share one seam, which the even-odd rule leaves invisible.
-        loop = [*outside, outside[0], inside[0], *reversed(inside)]
-        self.face(loop, colour, BOTH_SIDES)
+    def spot(self, centre: Pair, radii: Pair, colour: Colour, flags: int = 0) -> None:
+        """Add an upright ellipse at z = 0, seen from both sides."""
+        outline = [(centre[0] + c * radii[0], centre[1] + s * radii[1]) for c, s in circle(10)]
+        self.drawing(outline, colour, flags)
+
+    def stroke(
+        self, a: Pair, b: Pair, thick: float, colour: Colour, end: float = 1.0, flags: int = 0
+    ) -> None:
+        """Add an upright bar from a to b at z = 0; at b it is `end` times as thick as at a."""
+        dx, dy = b[0] - a[0], b[1] - a[1]
+        half = thick / 2 / math.hypot(dx, dy)
+        nx, ny, mx, my = -dy * half, dx * half, -dy * half * end, dx * half * end
+        outline = [(a[0] + nx, a[1] + ny), (a[0] - nx, a[1] - ny)]
+        self.drawing([*outline, (b[0] - mx, b[1] - my), (b[0] + mx, b[1] + my)], colour, flags)
 
     def box(
-        self,
-        across: tuple[float, float],
-        up: tuple[float, float],
-        along: tuple[float, float],
-        colour: Colour,
-        grain: float = 6.0,
-    ) -> dict[str, Quad]:
-        """Add a box and return its sides, as `prism` does."""
-        foot = (across[0], across[1], along[0], along[1])
-        return self.prism(foot, foot, up, colour, grain)
+        self, foot: Rectangle, up: Pair, colour: Colour, head: Rectangle | None = None
+    ) -> dict[str, list[Quad]]:
+        """Add a box whose top may differ from its foot.
 
-    def prism(
-        self,
-        foot: tuple[float, float, float, float],
-        head: tuple[float, float, float, float],
-        up: tuple[float, float],
-        colour: Colour,
-        grain: float = 6.0,
-    ) -> dict[str, Quad]:
-        """Add a box whose top may be smaller than its foot, each given as (x0, x1, z0, z1).
-
-        Returns the sides by name (rear, front, left, right, top), to be decorated with `panel`.
+        Returns its front, rear, left and right side, both `ends` and both `flanks`, to be decorated
+        by `panels`.
         """
-        sides = _sides(foot, head, up)
-        for quad in sides.values():
-            self.face(quad, colour, 0, grain)
-        return sides
+        (x0, x1, z0, z1), (u0, u1, w0, w1), (low, high) = foot, head or foot, up
+        front: Quad = ((x1, low, z1), (x0, low, z1), (u0, high, w1), (u1, high, w1))
+        left: Quad = ((x0, low, z1), (x0, low, z0), (u0, high, w0), (u0, high, w1))
+        right: Quad = ((x1, low, z0), (x1, low, z1), (u1, high, w1), (u1, high, w0))
+        top: Quad = ((u0, high, w0), (u1, high, w0), (u1, high, w1), (u0, high, w1))
+        rear: Quad = ((x0, low, z0), (x1, low, z0), (u1, high, w0), (u0, high, w0))
+        for quad in (front, left, right, top, rear):
+            self.face(quad, colour)
+        single = {"front": [front], "rear": [rear], "left": [left], "right": [right]}
+        return single | {"ends": [front, rear], "flanks": [left, right]}
+
+    def panels(
+        self, quads: Sequence[Quad], across: Pair, up: Pair, colour: Colour, flags: int = 0
+    ) -> None:
+        """Paint the part of each quad between the given fractions of its width and its height."""
+        (left, right), (low, high) = across, up
+        corners = ((left, low), (right, low), (right, high), (left, high))
+        for quad in quads:
+            self.face([_at(quad, u, v) for u, v in corners], colour, flags | self.DETAIL)
 
 
-def panel(quad: Quad, left: float, right: float, low: float, high: float) -> Quad:
-    """Return the part of `quad` between the given shares of its width and height."""
-    return (
-        _within(quad, left, low),
-        _within(quad, right, low),
-        _within(quad, right, high),
-        _within(quad, left, high),
-    )
+def _at(quad: Quad, u: float, v: float) -> Point:
+    (ax, ay, az), (bx, by, bz), (cx, cy, cz), (dx, dy, dz) = quad
+    a, b, c, d = (1 - u) * (1 - v), u * (1 - v), u * v, (1 - u) * v
+    x, y = a * ax + b * bx + c * cx + d * dx, a * ay + b * by + c * cy + d * dy
+    return x, y, a * az + b * bz + c * cz + d * dz
+
+
+@cache
+def circle(corners: int) -> list[Pair]:
+    """Return the corners of a regular polygon on the unit circle."""
+    angles = [2 * math.pi * k / corners for k in range(corners)]
+    return [(math.cos(angle), math.sin(angle)) for angle in angles]
 
 
 def tinted(colour: Colour, factor: float) -> Colour:
@@ -97,58 +114,18 @@ def tinted(colour: Colour, factor: float) -> Colour:
     return (colour[0] * factor, colour[1] * factor, colour[2] * factor)
 
 
-def scaled(vector: Point, factor: float) -> Point:
-    """Return a longer or shorter vector."""
-    return (vector[0] * factor, vector[1] * factor, vector[2] * factor)
+def pick(items: Sequence[Item], draw: Draw) -> Item:
+    """Draw one of the items, each with the same probability."""
+    return items[int(draw.integers(len(items)))]
 
 
-def flat(outline: Sequence[tuple[float, float]], z: float = 0.0) -> list[Point]:
-    """Stand a drawing of (x, y) upright at the depth `z`."""
-    return [(x, y, z) for x, y in outline]
+def ordered(a: float, b: float) -> Pair:
+    """Return two numbers in ascending order."""
+    return (a, b) if a < b else (b, a)
 
 
-def pieces_of(near: float, far: float, length: float) -> list[tuple[float, float]]:
+def cut(near: float, far: float, length: float) -> list[Pair]:
     """Cut a span along the street into equal pieces of about `length` metres."""
     count = max(1, round((far - near) / length))
     step = (far - near) / count
     return [(near + k * step, near + (k + 1) * step) for k in range(count)]
-
-
-def _within(quad: Quad, u: float, v: float) -> Point:
-    (ax, ay, az), (bx, by, bz), (cx, cy, cz), (dx, dy, dz) = quad
-    a, b, c, d = (1 - u) * (1 - v), u * (1 - v), u * v, (1 - u) * v
-    return (
-        a * ax + b * bx + c * cx + d * dx,
-        a * ay + b * by + c * cy + d * dy,
-        a * az + b * bz + c * cz + d * dz,
-    )
-
-
-def _round(centre: Point, across: Point, up: Point, corners: int) -> list[Point]:
-    (x, y, z), (ax, ay, az), (ux, uy, uz) = centre, across, up
-    return [
-        (x + c * ax + s * ux, y + c * ay + s * uy, z + c * az + s * uz) for c, s in _circle(corners)
-    ]
-
-
-@cache
-def _circle(corners: int) -> list[tuple[float, float]]:
-    angles = [2 * math.pi * k / corners for k in range(corners)]
-    return [(math.cos(angle), math.sin(angle)) for angle in angles]
-
-
-def _sides(
-    foot: tuple[float, float, float, float],
-    head: tuple[float, float, float, float],
-    up: tuple[float, float],
-) -> dict[str, Quad]:
-    x0, x1, z0, z1 = foot
-    u0, u1, w0, w1 = head
-    low, high = up
-    return {
-        "front": ((x1, low, z1), (x0, low, z1), (u0, high, w1), (u1, high, w1)),
-        "left": ((x0, low, z1), (x0, low, z0), (u0, high, w0), (u0, high, w1)),
-        "right": ((x1, low, z0), (x1, low, z1), (u1, high, w1), (u1, high, w0)),
-        "top": ((u0, high, w0), (u1, high, w0), (u1, high, w1), (u0, high, w1)),
-        "rear": ((x0, low, z0), (x1, low, z0), (u1, high, w0), (u0, high, w0)),
-    }

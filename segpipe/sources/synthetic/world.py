@@ -6,18 +6,10 @@ from typing import Annotated
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from segpipe.params.section import Fraction, Section
+from segpipe.params.section import Fraction, Section, pair
 from segpipe.sources.description import read_description
 
-_CITY = re.compile(r"[a-z]+(-[a-z]+)*")
-
-
-def _names(value: object) -> object:
-    """YAML has lists, the sections hold tuples; strict pydantic does not convert by itself."""
-    return tuple(value) if isinstance(value, list) else value
-
-
-Names = Annotated[tuple[str, ...], Field(min_length=1), BeforeValidator(_names)]
+Names = Annotated[tuple[str, ...], Field(min_length=1), BeforeValidator(pair)]
 Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Mean = Annotated[float, Field(ge=0, le=100, allow_inf_nan=False)]
 
@@ -33,7 +25,7 @@ class Cities(Section):
     def _names_are_usable(self) -> "Cities":
         every = [*self.train, *self.val, *self.test]
         for city in every:
-            if not _CITY.fullmatch(city):
+            if not re.fullmatch(r"[a-z]+(-[a-z]+)*", city):
                 raise ValueError(
                     f"{city!r} is no usable city name; file names need lower-case letters, "
                     "with hyphens between words"

@@ -1,13 +1,10 @@
 """The synthetic ESD data set: tiles in the file naming and the kinds of number of the published ones."""
 
-import multiprocessing
 import os
-from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from segpipe.params.source import SyntheticEsdParams
@@ -15,14 +12,19 @@ from segpipe.raw.esd.files import TRUTH
 from segpipe.raw.rasters.gdal import created, require_rasterio
 from segpipe.runtime.atomic import disk_errors_explained, whole_folder
 from segpipe.runtime.console import progress
-from segpipe.sources.synthetic_esd import sensors
+from segpipe.runtime.randomness import generator
+from segpipe.runtime.workers import ordered_map
 from segpipe.sources.synthetic_esd.land import Land, read_land
-from segpipe.sources.synthetic_esd.terrain import RATIO, Terrain, compose
+from segpipe.sources.synthetic_esd.sensors import landsat, sentinel1, sentinel2, viirs
+from segpipe.sources.synthetic_esd.terrain import RATIO, compose
 
-_VIIRS = tuple(f"2020{day}" for day in range(221, 230))
-_SENTINEL1 = ("20200723", "20200804", "20200816", "20200828")
-_SENTINEL2 = ("20200811", "20200816", "20200826", "20200831")
-_LANDSAT = ("2020-07-29", "2020-08-14", "2020-08-30")
+# Each satellite, how its files are called, and its dates.
+_SATELLITES = (
+    (viirs, "{band}_VNP46A1_A{date}.tif", [f"2020{day}" for day in range(221, 230)]),
+    (sentinel1, "S1A_IW_GRDH_{date}_{band}.tif", ["20200723", "20200804", "20200816", "20200828"]),
+    (sentinel2, "L2A_{date}_{band}.tif", ["20200811", "20200816", "20200826", "20200831"]),
+    (landsat, "LC08_L1TP_{date}_{band}.tif", ["2020-07-29", "2020-08-14", "2020-08-30"]),
+)
 _METRES = 10.0
 # UTM zone 36 south: the tiles lie side by side, eight in a row.
 _CRS = "EPSG:32736"
@@ -42,79 +44,40 @@ def write_tiles(options: SyntheticEsdParams, world: Path, target: Path) -> None:
     (seed, its number, truth, land) alone. Raises ParameterError when `world` is missing or faulty,
     SegpipeError when the disk is full.
     """
-    land = read_land(world)
+    draw = partial(_draw, land=read_land(world), options=options, target=target)
     require_rasterio()
-    jobs = [(land, options, target, tile) for tile in range(1, options.tiles + 1)]
+    many = options.tiles * options.truth**2 // _WORTH_A_PROCESS
+    processes = min(os.cpu_count() or 1, options.tiles, many)
+    drawn = ordered_map(draw, range(1, options.tiles + 1), processes)
     with disk_errors_explained(target):
-        for _ in progress(_drawn(jobs), "draw synthetic tiles", "tile", len(jobs)):
+        for _ in progress(drawn, "draw synthetic tiles", "tile", options.tiles):
             pass
 
 
-_Job = tuple[Land, SyntheticEsdParams, Path, int]
-
-
-def _drawn(jobs: list[_Job]) -> Iterator[None]:
-    """Draw the tiles by as many processes as pay off."""
-    truth = jobs[0][1].truth
-    workers = min(os.cpu_count() or 1, len(jobs), len(jobs) * truth**2 // _WORTH_A_PROCESS)
-    if workers < 2:
-        yield from map(_draw, jobs)
-        return
-    # A forked copy of a process with running threads can hang; a spawned one starts clean.
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, context) as pool:
-        try:
-            yield from pool.map(_draw, jobs)
-        finally:
-            pool.shutdown(wait=True, cancel_futures=True)
-
-
-def _draw(job: _Job) -> None:
-    land, options, target, tile = job
+def _draw(tile: int, land: Land, options: SyntheticEsdParams, target: Path) -> None:
     terrain = compose(land, options.seed, tile, options.truth)
     row, column = divmod(tile - 1, _IN_A_ROW)
     metres = _METRES * RATIO * options.truth
     corner = (_ORIGIN[0] + column * metres, _ORIGIN[1] - row * metres)
     with whole_folder(target / f"Tile{tile}") as folder:
-        for name, band_HW in _looks(land, terrain, options.seed, tile):
-            _write(folder / name, band_HW, corner, _METRES)
+        for satellite, pattern, dates in _SATELLITES:
+            for k, date in enumerate(dates):
+                draw = generator(options.seed, "esd look", tile, satellite.__name__, date)
+                for band, band_HW in satellite(land, terrain, draw, k / (len(dates) - 1)):
+                    _write(folder / pattern.format(band=band, date=date), band_HW, corner, _METRES)
         _write(folder / TRUTH, terrain.truth_tt, corner, _METRES * RATIO)
 
 
-def _looks(
-    land: Land, terrain: Terrain, seed: int, tile: int
-) -> Iterator[tuple[str, NDArray[Any]]]:
-    """Yield the name and the pixels of each of the 98 files."""
-    for date in _VIIRS:
-        draw = sensors.date_draw(seed, tile, "viirs", date)
-        for band, band_HW in sensors.viirs(land, terrain, draw):
-            yield f"{band}_VNP46A1_A{date}.tif", band_HW
-    for date in _SENTINEL1:
-        draw = sensors.date_draw(seed, tile, "sentinel1", date)
-        for band, band_HW in sensors.sentinel1(land, terrain, draw):
-            yield f"S1A_IW_GRDH_{date}_{band}.tif", band_HW
-    for date, passed in zip(_SENTINEL2, np.linspace(0, 1, len(_SENTINEL2)), strict=True):
-        draw = sensors.date_draw(seed, tile, "sentinel2", date)
-        for band, band_HW in sensors.sentinel2(land, terrain, draw, float(passed)):
-            yield f"L2A_{date}_{band}.tif", band_HW
-    for date, passed in zip(_LANDSAT, np.linspace(0, 1, len(_LANDSAT)), strict=True):
-        draw = sensors.date_draw(seed, tile, "landsat", date)
-        for band, band_HW in sensors.landsat(land, terrain, draw, float(passed)):
-            yield f"LC08_L1TP_{date}_{band}.tif", band_HW
-
-
 def _write(path: Path, band_HW: NDArray[Any], corner: tuple[float, float], pixel: float) -> None:
-    rasterio = require_rasterio()
-    height, width = band_HW.shape
     with created(
         path,
-        height=height,
-        width=width,
+        height=band_HW.shape[0],
+        width=band_HW.shape[1],
         count=1,
         dtype=band_HW.dtype.name,
         compress="deflate",
         zlevel=1,
         crs=_CRS,
-        transform=rasterio.Affine(pixel, 0, corner[0], 0, -pixel, corner[1]),
+        transform=require_rasterio().Affine(pixel, 0, corner[0], 0, -pixel, corner[1]),
     ) as dataset:
         dataset.write(band_HW, 1)

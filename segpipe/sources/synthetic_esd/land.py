@@ -11,7 +11,6 @@ from segpipe.sources.description import read_description
 Share = Annotated[float, Field(gt=0, lt=1, allow_inf_nan=False)]
 Mean = Annotated[float, Field(ge=0, le=200, allow_inf_nan=False)]
 Brightness = Annotated[float, Field(ge=0, le=100, allow_inf_nan=False)]
-Length = Annotated[float, Field(gt=0, le=10, allow_inf_nan=False)]
 
 
 class Shares(Section):
@@ -38,7 +37,7 @@ class Light(Section):
     settled: Brightness
     empty: Brightness
     variation: Fraction
-    spread: Length
+    spread: Annotated[float, Field(gt=0, le=10, allow_inf_nan=False)]
     noise: Brightness
 
 

@@ -11,18 +11,20 @@ from numpy.typing import NDArray
 
 from segpipe.runtime.randomness import generator
 from segpipe.sources.synthetic_esd.land import Land
-from segpipe.sources.synthetic_esd.noise import Draw, Field, smooth
 
+Draw = np.random.Generator
+Field = NDArray[np.float64]
 # Image pixels along a side of a truth pixel, as in the published tiles: 500 m and 10 m.
 RATIO = 50
-# The kinds of truth: raw ids of settled or not, by lit or not.
-_SETTLED_DARK, _EMPTY_DARK, _SETTLED_LIT, _EMPTY_LIT = 1, 2, 3, 4
 
 
 @dataclass(frozen=True)
 class Terrain:
-    """truth_tt: raw ids 1..4. light_tt: brightness at night. The rest by image pixel, in 0..1 but
-    for tone: vegetation, moisture, roofs (share of the pixel) and their tone (about 1).
+    """What there is on the ground of a tile.
+
+    truth_tt: raw ids: 1 settled, 2 empty, without electricity; 3 and 4 the same with it. light_tt:
+    light that leaves at night, 1 for the background alone. The rest by image pixel, in 0..1 but for
+    tone: vegetation, moisture, roofs (fraction of the pixel) and their tone (about 1).
     """
 
     truth_tt: NDArray[np.uint8]
@@ -36,19 +38,17 @@ class Terrain:
 def compose(land: Land, seed: int, tile: int, truth: int) -> Terrain:
     """Return the terrain of a tile of truth x truth truth pixels; it depends on the arguments alone."""
     draw = generator(seed, "esd terrain", tile)
-    settled_tt = _below(land.shares.settled, draw, truth, land.shares.patch)
-    lit_tt = np.where(
-        settled_tt,
-        _below(land.shares.lit_if_settled, draw, truth, land.shares.patch),
-        _below(land.shares.lit_if_empty, draw, truth, land.shares.patch),
-    )
-    dark_tt = np.where(settled_tt, _SETTLED_DARK, _EMPTY_DARK)
-    bright_tt = np.where(settled_tt, _SETTLED_LIT, _EMPTY_LIT)
-    side = RATIO * truth
+    shares, light, side = land.shares, land.light, RATIO * truth
+    settled_tt = _below(shares.settled, draw, truth, shares.patch)
+    lit_if_settled_tt = _below(shares.lit_if_settled, draw, truth, shares.patch)
+    lit_if_empty_tt = _below(shares.lit_if_empty, draw, truth, shares.patch)
+    lit_tt = np.where(settled_tt, lit_if_settled_tt, lit_if_empty_tt)
     roofs_HW, tone_HW = _build(land, settled_tt, lit_tt, draw)
+    mean_tt = np.where(settled_tt, light.settled, light.empty)
+    varied_tt = mean_tt * np.exp(light.variation * draw.normal(size=mean_tt.shape))
     return Terrain(
-        truth_tt=np.where(lit_tt, bright_tt, dark_tt).astype(np.uint8),
-        light_tt=_light(land, settled_tt, lit_tt, draw),
+        truth_tt=(np.where(settled_tt, 1, 2) + 2 * lit_tt).astype(np.uint8),
+        light_tt=1 + np.where(lit_tt, varied_tt, 0),
         vegetation_HW=_vegetation(side, draw),
         moisture_HW=_squashed(smooth(draw, side, 60)),
         roofs_HW=roofs_HW,
@@ -58,18 +58,7 @@ def compose(land: Land, seed: int, tile: int, truth: int) -> Terrain:
 
 def _below(share: float, draw: Draw, side: int, patch: float) -> NDArray[np.bool_]:
     """Return patches that cover `share` of all pixels, in the mean over many tiles."""
-    chosen: NDArray[np.bool_] = smooth(draw, side, patch) < NormalDist().inv_cdf(share)
-    return chosen
-
-
-def _light(
-    land: Land, settled_tt: NDArray[np.bool_], lit_tt: NDArray[np.bool_], draw: Draw
-) -> Field:
-    """Return the light that leaves each truth pixel, 1 for the background alone."""
-    mean_tt = np.where(settled_tt, land.light.settled, land.light.empty)
-    varied_tt = mean_tt * np.exp(land.light.variation * draw.normal(size=mean_tt.shape))
-    light: Field = 1 + np.where(lit_tt, varied_tt, 0)
-    return light
+    return np.asarray(smooth(draw, side, patch) < NormalDist().inv_cdf(share))
 
 
 def _vegetation(side: int, draw: Draw) -> Field:
@@ -79,8 +68,7 @@ def _vegetation(side: int, draw: Draw) -> Field:
     columns = np.cumsum(draw.random(side) < 0.08)
     plots = draw.uniform(0.1, 0.9, (rows[-1] + 1, columns[-1] + 1))
     farmed_HW = smooth(draw, side, 70) > 0.4
-    vegetation: Field = np.where(farmed_HW, plots[rows][:, columns], bush_HW)
-    return vegetation
+    return np.asarray(np.where(farmed_HW, plots[rows][:, columns], bush_HW))
 
 
 def _build(
@@ -106,5 +94,31 @@ def _build(
 
 def _squashed(values: Field) -> Field:
     """Bring values of any size to 0..1."""
-    squashed: Field = 1 / (1 + np.exp(-1.5 * values))
-    return squashed
+    return np.asarray(1 / (1 + np.exp(-1.5 * values)))
+
+
+def smooth(draw: Draw, side: int, cell: float) -> Field:
+    """Return a field (side, side) of mean 0 and variance 1 that changes over about `cell` pixels.
+
+    Value noise: normal values on a lattice, blended smoothly between its knots. The blend is
+    divided by the length of its weights, so that the variance is 1 at every pixel.
+    """
+    weights_SN = blend(side, cell, draw.uniform())
+    weights_SN = weights_SN / np.linalg.norm(weights_SN, axis=1, keepdims=True)
+    knots = weights_SN.shape[1]
+    return np.asarray(weights_SN @ draw.normal(size=(knots, knots)) @ weights_SN.T)
+
+
+def blend(side: int, cell: float, phase: float) -> Field:
+    """Return the weights of the knots, `cell` pixels apart, at each pixel of a side: (side, knots).
+
+    The weights of a pixel add up to 1. phase: where the pixels begin between the first two knots.
+    """
+    place_S = np.arange(side) / cell + phase
+    left_S = np.floor(place_S).astype(np.int64)
+    share_S = place_S - left_S
+    share_S = share_S * share_S * (3 - 2 * share_S)
+    weights_SN = np.zeros((side, int(left_S[-1]) + 2))
+    weights_SN[np.arange(side), left_S] = 1 - share_S
+    weights_SN[np.arange(side), left_S + 1] = share_S
+    return weights_SN
