@@ -17,8 +17,13 @@ from segpipe.inference.pictures import SHEET, Drawing, draw_rasters, draw_sample
 from segpipe.inference.predictor import Predictor
 from segpipe.params.schema import Params
 from segpipe.raw.sample import Sample
-from segpipe.rendering.figures import class_bars, confusion_figure, training_curves
-from segpipe.rendering.precision_recall import Point, precision_recall_figure
+from segpipe.rendering.figures import (
+    Point,
+    class_bars,
+    confusion_figure,
+    precision_recall_figure,
+    training_curves,
+)
 from segpipe.runtime.atomic import whole_folder
 from segpipe.runtime.console import say
 from segpipe.runtime.provenance import Snapshot

@@ -18,7 +18,7 @@ from segpipe.raw.input_spec import at_image_size, picture_of
 from segpipe.raw.read import RawSample, read_raw
 from segpipe.raw.sample import Sample, Window
 from segpipe.rendering.comparison import comparison
-from segpipe.rendering.contact_sheet import contact_sheet
+from segpipe.rendering.layout import contact_sheet
 from segpipe.rendering.overlay import overlay
 from segpipe.rendering.png import write_png
 from segpipe.rendering.rows import draw_rows, make_row

@@ -19,8 +19,7 @@ from segpipe.raw.input_spec import picture_of
 from segpipe.rendering.channels import channel_histograms
 from segpipe.rendering.png import write_png
 from segpipe.rendering.samples import Mask, Picture, copies_sheet, sample_sheet
-from segpipe.rendering.sizes import image_sizes
-from segpipe.rendering.statistics import brightness_histogram, class_frequencies
+from segpipe.rendering.statistics import brightness_histogram, class_frequencies, image_sizes
 from segpipe.runtime.atomic import write_csv, write_text
 
 PAGE = "statistics.md"
