@@ -109,7 +109,8 @@ def _draw(samples: Sequence[Sample], drawing: Drawing, predict: _Predict) -> Non
         chance_hw = predicted.probability_hw
         chance_HW = None if chance_hw is None else at_image_size(chance_hw, reading)
         caption += "" if iou is None else f", mIoU {100 * iou:.1f} %"
-        rows.append(make_row(caption, image_HW3, truth_HW, prediction_HW, chance_HW))
+        row = make_row(caption, image_HW3, truth_HW, prediction_HW, chance_HW, predictor.scheme)
+        rows.append(row)
     write_png(drawing.target / SHEET, contact_sheet(tiles, _SHEET_COLUMNS))
     write_png(drawing.target / ROWS, draw_rows(rows, predictor.scheme))
 

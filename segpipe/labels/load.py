@@ -65,8 +65,12 @@ def _read(path: Path, name: str) -> LabelScheme:
     """Return the scheme of a file; raises DataError with all that is wrong with it."""
     read = _read_csv if path.suffix == ".csv" else read_yaml_labels
     classes, raw, faults = read(path)
-    for what, values in (("id", [label.id for label in raw]), ("name", [one.name for one in raw])):
-        faults += [f"duplicate {what} {value}" for value, n in Counter(values).items() if n > 1]
+    names: dict[int, list[str]] = {}
+    for label in raw:
+        names.setdefault(label.id, []).append(label.name)
+    faults += [f"duplicate id {k}: {', '.join(each)}" for k, each in names.items() if len(each) > 1]
+    times = Counter(label.name for label in raw)
+    faults += [f"duplicate name {label}" for label, count in times.items() if count > 1]
     if not classes and not faults:
         faults.append("every row is void; there is no class to learn")
     if len(classes) > MAX_CLASSES:

@@ -35,7 +35,7 @@ class _Entry:
 
 
 def read_yaml_labels(path: Path) -> tuple[list[str], list[RawLabel], list[str]]:
-    """Return the classes of a YAML file, its labels, and what is wrong with it; then it has no labels.
+    """Return the classes of a YAML file, its labels, and what is wrong with it but duplicates.
 
     Raises DataError where the file cannot be read or holds nothing of labels.
     """
@@ -51,9 +51,8 @@ def read_yaml_labels(path: Path) -> tuple[list[str], list[RawLabel], list[str]]:
     faults = _unknown_keys("the file", content, _PARTS)
     entries = _classes(content.get("classes"), faults)
     void = [_entry("void", content["void"], faults)] if "void" in content else []
-    faults += _clashes(entries + void)
     entries = _with_ids(entries, faults)
-    return [entry.name for entry in entries], [] if faults else _labels(entries, void), faults
+    return [entry.name for entry in entries], _labels(entries, void), faults
 
 
 def _classes(content: Any, faults: list[str]) -> list[_Entry]:
@@ -62,8 +61,6 @@ def _classes(content: Any, faults: list[str]) -> list[_Entry]:
             given = list(content.items())
         case list() if content:
             given = [(name, None) for name in content]
-            twice = {str(name) for name in content if content.count(name) > 1}
-            faults += [f"classes: duplicate name {name}" for name in sorted(twice)]
         case _:
             faults.append(f"classes is {content!r}; it must name the classes, one a line")
             return []
@@ -94,6 +91,7 @@ def _entry(name: str, content: Any, faults: list[str]) -> _Entry:
         faults.append(
             f"{name} has {len(ids)} ids and {len(colours)} colours; give one colour, or one for each"
         )
+        colours = ()
     return _Entry(name, ids, colours)
 
 
@@ -129,19 +127,6 @@ def _colours(place: str, content: Any, faults: list[str]) -> tuple[Colour, ...]:
                     f"{place}: {value!r} is not a colour; write [red, green, blue], 0..255"
                 )
     return tuple(found)
-
-
-def _clashes(entries: Sequence[_Entry]) -> list[str]:
-    """Name each id that several entries have, or that one has several times."""
-    owners: dict[int, list[str]] = {}
-    for entry in entries:
-        for value in entry.ids or ():
-            owners.setdefault(value, []).append(entry.name)
-    return [
-        f"id {value} is used by {' and '.join(names)}; keep it in one place"
-        for value, names in owners.items()
-        if len(names) > 1
-    ]
 
 
 def _with_ids(entries: list[_Entry], faults: list[str]) -> list[_Entry]:

@@ -98,6 +98,14 @@ def split_colour(place: int) -> str:
     return _SPLITS[place % len(_SPLITS)]
 
 
+def percent_ticks(axes: Axes) -> None:
+    """Name the x axis in percent, with no tick above 100; the limits stay as they are."""
+    low, high = axes.get_xlim()
+    axes.set_xticks([tick for tick in axes.get_xticks() if low <= tick < 1.001])
+    axes.set_xlim(low, high)
+    axes.xaxis.set_major_formatter(percent)
+
+
 def percent(value: float, _place: float) -> str:
     """Write a fraction in 0..1 as a number of percent, for an axis."""
     return np.format_float_positional(100 * value, precision=6, fractional=False, trim="-")

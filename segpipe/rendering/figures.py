@@ -112,10 +112,10 @@ def class_bars(scores: Mapping[str, float], shares: Mapping[str, float], path: P
         _bars(left, names, [scores[name] for name in names], BLUE)
         _bars(right, names, [shares[name] for name in names], GREY)
         left.set(title="IoU by class", xlabel="intersection over union (%)", xlim=(0, 1.1))
-        left.set_xticks(np.linspace(0, 1, 6))
         right.set(title="How common the class is", xlabel="share of the valid pixels (%)")
         right.set_xlim(0, 1.2 * np.nanmax([*shares.values(), 0]) or 1)
-        right.set_xticks([tick for tick in right.get_xticks() if tick <= 1])
+        chart.percent_ticks(left)
+        chart.percent_ticks(right)
         if known:
             mean = sum(known) / len(known)
             left.axvline(mean, color=ORANGE, linewidth=1.2, linestyle="--", zorder=0.9)
@@ -180,7 +180,6 @@ def _bars(axes: Axes, names: Sequence[str], values: Sequence[float], colour: str
     texts = ["no pixels" if math.isnan(value) else chart.percent_text(value) for value in values]
     chart.print_values(axes, drawn, texts, size=9)
     chart.name_bars(axes, names)
-    axes.xaxis.set_major_formatter(chart.percent)
 
 
 def _mark(axes: Axes, point: Point, text: str, **marker: Any) -> None:

@@ -27,20 +27,20 @@ GAP = 12  # pixels between its tiles, and around them
 
 _PANEL_LEAST, _PANEL_WIDEST, _PANEL_TALLEST = 320, 640, 800  # pixels
 _TILE_LEAST = 160  # pixels
+_HATCH_PITCH, _HATCH_LINE = 9, 2  # pixels
 _PAPER = 255
 _OUTLINE = (120, 124, 128)
 
 
 @dataclass(frozen=True)
 class LegendEntry:
-    """A colour and its meaning; `hatch` is a second colour for diagonal lines across the box."""
+    """A colour and its meaning; None is the hatched ground that stands for void."""
 
     name: str
-    colour: Colour
-    hatch: Colour | None = None
+    colour: Colour | None
 
 
-_HATCHED_VOID = LegendEntry("void, not counted", VOID_DARK, VOID_LINE)
+_HATCHED_VOID = LegendEntry("void, not counted", None)
 
 
 def middle_cut(text: str, longest: int, length: Callable[[str], int] = len) -> str:
@@ -112,6 +112,13 @@ def padded(
     return np.pad(picture, sides, constant_values=_PAPER)
 
 
+def hatched(height: int, width: int) -> Picture:
+    """Return the pattern that stands for void, (height, width, 3) uint8."""
+    rows_H1, columns_1W = np.ogrid[:height, :width]
+    line_HW = (rows_H1 + columns_1W) % _HATCH_PITCH < _HATCH_LINE
+    return np.where(line_HW[..., None], VOID_LINE, VOID_DARK).astype(np.uint8)
+
+
 def scaled(array: Picture | Mask, height: int, width: int, filter: Image.Resampling) -> Picture:
     """Return a picture or mask, (H, W, 3) or (H, W) uint8, in another size."""
     picture = Image.fromarray(np.ascontiguousarray(array))
@@ -174,26 +181,22 @@ def void_entry(*masks_HW: Mask, entry: LegendEntry = _HATCHED_VOID) -> list[Lege
 
 
 def legend(entries: Sequence[LegendEntry], width: int, points: int) -> Picture:
-    """Return the entries in as many rows as they need on paper of `width` pixels.
+    """Return the entries in as many rows as they need on paper of at most `width` pixels.
 
     points: height of the letters in pixels.
     """
     gap, pitch, indent = round(points * 1.4), round(points * 1.7), points + points // 2
     rows: list[list[Picture]] = [[]]
-    free = width
     for entry in entries:
         name = _fitted(entry.name, width - indent, points)
-        needed = indent + _width_of(name, points)
-        if rows[-1] and needed > free:
+        label = text_strip(name, _width_of(name, points), pitch, points)
+        box = padded(_box(entry, points), top=(pitch - points) // 2, right=indent - points)
+        picture = beside([box, label])
+        if sum(before.shape[1] + gap for before in rows[-1]) + picture.shape[1] > width:
             rows.append([])
-            free = width
-        label = text_strip(name, needed - indent, pitch, points)
-        above = (pitch - points) // 2
-        box = padded(_box(entry, points), top=above, right=indent - points)
-        rows[-1].append(beside([box, label]))
-        free -= needed + gap
+        rows[-1].append(picture)
     blank = np.full((pitch, width, 3), _PAPER, np.uint8)
-    return stacked([beside(row, gap) if row else blank for row in rows])
+    return stacked([beside(row, gap) for row in rows if row] or [blank])
 
 
 def _fitting(tile_HW3: Picture, cell: int) -> Picture:
@@ -207,13 +210,11 @@ def _fitting(tile_HW3: Picture, cell: int) -> Picture:
 
 
 def _box(entry: LegendEntry, side: int) -> Picture:
-    box = Image.new("RGB", (side, side), entry.colour)
-    draw = ImageDraw.Draw(box)
-    if entry.hatch:
-        for start in range(0, 2 * side, 5):
-            draw.line((start, 0, start - side, side), fill=entry.hatch, width=1)
-    draw.rectangle((0, 0, side - 1, side - 1), outline=_OUTLINE)
-    return np.asarray(box)
+    box = hatched(side, side)
+    if entry.colour is not None:
+        box[:] = entry.colour
+    box[[0, -1]] = box[:, [0, -1]] = _OUTLINE
+    return box
 
 
 def _fitted(text: str, width: int, points: int) -> str:

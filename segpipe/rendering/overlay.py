@@ -7,12 +7,11 @@ where nothing counts.
 import numpy as np
 
 from segpipe.labels.scheme import VOID, Colour, LabelScheme
-from segpipe.rendering.layout import VOID_DARK, VOID_LINE, Mask, Picture
+from segpipe.rendering.layout import Mask, Picture, hatched
 
 WRONG: Colour = (255, 64, 32)
 
 _BORDER_LIGHT = 0.5  # share of white in a border
-_HATCH_PITCH, _HATCH_LINE = 9, 2  # pixels
 
 
 def overlay(image_HW3: Picture, mask_HW: Mask, scheme: LabelScheme, opacity: float) -> Picture:
@@ -62,10 +61,3 @@ def error_panel(image_HW3: Picture, truth_HW: Mask, prediction_HW: Mask) -> Pict
     panel_HW3 = np.where(void_HW1, hatched(*truth_HW.shape), grey_HW[..., None])
     panel_HW3[(truth_HW != prediction_HW) & (truth_HW != VOID)] = WRONG
     return panel_HW3
-
-
-def hatched(height: int, width: int) -> Picture:
-    """Return the pattern that stands for void, (height, width, 3) uint8."""
-    rows_H1, columns_1W = np.ogrid[:height, :width]
-    line_HW = (rows_H1 + columns_1W) % _HATCH_PITCH < _HATCH_LINE
-    return np.where(line_HW[..., None], VOID_LINE, VOID_DARK).astype(np.uint8)

@@ -22,13 +22,11 @@ _STRIP = round(_POINTS * 1.7)
 
 @dataclass(frozen=True)
 class Row:
-    """One sample, as small as it is shown: masks by nearest, and grey_HW3 white for sure."""
+    """One sample, as small as it is shown: its pictures by the name of their column, and its masks."""
 
     caption: str
-    image_HW3: Picture
-    truth_HW: Mask | None
-    prediction_HW: Mask
-    grey_HW3: Picture | None
+    panels: dict[str, Picture]
+    masks: list[Mask]
 
 
 def make_row(
@@ -36,28 +34,29 @@ def make_row(
     image_HW3: Picture,
     truth_HW: Mask | None,
     prediction_HW: Mask,
-    probability_HW: NDArray[np.float32] | None = None,
+    probability_HW: NDArray[np.float32] | None,
+    scheme: LabelScheme,
 ) -> Row:
     """Return a sample as a row; the arrays have the same height and width.
 
     truth_HW: None where it is withheld. probability_HW: of the class that one logit scores, 0..1;
-    None for networks with a logit for each class.
+    None for networks with a logit for each class. Masks are reduced by nearest.
     """
     height, width = prediction_HW.shape
     factor = min(_WIDEST / width, _TALLEST / height)
     shown = max(1, round(height * factor)), max(1, round(width * factor))
-    smooth, nearest = Image.Resampling.LANCZOS, Image.Resampling.NEAREST
-    grey_HW3 = None
+    panels = {"image": layout.scaled(image_HW3, *shown, Image.Resampling.LANCZOS)}
+    masks = []
+    for name, mask_HW in (("truth", truth_HW), ("prediction", prediction_HW)):
+        if mask_HW is not None:
+            masks.append(layout.scaled(mask_HW, *shown, Image.Resampling.NEAREST))
+            panels[name] = scheme.paint(masks[-1])
     if probability_HW is not None:
-        grey_HW = layout.scaled(np.rint(255 * probability_HW).astype(np.uint8), *shown, smooth)
-        grey_HW3 = np.repeat(grey_HW[..., None], 3, axis=2)
-    return Row(
-        caption,
-        layout.scaled(image_HW3, *shown, smooth),
-        None if truth_HW is None else layout.scaled(truth_HW, *shown, nearest),
-        layout.scaled(prediction_HW, *shown, nearest),
-        grey_HW3,
-    )
+        grey_HW = np.rint(255 * probability_HW).astype(np.uint8)
+        grey_HW = layout.scaled(grey_HW, *shown, Image.Resampling.LANCZOS)
+        name = f"probability of {scheme.classes[1]}: black 0, white 1"
+        panels[name] = np.repeat(grey_HW[..., None], 3, axis=2)
+    return Row(caption, panels, masks)
 
 
 def draw_rows(rows: Sequence[Row], scheme: LabelScheme) -> Picture:
@@ -67,36 +66,23 @@ def draw_rows(rows: Sequence[Row], scheme: LabelScheme) -> Picture:
     """
     if not rows:
         raise ValueError("a figure of rows needs a sample")
-    filled = [_panels(row, scheme) for row in rows]
-    columns = max((list(panels) for panels in filled), key=len)
-    cell = max(panels["image"].shape[1] for panels in filled)
-    head = layout.beside([_heading(name, cell) for name in columns], _GAP)
-    width = head.shape[1]
+    columns = max((list(row.panels) for row in rows), key=len)
+    cell = max(row.panels["image"].shape[1] for row in rows)
+    width = len(columns) * (cell + _GAP) - _GAP
+    head = [
+        layout.text_strip(name, cell, _STRIP + _GAP, _POINTS, ink=layout.SOFT_INK, centred=True)
+        for name in columns
+    ]
     blank = np.zeros((1, 0, 3), np.uint8)
     body = []
-    for row, panels in zip(rows, filled, strict=True):
-        pictures = [layout.centred(panels.get(name, blank), cell) for name in columns]
+    for row in rows:
+        panels = [layout.centred(row.panels.get(name, blank), cell) for name in columns]
         caption = layout.text_strip(row.caption, width, _STRIP, _POINTS)
-        body.append(layout.stacked([layout.beside(pictures, _GAP), caption]))
-    masks = [mask for row in rows for mask in (row.truth_HW, row.prediction_HW) if mask is not None]
+        body.append(layout.stacked([layout.beside(panels, _GAP), caption]))
+    masks = [mask_HW for row in rows for mask_HW in row.masks]
     # `LabelScheme.paint` shows void in black.
     entries = layout.present_classes(scheme, *masks)
     entries += layout.void_entry(*masks, entry=LegendEntry("void", (0, 0, 0)))
     body.append(layout.legend(entries, width, _POINTS))
-    sheet = layout.stacked([head, layout.stacked(body, _GAP)])
+    sheet = layout.stacked([layout.beside(head, _GAP), layout.stacked(body, _GAP)])
     return layout.padded(sheet, bottom=_GAP, left=_GAP, right=_GAP)
-
-
-def _heading(name: str, width: int) -> Picture:
-    return layout.text_strip(name, width, _STRIP + _GAP, _POINTS, ink=layout.SOFT_INK, centred=True)
-
-
-def _panels(row: Row, scheme: LabelScheme) -> dict[str, Picture]:
-    """Return the pictures of a row by the name of their column, in the columns' order."""
-    panels = {"image": row.image_HW3}
-    if row.truth_HW is not None:
-        panels["truth"] = scheme.paint(row.truth_HW)
-    panels["prediction"] = scheme.paint(row.prediction_HW)
-    if row.grey_HW3 is not None:
-        panels[f"probability of {scheme.classes[1]}: black 0, white 1"] = row.grey_HW3
-    return panels

@@ -11,7 +11,7 @@ from PIL import Image
 from segpipe.labels.scheme import LabelScheme
 from segpipe.rendering import layout
 from segpipe.rendering.layout import GAP, WIDEST, Mask, Picture
-from segpipe.rendering.overlay import hatched, overlay
+from segpipe.rendering.overlay import overlay
 
 _SEAM = 4  # pixels between image and mask
 _WIDEST_VIEW = 480  # pixels, of what is drawn again and again
@@ -94,5 +94,5 @@ def _side_by_side(
                 f"{caption}: a mask of {mask_hw.shape} on an image of {image_HW3.shape}"
             )
         labels_HW = layout.scaled(mask_hw, tall, wide, Image.Resampling.NEAREST)
-        panels.append(overlay(hatched(tall, wide), labels_HW, scheme, opacity=1))
+        panels.append(overlay(layout.hatched(tall, wide), labels_HW, scheme, opacity=1))
     return layout.beside(panels, _SEAM)

@@ -61,11 +61,8 @@ def class_frequencies(
         _grouped_bars(left, names, share, _percent_text)
         _grouped_bars(middle, names, held, _percent_text, linear=True)
         _grouped_bars(right, names, mean, _count_text)
-        for axes in (left, middle):
-            low, high = axes.get_xlim()
-            axes.set_xticks([tick for tick in axes.get_xticks() if low <= tick < 1.001])
-            axes.set_xlim(low, high)
-            axes.xaxis.set_major_formatter(chart.percent)
+        chart.percent_ticks(left)
+        chart.percent_ticks(middle)
         right.xaxis.set_major_formatter(chart.short_count)
         left.set(title="Pixels of the class", xlabel="share of the split's valid pixels (%)")
         middle.set(title="Images that hold it", xlabel="share of the split's images (%)")

@@ -199,7 +199,7 @@ def test_ids_above_a_byte_are_written_with_two(tmp_path: Path) -> None:
         ("id,name,red,green,blue\n1,a,1,1,300\n", "line 2: colour 1,1,300"),
         ("id,name,red,green,blue\n1,a,1,1\n", "line 2"),
         ("id,name,red,green,blue\n70000,a,1,1,1\n", "id 70000"),
-        ("id,name,red,green,blue\n1,a,1,1,1\n1,b,2,2,2\n", "duplicate id 1"),
+        ("id,name,red,green,blue\n1,a,1,1,1\n1,b,2,2,2\n", "duplicate id 1: a, b"),
         ("id,name,red,green,blue\n1,a,1,1,1\n2,a,2,2,2\n", "duplicate name a"),
         ("id,name,red,green,blue\n1,void,1,1,1\n", "every row is void"),
         ("id,name,red,green,blue\n1,,1,1,1\n", "the name is empty"),

@@ -121,7 +121,7 @@ def test_label_files_are_those_of_the_data_alone(
         ("classes: {}\n", "it must name the classes"),
         ("classes: 3\n", "classes is 3"),
         ("clases: [a]\n", "unknown key clases; did you mean classes?"),
-        ("classes: [a, b, a]\n", "classes: duplicate name a"),
+        ("classes: [a, b, a]\n", "duplicate name a"),
         ("classes: {a: {color: [1, 2, 3]}}\n", "a: unknown key color; did you mean colour?"),
         ("classes: {a: {ids: 1, x: 2}}\n", "a: unknown key x; a can have ids and colour"),
         ("classes: {a: 70000}\n", "a: 70000 is not an id; ids are whole numbers 0..65535"),
@@ -137,9 +137,9 @@ def test_label_files_are_those_of_the_data_alone(
             "classes: {a: {ids: [1, 2, 3], colour: [[1, 1, 1], [2, 2, 2]]}}\n",
             "a has 3 ids and 2 colours; give one colour, or one for each",
         ),
-        ("classes: {a: 1, b: [2, 1]}\n", "id 1 is used by a and b"),
-        ("classes: {a: [1, 1]}\n", "id 1 is used by a and a"),
-        ("classes: {a: 1}\nvoid: [0, 1]\n", "id 1 is used by a and void"),
+        ("classes: {a: 1, b: [2, 1]}\n", "duplicate id 1: a, b 1"),
+        ("classes: {a: [1, 1]}\n", "duplicate id 1: a 1, a 1"),
+        ("classes: {a: 1}\nvoid: [0, 1]\n", "duplicate id 1: a, void 1"),
         ("classes: {a: 1, b: }\n", "b has no ids, though other classes have"),
         ("classes: {a: 1, Void: 2}\n", "Void is a name for what counts nowhere"),
         ("classes: {a: 1, ignored: 2}\n", "move its ids to `void:`"),
@@ -166,7 +166,7 @@ def test_all_faults_stand_in_one_message(tmp_path: Path) -> None:
         "void is a name",
         "99999",
         "[1] is not a colour",
-        "id 1 is used by",
+        "duplicate id 1: a, b",
     ):
         assert part in said
 
