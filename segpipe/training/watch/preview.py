@@ -16,8 +16,9 @@ from segpipe.dataset.reader import Dataset, Split
 from segpipe.labels.scheme import LabelScheme
 from segpipe.params.train import AugmentParams
 from segpipe.raw.input_spec import picture_of
+from segpipe.rendering.layout import Mask, Picture
 from segpipe.rendering.png import png_bytes, write_png
-from segpipe.rendering.samples import Mask, Picture, copies_sheet, predictions_sheet
+from segpipe.rendering.samples import copies_sheet, predictions_sheet
 
 _SHOWN = 6
 
