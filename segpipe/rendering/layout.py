@@ -8,6 +8,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import accumulate
 
 import numpy as np
 from numpy.typing import NDArray
@@ -83,19 +84,27 @@ def text_strip(
 
 def stacked(pictures: Sequence[Picture], gap: int = 0) -> Picture:
     """Return pictures below each other, `gap` pixels apart; paper fills the right of narrow ones."""
-    width = max(picture.shape[1] for picture in pictures)
-    last = len(pictures) - 1
-    return np.vstack(
-        [
-            padded(picture, right=width - picture.shape[1], bottom=gap * (place < last))
-            for place, picture in enumerate(pictures)
-        ]
-    )
+    tops = accumulate((picture.shape[0] + gap for picture in pictures), initial=0)
+    return _pasted(pictures, [(top, 0) for top in tops])
 
 
 def beside(pictures: Sequence[Picture], gap: int = 0) -> Picture:
     """Return pictures beside each other, `gap` pixels apart; paper fills the room below low ones."""
-    return stacked([picture.swapaxes(0, 1) for picture in pictures], gap).swapaxes(0, 1)
+    lefts = accumulate((picture.shape[1] + gap for picture in pictures), initial=0)
+    return _pasted(pictures, [(0, left) for left in lefts])
+
+
+def _pasted(pictures: Sequence[Picture], corners: Sequence[tuple[int, int]]) -> Picture:
+    """Return the smallest paper that holds the pictures with their upper left at (top, left)."""
+    places = [
+        (slice(top, top + picture.shape[0]), slice(left, left + picture.shape[1]))
+        for picture, (top, left) in zip(pictures, corners, strict=False)
+    ]
+    height, width = (max(place[axis].stop for place in places) for axis in (0, 1))
+    paper = np.full((height, width, 3), _PAPER, np.uint8)
+    for picture, place in zip(pictures, places, strict=True):
+        paper[place] = picture
+    return paper
 
 
 def centred(picture: Picture, width: int) -> Picture:
@@ -116,7 +125,7 @@ def hatched(height: int, width: int) -> Picture:
     """Return the pattern that stands for void, (height, width, 3) uint8."""
     rows_H1, columns_1W = np.ogrid[:height, :width]
     line_HW = (rows_H1 + columns_1W) % _HATCH_PITCH < _HATCH_LINE
-    return np.where(line_HW[..., None], VOID_LINE, VOID_DARK).astype(np.uint8)
+    return np.array([VOID_DARK, VOID_LINE], np.uint8).take(line_HW, axis=0)
 
 
 def scaled(array: Picture | Mask, height: int, width: int, filter: Image.Resampling) -> Picture:

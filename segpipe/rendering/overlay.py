@@ -57,7 +57,8 @@ def error_panel(image_HW3: Picture, truth_HW: Mask, prediction_HW: Mask) -> Pict
     """Return the image in grey, wrong valid pixels in `WRONG`, void hatched: (H, W, 3) uint8."""
     luma_HW = image_HW3 @ np.array([0.299, 0.587, 0.114], np.float32)
     grey_HW = np.rint(40 + 0.6 * luma_HW).astype(np.uint8)
-    void_HW1 = (truth_HW == VOID)[..., None]
-    panel_HW3 = np.where(void_HW1, hatched(*truth_HW.shape), grey_HW[..., None])
-    panel_HW3[(truth_HW != prediction_HW) & (truth_HW != VOID)] = WRONG
+    panel_HW3 = np.repeat(grey_HW[..., None], 3, axis=2)
+    void_HW = truth_HW == VOID
+    panel_HW3[void_HW] = hatched(*truth_HW.shape)[void_HW]
+    panel_HW3[(truth_HW != prediction_HW) & ~void_HW] = WRONG
     return panel_HW3
