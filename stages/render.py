@@ -15,8 +15,13 @@ from segpipe.dataset.layout import INDEX, read_samples
 from segpipe.inference.pictures import SHEET, Drawing, draw_samples
 from segpipe.inference.predictor import Predictor
 from segpipe.params.schema import Params
-from segpipe.rendering.figures import class_bars, confusion_figure, training_curves
-from segpipe.rendering.precision_recall import Point, precision_recall_figure
+from segpipe.rendering.figures import (
+    Point,
+    class_bars,
+    confusion_figure,
+    precision_recall_figure,
+    training_curves,
+)
 from segpipe.results.evaluation import ClassRow, ConfusionCell, ImageRow, PrecisionRecallPoint
 from segpipe.results.records import METRICS, Score, read_table
 from segpipe.results.training import HistoryRow

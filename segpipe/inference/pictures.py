@@ -17,7 +17,7 @@ from segpipe.labels.scheme import VOID
 from segpipe.raw.input_spec import at_image_size, picture_of
 from segpipe.raw.sample import Sample
 from segpipe.rendering.comparison import comparison
-from segpipe.rendering.contact_sheet import contact_sheet
+from segpipe.rendering.layout import contact_sheet
 from segpipe.rendering.overlay import overlay
 from segpipe.rendering.png import write_png
 from segpipe.rendering.rows import draw_rows, make_row
@@ -72,7 +72,8 @@ def draw_samples(samples: Sequence[Sample], drawing: Drawing) -> None:
         tiles.append((sheet_HW3, caption))
         chance_HW = None if chance_hw is None else at_image_size(chance_hw, files)
         caption += "" if iou is None else f", mIoU {100 * iou:.1f} %"
-        rows.append(make_row(caption, image_HW3, truth_HW, prediction_HW, chance_HW))
+        row = make_row(caption, image_HW3, truth_HW, prediction_HW, chance_HW, predictor.scheme)
+        rows.append(row)
     write_png(drawing.target / SHEET, contact_sheet(tiles, _SHEET_COLUMNS))
     write_png(drawing.target / ROWS, draw_rows(rows, predictor.scheme))
 

@@ -67,12 +67,10 @@ def class_weights(
 
 
 def _inverse_effective_number(counts: NDArray[np.float64], total: int) -> NDArray[np.float64]:
-    """(1 - b) / (1 - b^n) for b = (N - 1) / N, without loss of digits where b is nearly 1."""
+    """Return (1 - b) / (1 - b^n) for b = (N - 1) / N, exact also where b is nearly 1."""
     if total == 1:
         return np.ones_like(counts)
-    log_b = np.log1p(-1 / total)
-    inverse: NDArray[np.float64] = (1 / total) / -np.expm1(counts * log_b)
-    return inverse
+    return np.asarray((1 / total) / -np.expm1(counts * np.log1p(-1 / total)))
 
 
 def _refuse_impossible(pixels_K: NDArray[np.int64], present_pixels_K: NDArray[np.int64]) -> None:

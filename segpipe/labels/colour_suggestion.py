@@ -5,7 +5,7 @@ All functions are pure: they judge from the colours of a whole data set and thei
 
 from collections.abc import Mapping
 
-from segpipe.labels.scheme import LabelScheme, RawLabel, pack_colour
+from segpipe.labels.scheme import LabelScheme, RawLabel, colour_text, unpack_colour
 from segpipe.labels.suggestion import Suggestion
 
 # Lossy compression moves the channels of a flat area by a few steps; at borders it mixes colours.
@@ -21,12 +21,12 @@ def suggest_colours(scheme: LabelScheme, colours: Mapping[int, int]) -> Suggesti
     Recognised, where it holds for most of the pixels: channels in the order blue, green, red;
     colours a few steps from known ones, as lossy compression makes them.
     """
-    total = sum(colours.values())
-    if not total:
+    most = _MOST * sum(colours.values())
+    if not most:
         return None
-    known = {pack_colour(label.colour) for label in scheme.raw}
-    swapped = sum(pixels for code, pixels in colours.items() if _reversed(code) in known)
-    if swapped >= _MOST * total:
+    known = {label.colour for label in scheme.raw}
+    swapped = sum(pixels for code, pixels in colours.items() if unpack_colour(code)[::-1] in known)
+    if swapped >= most:
         return Suggestion(
             "the colours are those of the scheme with red and blue exchanged",
             "save the masks with their channels in the order red, green, blue (OpenCV writes and "
@@ -34,10 +34,10 @@ def suggest_colours(scheme: LabelScheme, colours: Mapping[int, int]) -> Suggesti
         )
     near = {code: nearest_colour(scheme, code) for code in colours}
     close = {code: (label, far) for code, (label, far) in near.items() if far <= _FEW_STEPS}
-    if sum(colours[code] for code in close) < _MOST * total:
+    if sum(colours[code] for code in close) < most:
         return None
     ranked = sorted(close, key=lambda code: (-colours[code], code))[:_NAMED]
-    shown = ", ".join(f"{_named(code)} near {close[code][0].name}" for code in ranked)
+    shown = ", ".join(f"{colour_text(code)} near {close[code][0].name}" for code in ranked)
     worst = max(far for _, far in close.values())
     return Suggestion(
         f"most of the colours are up to {worst} steps from known ones ({shown}), as JPEG or resizing "
@@ -51,23 +51,9 @@ def nearest_colour(scheme: LabelScheme, code: int) -> tuple[RawLabel, int]:
     """Return the label whose colour is nearest to 0xRRGGBB, and how far: the largest difference of
     the three channels. Of equally near ones it is the first of the scheme.
     """
-    channels = _channels(code)
 
     def far(label: RawLabel) -> int:
-        return max(abs(a - b) for a, b in zip(label.colour, channels, strict=True))
+        return max(abs(a - b) for a, b in zip(label.colour, unpack_colour(code), strict=True))
 
     label = min(scheme.raw, key=far)
     return label, far(label)
-
-
-def _channels(code: int) -> tuple[int, int, int]:
-    return code >> 16, code >> 8 & 255, code & 255
-
-
-def _reversed(code: int) -> int:
-    red, green, blue = _channels(code)
-    return pack_colour((blue, green, red))
-
-
-def _named(code: int) -> str:
-    return ",".join(map(str, _channels(code)))

@@ -20,15 +20,14 @@ def distinct_colours(count: int, taken: Iterable[Colour]) -> list[Colour]:
     """
     grid_N3, grid_lab_N3 = _grid()
     kept = np.array([BLACK, _WHITE, *taken], np.float64)
-    distance_N = np.full(len(grid_N3), np.inf)
-    for lab_3 in _lab(kept):
-        _nearer(distance_N, grid_lab_N3, lab_3)
+    distance_N = np.min([_squared_distance(grid_lab_N3, lab_3) for lab_3 in _lab(kept)], axis=0)
     found: list[Colour] = []
     for _ in range(count):
         place = int(distance_N.argmax())
         red, green, blue = grid_N3[place].tolist()
         found.append((red, green, blue))
-        _nearer(distance_N, grid_lab_N3, grid_lab_N3[place])
+        nearer_N = _squared_distance(grid_lab_N3, grid_lab_N3[place])
+        distance_N = np.minimum(distance_N, nearer_N)
     return found
 
 
@@ -51,17 +50,16 @@ def _grid() -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     return grid_N3, _lab(grid_N3.astype(np.float64))
 
 
-def _nearer(
-    distance_N: NDArray[np.float64], lab_N3: NDArray[np.float64], to_3: NDArray[np.float64]
-) -> None:
-    """Lower each distance, in place, to that from one more colour, where it is smaller."""
-    np.minimum(distance_N, ((lab_N3 - to_3) ** 2).sum(-1), out=distance_N)
+def _squared_distance(
+    lab_N3: NDArray[np.float64], to_3: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    return np.asarray(((lab_N3 - to_3) ** 2).sum(-1))
 
 
 def _lab(rgb_N3: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return CIELAB of sRGB colours 0..255 under D65 (IEC 61966-2-1; CIE 15:2004, 8.2.1)."""
-    share_N3 = rgb_N3 / 255
-    linear_N3 = np.where(share_N3 <= 0.04045, share_N3 / 12.92, ((share_N3 + 0.055) / 1.055) ** 2.4)
+    srgb_N3 = rgb_N3 / 255
+    linear_N3 = np.where(srgb_N3 <= 0.04045, srgb_N3 / 12.92, ((srgb_N3 + 0.055) / 1.055) ** 2.4)
     to_xyz = np.array(
         [[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]]
     )

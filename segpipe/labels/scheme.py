@@ -2,7 +2,7 @@
 
 Three kinds of number name a class:
 - raw id: the value in the data set's mask files (Cityscapes: 0..33),
-- colour: the same in masks that are painted instead of numbered,
+- colour: the same in masks that are painted instead of numbered, packed as 0xRRGGBB,
 - train id: 0..K-1, the channel of the model's output; VOID (255) counts nowhere (law 4).
 """
 
@@ -20,12 +20,15 @@ VOID = 255
 # The train ids of so many classes end below the value that marks what a scheme does not know.
 MAX_CLASSES = 254
 _UNKNOWN = 254
+LARGEST_ID = 65535
+# Names that count nowhere, in small letters.
+VOID_NAMES = frozenset({"void", "unlabelled", "unlabeled", "ignore", "ignored"})
 Colour = tuple[int, int, int]
 
 
 @dataclass(frozen=True)
 class RawLabel:
-    """One value that may stand in a mask file; `train_id` is VOID where it counts nowhere."""
+    """One value that may occur in a mask file; `train_id` is VOID where it counts nowhere."""
 
     id: int
     name: str
@@ -56,6 +59,12 @@ class LabelScheme:
         """Raw ids by train id, (K,): the first raw label of each class, in the scheme's order."""
         return np.array([self._first(k).id for k in range(self.num_classes)], np.int64)
 
+    @cached_property
+    def meanings(self) -> dict[int, str]:
+        """The class of each raw id, or `void`."""
+        names = {VOID: "void"} | dict(enumerate(self.classes))
+        return {label.id: names[label.train_id] for label in self.raw}
+
     @property
     def void_ids(self) -> list[int]:
         """The raw ids that count nowhere."""
@@ -81,18 +90,17 @@ class LabelScheme:
 
         None where none of them is ambiguous; else one sentence of cause and repair for all of them.
         """
-        shared = sorted(self.ambiguous_colours.keys() & set(colours))
-        if not shared:
-            return None
         faults: list[str] = []
         joined: dict[int, str] = {}
-        for code in shared:
+        for code in sorted(self.ambiguous_colours.keys() & set(colours)):
             labels = self.ambiguous_colours[code]
-            names = " and ".join(f"{label.name} ({self._meaning(label)})" for label in labels)
-            faults.append(f"colour {code >> 16},{code >> 8 & 255},{code & 255}: {names}")
+            names = " and ".join(f"{label.name} ({self.meanings[label.id]})" for label in labels)
+            faults.append(f"colour {colour_text(code)}: {names}")
             kept = next(label for label in labels if label.train_id != VOID)
-            moved = [label for label in labels if label.train_id != kept.train_id]
-            joined |= {label.id: self._meaning(kept) for label in moved}
+            moved = [label.id for label in labels if label.train_id != kept.train_id]
+            joined |= dict.fromkeys(moved, self.meanings[kept.id])
+        if not faults:
+            return None
         return (
             f"is painted, and the scheme {self.name} gives one colour several meanings; use masks of "
             f"numbers, or {self._joining(joined)}:\n{listing(faults)}"
@@ -149,11 +157,12 @@ class LabelScheme:
     @staticmethod
     def from_json(value: dict[str, Any]) -> "LabelScheme":
         """Rebuild a scheme that `to_json` wrote; raises KeyError or TypeError on another form."""
-        raw = tuple(
-            RawLabel(int(r["id"]), str(r["name"]), _colour(r["colour"]), int(r["train_id"]))
-            for r in value["raw"]
-        )
-        return LabelScheme(str(value["name"]), tuple(value["classes"]), raw)
+        raw = []
+        for label in value["raw"]:
+            red, green, blue = map(int, label["colour"])
+            colour, train_id = (red, green, blue), int(label["train_id"])
+            raw.append(RawLabel(int(label["id"]), str(label["name"]), colour, train_id))
+        return LabelScheme(str(value["name"]), tuple(value["classes"]), tuple(raw))
 
     def __reduce__(self) -> tuple[type["LabelScheme"], tuple[Any, ...]]:
         """Send worker processes the scheme alone; they make the tables anew where they need them."""
@@ -164,19 +173,15 @@ class LabelScheme:
 
     def _joining(self, joined: dict[int, str]) -> str:
         """Say how labels are joined: by labels.map, unless it would leave a class without a label."""
-        left = {self._meaning(label) for label in self.raw if label.id not in joined}
-        if set(self.classes) - left - set(joined.values()):
+        if set(self.classes) - {*(self.meanings | joined).values()}:
             return "a label scheme in which the labels of one colour are one class"
         entries = ", ".join(f"{value}: {name}" for value, name in joined.items())
         return f"join the labels in params.yaml: `map: {{{entries}}}` under labels"
 
-    def _meaning(self, label: RawLabel) -> str:
-        return "void" if label.train_id == VOID else self.classes[label.train_id]
-
     @cached_property
     def _by_id(self) -> NDArray[np.uint8]:
         """Train id by raw id, for every number that a mask file can hold."""
-        table = np.full(65536, _UNKNOWN, np.uint8)
+        table = np.full(LARGEST_ID + 1, _UNKNOWN, np.uint8)
         for label in self.raw:
             table[label.id] = label.train_id
         return table
@@ -197,6 +202,16 @@ def pack_colour(colour: Colour) -> int:
     return (red << 16) | (green << 8) | blue
 
 
+def unpack_colour(code: int) -> Colour:
+    """Return the colour of a number 0xRRGGBB."""
+    return code >> 16, code >> 8 & 255, code & 255
+
+
+def colour_text(code: int) -> str:
+    """Write a number 0xRRGGBB as red,green,blue."""
+    return ",".join(map(str, unpack_colour(code)))
+
+
 def pack_colours(colour_HW3: NDArray[np.uint8]) -> NDArray[np.int64]:
     """Return each pixel's colour as one number 0xRRGGBB."""
     return _packed(colour_HW3).astype(np.int64)
@@ -205,7 +220,7 @@ def pack_colours(colour_HW3: NDArray[np.uint8]) -> NDArray[np.int64]:
 def _packed(colour_HW3: NDArray[np.uint8]) -> NDArray[np.uint32]:
     # The bytes of a little-endian number, the lowest first.
     bytes_HW4 = np.zeros((*colour_HW3.shape[:-1], 4), np.uint8)
-    for place in range(3):
+    for place in range(3):  # five times as fast as one assignment of reversed channels
         bytes_HW4[..., place] = colour_HW3[..., 2 - place]
     packed_HW1: NDArray[np.uint32] = bytes_HW4.view("<u4")
     return packed_HW1[..., 0]
@@ -221,8 +236,3 @@ def _split_unknown(
     values, counts = np.unique(raw_HW[unknown_HW], return_counts=True)
     train_HW[unknown_HW] = VOID
     return train_HW, dict(zip(values.tolist(), counts.tolist(), strict=True))
-
-
-def _colour(value: Any) -> Colour:
-    red, green, blue = (int(part) for part in value)
-    return red, green, blue

@@ -16,7 +16,7 @@ from segpipe.labels.scheme import VOID, LabelScheme, pack_colours
 from segpipe.preflight.wording import place, size
 from segpipe.preparation.sample_stats import SampleStats, Survey
 from segpipe.raw.sample import Sample, Side
-from segpipe.rendering.contact_sheet import contact_sheet
+from segpipe.rendering.layout import contact_sheet
 from segpipe.rendering.png import write_png
 from segpipe.runtime.console import say
 from segpipe.runtime.findings import Finding

@@ -17,10 +17,10 @@ from segpipe.labels.scheme import LabelScheme
 from segpipe.preparation.sample_stats import SampleStats, Survey
 from segpipe.raw.input_spec import picture_of
 from segpipe.rendering.channels import channel_histograms
+from segpipe.rendering.layout import Mask, Picture
 from segpipe.rendering.png import write_png
-from segpipe.rendering.samples import Mask, Picture, copies_sheet, sample_sheet
-from segpipe.rendering.sizes import image_sizes
-from segpipe.rendering.statistics import brightness_histogram, class_frequencies
+from segpipe.rendering.samples import copies_sheet, sample_sheet
+from segpipe.rendering.statistics import brightness_histogram, class_frequencies, image_sizes
 from segpipe.runtime.atomic import write_csv, write_text
 
 PAGE = "statistics.md"

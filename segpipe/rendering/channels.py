@@ -8,14 +8,14 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-import matplotlib.style
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import PowerNorm
-from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from segpipe.rendering.chart import BLUE, STYLE, TEXT, middle_cut, percent, write_chart
+from segpipe.rendering import chart
+from segpipe.rendering.chart import BLUE, TEXT
+from segpipe.rendering.layout import middle_cut
 
 _RGB = ("red", "green", "blue")
 _RGB_COLOURS = ("#C8352B", "#2E8B3D", "#2456B0")
@@ -24,6 +24,7 @@ _SMALL_COLUMNS = 4
 _MAP_BINS = 64  # of the map; the finest steps would be thinner than a pixel
 _CLEAR = 0.99  # of the map's shares that have colours of their own; the peaks above share one
 _TALLEST = 44.0  # inches of a map; with more rows only some are named
+_LONGEST_NAME = 34  # letters
 
 
 def channel_histograms(histogram_CB: NDArray[np.int64], names: Sequence[str], path: Path) -> None:
@@ -41,50 +42,42 @@ def channel_histograms(histogram_CB: NDArray[np.int64], names: Sequence[str], pa
             f"{path}: a histogram of shape {histogram_CB.shape} for the channels {list(names)}"
         )
     share_CB = histogram_CB / np.maximum(histogram_CB.sum(axis=1, keepdims=True), 1)
-    with matplotlib.style.context(["default", STYLE]):
-        if tuple(name.lower() for name in names) == _RGB or len(names) == 1:
-            figure = _lines(share_CB, names)
-        elif len(names) <= _MOST_SINGLE:
-            figure = _small_charts(share_CB, names)
-        else:
-            figure = _map(share_CB, names)
-        write_chart(figure, path)
+    if tuple(name.lower() for name in names) == _RGB or len(names) == 1:
+        _lines(share_CB, names, path)
+    elif len(names) <= _MOST_SINGLE:
+        _small_charts(share_CB, names, path)
+    else:
+        _map(share_CB, names, path)
 
 
-def _lines(share_CB: NDArray[np.float64], names: Sequence[str]) -> Figure:
-    figure = Figure(figsize=(8, 4), layout="constrained")
-    axes = figure.subplots()
-    colours = _RGB_COLOURS if len(names) == len(_RGB) else (BLUE,)
-    edges = np.linspace(0, 1, share_CB.shape[1] + 1)
-    for share_B, name, colour in zip(share_CB, names, colours, strict=True):
-        axes.stairs(share_B, edges, fill=True, color=colour, alpha=0.08)
-        axes.stairs(share_B, edges, color=colour, linewidth=1.6, label=name)
-    _finish(axes, share_CB)
-    axes.set(title="Values of the channels", ylabel="share of the pixels (%)", xlabel="value")
-    axes.legend()
-    return figure
+def _lines(share_CB: NDArray[np.float64], names: Sequence[str], path: Path) -> None:
+    with chart.chart(path, 8, 4) as figure:
+        axes = figure.subplots()
+        colours = _RGB_COLOURS if len(names) == len(_RGB) else (BLUE,)
+        for share_B, name, colour in zip(share_CB, names, colours, strict=True):
+            chart.histogram(axes, share_B, colour, area=0.08, linewidth=1.6, label=name)
+        _fit_to_inner_values(axes, share_CB)
+        axes.set(title="Values of the channels", ylabel="share of the pixels (%)", xlabel="value")
+        axes.legend()
 
 
-def _small_charts(share_CB: NDArray[np.float64], names: Sequence[str]) -> Figure:
+def _small_charts(share_CB: NDArray[np.float64], names: Sequence[str], path: Path) -> None:
     columns = min(_SMALL_COLUMNS, len(names))
     rows = math.ceil(len(names) / columns)
-    figure = Figure(figsize=(3.2 * columns + 0.4, 2.1 * rows + 0.6), layout="constrained")
-    charts = figure.subplots(rows, columns, sharex=True, squeeze=False).ravel()
-    edges = np.linspace(0, 1, share_CB.shape[1] + 1)
-    for axes, share_B, name in zip(charts, share_CB, names, strict=False):
-        axes.stairs(share_B, edges, fill=True, color=BLUE, alpha=0.15)
-        axes.stairs(share_B, edges, color=BLUE, linewidth=1.2)
-        _finish(axes, share_B[None])
-        axes.set_title(middle_cut(name, 34), fontsize=9)
-        axes.tick_params(labelsize=8, labelbottom=True)
-    for axes in charts[len(names) :]:
-        axes.set_axis_off()
-    figure.supxlabel("value", fontsize=10)
-    figure.supylabel("share of the pixels (%)", fontsize=10)
-    return figure
+    with chart.chart(path, 3.2 * columns + 0.4, 2.1 * rows + 0.6) as figure:
+        charts = figure.subplots(rows, columns, sharex=True, squeeze=False).ravel()
+        for axes, share_B, name in zip(charts, share_CB, names, strict=False):
+            chart.histogram(axes, share_B, BLUE, area=0.15, linewidth=1.2)
+            _fit_to_inner_values(axes, share_B[None])
+            axes.set_title(middle_cut(name, _LONGEST_NAME), fontsize=9)
+            axes.tick_params(labelsize=8, labelbottom=True)
+        for axes in charts[len(names) :]:
+            axes.set_axis_off()
+        figure.supxlabel("value", fontsize=10)
+        figure.supylabel("share of the pixels (%)", fontsize=10)
 
 
-def _finish(axes: Axes, share_CB: NDArray[np.float64]) -> None:
+def _fit_to_inner_values(axes: Axes, share_CB: NDArray[np.float64]) -> None:
     """Fit the axes to the values between the ends; what rises higher at an end is written there.
 
     Clipped and missing values pile up at 0 and 1 and would flatten all the rest.
@@ -93,67 +86,48 @@ def _finish(axes: Axes, share_CB: NDArray[np.float64]) -> None:
     whole = share_CB.max()
     top = 1.12 * inner if 0 < inner < whole / 3 else 1.06 * whole or 1.0
     axes.set(xlim=(-0.01, 1.01), ylim=(0, top))
-    for place, side, shift in ((0, "left", 5), (-1, "right", -5)):
-        peak = share_CB[:, place].max()
+    above = {"xycoords": ("data", "axes fraction"), "va": "top", "color": TEXT}
+    for end, shift, side in ((0, 5, "left"), (1, -5, "right")):
+        peak = share_CB[:, -end].max()
         if peak > top:
-            text = f"{100 * peak:.3g} % at {abs(place)}"
-            axes.annotate(
-                text,
-                (abs(place), 1),
-                xycoords=("data", "axes fraction"),
-                xytext=(shift, -3),
-                textcoords="offset points",
-                ha=side,
-                va="top",
-                fontsize=8,
-                color=TEXT,
+            chart.note(
+                axes, f"{100 * peak:.3g} % at {end}", (end, 1), (shift, -3), ha=side, **above
             )
-    axes.yaxis.set_major_formatter(percent)
+    axes.yaxis.set_major_formatter(chart.percent)
     axes.grid(True)
 
 
-def _map(share_CB: NDArray[np.float64], names: Sequence[str]) -> Figure:
-    share_CB = _fewer_bins(share_CB)
-    height = min(_TALLEST, 1.8 + 0.14 * len(names))
-    figure = Figure(figsize=(9, height), layout="constrained")
-    axes = figure.subplots()
-    # The root keeps rare values visible beside the peaks; those above the highest colour are few.
-    top = max(float(np.quantile(share_CB, _CLEAR)), 1e-9)
-    picture = axes.imshow(
-        share_CB,
-        cmap="magma",
-        norm=PowerNorm(0.5, 0, top),
-        extent=(0, 1, len(names) - 0.5, -0.5),
-        aspect="auto",
-        interpolation="nearest",
-    )
-    step = math.ceil((0.14 * len(names) + 1.8) / _TALLEST)
-    shown = [middle_cut(name, 34) for name in names[::step]]
-    axes.set_yticks(range(0, len(names), step), shown, fontsize=7)
-    for row in _changes(names):
-        axes.axhline(row - 0.5, color="white", linewidth=1.2)
-    axes.set(title="Values of the channels", xlabel="value")
-    axes.tick_params(axis="y", length=0)
-    axes.spines[:].set_visible(False)
-    bar = figure.colorbar(
-        picture,
-        label="share of the channel's pixels (%)",
-        location="top",
-        extend="max",
-        fraction=0.16 / height,
-        pad=0.1 / height,
-        aspect=50,
-    )
-    bar.ax.xaxis.set_major_formatter(percent)
-    return figure
-
-
-def _fewer_bins(share_CB: NDArray[np.float64]) -> NDArray[np.float64]:
+def _map(share_CB: NDArray[np.float64], names: Sequence[str], path: Path) -> None:
     bins = share_CB.shape[1]
-    if bins <= _MAP_BINS:
-        return share_CB
-    starts = np.arange(_MAP_BINS) * bins // _MAP_BINS
-    return np.asarray(np.add.reduceat(share_CB, starts, axis=1))
+    starts = np.arange(min(bins, _MAP_BINS)) * bins // min(bins, _MAP_BINS)
+    share_CB = np.add.reduceat(share_CB, starts, axis=1)
+    wanted = 1.8 + 0.14 * len(names)
+    height, step = min(_TALLEST, wanted), math.ceil(wanted / _TALLEST)
+    # The root keeps rare values visible beside the peaks; those above the highest colour are few.
+    norm = PowerNorm(0.5, 0, max(float(np.quantile(share_CB, _CLEAR)), 1e-9))
+    extent = (0, 1, len(names) - 0.5, -0.5)
+    with chart.chart(path, 9, height) as figure:
+        axes = figure.subplots()
+        picture = axes.imshow(
+            share_CB, "magma", norm, aspect="auto", interpolation="nearest", extent=extent
+        )
+        shown = [middle_cut(name, _LONGEST_NAME) for name in names[::step]]
+        axes.set_yticks(range(0, len(names), step), shown, fontsize=7)
+        for row in _changes(names):
+            axes.axhline(row - 0.5, color="white", linewidth=1.2)
+        axes.set(title="Values of the channels", xlabel="value")
+        axes.tick_params(axis="y", length=0)
+        axes.spines[:].set_visible(False)
+        bar = figure.colorbar(
+            picture,
+            label="share of the channel's pixels (%)",
+            location="top",
+            extend="max",
+            fraction=0.16 / height,
+            pad=0.1 / height,
+            aspect=50,
+        )
+        bar.ax.xaxis.set_major_formatter(chart.percent)
 
 
 def _changes(names: Sequence[str]) -> list[int]:

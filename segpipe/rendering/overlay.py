@@ -1,23 +1,20 @@
-"""Class colours laid over an image.
+"""Class colours over an image, and the pixels that a prediction has wrong.
 
 Shapes: H height, W width, 3 colour channels. Images are uint8; masks are uint8 train ids, VOID
 where nothing counts.
 """
 
 import numpy as np
-from numpy.typing import NDArray
 
-from segpipe.labels.scheme import VOID, LabelScheme
+from segpipe.labels.scheme import VOID, Colour, LabelScheme
+from segpipe.rendering.layout import Mask, Picture, hatched
+
+WRONG: Colour = (255, 64, 32)
 
 _BORDER_LIGHT = 0.5  # share of white in a border
 
 
-def overlay(
-    image_HW3: NDArray[np.uint8],
-    mask_HW: NDArray[np.uint8],
-    scheme: LabelScheme,
-    opacity: float,
-) -> NDArray[np.uint8]:
+def overlay(image_HW3: Picture, mask_HW: Mask, scheme: LabelScheme, opacity: float) -> Picture:
     """Blend the colours of `mask_HW` over the image, (H, W, 3) uint8.
 
     opacity: 0 shows the image alone, 1 the colours alone; borders are drawn at full strength in a
@@ -26,40 +23,42 @@ def overlay(
 
     Raises ValueError when image and mask differ in size or `opacity` is not in 0..1.
     """
-    _same_size(image_HW3, mask_HW)
+    if image_HW3.shape != (*mask_HW.shape, 3):
+        raise ValueError(
+            f"an image of shape {image_HW3.shape} and a mask of shape {mask_HW.shape} do not fit; "
+            "they must be (H, W, 3) and (H, W)"
+        )
     if not 0 <= opacity <= 1:
         raise ValueError(f"opacity is {opacity}; it must be in 0..1")
     colour_HW3 = scheme.paint(mask_HW).astype(np.float32)
     blended_HW3 = (1 - opacity) * image_HW3 + opacity * colour_HW3
     border_HW = class_borders(mask_HW)
-    light_HW3 = (1 - _BORDER_LIGHT) * colour_HW3 + _BORDER_LIGHT * 255
-    blended_HW3[border_HW] = light_HW3[border_HW]
+    blended_HW3[border_HW] = (1 - _BORDER_LIGHT) * colour_HW3[border_HW] + _BORDER_LIGHT * 255
     void_HW1 = (mask_HW == VOID)[..., None]
-    shown_HW3 = np.where(void_HW1, image_HW3, np.rint(blended_HW3))
-    return shown_HW3.astype(np.uint8)
+    return np.where(void_HW1, image_HW3, np.rint(blended_HW3)).astype(np.uint8)
 
 
-def class_borders(mask_HW: NDArray[np.uint8]) -> NDArray[np.bool_]:
+def class_borders(mask_HW: Mask) -> np.typing.NDArray[np.bool_]:
     """Return where a class ends, (H, W) bool: one pixel wide, and never on a void pixel.
 
     A pixel is border when the pixel to its right or below is of another class; beside void the
     valid one of the two is taken.
     """
     border_HW = np.zeros(mask_HW.shape, np.bool_)
-    for first, second in (
-        ((slice(None), slice(None, -1)), (slice(None), slice(1, None))),
-        ((slice(None, -1), slice(None)), (slice(1, None), slice(None))),
-    ):
-        differs = mask_HW[first] != mask_HW[second]
-        border_HW[first] |= differs
-        border_HW[second] |= differs & (mask_HW[first] == VOID)
-    valid_border_HW: NDArray[np.bool_] = border_HW & (mask_HW != VOID)
-    return valid_border_HW
+    for mask, border in ((mask_HW, border_HW), (mask_HW.T, border_HW.T)):
+        differs = mask[:-1] != mask[1:]
+        border[:-1] |= differs
+        border[1:] |= differs & (mask[:-1] == VOID)
+    border_HW &= mask_HW != VOID
+    return border_HW
 
 
-def _same_size(image_HW3: NDArray[np.uint8], mask_HW: NDArray[np.uint8]) -> None:
-    if image_HW3.shape != (*mask_HW.shape, 3):
-        raise ValueError(
-            f"an image of shape {image_HW3.shape} and a mask of shape {mask_HW.shape} do not fit; "
-            "they must be (H, W, 3) and (H, W)"
-        )
+def error_panel(image_HW3: Picture, truth_HW: Mask, prediction_HW: Mask) -> Picture:
+    """Return the image in grey, wrong valid pixels in `WRONG`, void hatched: (H, W, 3) uint8."""
+    luma_HW = image_HW3 @ np.array([0.299, 0.587, 0.114], np.float32)
+    grey_HW = np.rint(40 + 0.6 * luma_HW).astype(np.uint8)
+    panel_HW3 = np.repeat(grey_HW[..., None], 3, axis=2)
+    void_HW = truth_HW == VOID
+    panel_HW3[void_HW] = hatched(*truth_HW.shape)[void_HW]
+    panel_HW3[(truth_HW != prediction_HW) & ~void_HW] = WRONG
+    return panel_HW3

@@ -12,33 +12,30 @@ from segpipe.runtime.atomic import disk_errors_explained, whole_file
 
 
 def write_png(path: Path, array: NDArray[Any]) -> None:
-    """Write `array` to `path` as a PNG without loss.
-
-    array: (H, W) uint8 or uint16 for label images (values are kept as they are, one channel), or
-        (H, W, 3) uint8 for a picture.
+    """Write `array`, as `png_bytes` takes it, to `path` as a PNG without loss.
 
     Raises ValueError for any other array and SegpipeError when the disk is full; then `path` is
     as it was before.
     """
-    _refuse_no_image(array, str(path))
+    content = png_bytes(array, str(path))
     with disk_errors_explained(path), whole_file(path) as partial:
-        # The temporary name has no suffix from which Pillow could tell the format.
-        Image.fromarray(np.ascontiguousarray(array)).save(partial, format="PNG")
+        partial.write_bytes(content)
 
 
-def png_bytes(array: NDArray[Any]) -> bytes:
-    """Return `array`, which is as `write_png` wants it, as the content of a PNG file."""
-    _refuse_no_image(array, "a picture")
-    content = io.BytesIO()
-    Image.fromarray(np.ascontiguousarray(array)).save(content, format="PNG")
-    return content.getvalue()
+def png_bytes(array: NDArray[Any], name: str = "a picture") -> bytes:
+    """Return `array` as the content of a PNG file.
 
-
-def _refuse_no_image(array: NDArray[Any], name: str) -> None:
+    array: (H, W) uint8 or uint16 for label images (values are kept as they are, one channel), or
+        (H, W, 3) uint8 for a picture.
+    name: of the picture, for the message of the ValueError that any other array raises.
+    """
     grey = array.ndim == 2 and array.dtype in (np.uint8, np.uint16)
     picture = array.ndim == 3 and array.shape[2] == 3 and array.dtype == np.uint8
     if not (grey or picture) or 0 in array.shape:
         raise ValueError(
-            f"{name}: an array of shape {array.shape} and type {array.dtype} is no image; "
+            f"{name}: an array of shape {array.shape} and type {array.dtype} is not an image; "
             "write (H, W) uint8 or uint16, or (H, W, 3) uint8"
         )
+    content = io.BytesIO()
+    Image.fromarray(np.ascontiguousarray(array)).save(content, format="PNG")
+    return content.getvalue()

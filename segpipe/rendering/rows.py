@@ -9,12 +9,11 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw
+from PIL import Image
 
-from segpipe.labels.scheme import VOID, LabelScheme
-from segpipe.rendering.comparison import scaled
-from segpipe.rendering.legend import Entry, draw_legend, present_classes
-from segpipe.rendering.text import INK, PAPER, SOFT_INK, fitted, font
+from segpipe.labels.scheme import LabelScheme
+from segpipe.rendering import layout
+from segpipe.rendering.layout import LegendEntry, Mask, Picture
 
 _WIDEST, _TALLEST = 320, 480  # pixels of a panel
 _GAP, _POINTS = 10, 14
@@ -23,91 +22,67 @@ _STRIP = round(_POINTS * 1.7)
 
 @dataclass(frozen=True)
 class Row:
-    """One sample, as small as it is shown: masks by nearest, and grey_HW3 white for sure."""
+    """One sample, as small as it is shown: its pictures by the name of their column, and its masks."""
 
     caption: str
-    image_HW3: NDArray[np.uint8]
-    truth_HW: NDArray[np.uint8] | None
-    prediction_HW: NDArray[np.uint8]
-    grey_HW3: NDArray[np.uint8] | None
+    panels: dict[str, Picture]
+    masks: list[Mask]
 
 
 def make_row(
     caption: str,
-    image_HW3: NDArray[np.uint8],
-    truth_HW: NDArray[np.uint8] | None,
-    prediction_HW: NDArray[np.uint8],
-    probability_HW: NDArray[np.float32] | None = None,
+    image_HW3: Picture,
+    truth_HW: Mask | None,
+    prediction_HW: Mask,
+    probability_HW: NDArray[np.float32] | None,
+    scheme: LabelScheme,
 ) -> Row:
     """Return a sample as a row; the arrays have the same height and width.
 
     truth_HW: None where it is withheld. probability_HW: of the class that one logit scores, 0..1;
-    None for networks with a logit for each class.
+    None for networks with a logit for each class. Masks are reduced by nearest.
     """
     height, width = prediction_HW.shape
     factor = min(_WIDEST / width, _TALLEST / height)
     shown = max(1, round(height * factor)), max(1, round(width * factor))
-    smooth, nearest = Image.Resampling.LANCZOS, Image.Resampling.NEAREST
-    grey_HW3 = None
+    panels = {"image": layout.scaled(image_HW3, *shown, Image.Resampling.LANCZOS)}
+    masks = []
+    for name, mask_HW in (("truth", truth_HW), ("prediction", prediction_HW)):
+        if mask_HW is not None:
+            masks.append(layout.scaled(mask_HW, *shown, Image.Resampling.NEAREST))
+            panels[name] = scheme.paint(masks[-1])
     if probability_HW is not None:
-        grey_HW = scaled(np.rint(255 * probability_HW).astype(np.uint8), *shown, smooth)
-        grey_HW3 = np.repeat(grey_HW[..., None], 3, axis=2)
-    return Row(
-        caption,
-        scaled(image_HW3, *shown, smooth),
-        None if truth_HW is None else scaled(truth_HW, *shown, nearest),
-        scaled(prediction_HW, *shown, nearest),
-        grey_HW3,
-    )
+        grey_HW = np.rint(255 * probability_HW).astype(np.uint8)
+        grey_HW = layout.scaled(grey_HW, *shown, Image.Resampling.LANCZOS)
+        name = f"probability of {scheme.classes[1]}: black 0, white 1"
+        panels[name] = np.repeat(grey_HW[..., None], 3, axis=2)
+    return Row(caption, panels, masks)
 
 
-def draw_rows(rows: Sequence[Row], scheme: LabelScheme) -> NDArray[np.uint8]:
+def draw_rows(rows: Sequence[Row], scheme: LabelScheme) -> Picture:
     """Return the rows below each other, with the columns' names and a legend: (H, W, 3) uint8.
 
     Columns that no row fills (truth, probability) are left out. Raises ValueError without rows.
     """
     if not rows:
         raise ValueError("a figure of rows needs a sample")
-    filled = [_panels(row, scheme) for row in rows]
-    columns = max((list(panels) for panels in filled), key=len)
-    cell = max(panel_HW3.shape[1] for panels in filled for panel_HW3 in panels.values())
-    width = _GAP + len(columns) * (cell + _GAP)
-    legend = draw_legend(_entries(rows, scheme), width - 2 * _GAP, _POINTS)
-    heights = [row.prediction_HW.shape[0] for row in rows]
-    body = sum(heights) + len(rows) * (_STRIP + _GAP)
-    paper = Image.new("RGB", (width, _STRIP + body + legend.height + 2 * _GAP), PAPER)
-    draw, face = ImageDraw.Draw(paper), font(_POINTS)
-    lefts = {name: _GAP + place * (cell + _GAP) for place, name in enumerate(columns)}
-    for name, left in lefts.items():
-        middle = (left + cell // 2, (_STRIP + _GAP) // 2)
-        draw.text(middle, fitted(name, face, cell), fill=SOFT_INK, font=face, anchor="mm")
-    top = _STRIP + _GAP
-    for row, panels, height in zip(rows, filled, heights, strict=True):
-        for name, panel_HW3 in panels.items():
-            indent = (cell - panel_HW3.shape[1]) // 2
-            paper.paste(Image.fromarray(panel_HW3), (lefts[name] + indent, top))
-        caption = fitted(row.caption, face, width - 2 * _GAP)
-        draw.text((_GAP, top + height + _STRIP // 2), caption, fill=INK, font=face, anchor="lm")
-        top += height + _STRIP + _GAP
-    paper.paste(legend, (_GAP, top))
-    return np.asarray(paper)
-
-
-def _panels(row: Row, scheme: LabelScheme) -> dict[str, NDArray[np.uint8]]:
-    """The pictures of a row by the name of their column, in the columns' order."""
-    panels = {"image": row.image_HW3}
-    if row.truth_HW is not None:
-        panels["truth"] = scheme.paint(row.truth_HW)
-    panels["prediction"] = scheme.paint(row.prediction_HW)
-    if row.grey_HW3 is not None:
-        panels[f"probability of {scheme.classes[1]}: black 0, white 1"] = row.grey_HW3
-    return panels
-
-
-def _entries(rows: Sequence[Row], scheme: LabelScheme) -> list[Entry]:
-    masks = [mask for row in rows for mask in (row.truth_HW, row.prediction_HW) if mask is not None]
-    entries = present_classes(scheme, *masks)
-    if any((mask_HW == VOID).any() for mask_HW in masks):
-        red, green, blue = scheme.paint(np.full((1, 1), VOID, np.uint8))[0, 0].tolist()
-        entries.append(Entry("void", (red, green, blue)))
-    return entries
+    columns = max((list(row.panels) for row in rows), key=len)
+    cell = max(row.panels["image"].shape[1] for row in rows)
+    width = len(columns) * (cell + _GAP) - _GAP
+    head = [
+        layout.text_strip(name, cell, _STRIP + _GAP, _POINTS, ink=layout.SOFT_INK, centred=True)
+        for name in columns
+    ]
+    blank = np.zeros((1, 0, 3), np.uint8)
+    body = []
+    for row in rows:
+        panels = [layout.centred(row.panels.get(name, blank), cell) for name in columns]
+        caption = layout.text_strip(row.caption, width, _STRIP, _POINTS)
+        body.append(layout.stacked([layout.beside(panels, _GAP), caption]))
+    masks = [mask_HW for row in rows for mask_HW in row.masks]
+    # `LabelScheme.paint` shows void in black.
+    entries = layout.present_classes(scheme, *masks)
+    entries += layout.void_entry(*masks, entry=LegendEntry("void", (0, 0, 0)))
+    body.append(layout.legend(entries, width, _POINTS))
+    sheet = layout.stacked([layout.beside(head, _GAP), layout.stacked(body, _GAP)])
+    return layout.padded(sheet, bottom=_GAP, left=_GAP, right=_GAP)

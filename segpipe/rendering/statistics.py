@@ -1,37 +1,30 @@
-"""Charts of a data set: how common the classes are, how bright the images.
+"""Charts of a data set: how common the classes are, how bright and how large the images.
 
 Shapes: K classes, B bins. A split has the same colour on all charts.
 """
 
 import math
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-import matplotlib.style
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.patches import Patch
-from matplotlib.ticker import NullLocator
+from matplotlib.ticker import MaxNLocator, NullLocator
 from numpy.typing import NDArray
 
-from segpipe.rendering.chart import (
-    STYLE,
-    images_text,
-    middle_cut,
-    percent,
-    print_value,
-    short_count,
-    split_colour,
-    write_chart,
-)
+from segpipe.rendering import chart
+from segpipe.rendering.chart import images_text, split_colour
+from segpipe.rendering.layout import middle_cut
 
 Counts = NDArray[np.int64]
 Values = NDArray[np.float64]
+Side = tuple[int, int]
 
 _LOG_FROM = 50  # largest over smallest value from which a bar of one linear scale would vanish
 _MOST_VALUED = 40  # classes; the numbers of more would not be legible
 _LONGEST_NAME = 44  # letters
+_MOST_SIZES = 16  # as bars; more are drawn as points
 
 
 def class_frequencies(
@@ -50,35 +43,31 @@ def class_frequencies(
     their share in the first split, the largest on top. Values that lie far apart are on a
     logarithmic scale. Raises ValueError when there is no class, or the counts do not fit together.
     """
-    _refuse_misfits(classes, pixels, holding, images, path)
+    shapes = {counts.shape for table in (pixels, holding) for counts in table.values()}
+    alike = pixels.keys() == holding.keys() == images.keys()
+    if not classes or not alike or shapes != {(len(classes),)}:
+        raise ValueError(
+            f"{path}: counts of shape {sorted(shapes)} for the splits {list(pixels)}, "
+            f"{list(holding)} and {list(images)} do not fit {len(classes)} classes"
+        )
     order_K = np.argsort(-next(iter(pixels.values())), kind="stable")
-    share = {split: shares(pixels[split])[order_K] for split in pixels}
-    held = {split: (holding[split] / max(1, images[split]))[order_K] for split in pixels}
-    mean = {split: (pixels[split] / np.maximum(holding[split], 1))[order_K] for split in pixels}
+    share = [_shares(pixels[split])[order_K] for split in pixels]
+    held = [(holding[split] / max(1, images[split]))[order_K] for split in pixels]
+    mean = [(pixels[split] / np.maximum(holding[split], 1))[order_K] for split in pixels]
     names = [middle_cut(classes[train_id], _LONGEST_NAME) for train_id in order_K]
     thickness = 0.15 if len(names) <= _MOST_VALUED else 0.08
-    with matplotlib.style.context(["default", STYLE]):
-        height = 1.7 + len(names) * thickness * (len(pixels) + 1)
-        figure = Figure(figsize=(14, height), layout="constrained")
+    with chart.chart(path, 14, 1.7 + len(names) * thickness * (len(pixels) + 1)) as figure:
         left, middle, right = figure.subplots(1, 3, sharey=True, width_ratios=[4, 3, 3])
-        _grouped_bars(left, share, _percent_text, _far_apart(share))
-        _grouped_bars(middle, held, _percent_text, False)
-        _grouped_bars(right, mean, _count_text, _far_apart(mean))
-        for axes in (left, middle):
-            low, high = axes.get_xlim()
-            axes.set_xticks([tick for tick in axes.get_xticks() if low <= tick < 1.001])
-            axes.set_xlim(low, high)
-            axes.xaxis.set_major_formatter(percent)
-        right.xaxis.set_major_formatter(short_count)
+        _grouped_bars(left, names, share, _percent_text)
+        _grouped_bars(middle, names, held, _percent_text, linear=True)
+        _grouped_bars(right, names, mean, _count_text)
+        chart.percent_ticks(left)
+        chart.percent_ticks(middle)
+        right.xaxis.set_major_formatter(chart.short_count)
         left.set(title="Pixels of the class", xlabel="share of the split's valid pixels (%)")
         middle.set(title="Images that hold it", xlabel="share of the split's images (%)")
         right.set(title="Its size where it occurs", xlabel="mean pixels in an image that holds it")
-        left.set_yticks(range(len(names)), names)
-        left.set_ylim(len(names) - 0.4, -0.6)
-        labels = [f"{split} ({images_text(images[split])})" for split in pixels]
-        handles = [Patch(color=split_colour(place)) for place in range(len(labels))]
-        figure.legend(handles, labels, loc="outside upper left", ncols=len(labels))
-        write_chart(figure, path)
+        chart.split_legend(figure, [f"{split} ({images_text(images[split])})" for split in pixels])
 
 
 def brightness_histogram(counts: Mapping[str, Counts], path: Path) -> None:
@@ -92,88 +81,114 @@ def brightness_histogram(counts: Mapping[str, Counts], path: Path) -> None:
     lengths = sorted({len(counts_B) for counts_B in counts.values()})
     if len(lengths) != 1 or lengths == [0]:
         raise ValueError(f"{path}: the splits have {lengths} bins; they need one common number")
-    edges = np.linspace(0, 1, lengths[0] + 1)
-    with matplotlib.style.context(["default", STYLE]):
-        figure = Figure(figsize=(8, 4), layout="constrained")
+    with chart.chart(path, 8, 4) as figure:
         axes = figure.subplots()
         for place, (split, counts_B) in enumerate(counts.items()):
-            share_B, colour = shares(counts_B), split_colour(place)
             label = f"{split} ({images_text(int(counts_B.sum()))})"
-            axes.stairs(share_B, edges, fill=True, color=colour, alpha=0.13)
-            axes.stairs(share_B, edges, color=colour, linewidth=1.8, label=label)
+            share_B, colour = _shares(counts_B), split_colour(place)
+            chart.histogram(axes, share_B, colour, area=0.13, linewidth=1.8, label=label)
         axes.set(title="Brightness of the images", xlim=(0, 1), ylabel="share of the images (%)")
         axes.set_xlabel("mean over an image's pixels and channels (0 black, 1 white)")
         axes.set_ylim(bottom=0)
-        axes.yaxis.set_major_formatter(percent)
+        axes.yaxis.set_major_formatter(chart.percent)
         axes.grid(True)
         axes.legend()
-        write_chart(figure, path)
 
 
-def shares(counts: Counts) -> Values:
+def image_sizes(sizes: Mapping[str, Mapping[Side, int]], path: Path) -> None:
+    """Draw how many images of each height and width there are, by split.
+
+    sizes: for each split, images by (height, width) in pixels as stored. A few sizes are bars, the
+    most common on top; many are points whose area grows with the number of images.
+
+    Raises ValueError when there is no image.
+    """
+    total = Counter[Side]()
+    for counts in sizes.values():
+        total.update(counts)
+    if not total.total():
+        raise ValueError(f"{path}: there is no image whose size could be drawn")
+    if len(total) <= _MOST_SIZES:
+        _size_bars(sizes, sorted(total, key=lambda side: (-total[side], side)), path)
+    else:
+        _size_points(sizes, max(total.values()), path)
+
+
+def _size_bars(sizes: Mapping[str, Mapping[Side, int]], order: Sequence[Side], path: Path) -> None:
+    with chart.chart(path, 8, 1.7 + 0.34 * len(order)) as figure:
+        axes = figure.subplots()
+        start = np.zeros(len(order))
+        for place, counts in enumerate(sizes.values()):
+            length = np.array([counts.get(side, 0) for side in order])
+            drawn = axes.barh(range(len(order)), length, 0.7, start, color=split_colour(place))
+            start += length
+        chart.print_values(axes, drawn, (f"{count:,.0f}" for count in start))
+        chart.name_bars(axes, [f"{height} x {width}" for height, width in order])
+        axes.set(title="Sizes of the images", xlabel="images", ylabel="height x width (pixels)")
+        axes.set_xlim(0, 1.12 * start.max())
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.xaxis.set_major_formatter(chart.short_count)
+        chart.split_legend(figure, list(sizes))
+
+
+def _size_points(sizes: Mapping[str, Mapping[Side, int]], largest: int, path: Path) -> None:
+    with chart.chart(path, 8, 6) as figure:
+        axes = figure.subplots()
+        for place, counts in enumerate(sizes.values()):
+            area = [14 + 400 * count / largest for count in counts.values()]
+            heights, widths = [side[0] for side in counts], [side[1] for side in counts]
+            axes.scatter(widths, heights, area, split_colour(place), alpha=0.45, linewidths=0)
+        axes.set_title(f"Sizes of the images (the largest point is {images_text(largest)})")
+        axes.set(xlabel="width (pixels)", ylabel="height (pixels)")
+        axes.set_aspect("equal", adjustable="datalim")
+        axes.grid(True)
+        images = {split: images_text(sum(counts.values())) for split, counts in sizes.items()}
+        chart.split_legend(figure, [f"{split} ({text})" for split, text in images.items()])
+
+
+def _shares(counts: Counts) -> Values:
     """Return counts over their sum; zeros where the sum is 0."""
     return np.asarray(counts / max(1, int(counts.sum())), np.float64)
 
 
-def _refuse_misfits(
-    classes: Sequence[str],
-    pixels: Mapping[str, Counts],
-    holding: Mapping[str, Counts],
-    images: Mapping[str, int],
-    path: Path,
-) -> None:
-    shapes = {counts.shape for table in (pixels, holding) for counts in table.values()}
-    alike = pixels.keys() == holding.keys() == images.keys()
-    if not classes or not alike or shapes != {(len(classes),)}:
-        raise ValueError(
-            f"{path}: counts of shape {sorted(shapes)} for the splits {list(pixels)}, "
-            f"{list(holding)} and {list(images)} do not fit {len(classes)} classes"
-        )
-
-
-def _far_apart(values: Mapping[str, Values]) -> bool:
-    positive = _positive(values)
-    return len(positive) > 0 and bool(positive.max() / positive.min() > _LOG_FROM)
-
-
-def _positive(values: Mapping[str, Values]) -> Values:
-    everything = np.concatenate(list(values.values()))
-    return everything[everything > 0]
-
-
 def _grouped_bars(
-    axes: Axes, values: Mapping[str, Values], text: Callable[[float], str], logarithmic: bool
+    axes: Axes,
+    names: Sequence[str],
+    values: Sequence[Values],
+    text: Callable[[float], str],
+    *,
+    linear: bool = False,
 ) -> None:
-    """Draw a bar for each class and split, with its value where there is room for it."""
-    positive = _positive(values)
-    largest = positive.max() if len(positive) else 1.0
+    """Draw a bar for each class and split, with its value where there is room for it.
+
+    values: by class (K,), for each split. linear: whether the scale is linear however far they lie
+    apart.
+    """
+    everything = np.concatenate(values)
+    positive = everything[everything > 0] if everything.any() else np.ones(1)
+    smallest, largest = positive.min(), positive.max()
+    logarithmic = not linear and largest / smallest > _LOG_FROM
     # A logarithmic axis has no 0; its bars begin at a power of ten below the smallest value.
-    start = 10.0 ** math.floor(math.log10(positive.min()) - 0.2) if logarithmic else 0.0
-    classes = len(next(iter(values.values())))
+    start = 10.0 ** math.floor(math.log10(smallest) - 0.2) if logarithmic else 0.0
     thickness = 0.84 / len(values)
-    for place, values_K in enumerate(values.values()):
-        y_K = np.arange(classes) + (place - (len(values) - 1) / 2) * thickness
-        colour = split_colour(place)
-        axes.barh(y_K, (values_K - start).clip(0), thickness * 0.9, left=start, color=colour)
-        if classes <= _MOST_VALUED:
-            for y, value in zip(y_K, values_K, strict=True):
-                print_value(axes, text(value), max(value, start), y)
+    for place, values_K in enumerate(values):
+        y_K = np.arange(len(names)) + (place - (len(values) - 1) / 2) * thickness
+        length_K = (values_K - start).clip(0)
+        drawn = axes.barh(y_K, length_K, thickness * 0.9, start, color=split_colour(place))
+        if len(names) <= _MOST_VALUED:
+            chart.print_values(axes, drawn, map(text, values_K))
     if logarithmic:
         axes.set_xscale("log")
         axes.xaxis.set_minor_locator(NullLocator())
     # Room for the numbers behind the longest bar.
     axes.set_xlim(start, largest * (largest / start) ** 0.28 if logarithmic else 1.28 * largest)
-    axes.grid(True, axis="x")
-    axes.tick_params(axis="y", length=0)
+    chart.name_bars(axes, names)
 
 
 def _percent_text(share: float) -> str:
-    value = 100 * share
-    if value == 0:
+    if share == 0:
         return "none"
-    if value < 0.0001:
-        return "<0.0001"
-    return f"{value:.1f}" if value >= 0.1 else f"{value:.1g}"
+    return "<0.0001" if share < 1e-6 else chart.percent_text(share)
 
 
 def _count_text(value: float) -> str:

@@ -1,6 +1,7 @@
 """The errors that a person can act on: each names the place, the cause and the repair."""
 
-from collections.abc import Sequence
+import difflib
+from collections.abc import Iterable, Sequence
 
 
 class SegpipeError(Exception):
@@ -49,3 +50,10 @@ def listing(items: Sequence[str], shown: int = 10) -> str:
     if len(items) > shown:
         lines.append(f"  ... and {len(items) - shown} more")
     return "\n".join(lines)
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Return a question that names the most similar of `known`, "" where none is similar."""
+    folded = {other.casefold(): other for other in known}
+    near = difflib.get_close_matches(name.casefold(), folded, n=1)
+    return f"did you mean {folded[near[0]]}?" if near else ""

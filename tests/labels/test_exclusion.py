@@ -52,7 +52,8 @@ def test_unknown_names_are_refused_together() -> None:
     assert len(said) == 3
     assert all(line.startswith("params.yaml: labels.exclude_images_with: ") for line in said)
     assert (
-        "'rail trak' is no label and no class of cityscapes24; did you mean rail track?" in said[0]
+        "'rail trak' is neither a label nor a class of cityscapes24; did you mean rail track?"
+        in said[0]
     )
     assert "did you mean caravan?" in said[1]
     assert "'qqq'" in said[2]

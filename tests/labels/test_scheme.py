@@ -199,11 +199,11 @@ def test_ids_above_a_byte_are_written_with_two(tmp_path: Path) -> None:
         ("id,name,red,green,blue\n1,a,1,1,300\n", "line 2: colour 1,1,300"),
         ("id,name,red,green,blue\n1,a,1,1\n", "line 2"),
         ("id,name,red,green,blue\n70000,a,1,1,1\n", "id 70000"),
-        ("id,name,red,green,blue\n1,a,1,1,1\n1,b,2,2,2\n", "the id 1 stands twice"),
-        ("id,name,red,green,blue\n1,a,1,1,1\n2,a,2,2,2\n", "the name a stands twice"),
+        ("id,name,red,green,blue\n1,a,1,1,1\n1,b,2,2,2\n", "duplicate id 1: a, b"),
+        ("id,name,red,green,blue\n1,a,1,1,1\n2,a,2,2,2\n", "duplicate name a"),
         ("id,name,red,green,blue\n1,void,1,1,1\n", "every row is void"),
         ("id,name,red,green,blue\n1,,1,1,1\n", "the name is empty"),
-        (b"\xff\xfe\x00\x01", "is no CSV"),
+        (b"\xff\xfe\x00\x01", "not a valid CSV"),
     ],
 )
 def test_a_faulty_csv_is_explained(text: str | bytes, message: str, tmp_path: Path) -> None:
@@ -217,7 +217,7 @@ def test_a_faulty_csv_is_explained(text: str | bytes, message: str, tmp_path: Pa
     ("extra", "message"),
     [
         ({5: "raod"}, "did you mean road"),
-        ({70000: "road"}, "cannot stand in a mask"),
+        ({70000: "road"}, "cannot occur in a mask"),
         ({2: "void"}, "leaves no raw value for class car"),
     ],
 )

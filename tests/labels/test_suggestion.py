@@ -12,8 +12,12 @@ from ruamel.yaml import YAML
 from segpipe.labels.colour_suggestion import nearest_colour, suggest_colours
 from segpipe.labels.load import built_in_scheme, built_in_schemes, load_scheme
 from segpipe.labels.scheme import LabelScheme, pack_colours
-from segpipe.labels.suggestion import Suggestion, suggest_mapping
-from segpipe.labels.train_ids import looks_like_label_ids, looks_like_train_ids
+from segpipe.labels.suggestion import (
+    Suggestion,
+    looks_like_label_ids,
+    looks_like_train_ids,
+    suggest_mapping,
+)
 
 OFFICIAL = [label for label in official if label.id >= 0]
 TRAIN_ID = {label.id: label.trainId for label in OFFICIAL}

@@ -4,16 +4,9 @@ import numpy as np
 import pytest
 
 from segpipe.labels.scheme import VOID, LabelScheme, RawLabel
-from segpipe.rendering.comparison import (
-    VOID_DARK,
-    VOID_LINE,
-    WRONG,
-    comparison,
-    error_panel,
-    panel_size,
-)
-from segpipe.rendering.legend import present_classes
-from segpipe.rendering.text import fitted, font, width_of
+from segpipe.rendering.comparison import comparison
+from segpipe.rendering.layout import VOID_DARK, VOID_LINE, panel_size, present_classes
+from segpipe.rendering.overlay import WRONG, error_panel
 
 NAMES = ("road", "sidewalk", "building", "car")
 COLOURS = ((128, 64, 128), (244, 35, 232), (70, 70, 70), (0, 0, 142))
@@ -67,13 +60,6 @@ def test_without_truth_there_are_two_panels_and_no_errors() -> None:
     assert 4 * width < both.shape[1] < 5 * width
 
 
-def test_columns_break_the_row() -> None:
-    height, width = panel_size(2, 4)
-    square = comparison(IMAGE, TRUTH, GUESS, SCHEME, "x", columns=2)
-    assert 2 * width < square.shape[1] < 3 * width
-    assert square.shape[0] > 2 * height
-
-
 def test_the_score_is_shown_unless_it_is_not_a_number() -> None:
     shown = comparison(IMAGE, TRUTH, GUESS, SCHEME, "x", score=0.5)
     absent = comparison(IMAGE, TRUTH, GUESS, SCHEME, "x", score=None)
@@ -125,15 +111,3 @@ def test_sizes_that_differ_are_refused_by_name() -> None:
         comparison(IMAGE, TRUTH, GUESS[:1], SCHEME, "frame_7")
     with pytest.raises(ValueError, match="frame_7"):
         comparison(IMAGE, TRUTH[:, :2], GUESS, SCHEME, "frame_7")
-
-
-def test_long_text_loses_its_middle() -> None:
-    face = font(14)
-    name = "frankfurt_000000_000294_leftImg8bit"
-    short = fitted(name, face, 120)
-    assert width_of(short, face) <= 120
-    assert short.startswith("frank")
-    assert short.endswith("8bit")
-    assert "..." in short
-    assert fitted(name, face, 1000) == name
-    assert fitted(name, face, 3) == ""

@@ -26,19 +26,20 @@ NAMES = ["road", "a rather long class name", "car"]
 SCORES = {"road": 0.5, "train": NAN, "car": 0.75}
 SHARES = {"road": 0.9996, "train": 0.0, "car": 0.0004}
 
+SKY = [
+    figures.Point("sky", 0.0, 0.3, 1.0),
+    figures.Point("sky", 0.5, 0.8, 0.7),
+    figures.Point("sky", 0.9, 1.0, 0.2),
+    figures.Point("sky", 0.95, math.nan, 0.0),
+]
+CLASSES = [figures.Point("road", None, 0.9, 0.95), figures.Point("pole", None, 0.4, 0.1)]
+
 DRAWINGS: dict[str, Callable[[Path], None]] = {
     "curves": lambda path: figures.training_curves(HISTORY, path),
     "confusion": lambda path: figures.confusion_figure(CONFUSION, NAMES, path),
     "bars": lambda path: figures.class_bars(SCORES, SHARES, path),
+    "precision and recall": lambda path: figures.precision_recall_figure(SKY, 0.5, path),
 }
-
-
-@pytest.fixture
-def drawn(monkeypatch: pytest.MonkeyPatch) -> list[Figure]:
-    """Figures that would have been written."""
-    caught: list[Figure] = []
-    monkeypatch.setattr(figures, "_write", lambda figure, _path: caught.append(figure))
-    return caught
 
 
 @pytest.mark.parametrize("name", DRAWINGS)
@@ -151,3 +152,46 @@ def test_classes_that_differ_are_refused(tmp_path: Path) -> None:
         figures.class_bars({}, {}, tmp_path / "x.png")
     with pytest.raises(ValueError, match="for 2 classes"):
         figures.confusion_figure(CONFUSION, ["a", "b"], tmp_path / "x.png")
+
+
+def lines_of_equal_dice(figure: Figure) -> int:
+    """How many of the grey lines have the same Dice all along."""
+    equal = 0
+    for line in figure.axes[0].lines:
+        recall, precision = np.array(line.get_xydata()).T
+        dice = 2 * precision * recall / (precision + recall)
+        equal += len(recall) > 50 and float(np.ptp(dice)) < 1e-9
+    return equal
+
+
+def test_the_curve_leaves_out_what_has_no_meaning_and_marks_the_threshold(
+    drawn: list[Figure],
+) -> None:
+    figures.precision_recall_figure(SKY, 0.5, Path("x.png"))
+    axes = drawn[0].axes[0]
+    curves = [np.array(line.get_xydata()).tolist() for line in axes.lines]
+    assert [[1.0, 0.3], [0.7, 0.8], [0.2, 1.0]] in curves
+    assert curves.count([[0.7, 0.8]]) == 1
+    assert "threshold 0.5" in [text.get_text() for text in axes.texts]
+    assert "sky" in axes.get_title(loc="left")
+    assert lines_of_equal_dice(drawn[0]) == 5
+
+
+def test_classes_are_labelled_points(drawn: list[Figure]) -> None:
+    missing = figures.Point("train", None, math.nan, math.nan)
+    figures.precision_recall_figure([*CLASSES, missing], None, Path("x.png"))
+    axes = drawn[0].axes[0]
+    points = [np.array(line.get_xydata()).tolist() for line in axes.lines]
+    assert [[0.95, 0.9]] in points
+    assert [[0.1, 0.4]] in points
+    texts = [text.get_text() for text in axes.texts]
+    assert {"road", "pole"} < set(texts)
+    assert "train" not in texts
+
+
+def test_a_split_without_scores(tmp_path: Path) -> None:
+    nothing = [figures.Point("sky", 0.0, math.nan, math.nan)]
+    figures.precision_recall_figure(nothing, 0.5, tmp_path / "nothing.png")
+    assert (tmp_path / "nothing.png").exists()
+    with pytest.raises(ValueError, match="nothing to draw"):
+        figures.precision_recall_figure([], None, tmp_path / "x.png")

@@ -3,6 +3,7 @@
 import errno
 import os
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 import pytest
@@ -42,8 +43,8 @@ def test_pictures_come_back_as_they_were(tmp_path: Path) -> None:
         np.zeros((0, 2), np.uint8),
     ],
 )
-def test_what_is_no_image_is_refused(tmp_path: Path, array: np.ndarray) -> None:
-    with pytest.raises(ValueError, match="is no image"):
+def test_what_is_not_an_image_is_refused(tmp_path: Path, array: np.ndarray) -> None:
+    with pytest.raises(ValueError, match="is not an image"):
         write_png(tmp_path / "x.png", array)
     assert list(tmp_path.iterdir()) == []
 
@@ -66,8 +67,8 @@ def test_a_full_disk_leaves_the_old_file_and_says_what_to_do(
 
 
 def test_a_failing_encoder_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def half(_image: Image.Image, place: Path, **_options: str) -> None:
-        place.write_bytes(b"\x89PNG")
+    def half(_image: Image.Image, place: IO[bytes], **_options: str) -> None:
+        place.write(b"\x89PNG")
         raise OSError(errno.EIO, "Input/output error")
 
     monkeypatch.setattr(Image.Image, "save", half)

@@ -25,6 +25,7 @@ def row(height: int = 40, width: int = 80, *, truth: bool = True, probability: b
         truth_HW if truth else None,
         prediction_HW,
         prediction_HW.astype(np.float32) if probability else None,
+        SCHEME,
     )
 
 
@@ -73,12 +74,14 @@ def test_rows_stand_below_each_other_and_keep_their_proportions() -> None:
 
 
 def test_void_is_in_the_legend_only_where_it_occurs() -> None:
-    one = row(probability=False)
-    truth = one.truth_HW.copy()
+    image = np.full((40, 80, 3), 90, np.uint8)
+    truth = np.zeros((40, 80), np.uint8)
+    without = make_row("a", image, truth, truth, None, SCHEME)
+    truth = truth.copy()
     truth[:5] = VOID
-    with_void = Row(one.caption, one.image_HW3, truth, one.prediction_HW, None)
+    with_void = make_row("a", image, truth, np.zeros_like(truth), None, SCHEME)
     assert (draw_rows([with_void], SCHEME)[-35:] == 0).all(-1).any()
-    assert not (draw_rows([one], SCHEME)[-35:] == 0).all(-1).any()
+    assert not (draw_rows([without], SCHEME)[-35:] == 0).all(-1).any()
 
 
 def test_no_rows_are_refused() -> None:

@@ -18,8 +18,9 @@ from segpipe.loading.batches import Batch, read_batch
 from segpipe.models.parts.cropping import centre_crop
 from segpipe.params.train import AugmentParams
 from segpipe.raw.input_spec import at_image_size, picture_of
+from segpipe.rendering.layout import Mask, Picture
 from segpipe.rendering.png import png_bytes, write_png
-from segpipe.rendering.samples import Mask, Picture, copies_sheet, predictions_sheet
+from segpipe.rendering.samples import copies_sheet, predictions_sheet
 from segpipe.training.job import Job, TrainingData
 from segpipe.training.validate import result_logits
 

@@ -1,9 +1,9 @@
-"""A contact sheet holds every tile, in order, within its width."""
+"""Cut texts, and contact sheets, which hold every tile, in order, within their width."""
 
 import numpy as np
 import pytest
 
-from segpipe.rendering.contact_sheet import WIDEST, contact_sheet
+from segpipe.rendering.layout import WIDEST, beside, contact_sheet, middle_cut, stacked, text_strip
 
 Tile = tuple[np.ndarray, str]
 
@@ -76,3 +76,35 @@ def test_more_columns_than_tiles_leave_no_empty_ones() -> None:
 def test_nothing_to_draw_is_refused(number: int, columns: int) -> None:
     with pytest.raises(ValueError, match="tiles in"):
         contact_sheet(tiles(number, 5, 5), columns)
+
+
+def test_long_text_loses_its_middle() -> None:
+    assert middle_cut("short", 10) == "short"
+    assert middle_cut("abcdefghijklm", 10) == "abcd...klm"
+    assert middle_cut("abcdefghijklm", 30, lambda text: 10 * len(text)) == ""
+    name = "frankfurt_000000_000294_leftImg8bit"
+    whole, short = (text_strip(name, width, 20, 14) for width in (400, 120))
+    # Both ends are there, and the text ends where the strip does.
+    np.testing.assert_array_equal(whole[:, :30], short[:, :30])
+    assert (text_strip(name, 5, 20, 14) == 255).all()
+
+
+def test_text_at_the_right_end_takes_its_room_first() -> None:
+    alone = text_strip("a title that is much too long for its strip", 200, 20, 14)
+    both = text_strip("a title that is much too long for its strip", 200, 20, 14, right="50 %")
+    np.testing.assert_array_equal(both[:, 165:], text_strip("", 200, 20, 14, right="50 %")[:, 165:])
+    assert (both[:, 155:163] == 255).all()
+    assert (alone[:, 155:163] != 255).any()
+
+
+def test_pictures_are_put_together_on_white() -> None:
+    small, large = np.zeros((2, 3, 3), np.uint8), np.full((4, 5, 3), 7, np.uint8)
+    column = stacked([small, large], gap=1)
+    assert column.shape == (7, 5, 3)
+    np.testing.assert_array_equal(column[:2, :3], small)
+    np.testing.assert_array_equal(column[3:], large)
+    assert (column[2] == 255).all()
+    assert (column[:2, 3:] == 255).all()
+    np.testing.assert_array_equal(
+        beside([small.swapaxes(0, 1), large.swapaxes(0, 1)], gap=1), column.swapaxes(0, 1)
+    )
