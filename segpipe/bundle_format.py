@@ -13,6 +13,8 @@ from segpipe.runtime.errors import BundleError
 
 FORMAT = 4
 DESCRIPTION = "model.json"
+# A small model of generated street scenes, so that predictions can be tried before a training.
+SHIPPED = Path(__file__).resolve().parent / "inference" / "streets"
 Description = dict[str, Any]
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from segpipe.bundle_format import read_input
+from segpipe.bundle_format import DESCRIPTION, SHIPPED, read_input
 from segpipe.runtime.console import say
 from segpipe.runtime.errors import ParameterError, listing
 
@@ -31,6 +31,7 @@ examples:
   segpipe predict data/esd/Tile7 --out labels
 """
 _OPACITY = 0.55
+_TRAINED = Path("models")
 
 
 def add_command(commands: "argparse._SubParsersAction[Any]") -> None:
@@ -45,7 +46,10 @@ def add_command(commands: "argparse._SubParsersAction[Any]") -> None:
     parser.add_argument("images", type=Path, help="a folder of images, rasters or tiles, or one")
     parser.add_argument("--out", type=Path, required=True, help="where the label images go")
     parser.add_argument(
-        "--bundle", type=Path, default=Path("models"), help="the model (default: models)"
+        "--bundle",
+        type=Path,
+        help=f"the model (default: {_TRAINED}, or before a training the one of street scenes that comes "
+        "with segpipe)",
     )
     parser.add_argument(
         "--opacity",
@@ -64,7 +68,8 @@ def add_command(commands: "argparse._SubParsersAction[Any]") -> None:
 def _run(options: argparse.Namespace) -> int:
     from segpipe.raw.build import build_reader
 
-    spec = read_input(options.bundle)
+    bundle = options.bundle or _default_bundle()
+    spec = read_input(bundle)
     reader = build_reader(spec.files)
     _refuse_odd_options(options, spec, reader)
     found = reader.find(options.images)
@@ -74,7 +79,7 @@ def _run(options: argparse.Namespace) -> int:
     from segpipe.inference.predictor import Predictor
 
     opacity = _OPACITY if options.opacity is None else options.opacity
-    predictor = Predictor.load(options.bundle)
+    predictor = Predictor.load(bundle)
     unreadable = predict_files(predictor, found, options.out, opacity, options.overlap)
     say(f"{len(found) - len(unreadable)} of {len(found)} label images are in {options.out}/")
     if unreadable:
@@ -83,6 +88,16 @@ def _run(options: argparse.Namespace) -> int:
             file=sys.stderr,
         )
     return 1 if unreadable else 0
+
+
+def _default_bundle() -> Path:
+    if (_TRAINED / DESCRIPTION).exists():
+        return _TRAINED
+    say(
+        f"{_TRAINED}/ holds no model yet; the one that comes with segpipe is used, which has seen "
+        "generated street scenes alone"
+    )
+    return SHIPPED
 
 
 def _refuse_odd_options(options: argparse.Namespace, spec: "InputSpec", reader: "Reader") -> None:

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from segpipe.augment.apply import normalise_batch
 from segpipe.bundle import Bundle, load_bundle, predicted_ids
+from segpipe.bundle_format import SHIPPED
 from segpipe.labels.scheme import LabelScheme
 from segpipe.models.parts.cropping import centre_crop
 from segpipe.raw.build import build_reader
@@ -141,3 +142,12 @@ class Predictor:
         if not any(sum(margin) for margin in margins):
             return frames_Thwc
         return np.pad(frames_Thwc, [(0, 0), *margins, (0, 0)], mode="symmetric")
+
+
+def load_model(path: str | Path | None = None, device: torch.device | None = None) -> Predictor:
+    """Return the model of a bundle, ready to predict.
+
+    path: a folder such as models/; None for the small model of generated street scenes that comes
+    with segpipe. device: the best of this machine where it is None. Raises BundleError.
+    """
+    return Predictor.load(SHIPPED if path is None else Path(path), device)

@@ -13,7 +13,7 @@ from PIL import Image
 from safetensors.numpy import load_file
 
 from segpipe.bundle import load_bundle
-from segpipe.cli.recipes import read_header
+from segpipe.cli.recipes import params_text, read_header
 from segpipe.dataset.reader import open_dataset
 from segpipe.labels.load import load_scheme
 from segpipe.params.load import load_params
@@ -36,7 +36,9 @@ pytestmark = pytest.mark.slow
 STAGES: dict[str, Callable[..., None]] = {
     "fetch": fetch.run,
     "prepare": prepare.run,
-    "train": train.run,
+    "train": lambda params, snapshot: train.run_training(
+        train.planned(params, snapshot), train.PREPARED, train.OUTPUTS
+    ),
     "evaluate": evaluate.run,
     "render": render.run,
 }
@@ -48,7 +50,7 @@ def workspace_of(root: Path, recipe: Path, *more: str) -> Path:
     (workspace / "data").mkdir()
     for world in ("synthetic.yaml", "synthetic_esd.yaml"):
         shutil.copy(ROOT / "data" / world, workspace / "data" / world)
-    shutil.copy(recipe, workspace / PARAMETERS)
+    (workspace / PARAMETERS).write_text(params_text(recipe))
     apply_overrides(workspace / PARAMETERS, [*tiny_overrides(recipe), *more])
     return workspace
 

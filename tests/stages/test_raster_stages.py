@@ -17,6 +17,7 @@ from segpipe.inference.predictor import Predictor
 from segpipe.params.load import load_params
 from segpipe.runtime.errors import ParameterError
 from segpipe.runtime.provenance import PARAMETERS, take_snapshot
+from segpipe.training.run import run_training
 from stages import evaluate, fetch, prepare, render, train
 from tests.forge import ROOT, make_workspace, tiny_parameters, write_parameters
 from tests.raw.rasters.geotiffs import coarser, write_tif
@@ -82,7 +83,12 @@ def make_rasters(root: Path) -> Path:
 
 def run(stage: str) -> None:
     """Run a stage in this process, in the current folder."""
-    STAGES[stage].run(load_params(PARAMETERS), take_snapshot(stage))
+    params, snapshot = load_params(PARAMETERS), take_snapshot(stage)
+    if stage == "train":
+        run_training(train.planned(params, snapshot), train.PREPARED, train.OUTPUTS)
+        return
+    module: Any = STAGES[stage]
+    module.run(params, snapshot)
 
 
 @pytest.fixture(scope="module")

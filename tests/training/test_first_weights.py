@@ -58,7 +58,7 @@ def test_weights_that_are_exchanged_at_the_start_stop_it(
 
     monkeypatch.setattr(run, "set_up", set_up)
     monkeypatch.setattr(run, "open_dataset", lambda _: dataset)
-    monkeypatch.setattr(run, "tracked", Mock(side_effect=Reached))
+    monkeypatch.setattr(run, "mlflow_run", Mock(side_effect=Reached))
     model = SMALL.model_copy(update={"pretrained": str(weights)})
     snapshot, tracking = Snapshot("train", {}, {}), TrackingParams(enabled=False)
     plan = Plan(model, LossParams(), TRAIN, tracking, {}, snapshot)

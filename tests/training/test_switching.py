@@ -6,6 +6,7 @@ from typing import get_args
 import pytest
 import torch
 
+from segpipe.cli.recipes import params_text
 from segpipe.dataset.reader import Dataset
 from segpipe.params.load import load_params
 from segpipe.params.loss import LossParams
@@ -23,7 +24,7 @@ LOSSES = LossParams.model_json_schema()["properties"]["name"]["enum"]
 def switched(folder: Path, option: str) -> Params:
     """The parameters that segpipe comes with, one option changed as `dvc exp run -S` does."""
     path = folder / "params.yaml"
-    path.write_bytes((ROOT / "recipes/demo.yaml").read_bytes())
+    path.write_text(params_text(ROOT / "recipes/demo.yaml"))
     apply_overrides(path, [option])
     return load_params(path)
 
