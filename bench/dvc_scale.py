@@ -43,7 +43,7 @@ from segpipe.preparation.prepare import prepare_data
 from segpipe.preparation.sample_job import PrepareContext
 from segpipe.raw.input_spec import PICTURES
 from segpipe.raw.sample import Sample
-from segpipe.runtime.atomic import whole_file
+from segpipe.runtime.atomic import atomic_file
 from segpipe.runtime.randomness import generator
 
 _LAYOUTS = ("arrays", "PNG files")
@@ -177,13 +177,13 @@ def _change_one(output: Path) -> None:
     """Write one sample anew, beside its file, as segpipe writes: a file in place may be a link."""
     array, picture = output / "train" / IMAGES, output / "images/0.png"
     if array.exists():
-        with whole_file(array) as copy:
+        with atomic_file(array) as copy:
             shutil.copyfile(array, copy)
             images = np.load(copy, mmap_mode="r+")
             images[0] = 255 - images[0]
             images.flush()
     else:
-        with whole_file(picture) as copy, Image.open(picture) as image:
+        with atomic_file(picture) as copy, Image.open(picture) as image:
             image.point(lambda value: 255 - value).save(copy, "PNG", compress_level=1)
 
 

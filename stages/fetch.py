@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 from segpipe.params.schema import Params
-from segpipe.runtime.atomic import whole_folder
+from segpipe.runtime.atomic import atomic_dir
 from segpipe.runtime.console import say
 from segpipe.runtime.provenance import Snapshot
 from segpipe.runtime.state import downloads_folder
@@ -23,7 +23,7 @@ RAW = Path("data/raw")
 
 def run(params: Params, snapshot: Snapshot) -> None:
     """Fetch into data/raw, whole or not at all."""
-    with whole_folder(RAW) as partial:
+    with atomic_dir(RAW) as partial:
         fetch(params.source, partial, downloads_folder())
         snapshot.verify()
     files = sum(path.is_file() for path in RAW.rglob("*"))

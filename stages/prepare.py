@@ -21,7 +21,7 @@ from segpipe.preflight.report import write_report
 from segpipe.preflight.statistics_page import PAGE, write_statistics
 from segpipe.preparation.prepare import prepare_data
 from segpipe.preparation.sample_job import PrepareContext
-from segpipe.runtime.atomic import whole_folder
+from segpipe.runtime.atomic import atomic_dir
 from segpipe.runtime.console import say
 from segpipe.runtime.provenance import Snapshot
 from segpipe.sources.samples import list_samples
@@ -38,7 +38,7 @@ def run(params: Params, snapshot: Snapshot) -> None:
     context = plan_preparation(
         params.source.name, params.labels, params.prepare, listing, scheme, RAW
     )
-    with ThreadPoolExecutor(1) as beside, whole_folder(PREPARED) as partial:
+    with ThreadPoolExecutor(1) as beside, atomic_dir(PREPARED) as partial:
         # Importing torch takes seconds, in which the workers read already.
         memory = beside.submit(_forecast, params, context)
         totals = None
@@ -53,7 +53,7 @@ def run(params: Params, snapshot: Snapshot) -> None:
         say_warnings(findings)
         refuse(findings, page)
         assert totals is not None  # else there were errors
-        with whole_folder(STATISTICS) as drawn:
+        with atomic_dir(STATISTICS) as drawn:
             write_statistics(drawn, survey, partial, totals["train"].histogram_C256)
             snapshot.verify()
     counts = ", ".join(f"{len(members)} {split}" for split, members in listing.samples.items())

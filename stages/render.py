@@ -25,7 +25,7 @@ from segpipe.rendering.figures import (
 from segpipe.results.evaluation import ClassRow, ConfusionCell, ImageRow, PrecisionRecallPoint
 from segpipe.results.records import METRICS, Score, read_table
 from segpipe.results.training import HistoryRow
-from segpipe.runtime.atomic import whole_folder
+from segpipe.runtime.atomic import atomic_dir
 from segpipe.runtime.console import say
 from segpipe.runtime.provenance import Snapshot
 from segpipe.tracking.run import training_run
@@ -47,7 +47,7 @@ def run(params: Params, snapshot: Snapshot) -> None:
     chosen = predictor.reader.drawn([samples[name] for name in ordered], RAW, params.render.images)
     # Opened before the work: a server that does not answer is said at once.
     with training_run(params.tracking, METRICS / "mlflow.json") as tracker:
-        with whole_folder(PREDICTIONS) as partial:
+        with atomic_dir(PREDICTIONS) as partial:
             draw_samples(chosen, Drawing(predictor, RAW, partial, params.render.opacity, ious))
             _draw_figures(partial / "figures", predictor.bundle.threshold)
             snapshot.verify()

@@ -31,7 +31,7 @@ class _Axis:
     stop_B: list[int]
     low_BN: Tensor  # the pixel before its centre
     high_BN: Tensor  # the pixel behind it
-    share_BN: Tensor  # the weight of `high`, 0..1
+    fraction_BN: Tensor  # the weight of `high`, 0..1
     nearest_BN: Tensor
     inside_BN: Tensor
 
@@ -121,7 +121,7 @@ def _axis(
     step_BN = np.where(flip_B[:, None], wanted - 1 - step_BN, step_BN)
     centre_BN = start_B[:, None] + (step_BN + 0.5) / scale_B[:, None]
     low_BN = np.floor(centre_BN - 0.5)
-    share_BN = centre_BN - 0.5 - low_BN
+    fraction_BN = centre_BN - 0.5 - low_BN
     high_BN = low_BN + 1
     nearest_BN = np.floor(centre_BN)
     inside_BN = (nearest_BN >= 0) & (nearest_BN < given)
@@ -138,7 +138,7 @@ def _axis(
         stop_B=(high_BN.max(axis=1) + 1).tolist(),
         low_BN=put(low_BN - first_B[:, None]),
         high_BN=put(high_BN - first_B[:, None]),
-        share_BN=put(share_BN.astype(np.float32)),
+        fraction_BN=put(fraction_BN.astype(np.float32)),
         nearest_BN=put(nearest_BN - first_B[:, None]),
         inside_BN=put(inside_BN),
     )
@@ -150,7 +150,7 @@ def _blend(box_CHW: Tensor, rows: _Axis, columns: _Axis, b: int, found_CHW: Tens
     box_CHW = box_CHW.contiguous()
     above = box_CHW.index_select(1, rows.low_BN[b]).float()
     below = box_CHW.index_select(1, rows.high_BN[b]).float()
-    bands = torch.lerp(above, below, rows.share_BN[b][:, None])
+    bands = torch.lerp(above, below, rows.fraction_BN[b][:, None])
     left = bands.index_select(2, columns.low_BN[b])
     right = bands.index_select(2, columns.high_BN[b])
-    torch.lerp(left, right, columns.share_BN[b], out=found_CHW)
+    torch.lerp(left, right, columns.fraction_BN[b], out=found_CHW)

@@ -67,7 +67,7 @@ def find_recipe(name: str) -> Path:
     known = [path.stem for path in recipe_paths()]
     near = difflib.get_close_matches(Path(name).stem, known, n=3, cutoff=0.5)
     hint = f"did you mean {' or '.join(near)}?" if near else f"the recipes:\n{listing(known, 50)}"
-    raise ParameterError(f"{name}: is no recipe and no parameter file; {hint}")
+    raise ParameterError(f"{name}: is neither a recipe nor a parameter file; {hint}")
 
 
 def read_header(text: str) -> Header:

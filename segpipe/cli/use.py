@@ -22,7 +22,7 @@ from segpipe.cli.recipes import (
 from segpipe.params.load import load_overlay, outdated, validate
 from segpipe.params.writer import header_of, write_params
 from segpipe.results.experiments import commit_with
-from segpipe.runtime.atomic import whole_file
+from segpipe.runtime.atomic import atomic_file
 from segpipe.runtime.console import say
 from segpipe.runtime.errors import BusyError, ParameterError
 from segpipe.runtime.state import repository_root
@@ -96,7 +96,7 @@ def _use(recipe: Path, dry_run: bool, force: bool) -> None:
     else:
         _refuse_running()
         _protect(present, force)
-        with whole_file(_PARAMS) as partial:
+        with atomic_file(_PARAMS) as partial:
             partial.write_bytes(content)
         say(f"{_PARAMS} is {recipe} now")
     _say_next(read_header(content.decode()).fields.get("data"), params.source.path)
@@ -116,7 +116,7 @@ def _upgrade(dry_run: bool) -> None:
     else:
         _refuse_running()
         _protect(present, force=True)
-        with whole_file(_PARAMS) as partial:
+        with atomic_file(_PARAMS) as partial:
             partial.write_bytes(text)
         say(f"{_PARAMS} is up to date now; each value is as it was")
 
@@ -163,7 +163,7 @@ def _protect(present: bytes | None, force: bool) -> None:
         )
     digest = hashlib.blake2b(present, digest_size=5).hexdigest()
     copy = _REPLACED / f"params-{digest}.yaml"
-    with whole_file(copy) as partial:
+    with atomic_file(copy) as partial:
         partial.write_bytes(present)
     say(f"the former {_PARAMS} is kept; have it back with: segpipe use {copy}")
 

@@ -12,7 +12,7 @@ from segpipe.labels.scheme import VOID, LabelScheme
 from segpipe.raw.rasters.gdal import created, require_rasterio
 from segpipe.raw.rasters.grid import Grid
 from segpipe.raw.sample import Window
-from segpipe.runtime.atomic import whole_file
+from segpipe.runtime.atomic import atomic_file
 
 _BLOCK = 256
 
@@ -50,7 +50,7 @@ class PredictionWriter:
 
     def __enter__(self) -> "PredictionWriter":
         with contextlib.ExitStack() as stack:
-            partial = stack.enter_context(whole_file(self._path))
+            partial = stack.enter_context(atomic_file(self._path))
             self._dataset = stack.enter_context(created(partial, **self._profile()))
             if self._palette_K3 is not None:
                 colours = {label: tuple(rgb) for label, rgb in enumerate(self._palette_K3.tolist())}

@@ -28,11 +28,11 @@ def dice_sum(logits_BKHW: Tensor, mask_BHW: Tensor, smooth: float) -> Tensor:
     """
     logits_BKHW, target_BHW, valid_BHW = align(logits_BKHW, mask_BHW)
     channels = logits_BKHW.shape[1]
-    share_BKHW = probabilities(logits_BKHW)
+    probability_BKHW = probabilities(logits_BKHW)
     members_BKHW = class_members(target_BHW, channels)
     true_BK = members_BKHW.sum((2, 3))
-    both_BK = share_BKHW.where(members_BKHW, 0).sum((2, 3))
-    seen_BK = share_BKHW.where(valid_BHW[:, None], 0).sum((2, 3))
+    both_BK = probability_BKHW.where(members_BKHW, 0).sum((2, 3))
+    seen_BK = probability_BKHW.where(valid_BHW[:, None], 0).sum((2, 3))
     loss_BK = 1 - (2 * both_BK + smooth) / (seen_BK + true_BK + smooth)
     counted_BK = torch.ones_like(true_BK) if channels == 1 else (true_BK > 0).long()
     loss_B = (loss_BK * counted_BK).sum(1) / counted_BK.sum(1).clamp_min(1)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-Counts = NDArray[np.int64] | NDArray[np.float64]
+ConfusionCounts = NDArray[np.int64] | NDArray[np.float64]
 Floats = NDArray[np.float64]
 
 
@@ -57,30 +57,30 @@ def scores(confusion_KK: NDArray[np.int64]) -> Scores:
     )
 
 
-def iou(confusion_KK: Counts) -> Floats:
+def iou(confusion_KK: ConfusionCounts) -> Floats:
     """Return the intersection over union of each class, (..., K): hits / (truth or predicted)."""
     hits, truth, predicted = _marginals(confusion_KK)
     return ratio(hits, truth + predicted - hits)
 
 
-def dice(confusion_KK: Counts) -> Floats:
+def dice(confusion_KK: ConfusionCounts) -> Floats:
     """Return Dice (F1) of each class, (..., K): 2 hits / (truth + predicted)."""
     hits, truth, predicted = _marginals(confusion_KK)
     return ratio(2 * hits, truth + predicted)
 
 
-def mean_iou(confusion_KK: Counts) -> Floats:
+def mean_iou(confusion_KK: ConfusionCounts) -> Floats:
     """Return the mean IoU of the classes that are not NaN, (...); NaN when none is."""
     return _mean(iou(confusion_KK))
 
 
-def pixel_accuracy(confusion_KK: Counts) -> Floats:
+def pixel_accuracy(confusion_KK: ConfusionCounts) -> Floats:
     """Return the share of valid pixels whose class is right, (...); NaN without pixels."""
     hits, truth, _ = _marginals(confusion_KK)
     return ratio(hits.sum(axis=-1), truth.sum(axis=-1))
 
 
-def frequency_weighted_iou(confusion_KK: Counts) -> Floats:
+def frequency_weighted_iou(confusion_KK: ConfusionCounts) -> Floats:
     """Return the mean IoU weighted by the truth's pixels, (...) (Long et al. 2015, section 5)."""
     _, truth, _ = _marginals(confusion_KK)
     weighted = np.where(truth > 0, truth * iou(confusion_KK), 0.0)
@@ -94,7 +94,7 @@ def ratio(part: NDArray[Any], whole: NDArray[Any]) -> Floats:
     return quotient
 
 
-def _marginals(confusion_KK: Counts) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
+def _marginals(confusion_KK: ConfusionCounts) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
     """Hits, pixels in the truth and pixels predicted of each class, (..., K)."""
     hits = np.diagonal(confusion_KK, axis1=-2, axis2=-1)
     return hits, confusion_KK.sum(axis=-1), confusion_KK.sum(axis=-2)

@@ -29,7 +29,7 @@ _LEAST_SIDES = {"pan": 128}
 class Smp(Network):
     """The library's network under its own names (`network.encoder...`), with its first weights.
 
-    Sides that are no multiple of its coarsest stride are continued by repeating the last pixels.
+    Sides that are not a multiple of its coarsest stride are continued by repeating the last pixels.
     Weights that no gradient reaches (EfficientNet's last convolution, the layers below those that
     PSPNet's decoder uses) rest: several processes would wait for their gradients for ever.
     """
@@ -108,7 +108,7 @@ def _check_encoder(smp: ModuleType, options: SmpParams) -> None:
     nearest = difflib.get_close_matches(name, known, n=1)
     choice = f"did you mean {nearest[0]}?" if nearest else f"such as {', '.join(known[:4])}"
     raise ParameterError(
-        f"params.yaml: model.smp.encoder is {name!r}, which is no encoder of the library; {choice}"
+        f"params.yaml: model.smp.encoder is {name!r}, which is not an encoder of the library; {choice}"
     )
 
 

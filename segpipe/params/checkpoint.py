@@ -4,7 +4,7 @@ It is no part of `train`, since it changes no result: DVC does not train again f
 on from its state whatever stands here.
 """
 
-from segpipe.params.section import Count, Positive, Section
+from segpipe.params.section import Positive, PositiveInt, Section
 
 
 class CheckpointParams(Section):
@@ -12,7 +12,7 @@ class CheckpointParams(Section):
 
     minutes: Positive | None = 10.0
     """above 0; at the latest so long after the last one; null: not by time"""
-    steps: Count | None = None
+    steps: PositiveInt | None = None
     """1 or more; each time so many steps were taken; null: not by steps"""
-    keep: Count = 2
+    keep: PositiveInt = 2
     """1 or more; the newest whole ones"""

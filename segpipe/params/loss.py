@@ -6,9 +6,9 @@ from typing import Annotated, Literal, cast, get_args
 from pydantic import Field, field_validator, model_validator
 
 from segpipe.params.section import (
-    Count,
     Fraction,
     Positive,
+    PositiveInt,
     Section,
 )
 
@@ -44,7 +44,7 @@ class OhemParams(Section):
     """0..1; those whose true class has a lower probability"""
     share: Fraction = 0.0625
     """0..1; at least this share of the valid pixels"""
-    min_kept: Count = 256
+    min_kept: PositiveInt = 256
     """pixels, 1 or more; at least as many"""
 
 
@@ -131,4 +131,4 @@ class LossParams(Section):
 
 def _unknown_loss(name: str, known: tuple[str, ...]) -> str:
     near = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
-    return f"{name} is no loss" + (f"; did you mean {near[0]}?" if near else "")
+    return f"{name} is not a loss" + (f"; did you mean {near[0]}?" if near else "")

@@ -6,14 +6,14 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, field_validator, model_validator
 
 from segpipe.params.section import (
-    Count,
     Degrees,
     Fraction,
+    FractionRange,
     Pixels,
+    PositiveInt,
     Range,
     Section,
     Seed,
-    Spread,
     Steps,
     Zoom,
     pair,
@@ -49,7 +49,7 @@ class SplitParams(Section):
             try:
                 groups = re.compile(pattern).groups
             except re.error as error:
-                raise ValueError(f"is no regular expression: {error}") from error
+                raise ValueError(f"is not a regular expression: {error}") from error
             if groups != 1:
                 raise ValueError(f"needs exactly one (group) in parentheses, not {groups}")
         return pattern
@@ -78,9 +78,9 @@ class CopyParams(Section):
     """drawn uniformly, as all below; above 1 darkens; [1.0, 1.0]: off"""
     saturation: Range = (0.5, 1.5)
     """factor, above 0; [1.0, 1.0]: off"""
-    brightness: Spread = (0.0, 0.0)
+    brightness: FractionRange = (0.0, 0.0)
     """0..1; how far the factor lies from 1, either way"""
-    colour: Spread = (0.0, 0.0)
+    colour: FractionRange = (0.0, 0.0)
     """0..1; the same for the strength of the colours"""
     flip: Fraction = 0.0
     """probability of left for right"""
@@ -115,7 +115,7 @@ class CopyParams(Section):
 class RasterParams(Section):
     """How windows are cut from large rasters, and how their bands are scaled to 0..1."""
 
-    bands: list[Count] | None = None
+    bands: list[PositiveInt] | None = None
     """numbers from 1, such as [3, 2, 1]; null: all"""
     overlap: Annotated[int, Field(ge=0)] = 0
     """pixels that neighbouring windows share, 0 or more"""

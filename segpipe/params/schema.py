@@ -14,8 +14,8 @@ from segpipe.params.loss import LossParams
 from segpipe.params.model import ModelParams
 from segpipe.params.prepare import PrepareParams
 from segpipe.params.section import (
-    Count,
     Fraction,
+    PositiveInt,
     Section,
     Seed,
 )
@@ -48,7 +48,7 @@ class EvaluateParams(Section):
 class RenderParams(Section):
     """Which predictions are drawn, and how."""
 
-    images: Count = 8
+    images: PositiveInt = 8
     """1 or more"""
     order: Literal["worst", "name"] = "worst"
     """worst (lowest mIoU first) | name"""

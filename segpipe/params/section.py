@@ -75,7 +75,7 @@ def strictly_ascending(ends: tuple[float, float]) -> tuple[float, float]:
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Fraction = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
-Count = Annotated[int, Field(ge=1)]
+PositiveInt = Annotated[int, Field(ge=1)]
 Seed = Annotated[int, Field(ge=0, lt=2**63)]
 Pixels = Annotated[int, Field(ge=8, le=65536)]
 _Two = (BeforeValidator(pair), AfterValidator(_ascending))
@@ -84,7 +84,7 @@ _Turn = Annotated[float, Field(ge=0, le=180, allow_inf_nan=False)]
 _Step = Annotated[float, Field(ge=0, le=255, allow_inf_nan=False)]
 # Lower and upper end of a uniform draw: of a factor, a share, an angle, a number of steps.
 Range = Annotated[tuple[Positive, Positive], *_Two]
-Spread = Annotated[tuple[Fraction, Fraction], *_Two]
+FractionRange = Annotated[tuple[Fraction, Fraction], *_Two]
 Zoom = Annotated[tuple[_Factor, _Factor], *_Two]
 Degrees = Annotated[tuple[_Turn, _Turn], *_Two]
 Steps = Annotated[tuple[_Step, _Step], *_Two]

@@ -5,8 +5,8 @@ from typing import Annotated, Literal, get_args
 from pydantic import Field, model_validator
 
 from segpipe.params.section import (
-    Count,
     Pixels,
+    PositiveInt,
     Section,
     Seed,
     Since,
@@ -29,9 +29,9 @@ _FRAMES_BEFORE = 19
 class SyntheticParams(Section):
     """How many procedural street scenes there are, and how large."""
 
-    train: Count = 128
+    train: PositiveInt = 128
     """annotated scenes, 1 or more"""
-    val: Count = 32
+    val: PositiveInt = 32
     """1 or more"""
     test: Annotated[int, Field(ge=0)] = 16
     """0 or more"""

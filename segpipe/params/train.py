@@ -17,10 +17,10 @@ from segpipe.params.schedule import (
     WarmupSqrtParams,
 )
 from segpipe.params.section import (
-    Count,
     Fraction,
     Pixels,
     Positive,
+    PositiveInt,
     Range,
     Section,
     Seed,
@@ -107,7 +107,7 @@ class EarlyStoppingParams(Section):
 
     metric: Metric | None = None
     """null (never) | val_miou | val_pixel_accuracy | val_loss | train_loss"""
-    patience: Count = 5
+    patience: PositiveInt = 5
     """validations, 1 or more"""
     threshold: Improvement = 0.0
     """0 or more; by how much a value must be better than the best to be a gain"""
@@ -123,9 +123,9 @@ class TrainParams(Section):
     length: PositiveLength = Length(20)
     """a length, above 0: a number of epochs, or text such as 2.5 epochs, 1250 steps, 100000
     samples"""
-    batch_size: Count = 8
+    batch_size: PositiveInt = 8
     """samples of one optimizer step, of all processes together"""
-    accumulation: Count = 1
+    accumulation: PositiveInt = 1
     """micro-batches that a step is cut into; must divide batch_size"""
     sampler: Literal["uniform", "class_centroids"] = "uniform"
     """uniform | class_centroids (rare classes come up more often); only the options of the named
@@ -182,10 +182,10 @@ class TrainParams(Section):
     and 1; auto: the best on the validation split"""
     seed: Seed = 0
     """of first weights, order, augmentation, dropout"""
-    limit: Count | None = None
+    limit: PositiveInt | None = None
     """samples, batch_size or more; trains and validates on so many, evenly spread, for a quick try;
     null: all"""
-    overfit: Count | None = None
+    overfit: PositiveInt | None = None
     """samples, batch_size or more; learns so many by heart, validated on the very same, to find
     mistakes in data and model; null: no"""
     profile: Annotated[int, Field(ge=0, le=1000)] = 0

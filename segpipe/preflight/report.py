@@ -9,7 +9,7 @@ from segpipe.preflight.page import page
 from segpipe.preflight.pictures import draw_offenders
 from segpipe.preflight.summary import summarise
 from segpipe.preparation.sample_stats import Survey
-from segpipe.runtime.atomic import whole_folder, write_json, write_text
+from segpipe.runtime.atomic import atomic_dir, write_json, write_text
 from segpipe.runtime.errors import ParameterError, listing
 from segpipe.runtime.findings import Finding
 
@@ -34,7 +34,7 @@ def write_report(
     Raises ParameterError when `folder` holds anything else, since that would be lost.
     """
     refuse_foreign(folder)
-    with whole_folder(folder) as partial:
+    with atomic_dir(folder) as partial:
         (partial / PICTURES).mkdir()
         drawn = draw_offenders(partial / PICTURES, findings, survey, scheme, raw)
         errors = sum(finding.severity == "error" for finding in findings)

@@ -129,7 +129,7 @@ def refuse_impossible(copies: CopyParams, channels: int, coarser: bool) -> None:
 
 
 def _coarser(frames_THWC: NDArray[Any], mask_hw: NDArray[np.uint8], name: str) -> bool:
-    """Return whether the mask is coarser than the image; refuse what is no clip with its mask."""
+    """Return whether the mask is coarser than the image; refuse what is not a clip with its mask."""
     if frames_THWC.ndim != 4 or frames_THWC.dtype not in (np.uint8, np.float16):
         raise ValueError(
             f"{name}: frames of shape {frames_THWC.shape} and type {frames_THWC.dtype}; they must "

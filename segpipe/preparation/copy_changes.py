@@ -134,8 +134,8 @@ def _bilinear(
     columns = [(before_N + step).clip(0, width - 1).astype(np.intp) for step in (0, 1)]
     found_NC = np.zeros((len(y_N), channels), np.float32)
     for row_N, weight_N1 in zip(rows, (1 - down_N1, down_N1), strict=True):
-        for column_N, share_N1 in zip(columns, (1 - right_N1, right_N1), strict=True):
-            found_NC += np.take(flat_PC, row_N + column_N, axis=0) * (weight_N1 * share_N1)
+        for column_N, fraction_N1 in zip(columns, (1 - right_N1, right_N1), strict=True):
+            found_NC += np.take(flat_PC, row_N + column_N, axis=0) * (weight_N1 * fraction_N1)
     return _rounded(found_NC) if image_HWC.dtype == np.uint8 else found_NC
 
 

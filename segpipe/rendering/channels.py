@@ -41,34 +41,34 @@ def channel_histograms(histogram_CB: NDArray[np.int64], names: Sequence[str], pa
         raise ValueError(
             f"{path}: a histogram of shape {histogram_CB.shape} for the channels {list(names)}"
         )
-    share_CB = histogram_CB / np.maximum(histogram_CB.sum(axis=1, keepdims=True), 1)
+    fraction_CB = histogram_CB / np.maximum(histogram_CB.sum(axis=1, keepdims=True), 1)
     if tuple(name.lower() for name in names) == _RGB or len(names) == 1:
-        _lines(share_CB, names, path)
+        _lines(fraction_CB, names, path)
     elif len(names) <= _MOST_SINGLE:
-        _small_charts(share_CB, names, path)
+        _small_charts(fraction_CB, names, path)
     else:
-        _map(share_CB, names, path)
+        _map(fraction_CB, names, path)
 
 
-def _lines(share_CB: NDArray[np.float64], names: Sequence[str], path: Path) -> None:
+def _lines(fraction_CB: NDArray[np.float64], names: Sequence[str], path: Path) -> None:
     with chart.chart(path, 8, 4) as figure:
         axes = figure.subplots()
         colours = _RGB_COLOURS if len(names) == len(_RGB) else (BLUE,)
-        for share_B, name, colour in zip(share_CB, names, colours, strict=True):
-            chart.histogram(axes, share_B, colour, area=0.08, linewidth=1.6, label=name)
-        _fit_to_inner_values(axes, share_CB)
+        for fraction_B, name, colour in zip(fraction_CB, names, colours, strict=True):
+            chart.histogram(axes, fraction_B, colour, area=0.08, linewidth=1.6, label=name)
+        _fit_to_inner_values(axes, fraction_CB)
         axes.set(title="Values of the channels", ylabel="share of the pixels (%)", xlabel="value")
         axes.legend()
 
 
-def _small_charts(share_CB: NDArray[np.float64], names: Sequence[str], path: Path) -> None:
+def _small_charts(fraction_CB: NDArray[np.float64], names: Sequence[str], path: Path) -> None:
     columns = min(_SMALL_COLUMNS, len(names))
     rows = math.ceil(len(names) / columns)
     with chart.chart(path, 3.2 * columns + 0.4, 2.1 * rows + 0.6) as figure:
         charts = figure.subplots(rows, columns, sharex=True, squeeze=False).ravel()
-        for axes, share_B, name in zip(charts, share_CB, names, strict=False):
-            chart.histogram(axes, share_B, BLUE, area=0.15, linewidth=1.2)
-            _fit_to_inner_values(axes, share_B[None])
+        for axes, fraction_B, name in zip(charts, fraction_CB, names, strict=False):
+            chart.histogram(axes, fraction_B, BLUE, area=0.15, linewidth=1.2)
+            _fit_to_inner_values(axes, fraction_B[None])
             axes.set_title(middle_cut(name, _LONGEST_NAME), fontsize=9)
             axes.tick_params(labelsize=8, labelbottom=True)
         for axes in charts[len(names) :]:
@@ -77,18 +77,18 @@ def _small_charts(share_CB: NDArray[np.float64], names: Sequence[str], path: Pat
         figure.supylabel("share of the pixels (%)", fontsize=10)
 
 
-def _fit_to_inner_values(axes: Axes, share_CB: NDArray[np.float64]) -> None:
+def _fit_to_inner_values(axes: Axes, fraction_CB: NDArray[np.float64]) -> None:
     """Fit the axes to the values between the ends; what rises higher at an end is written there.
 
     Clipped and missing values pile up at 0 and 1 and would flatten all the rest.
     """
-    inner = share_CB[:, 1:-1].max() if share_CB.shape[1] > 2 else share_CB.max()
-    whole = share_CB.max()
+    inner = fraction_CB[:, 1:-1].max() if fraction_CB.shape[1] > 2 else fraction_CB.max()
+    whole = fraction_CB.max()
     top = 1.12 * inner if 0 < inner < whole / 3 else 1.06 * whole or 1.0
     axes.set(xlim=(-0.01, 1.01), ylim=(0, top))
     above = {"xycoords": ("data", "axes fraction"), "va": "top", "color": TEXT}
     for end, shift, side in ((0, 5, "left"), (1, -5, "right")):
-        peak = share_CB[:, -end].max()
+        peak = fraction_CB[:, -end].max()
         if peak > top:
             chart.note(
                 axes, f"{100 * peak:.3g} % at {end}", (end, 1), (shift, -3), ha=side, **above
@@ -97,19 +97,19 @@ def _fit_to_inner_values(axes: Axes, share_CB: NDArray[np.float64]) -> None:
     axes.grid(True)
 
 
-def _map(share_CB: NDArray[np.float64], names: Sequence[str], path: Path) -> None:
-    bins = share_CB.shape[1]
+def _map(fraction_CB: NDArray[np.float64], names: Sequence[str], path: Path) -> None:
+    bins = fraction_CB.shape[1]
     starts = np.arange(min(bins, _MAP_BINS)) * bins // min(bins, _MAP_BINS)
-    share_CB = np.add.reduceat(share_CB, starts, axis=1)
+    fraction_CB = np.add.reduceat(fraction_CB, starts, axis=1)
     wanted = 1.8 + 0.14 * len(names)
     height, step = min(_TALLEST, wanted), math.ceil(wanted / _TALLEST)
     # The root keeps rare values visible beside the peaks; those above the highest colour are few.
-    norm = PowerNorm(0.5, 0, max(float(np.quantile(share_CB, _CLEAR)), 1e-9))
+    norm = PowerNorm(0.5, 0, max(float(np.quantile(fraction_CB, _CLEAR)), 1e-9))
     extent = (0, 1, len(names) - 0.5, -0.5)
     with chart.chart(path, 9, height) as figure:
         axes = figure.subplots()
         picture = axes.imshow(
-            share_CB, "magma", norm, aspect="auto", interpolation="nearest", extent=extent
+            fraction_CB, "magma", norm, aspect="auto", interpolation="nearest", extent=extent
         )
         shown = [middle_cut(name, _LONGEST_NAME) for name in names[::step]]
         axes.set_yticks(range(0, len(names), step), shown, fontsize=7)

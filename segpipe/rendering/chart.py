@@ -18,7 +18,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from numpy.typing import NDArray
 
-from segpipe.runtime.atomic import disk_errors_explained, whole_file
+from segpipe.runtime.atomic import atomic_file, disk_errors_explained
 
 # Okabe and Ito's colours, which stay apart for colour-blind readers.
 BLUE, ORANGE, GREEN, GREY = "#0072B2", "#D55E00", "#009E73", "#7A8087"
@@ -51,19 +51,19 @@ def chart(path: Path, width: float, height: float) -> Iterator[Figure]:
 def write_chart(figure: Figure, path: Path) -> None:
     """Write the figure as a PNG that appears whole or not at all."""
     canvas = FigureCanvasAgg(figure)
-    with disk_errors_explained(path), whole_file(path) as partial:
+    with disk_errors_explained(path), atomic_file(path) as partial:
         # print_figure would draw all of it once more, to lay it out before.
         canvas.print_png(str(partial), metadata={"Software": None})  # type: ignore[no-untyped-call]
 
 
-def histogram(axes: Axes, share_B: NDArray[np.float64], colour: str, **line: Any) -> None:
+def histogram(axes: Axes, fraction_B: NDArray[np.float64], colour: str, **line: Any) -> None:
     """Draw shares of B equal bins of the values 0..1 as a line above a lighter area.
 
     line: properties of the line, as `Axes.stairs` takes them, and `area`, the opacity of the area.
     """
-    edges = np.linspace(0, 1, len(share_B) + 1)
-    axes.stairs(share_B, edges, fill=True, color=colour, alpha=line.pop("area"))
-    axes.stairs(share_B, edges, color=colour, **line)
+    edges = np.linspace(0, 1, len(fraction_B) + 1)
+    axes.stairs(fraction_B, edges, fill=True, color=colour, alpha=line.pop("area"))
+    axes.stairs(fraction_B, edges, color=colour, **line)
 
 
 def name_bars(axes: Axes, names: Sequence[str]) -> None:

@@ -74,17 +74,17 @@ def confusion_figure(confusion_KK: NDArray[np.int64], names: Sequence[str], path
     if confusion_KK.shape != (classes, classes):
         raise ValueError(f"{path}: a matrix of {confusion_KK.shape} for {classes} classes")
     total_K1 = confusion_KK.sum(axis=1, keepdims=True)
-    share_KK = np.where(total_K1 > 0, confusion_KK / np.maximum(total_K1, 1), np.nan)
+    fraction_KK = np.where(total_K1 > 0, confusion_KK / np.maximum(total_K1, 1), np.nan)
     side = max(5.5, 3.2 + 0.42 * min(classes, 40))
     with chart.chart(path, side + 1.0, side) as figure:
         axes = figure.subplots()
         axes.set_facecolor("#F4F5F6")
         # The root makes a confusion of one pixel in a hundred visible beside a diagonal near 1.
-        picture = axes.imshow(share_KK, cmap="Blues", norm=PowerNorm(0.5, 0, 1))
+        picture = axes.imshow(fraction_KK, cmap="Blues", norm=PowerNorm(0.5, 0, 1))
         for row in np.flatnonzero(total_K1[:, 0] == 0):
             axes.axhspan(row - 0.5, row + 0.5, facecolor="none", edgecolor="#C9CDD1", hatch="///")
         if classes <= _MOST_PRINTED:
-            _print_shares(axes, share_KK)
+            _print_shares(axes, fraction_KK)
         axes.set_xticks(range(classes), names, rotation=55, ha="right", rotation_mode="anchor")
         axes.set_yticks(range(classes), names)
         axes.set(xlabel="predicted class", ylabel="true class")
@@ -166,8 +166,8 @@ def _curve(
         axes.plot(*zip(*points, strict=True), label=label, color=colour, marker=dot, markersize=4)
 
 
-def _print_shares(axes: Axes, share_KK: NDArray[np.float64]) -> None:
-    for (row, column), share in np.ndenumerate(share_KK):
+def _print_shares(axes: Axes, fraction_KK: NDArray[np.float64]) -> None:
+    for (row, column), share in np.ndenumerate(fraction_KK):
         if math.isnan(share) or share < 0.0005:
             continue
         text = f"{100 * share:.0f}" if share >= 0.0095 else f"{100 * share:.1f}".lstrip("0")

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from segpipe.runtime.atomic import disk_errors_explained, whole_file
+from segpipe.runtime.atomic import atomic_file, disk_errors_explained
 
 
 def write_png(path: Path, array: NDArray[Any]) -> None:
@@ -18,7 +18,7 @@ def write_png(path: Path, array: NDArray[Any]) -> None:
     as it was before.
     """
     content = png_bytes(array, str(path))
-    with disk_errors_explained(path), whole_file(path) as partial:
+    with disk_errors_explained(path), atomic_file(path) as partial:
         partial.write_bytes(content)
 
 

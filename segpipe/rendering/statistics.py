@@ -85,8 +85,8 @@ def brightness_histogram(counts: Mapping[str, Counts], path: Path) -> None:
         axes = figure.subplots()
         for place, (split, counts_B) in enumerate(counts.items()):
             label = f"{split} ({images_text(int(counts_B.sum()))})"
-            share_B, colour = _shares(counts_B), split_colour(place)
-            chart.histogram(axes, share_B, colour, area=0.13, linewidth=1.8, label=label)
+            fraction_B, colour = _shares(counts_B), split_colour(place)
+            chart.histogram(axes, fraction_B, colour, area=0.13, linewidth=1.8, label=label)
         axes.set(title="Brightness of the images", xlim=(0, 1), ylabel="share of the images (%)")
         axes.set_xlabel("mean over an image's pixels and channels (0 black, 1 white)")
         axes.set_ylim(bottom=0)

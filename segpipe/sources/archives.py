@@ -20,7 +20,7 @@ def unpack(archive: Path, target: Path, wanted: Callable[[str], bool] = lambda _
     """Unpack a zip archive below the folder `target`: the members whose names are `wanted`.
 
     Raises DataError before anything is written when any member, wanted or not, would land outside
-    `target`, is a link, stands twice or is encrypted, when the unpacked size of all is implausible
+    `target`, is a link, appears twice or is encrypted, when the unpacked size of all is implausible
     or that of the wanted does not fit on the disk; and while unpacking when the archive is
     truncated or a checksum is wrong.
     """
@@ -55,7 +55,7 @@ def _opened(archive: Path) -> zipfile.ZipFile:
         raise DataError(f"{archive}: there is no such file") from error
     except zipfile.BadZipFile as error:
         raise DataError(
-            f"{archive}: is no whole zip archive ({error}); it may be cut off: get it again"
+            f"{archive}: is not a complete zip archive ({error}); it may be cut off: get it again"
         ) from error
 
 

@@ -16,7 +16,7 @@ def read_description(path: Path, kind: type[Described], usual: str) -> Described
     """Read and validate the description of a synthetic world.
 
     kind: the section that the whole file is. usual: the path at which it usually lies.
-    Raises ParameterError when it is missing, is no YAML, or with one line for each faulty key.
+    Raises ParameterError when it is missing, is not valid YAML, or with one line for each faulty key.
     """
     if not path.is_file():
         raise ParameterError(
@@ -40,7 +40,7 @@ def _explain(fault: Any, kind: type[Section]) -> str:
         case "missing":
             return f"{place} is missing; add it"
         case "extra_forbidden":
-            return f"{place} is no key of this file; {_siblings(fault['loc'], kind)}"
+            return f"{place} is not a key of this file; {_siblings(fault['loc'], kind)}"
         case "too_short":
             return f"{place} is empty; it must name at least one"
         case "value_error":

@@ -10,7 +10,7 @@ from segpipe.runtime.findings import Finding
 class Listing:
     """samples: by split (train, val, test), sorted by name, those that are whole.
 
-    findings: what does not pair, stands twice or lies in the wrong place. Listing goes on after
+    findings: what does not pair, appears twice or lies in the wrong place. Listing goes on after
     each of them, so that a person learns of all at once. truth_ratio: image pixels along each side
     of a truth pixel; above 1 where the truth is coarser than the image.
     """

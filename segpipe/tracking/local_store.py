@@ -37,7 +37,7 @@ def database(path: Path) -> Iterator[None]:
     """Create the database at `path`, or check the one that is there; hold its lock in the block.
 
     The lock is for what MLflow does there: migrating a database, creating an experiment.
-    Raises TrackingError: it is damaged, it is no database of MLflow, or it cannot be made or locked.
+    Raises TrackingError: it is damaged, it is not a database of MLflow, or it cannot be made or locked.
     """
     with contextlib.ExitStack() as stack:
         try:

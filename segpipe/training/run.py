@@ -19,7 +19,7 @@ from segpipe.params.schema import TrackingParams
 from segpipe.params.train import TrainParams
 from segpipe.results.records import write_record
 from segpipe.results.training import TrainedRun
-from segpipe.runtime.atomic import whole_folder
+from segpipe.runtime.atomic import atomic_dir
 from segpipe.runtime.console import say
 from segpipe.runtime.provenance import Snapshot
 from segpipe.runtime.revision import git_revision
@@ -153,7 +153,7 @@ def _publish(
     """Write the outputs, tell MLflow of them, and remove the state. last: the weights at the end."""
     say_early_stop(job.train.early_stopping, job.lengths.total, progress)
     summary = training_summary(job, progress)
-    with whole_folder(outputs.bundle) as partial_folder:
+    with atomic_dir(outputs.bundle) as partial_folder:
         write_bundle(job, progress, last, plan.model, _lineage(plan, job.learner), partial_folder)
         plan.snapshot.verify()
     write_history(progress, outputs.history)

@@ -20,7 +20,7 @@ def refuse_augmentation(augment: AugmentParams, dataset: Dataset, crop: tuple[in
         )
     if any(side % ratio for side in crop):
         faults.append(
-            f"the crop of {crop[0]}x{crop[1]} is no multiple of the {ratio} image pixels of a truth "
+            f"the crop of {crop[0]}x{crop[1]} is not a multiple of the {ratio} image pixels of a truth "
             "pixel; set crop_height and crop_width to such multiples, or to null"
         )
     if channels != 3 and augment.saturation != (1.0, 1.0):

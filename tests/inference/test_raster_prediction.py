@@ -233,7 +233,10 @@ def test_the_command_labels_the_rasters_of_a_folder_and_names_what_it_cannot_rea
         (["empty", "--out", "o"], "holds no GeoTIFF"),
         (["twins", "--out", "o"], "base names appear twice"),
         (["nowhere", "--out", "o"], "there is no such file or folder"),
-        (["one/a.tif", "--out", "o", "--bundle", "tiles"], "is no ESD tile, nor a folder of tiles"),
+        (
+            ["one/a.tif", "--out", "o", "--bundle", "tiles"],
+            "is not an ESD tile, nor a folder of tiles",
+        ),
         (["Tile3", "--out", "Tile3", "--bundle", "tiles"], "--out is the folder of the tiles"),
         (
             ["Tile3", "--out", "o", "--bundle", "tiles", "--overlap", "0"],
@@ -309,7 +312,7 @@ def test_tiles_are_stitched_by_row_and_column(
     assert predict(raw, "--out", out, "--bundle", bundle) == 1
     said = capsys.readouterr()
     assert "2 of 3 label images" in said.out
-    assert "Tile11: is no whole ESD tile" in said.err
+    assert "Tile11: is not a complete ESD tile" in said.err
     assert "band B04 is missing" in said.err
     (raw / "Tile11/groundTruth.tif").unlink()
     for path in sorted((raw / "Tile11").iterdir()):

@@ -20,10 +20,10 @@ def section(changes: dict) -> LossParams:
         ({"name": "dise"}, "loss.name is 'dise'; it can be 'cross_entropy', 'bce'"),
         (
             {"sum": {"dise": 1.0, "focall": 2.0}},
-            "loss.sum: dise is no loss; did you mean dice?; focall is no loss; did you mean focal?. "
+            "loss.sum: dise is not a loss; did you mean dice?; focall is not a loss; did you mean focal?. "
             "The losses are cross_entropy, bce, dice, lovasz, focal, ohem, boundary",
         ),
-        ({"sum": {"sum": 1.0}}, "sum is no loss"),
+        ({"sum": {"sum": 1.0}}, "sum is not a loss"),
         ({"sum": {"dice": 0}}, "loss.sum.dice is 0; it must be greater than 0"),
         ({"sum": {"dice": float("inf")}}, "loss.sum.dice is inf"),
         ({"sum": {"bce": 1.0, "cross_entropy": 1.0}}, "take one of the two out"),

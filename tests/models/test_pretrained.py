@@ -225,8 +225,8 @@ def test_bad_files_are_refused_in_words(tmp_path):
     torch.save({"w": torch.ones(2)}, tmp_path / "hidden.safetensors")
     (tmp_path / "folder").mkdir()
     for name, message in {
-        "cut.safetensors": "cut.safetensors: is no whole safetensors file",
-        "empty.safetensors": "is no whole safetensors file",
+        "cut.safetensors": "cut.safetensors: incomplete or corrupt safetensors file",
+        "empty.safetensors": "incomplete or corrupt safetensors file",
         "hidden.safetensors": "is a pickle, which can run any code.*save_file",
         "missing.safetensors": "no such file or folder; it can be none, imagenet, coco",
         "folder": "holds no model.safetensors",

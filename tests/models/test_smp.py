@@ -33,7 +33,7 @@ def test_the_list_of_decoders_is_the_library_s():
         (
             "unet",
             "resnet43",
-            r"'resnet43', which is no encoder of the library; did you mean resnet34",
+            r"'resnet43', which is not an encoder of the library; did you mean resnet34",
         ),
         ("unet", "tu-resnet43", r"did you mean tu-resnet"),
         ("unet", "?", r"no encoder of the library; such as resnet18"),

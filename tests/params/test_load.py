@@ -134,7 +134,7 @@ def test_off_is_text_and_no_truth_value(tmp_path: Path) -> None:
             "unett",
             r"model\.name is 'unett'; it can be 'unet', 'mini_unet', 'regseg', ",
         ),
-        ("prepare.split.group", "(", r"prepare\.split\.group: is no regular expression"),
+        ("prepare.split.group", "(", r"prepare\.split\.group: is not a regular expression"),
         ("prepare.split.group", "ab", r"needs exactly one \(group\)"),
         ("prepare.split.by", "ratio", r"comes with its own splits"),
         ("labels.map", {300000: "void"}, None),

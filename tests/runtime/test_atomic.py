@@ -8,15 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from segpipe.runtime.atomic import whole_file, whole_folder
+from segpipe.runtime.atomic import atomic_dir, atomic_file
 from tests.forge import ROOT, child_environment, wait_until
 
 # Takes a folder, says so, and is killed in it.
 WRITER = """
 import sys, time
 from pathlib import Path
-from segpipe.runtime.atomic import whole_folder
-with whole_folder(Path(sys.argv[1])) as partial:
+from segpipe.runtime.atomic import atomic_dir
+with atomic_dir(Path(sys.argv[1])) as partial:
     (partial / "half").write_text("")
     print(partial, flush=True)
     time.sleep(600)
@@ -33,7 +33,7 @@ def names(folder: Path) -> list[str]:
 
 def test_a_folder_takes_the_place_of_the_one_before(tmp_path: Path) -> None:
     for name in ("first", "second"):
-        with whole_folder(tmp_path / "models") as partial:
+        with atomic_dir(tmp_path / "models") as partial:
             (partial / name).touch()
             assert not (tmp_path / "models" / name).exists()
     assert names(tmp_path) == ["models"]
@@ -41,12 +41,12 @@ def test_a_folder_takes_the_place_of_the_one_before(tmp_path: Path) -> None:
 
 
 def test_a_block_that_raises_changes_nothing(tmp_path: Path) -> None:
-    with whole_folder(tmp_path / "models") as partial:
+    with atomic_dir(tmp_path / "models") as partial:
         (partial / "first").touch()
     (tmp_path / "file").write_text("first")
-    with pytest.raises(Cut), whole_folder(tmp_path / "models") as partial:
+    with pytest.raises(Cut), atomic_dir(tmp_path / "models") as partial:
         raise Cut
-    with pytest.raises(Cut), whole_file(tmp_path / "file") as partial:
+    with pytest.raises(Cut), atomic_file(tmp_path / "file") as partial:
         partial.write_text("half")
         raise Cut
     assert names(tmp_path) == ["file", "models"]
@@ -73,13 +73,13 @@ def test_what_a_killed_process_left_goes_with_the_next_and_nothing_else(tmp_path
     writers[0].kill()
     writers[0].communicate()
     assert (killed / "half").exists()
-    with whole_folder(target) as partial:
+    with atomic_dir(target) as partial:
         (partial / "new").touch()
         assert not killed.exists()
         assert (living / "half").exists()
     writers[1].kill()
     writers[1].communicate()
-    with whole_folder(target):
+    with atomic_dir(target):
         assert not living.exists()
     assert names(tmp_path) == [
         ".models.original",
@@ -95,7 +95,7 @@ def test_many_at_once_keep_out_of_each_others_way(tmp_path: Path) -> None:
     def write(number: int) -> int:
         whole = 0
         for _ in range(40):
-            with pytest.raises(Cut), whole_folder(tmp_path / "models") as partial:
+            with pytest.raises(Cut), atomic_dir(tmp_path / "models") as partial:
                 (partial / str(number)).touch()
                 time.sleep(0.001)
                 whole += names(partial) == [str(number)]

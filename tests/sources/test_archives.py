@@ -77,7 +77,7 @@ def test_a_truncated_archive_is_named(kept: float, tmp_path: Path, target: Path)
     archive = archive_of(tmp_path / "x.zip", {f"{n}.png": bytes(range(256)) for n in range(20)})
     content = archive.read_bytes()
     archive.write_bytes(content[: int(len(content) * kept)])
-    with pytest.raises(DataError, match=r"x\.zip: is no whole zip archive"):
+    with pytest.raises(DataError, match=r"x\.zip: is not a complete zip archive"):
         unpack(archive, target)
 
 

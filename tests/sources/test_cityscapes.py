@@ -309,7 +309,9 @@ class TestFetch:
         place = Path(shutil.copytree(archives, tmp_path / "place"))
         whole = (place / "gtFine_trainvaltest.zip").read_bytes()
         (place / "gtFine_trainvaltest.zip").write_bytes(whole[: len(whole) // 2])
-        with pytest.raises(DataError, match=r"gtFine_trainvaltest\.zip: is no whole zip archive"):
+        with pytest.raises(
+            DataError, match=r"gtFine_trainvaltest\.zip: is not a complete zip archive"
+        ):
             cityscapes.check_without_unpacking(parameters(place), tmp_path)
 
     def test_an_archive_of_something_else_is_named(self, archives: Path, tmp_path: Path) -> None:

@@ -143,7 +143,7 @@ def test_a_faulty_description_is_refused_with_all_its_faults(tmp_path: Path) -> 
     message = str(caught.value)
     assert "shares.settled is 1.5; it must be less than 1" in message
     assert "sensors.looks is missing" in message
-    assert "sensors.loks is no key of this file; sensors has: noise, looks, border" in message
+    assert "sensors.loks is not a key of this file; sensors has: noise, looks, border" in message
     assert "weather.cover is 'thick'; it must be number" in message
     path.write_text("- a list")
     with pytest.raises(ParameterError, match="must hold the sections shares, buildings"):

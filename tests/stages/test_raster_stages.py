@@ -345,5 +345,5 @@ def test_training_does_not_scale_a_coarse_truth_or_crop_through_it(
     finally:
         (finished / PARAMETERS).write_text(before)
     assert "train.augment: scale is [0.75, 1.5], but the truth is 2 times coarser" in said
-    assert "the crop of 16x9 is no multiple of the 2 image pixels of a truth pixel" in said
+    assert "the crop of 16x9 is not a multiple of the 2 image pixels of a truth pixel" in said
     assert "the images have 4 channels" in said

@@ -16,7 +16,7 @@ Logits = Tensor | tuple[Tensor, ...]
 class Network(nn.Module, ABC):
     """A network that scores every pixel: `forward` turns image_BCHW into logits_BKHW.
 
-    The logits are as large as the image, or, where `input_side` is no identity, smaller: then
+    The logits are as large as the image, or, where `input_side` is not an identity, smaller: then
     they belong to the centre of the image as `segpipe.models.parts.cropping.centre_crop` cuts it.
 
     takes_clips: whether `forward` takes frames_BTCHW, T frames of which the last is scored.

@@ -54,7 +54,7 @@ class UNet(Network):
     def forward(self, image_BCHW: Tensor) -> Tensor:
         """Return logits_BKHW of normalised images of any size.
 
-        `same`: as large as the image. Sides that are no multiple of 2^depth are continued at the
+        `same`: as large as the image. Sides that are not a multiple of 2^depth are continued at the
         bottom and right by repeating the last pixels, and the logits cut back.
         `valid`: `output_side` of each side, in the centre. First the image is cut to the sides from
         which no pool drops a row; else the way up would lie up to some pixels off the skips.

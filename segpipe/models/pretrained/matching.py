@@ -222,6 +222,6 @@ def _groups(names: list[str]) -> str:
 
 
 def _part(name: str) -> str:
-    """The first part of a name that is no wrapper's."""
+    """The first part of a name that is not a wrapper's."""
     parts = [part for part in name.split(".") if part != "network"]
     return parts[0]

@@ -16,7 +16,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from segpipe.runtime.atomic import whole_file
+from segpipe.runtime.atomic import atomic_file
 from segpipe.runtime.console import say
 from segpipe.runtime.errors import ParameterError
 from segpipe.runtime.lock import held_file
@@ -83,7 +83,7 @@ def _wait(holder: str) -> None:
 
 def _download(url: str, path: Path) -> None:
     say(f"downloading {url} to {path.parent}")
-    with whole_file(path) as partial:
+    with atomic_file(path) as partial:
         torch.hub.download_url_to_file(url, str(partial), progress=sys.stderr.isatty())
         _check_hash(partial, path.name)
 

@@ -46,7 +46,7 @@ def read_named(pretrained: str) -> tuple[str, dict[str, Tensor]]:
     try:
         tensors = load(content)
     except SafetensorError as error:
-        raise BundleError(f"{path}: is no whole safetensors file: {error}") from error
+        raise BundleError(f"{path}: incomplete or corrupt safetensors file: {error}") from error
     return hashlib.sha256(content).hexdigest(), tensors
 
 

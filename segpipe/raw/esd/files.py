@@ -93,7 +93,7 @@ def tile_files(tile: Path, params: EsdParams) -> dict[tuple[str, str], list[Path
         if wanted[satellite.name]:
             faults += _missing(satellite, wanted[satellite.name], found)
     if faults:
-        raise DataError(f"{tile}: is no whole ESD tile; get it again:\n{listing(faults)}")
+        raise DataError(f"{tile}: is not a complete ESD tile; get it again:\n{listing(faults)}")
     return {
         (satellite.name, band): [found[key] for key in sorted(found) if _is(key, satellite, band)]
         for satellite in SATELLITES

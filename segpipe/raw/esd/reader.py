@@ -60,7 +60,9 @@ class TileReader(RasterReader):
             if item.is_dir() and (number := _TILE.fullmatch(item.name))
         ]
         if not found:
-            raise DataError(f"{path}: is no ESD tile, nor a folder of tiles (Tile1, Tile2, ...)")
+            raise DataError(
+                f"{path}: is not an ESD tile, nor a folder of tiles (Tile1, Tile2, ...)"
+            )
         return [item for _, item in sorted(found)]
 
 

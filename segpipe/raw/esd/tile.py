@@ -119,7 +119,7 @@ def _common_size(tile: Path, paths: Sequence[Path]) -> tuple[int, int]:
         if grid.bands != 1:
             faults.append(f"{path.name}: {grid.bands} bands instead of 1")
     if faults:
-        raise DataError(f"{tile}: is no whole ESD tile; get it again:\n{listing(faults)}")
+        raise DataError(f"{tile}: is not a complete ESD tile; get it again:\n{listing(faults)}")
     return usual
 
 

@@ -34,7 +34,7 @@ def list_samples(raw: Path, source: SourceParams, truth_withheld: bool) -> Listi
 
     Errors among the findings: images without truth and truth without image (`unpaired`; those
     samples are left out), frames that are not there (`missing_frames`; left out too), folders that
-    are no split and no city (`outside_splits`), files that stand twice (`name_twice`), cities in
+    are no split and no city (`outside_splits`), files that appear twice (`name_twice`), cities in
     two splits (`torn_group`). Warnings: scenes of train_extra without image or coarse truth
     (`unpaired`), fewer coarse scenes than asked for (`few_coarse`).
 

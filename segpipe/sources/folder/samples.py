@@ -27,7 +27,7 @@ def list_samples(raw: Path, split: SplitParams) -> Listing:
     """Return the samples by split below `raw`, sorted by name, and all that is wrong with the names.
 
     Errors among the findings: images without a mask and masks without an image (`unpaired`), base
-    names that stand twice (`name_twice`), images outside of the splits' folders (`outside_splits`),
+    names that appear twice (`name_twice`), images outside of the splits' folders (`outside_splits`),
     lists that are missing or name what is not there or what another list names (`lists`), names in
     which prepare.split.group finds nothing (`no_group`), groups in two splits (`torn_group`).
     Warnings: files of other kinds in images/ and masks/ (`ignored_files`), images in no list

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from segpipe.params.source import ClipParams, SyntheticParams
-from segpipe.runtime.atomic import disk_errors_explained, whole_file
+from segpipe.runtime.atomic import atomic_file, disk_errors_explained
 from segpipe.runtime.console import progress
 from segpipe.runtime.workers import ordered_map
 from segpipe.sources.synthetic.compose import compose
@@ -60,7 +60,7 @@ def write_archives(
     with disk_errors_explained(target), contextlib.ExitStack() as stack:
         opened: dict[str, zipfile.ZipFile] = {}
         for name in names:
-            partial_file = stack.enter_context(whole_file(target / name))
+            partial_file = stack.enter_context(atomic_file(target / name))
             opened[name] = stack.enter_context(zipfile.ZipFile(partial_file, "w"))
         drawn = ordered_map(draw, keys, processes)
         for members in progress(drawn, "draw synthetic streets", "scene", len(keys)):

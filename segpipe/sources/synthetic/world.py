@@ -31,7 +31,7 @@ class Cities(Section):
                     "with hyphens between words"
                 )
             if every.count(city) > 1:
-                raise ValueError(f"{city} stands twice; a city belongs to one split only")
+                raise ValueError(f"{city} appears twice; a city belongs to one split only")
         return self
 
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from segpipe.params.source import SyntheticEsdParams
 from segpipe.raw.esd.files import TRUTH
 from segpipe.raw.rasters.gdal import created, require_rasterio
-from segpipe.runtime.atomic import disk_errors_explained, whole_folder
+from segpipe.runtime.atomic import atomic_dir, disk_errors_explained
 from segpipe.runtime.console import progress
 from segpipe.runtime.randomness import generator
 from segpipe.runtime.workers import ordered_map
@@ -59,7 +59,7 @@ def _draw(tile: int, land: Land, options: SyntheticEsdParams, target: Path) -> N
     row, column = divmod(tile - 1, _IN_A_ROW)
     metres = _METRES * RATIO * options.truth
     corner = (_ORIGIN[0] + column * metres, _ORIGIN[1] - row * metres)
-    with whole_folder(target / f"Tile{tile}") as folder:
+    with atomic_dir(target / f"Tile{tile}") as folder:
         for satellite, pattern, dates in _SATELLITES:
             for k, date in enumerate(dates):
                 draw = generator(options.seed, "esd look", tile, satellite.__name__, date)

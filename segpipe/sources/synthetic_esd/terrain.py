@@ -116,9 +116,9 @@ def blend(side: int, cell: float, phase: float) -> Field:
     """
     place_S = np.arange(side) / cell + phase
     left_S = np.floor(place_S).astype(np.int64)
-    share_S = place_S - left_S
-    share_S = share_S * share_S * (3 - 2 * share_S)
+    fraction_S = place_S - left_S
+    fraction_S = fraction_S * fraction_S * (3 - 2 * fraction_S)
     weights_SN = np.zeros((side, int(left_S[-1]) + 2))
-    weights_SN[np.arange(side), left_S] = 1 - share_S
-    weights_SN[np.arange(side), left_S + 1] = share_S
+    weights_SN[np.arange(side), left_S] = 1 - fraction_S
+    weights_SN[np.arange(side), left_S + 1] = fraction_S
     return weights_SN

@@ -44,7 +44,7 @@ def already_launched() -> bool:
 
 
 def number_of_processes() -> int:
-    """Return how many processes to start; LaunchError when SEGPIPE_PROCESSES is no such number."""
+    """Return how many processes to start; LaunchError when SEGPIPE_PROCESSES is not such a number."""
     wanted = _from_environment() or _from_accelerate()
     return wanted or max(1, torch.cuda.device_count())
 

@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 from torch import Tensor, nn
 
 from segpipe.bundle import read_weights, write_weights
-from segpipe.runtime.atomic import sync, whole_folder, write_json
+from segpipe.runtime.atomic import atomic_dir, sync, write_json
 from segpipe.runtime.errors import BundleError, CheckpointError
 from segpipe.training.distributed.sharding import gathered
 from segpipe.training.optimizer import optimizer_tensors
@@ -108,7 +108,7 @@ class Checkpoints:
 
     def write(self, state: State) -> None:
         """Write a checkpoint, then drop those that are too many. OSError leaves the others."""
-        with whole_folder(self._place(state.progress.step)) as partial:
+        with atomic_dir(self._place(state.progress.step)) as partial:
             for name, tensors in state.tensors.items():
                 write_weights(tensors, partial / f"{name}.safetensors")
             content = {"progress": asdict(state.progress), "about": state.about}

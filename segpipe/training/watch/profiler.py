@@ -9,7 +9,7 @@ from typing import Any, Self
 
 import torch
 
-from segpipe.runtime.atomic import whole_folder, write_text
+from segpipe.runtime.atomic import atomic_dir, write_text
 from segpipe.runtime.console import say
 
 TRACE, TIMES = "trace.json.gz", "times.txt"
@@ -94,7 +94,7 @@ class Profiler:
         events = profile.events()  # type: ignore[no-untyped-call]
         phases = phase_seconds(events or ())
         table = phase_table(phases, seconds, steps, self._batch_size)
-        with whole_folder(self.folder) as partial:
+        with atomic_dir(self.folder) as partial:
             profile.export_chrome_trace(str(partial / TRACE))
             write_text(partial / TIMES, f"{table}\n\n{_operators(profile, self._device)}\n")
         self.written = True
