@@ -1,4 +1,7 @@
-"""Several processes at once, and processes that are killed."""
+"""Several processes at once, and processes that are killed.
+
+Covers segpipe/tracking/local_store.py, synchronise.py and calls.py with real processes.
+"""
 
 import sqlite3
 import subprocess

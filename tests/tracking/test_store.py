@@ -1,4 +1,7 @@
-"""Which store is used, what it is when it is new, and what is said when it cannot be used."""
+"""Which store is used, what it is when it is new, and what is said when it cannot be used.
+
+Covers segpipe/tracking/local_store.py and calls.py as well.
+"""
 
 import contextlib
 import json

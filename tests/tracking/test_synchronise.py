@@ -262,6 +262,38 @@ def test_a_value_that_the_run_has_by_now_is_not_sent_again(
     assert {point.timestamp for point in history} > {1001, 77, 1003}
 
 
+def test_what_the_store_refuses_of_one_run_holds_back_no_other(
+    used: Path,
+    read: Read,
+    tmp_path: Path,
+    run_id: str,
+    store: Store,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with store.calls() as client:
+        other = client.create_run(store.experiment_id).info.run_id
+    left = {each: _leave(each, tmp_path) for each in (run_id, other)}
+    really, refused = synchronise.send_rows, min(left)
+
+    def refusing(store: Store, run: str, rows: list[Row]) -> None:
+        if run == refused:
+            raise ValueError("no room")
+        really(store, run, rows)
+
+    capsys.readouterr()
+    with monkeypatch.context() as patch:
+        patch.setattr(synchronise, "send_rows", refusing)
+        send_abandoned(store, _never)
+    assert outbox_folders() == [left[refused]]
+    assert f"no room; what earlier processes left in {left[refused].parent} stays" in (
+        capsys.readouterr().out
+    )
+    send_abandoned(store, _never)
+    assert not outbox_folders()
+    assert read(used / "mlflow.db").get_run(other).info.status == "KILLED"
+
+
 def test_a_damaged_line_is_said_and_stops_nothing(
     used: Path, read: Read, tmp_path: Path, run_id: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
