@@ -36,7 +36,7 @@ def test_the_list_of_decoders_is_the_library_s():
             r"'resnet43', which is not an encoder of the library; did you mean resnet34",
         ),
         ("unet", "tu-resnet43", r"did you mean tu-resnet"),
-        ("unet", "?", r"no encoder of the library; such as resnet18"),
+        ("unet", "?", r"not an encoder of the library; such as resnet18"),
         ("dpt", "resnet34", r"dpt needs a vision transformer of timm, such as tu-vit"),
         ("unetplusplus", "mit_b0", r"unetplusplus cannot be put on the encoder mit_b0"),
         ("deeplabv3", "vgg11", r"cannot be put on the encoder vgg11.*dilated"),
