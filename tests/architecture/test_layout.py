@@ -124,7 +124,7 @@ def test_all_but_the_tracking_is_kept_from_mlflow() -> None:
         "contracts"
     ]
     (sources,) = (
-        one["source_modules"] for one in contracts if "mlflow" in one["forbidden_modules"]
+        one["source_modules"] for one in contracts if "mlflow" in one.get("forbidden_modules", ())
     )
     folders = {
         f"segpipe.{path.name}"
