@@ -112,8 +112,8 @@ def change_lines(differing: list[Change]) -> list[str]:
         if change.section != section:
             section = change.section
             lines.append(section)
-        old = "(not there)" if change.old is None else change.old
-        new = "(not there)" if change.new is None else change.new
+        old = "(not used)" if change.old is None else change.old
+        new = "(not used)" if change.new is None else change.new
         lines.append(f"  {change.key}: {old} → {new}")
     return lines
 

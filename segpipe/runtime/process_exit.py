@@ -13,6 +13,7 @@ from segpipe.runtime.atomic import disk_errors_explained
 from segpipe.runtime.errors import SegpipeError
 
 INTERRUPTED = 130  # as a shell reports Ctrl-C
+READER_GONE = 141  # as a shell reports SIGPIPE
 
 
 def explained(work: Callable[[], int]) -> int:
@@ -28,6 +29,10 @@ def explained(work: Callable[[], int]) -> int:
     except SegpipeError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
+    except BrokenPipeError:
+        # Whoever read the output has gone, as `| head` does; what is still buffered goes nowhere.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return READER_GONE
     except KeyboardInterrupt:
         print("interrupted; nothing was published", file=sys.stderr)
         return INTERRUPTED

@@ -1,6 +1,9 @@
 """The command line: segpipe predict, check and show."""
 
+import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +19,17 @@ from segpipe.models.build import build_model
 from segpipe.params.model import ModelParams, UNetParams
 from segpipe.raw.input_spec import PICTURES, InputSpec
 from segpipe.runtime.errors import BundleError
-from tests.forge import CLASSES_CSV, make_folder, save, scene, tiny_parameters, write_parameters
+from segpipe.runtime.process_exit import READER_GONE
+from tests.forge import (
+    CLASSES_CSV,
+    ROOT,
+    child_environment,
+    make_folder,
+    save,
+    scene,
+    tiny_parameters,
+    write_parameters,
+)
 
 
 @pytest.fixture(scope="module")
@@ -157,3 +170,21 @@ def test_check_names_a_folder_that_is_not_there(
     write_parameters(tmp_path / "params.yaml", tiny_parameters(Path("data/nowhere")))
     assert main(["check"]) == 1
     assert "data/nowhere: there is no such folder" in capsys.readouterr().err
+
+
+def test_a_reader_that_has_gone_is_no_traceback() -> None:
+    """As `segpipe use | head -1` has it: nobody reads what is printed."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    done = subprocess.run(
+        [sys.executable, "-m", "segpipe.cli.main", "use"],
+        cwd=ROOT,
+        env=child_environment(),
+        stdout=writing,
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
+    os.close(writing)
+    assert done.returncode == READER_GONE
+    assert done.stderr == ""

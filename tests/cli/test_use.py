@@ -217,7 +217,7 @@ def test_a_broken_params_file_can_be_replaced(
 ) -> None:
     (work / "params.yaml").write_text("train: [\n")
     assert main(["use", "small", "--force"]) == 0
-    assert "  train.lr: (not there) → 0.01" in capsys.readouterr().out
+    assert "  train.lr: (not used) → 0.01" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
@@ -314,13 +314,13 @@ def test_differences_of_every_kind() -> None:
     assert change_lines(differing) == [
         "a",
         '  a.text: x → "1e-3"',
-        "  a.map: (not there) → {}",
-        "  a.gone: 1 → (not there)",
-        "  a.map.3: void → (not there)",
+        "  a.map: (not used) → {}",
+        "  a.gone: 1 → (not used)",
+        "  a.map.3: void → (not used)",
         "b",
         "  b.number: 1 → 1e-05",
         "  b.flag: 1 → true",
-        "  b.added: (not there) → 22 epochs",
+        "  b.added: (not used) → 22 epochs",
         "c",
         '  c: null → "null"',
     ]
