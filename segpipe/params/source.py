@@ -14,10 +14,6 @@ from segpipe.params.section import (
 
 SourceName = Literal["synthetic", "cityscapes", "folder", "rasters", "esd", "synthetic_esd"]
 
-# Sources whose images are georeferenced rasters, read by windows and with any number of bands.
-RASTER_SOURCES = frozenset({"rasters", "esd", "synthetic_esd"})
-
-
 # Sources that hold the frames before each annotated one.
 CLIP_SOURCES = frozenset({"synthetic", "cityscapes"})
 

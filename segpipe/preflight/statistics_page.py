@@ -29,7 +29,6 @@ _BINS = 32
 _SHOWN = 9
 
 Counts = NDArray[np.int64]
-_BySplit = Mapping[str, Sequence[SampleStats]]
 
 
 def write_statistics(
