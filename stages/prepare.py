@@ -24,7 +24,7 @@ from segpipe.preparation.sample_job import PrepareContext
 from segpipe.runtime.atomic import atomic_dir
 from segpipe.runtime.console import say
 from segpipe.runtime.provenance import Snapshot
-from segpipe.sources.samples import list_samples
+from segpipe.sources.build import list_samples
 from stages.entry import run_stage
 
 RAW, PREPARED = Path("data/raw"), Path("data/prepared")

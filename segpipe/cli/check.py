@@ -14,7 +14,7 @@ from segpipe.preflight.splits import empty_splits
 from segpipe.runtime.console import say
 from segpipe.runtime.findings import Finding
 from segpipe.runtime.state import downloads_folder
-from segpipe.sources.check import check_source
+from segpipe.sources.build import check_source
 from segpipe.sources.listing import Listing
 
 _REPORT = Path(".segpipe/preflight")

@@ -21,10 +21,11 @@ STAGES = ("fetch", "prepare", "train", "evaluate", "render")
 SOURCES, MODELS = get_args(SourceName), get_args(ModelName)
 
 # They only choose among alternatives, each of which is a dependency of its own where it is chosen.
-CHOOSERS = {
-    "segpipe/sources/build.py",
-    "segpipe/sources/samples.py",
-    "segpipe/models/build.py",
+# Of a chooser with several functions a stage calls the one that is named; what the others use is
+# not followed.
+CHOOSERS: dict[str, dict[str, str]] = {
+    "segpipe/sources/build.py": {"fetch": "fetch", "prepare": "list_samples"},
+    "segpipe/models/build.py": {},
 }
 # What a stage imports and yet does not depend on, with the reason.
 WATCHERS = {
@@ -78,6 +79,22 @@ def imported_files(file: Path) -> frozenset[Path]:
     return frozenset(path for path in found if path.name != "__init__.py")
 
 
+def used_by(file: Path, function: str) -> frozenset[Path]:
+    """The files whose imported names a function of a file uses, itself or in its signature."""
+    tree = ast.parse(file.read_text())
+    (body,) = (n for n in tree.body if isinstance(n, ast.FunctionDef) and n.name == function)
+    used = {node.id for node in ast.walk(body) if isinstance(node, ast.Name)}
+    found: set[Path | None] = set()
+    for node in tree.body:
+        if isinstance(node, ast.ImportFrom):
+            for alias in node.names:
+                if (alias.asname or alias.name) in used:
+                    whole = module_file(f"{node.module}.{alias.name}")
+                    found.add(whole or module_file(str(node.module)))
+    assert found, f"{file}: {function} uses nothing"
+    return frozenset(path for path in found if path)
+
+
 def below(path: str, places: set[str]) -> bool:
     return any(path == place or path.startswith(f"{place}/") for place in places)
 
@@ -107,12 +124,14 @@ def closure(stage: str, source: str, model: str) -> set[str]:
             continue  # what only a watcher imports can change no output either
         seen.add(path)
         found = imported_files(file)
+        if stage in CHOOSERS.get(path, {}):
+            found = used_by(file, CHOOSERS[path][stage])
         if path in CHOOSERS:
             found = frozenset(
                 one for one in found if chosen_here(one.relative_to(ROOT).as_posix(), source, model)
             )
         waiting += found
-    return seen - CHOOSERS
+    return seen - CHOOSERS.keys()
 
 
 def written(stage: str) -> list[str]:

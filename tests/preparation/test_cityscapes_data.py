@@ -14,8 +14,7 @@ from segpipe.params.schema import LabelParams
 from segpipe.params.source import ClipParams, SourceParams, SyntheticParams
 from segpipe.preflight.inspection import fit_to_prepare, plan_preparation
 from segpipe.preparation.prepare import prepare_data
-from segpipe.sources.build import fetch
-from segpipe.sources.samples import list_samples
+from segpipe.sources.build import fetch, list_samples
 from segpipe.sources.synthetic.archives import write_archives
 from tests.forge import ROOT
 
