@@ -1,7 +1,7 @@
 """How the state of an unfinished training is saved: the section `checkpoint` of params.yaml.
 
 It is no part of `train`, since it changes no result: DVC does not train again for it, and a run goes
-on from its state whatever stands here.
+on from its state whatever is set here.
 """
 
 from segpipe.params.section import Positive, PositiveInt, Section

@@ -70,7 +70,7 @@ def is_whole(content: Any) -> bool:
 
 
 def validate(content: Any, name: str) -> Params:
-    """Return the sections that `content` (nested dictionaries) describes; `name` stands in errors."""
+    """Return the sections that `content` (nested dictionaries) describes; `name` is used in errors."""
     if not isinstance(content, dict):
         raise ParameterError(f"{name}: must hold sections such as `train:`, not {content!r}")
     content, faults = _without_removed(content)

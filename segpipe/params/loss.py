@@ -17,10 +17,10 @@ LossName = Literal["cross_entropy", "bce", "dice", "lovasz", "focal", "ohem", "b
 
 
 class CrossEntropyParams(Section):
-    """Cross-entropy: the share of the truth that is spread evenly over all classes."""
+    """Cross-entropy: the fraction of the truth that is spread evenly over all classes."""
 
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    """0 to below 1; share of the truth that is spread over all classes"""
+    """0 to below 1; fraction of the truth that is spread over all classes"""
 
 
 class DiceParams(Section):
@@ -38,12 +38,12 @@ class FocalParams(Section):
 
 
 class OhemParams(Section):
-    """Hard pixels of each image: those below a probability, and at least a share or a number."""
+    """Hard pixels of each image: those below a probability, and at least a fraction or a number."""
 
     threshold: Fraction = 0.7
     """0..1; those whose true class has a lower probability"""
     share: Fraction = 0.0625
-    """0..1; at least this share of the valid pixels"""
+    """0..1; at least this fraction of the valid pixels"""
     min_kept: PositiveInt = 256
     """pixels, 1 or more; at least as many"""
 

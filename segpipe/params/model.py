@@ -33,7 +33,7 @@ _OUTPUT = "models"
 
 
 class UNetParams(Section):
-    """U-Net: channels of the first level, levels below it, and what stands between the convolutions."""
+    """U-Net: channels of the first level, levels below it, and what is between the convolutions."""
 
     width: Annotated[int, Field(ge=4, le=256)] = 16
     """4..256; channels of the first level, doubled at each level below"""

@@ -34,9 +34,9 @@ class SplitParams(Section):
     by: Literal["folder", "lists", "ratio"] = "folder"
     """folder (train/, val/, test/) | lists (train.txt, ...) | ratio"""
     val: Fraction = 0.2
-    """share, when by is ratio"""
+    """fraction, when by is ratio"""
     test: Fraction = 0.0
-    """share, when by is ratio"""
+    """fraction, when by is ratio"""
     group: str | None = None
     """pattern with one (group), such as '^([^_]+)_'; a group is never split"""
     seed: Seed = 0
@@ -85,7 +85,7 @@ class CopyParams(Section):
     flip: Fraction = 0.0
     """probability of left for right"""
     zoom: Zoom = (1.0, 1.0)
-    """factor, 0.1..10; what stands out is cut off"""
+    """factor, 0.1..10; what extends beyond the image is cut off"""
     rotation: Degrees = (0.0, 0.0)
     """degrees, 0..180, either way; what turns in from outside is void"""
     noise: Steps = (0.0, 0.0)

@@ -36,7 +36,7 @@ class OneCycleParams(Section):
     """One cycle: where its peak lies, and what the peak is divided by at the start and the end."""
 
     peak: _BelowOne = 0.3
-    """0..1, without the ends; share of the length after which lr is reached"""
+    """0..1, without the ends; fraction of the length after which lr is reached"""
     start_divisor: _AboveOne = 25.0
     """above 1; it starts at lr divided by this"""
     final_divisor: _AboveOne = 10_000.0
@@ -53,7 +53,7 @@ class PlateauParams(Section):
     patience: Annotated[int, Field(ge=0)] = 5
     """0 or more; validations without gain that are let pass"""
     threshold: Improvement = 0.0001
-    """0 or more; share of the best value by which a value must be better to be a gain"""
+    """0 or more; fraction of the best value by which a value must be better to be a gain"""
 
 
 class WarmupSqrtParams(Section):

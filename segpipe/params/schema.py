@@ -2,7 +2,7 @@
 
 The larger sections have files of their own beside this one. Library functions take their own
 section or plain values, never the whole of `Params`.
-Units: lengths in pixels (height before width), probabilities and shares in 0..1, time in seconds.
+Units: lengths in pixels (height before width), probabilities and fractions in 0..1, time in seconds.
 """
 
 from typing import Annotated, Literal
@@ -57,10 +57,10 @@ class RenderParams(Section):
 
 
 class TrackingParams(Section):
-    """What MLflow is told."""
+    """What is recorded in MLflow."""
 
     enabled: bool = True
-    """false: MLflow is told nothing"""
+    """false: nothing is recorded in MLflow"""
     experiment: Annotated[str, Field(min_length=1)] = "segpipe"
     """MLflow's name for the group of runs"""
     unreachable: Literal["error", "local"] = "error"

@@ -82,7 +82,7 @@ _Two = (BeforeValidator(pair), AfterValidator(_ascending))
 _Factor = Annotated[float, Field(ge=0.1, le=10, allow_inf_nan=False)]
 _Turn = Annotated[float, Field(ge=0, le=180, allow_inf_nan=False)]
 _Step = Annotated[float, Field(ge=0, le=255, allow_inf_nan=False)]
-# Lower and upper end of a uniform draw: of a factor, a share, an angle, a number of steps.
+# Lower and upper end of a uniform draw: of a factor, a fraction, an angle, a number of steps.
 Range = Annotated[tuple[Positive, Positive], *_Two]
 FractionRange = Annotated[tuple[Fraction, Fraction], *_Two]
 Zoom = Annotated[tuple[_Factor, _Factor], *_Two]

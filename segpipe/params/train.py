@@ -66,10 +66,10 @@ NO_AUGMENTATION = AugmentParams(
 
 
 class ClassCentroidsParams(Section):
-    """Which samples are picked for a class, and where in the images its centroids are looked for."""
+    """Which samples are chosen for a class, and where in the images its centroids are looked for."""
 
     share: Fraction = 0.5
-    """0..1; share of the samples of an epoch that are picked for a class, each class as often; the
+    """0..1; fraction of the samples of an epoch that are chosen for a class, each class as often; the
     others as uniform"""
     cell: Pixels = 64
     """pixels, 8..65536; a class has one centroid in each square of this side that shows it; about
