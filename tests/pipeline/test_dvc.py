@@ -64,7 +64,9 @@ def test_the_preparation_reruns_from_there(baseline: Path, data: Path) -> None:
 
 def test_an_edit_of_code_reruns_what_it_can_change(baseline: Path) -> None:
     reruns = {
-        "segpipe/dashboard/page.py": [],
+        "segpipe/cli/show.py": [],
+        "segpipe/preparation/copies.py": ["prepare"],
+        "segpipe/models/pspnet.py": [],
         "segpipe/tracking/run.py": [],
         "segpipe/runtime/console.py": [],
         "segpipe/rendering/overlay.py": ["prepare", "render"],

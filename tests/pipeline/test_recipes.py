@@ -16,6 +16,7 @@ from segpipe.bundle import load_bundle
 from segpipe.cli.recipes import params_text, read_header
 from segpipe.dataset.reader import open_dataset
 from segpipe.labels.load import load_scheme
+from segpipe.params.chosen import chosen
 from segpipe.params.load import load_params
 from segpipe.params.schema import Params
 from segpipe.runtime.provenance import PARAMETERS, take_snapshot
@@ -83,7 +84,7 @@ def check_training(params: Params) -> None:
     """The network, the scheme and the rates are those of the parameters, and something was learnt."""
     scheme = load_scheme(params.labels.scheme, params.labels.map, Path("data/raw"))
     bundle = load_bundle(Path("models"), "model.safetensors")
-    assert bundle.model_params == params.model
+    assert chosen(bundle.model_params) == chosen(params.model)
     assert bundle.scheme.classes == scheme.classes
     assert bundle.input.frames == params.source.clip.frames
     assert all((value == value).all() for value in load_file("models/last.safetensors").values())

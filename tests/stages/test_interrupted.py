@@ -33,17 +33,17 @@ from segpipe.preparation import pool
 from stages import prepare
 from stages.entry import run_stage
 
-at_once = pool.work
+at_once = pool.process_samples
 
-def slowed(tasks, shared):
+def slowed(jobs, context):
     Path(f"worker-{os.getpid()}").touch()
     time.sleep(0.5)
-    return at_once(tasks, shared)
+    return at_once(jobs, context)
 
 if __name__ == "__main__":
     # As in a terminal; what a shell starts in the background is deaf to Ctrl-C.
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    pool.work = slowed
+    pool.process_samples = slowed
     sys.exit(run_stage("prepare", prepare.run, ""))
 """
 
