@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from segpipe.cli.compare_tables import markdown_lines, text_lines, write_csv
-from segpipe.results.comparability import comparability
+from segpipe.results.comparability import comparability, differing_parameters
 from segpipe.results.comparison import class_rows, cost_rows, rare_classes, score_rows
 from segpipe.results.evaluation import ClassScores
 from segpipe.results.experiments import RunResults, read_run
@@ -40,7 +40,7 @@ def add_command(commands: "argparse._SubParsersAction[Any]") -> None:
         help="compare the scores of runs, class by class",
         description="Show IoU by class of two or more evaluations with their differences, beside the "
         "pixel share of the class, then the totals and what the trainings cost. What makes them hard "
-        "to compare (other classes, split, images, truth) is said first.",
+        "to compare (other classes, split, images, truth) is said first, then which parameters differ.",
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -75,11 +75,15 @@ def _run(options: argparse.Namespace) -> int:
         cost_rows(runs),
     ]
     if options.markdown:
-        said = [f"> {line}" for line in comparability(runs, names)]
+        said = [
+            f"> {line}"
+            for line in (*comparability(runs, names), *differing_parameters(runs, names))
+        ]
         lines = [*said, *[""] * bool(said), *markdown_lines(groups, names)]
     else:
         letters = _LETTERS[: len(names)]
-        lines = [*comparability(runs, letters), *_legend(letters, runs), ""]
+        lines = [*comparability(runs, letters), *_legend(letters, runs)]
+        lines += [*differing_parameters(runs, letters), ""]
         lines += text_lines(groups, letters)
     lines += ["", *_footnotes(rare, options.score)]
     for line in lines:

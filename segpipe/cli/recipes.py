@@ -1,13 +1,12 @@
 """Recipes: overlays in recipes/, each with a header that says what it needs."""
 
 import difflib
-import json
 import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from segpipe.params.chosen import chosen
+from segpipe.params.chosen import chosen, flat
 from segpipe.params.load import is_whole, load_overlay
 from segpipe.params.writer import header_of, write_params
 from segpipe.runtime.errors import ParameterError, listing
@@ -16,7 +15,6 @@ from segpipe.runtime.yaml_file import read_yaml
 FOLDER = Path("recipes")
 # `# data      text`, continued by lines that are indented further: `#           more text`.
 _FIELD = re.compile(r"#\s([a-z]+)(?::\s*|\s{2,})(\S.*)")
-_WORDS = ("", "null", "~", "true", "false")
 _MORE = re.compile(r"#\s{3,}(\S.*)")
 
 
@@ -92,7 +90,7 @@ def read_header(text: str) -> Header:
 
 def changes(old: Any, new: Any) -> tuple[list[Change], int]:
     """Compare two parameter files (nested dictionaries): what differs, and how many keys do not."""
-    before, after = _flat(old), _flat(new)
+    before, after = flat(old), flat(new)
     keys = [*after, *(key for key in before if key not in after)]
     differing = [
         Change(key, before.get(key), after.get(key))
@@ -141,26 +139,3 @@ def values_of(path: Path) -> Any:
         return read_yaml(path)
     except ParameterError:
         return {}
-
-
-def _flat(content: Any, prefix: str = "") -> dict[str, str]:
-    """Return dotted key → value as it would be written; an empty section is a value."""
-    if not isinstance(content, dict):
-        return {}
-    flat: dict[str, str] = {}
-    for key, value in content.items():
-        if isinstance(value, dict) and value:
-            flat |= _flat(value, f"{prefix}{key}.")
-        else:
-            flat[f"{prefix}{key}"] = _written(value)
-    return flat
-
-
-def _written(value: Any) -> str:
-    # Text is shown bare, unless YAML would make a number or a word of its own of it.
-    if isinstance(value, str) and value == value.strip() and value not in _WORDS:
-        try:
-            float(value)
-        except ValueError:
-            return value
-    return json.dumps(value, ensure_ascii=False, default=str)

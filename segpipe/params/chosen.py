@@ -1,9 +1,12 @@
 """Only what was chosen counts: the parameters that can change a result (law 13)."""
 
+import json
 from collections.abc import Set
 from typing import Any
 
 from segpipe.params.section import Section, is_neutral
+
+_WORDS = ("", "null", "~", "true", "false")  # what YAML does not read as text
 
 
 def chosen(section: Section) -> dict[str, Any]:
@@ -29,3 +32,26 @@ def _chosen(section: Section, unused: Set[str]) -> dict[str, Any]:
         else:
             values[name] = plain[name]
     return values
+
+
+def flat(content: Any, prefix: str = "") -> dict[str, str]:
+    """Return dotted key → value as it would be written; an empty section is a value."""
+    if not isinstance(content, dict):
+        return {}
+    found: dict[str, str] = {}
+    for key, value in content.items():
+        if isinstance(value, dict) and value:
+            found |= flat(value, f"{prefix}{key}.")
+        else:
+            found[f"{prefix}{key}"] = _written(value)
+    return found
+
+
+def _written(value: Any) -> str:
+    # Text is shown bare, unless YAML would make a number or a word of its own of it.
+    if isinstance(value, str) and value == value.strip() and value not in _WORDS:
+        try:
+            float(value)
+        except ValueError:
+            return value
+    return json.dumps(value, ensure_ascii=False, default=str)

@@ -125,3 +125,22 @@ def _words(value: Any) -> str:
             return ", ".join(f"{key}: {value[key]}" for key in sorted(value))
         case _:
             return json.dumps(value)
+
+
+def differing_parameters(runs: Sequence[RunResults], names: Sequence[str]) -> list[str]:
+    """Return a line for each parameter that counts and is not the same in all runs.
+
+    Options of alternatives that a run did not choose are no difference by themselves. names: what to
+    call the runs; those without a params.yaml are left out.
+    """
+    known = [
+        (n, r.parameters) for n, r in zip(names, runs, strict=True) if r.parameters is not None
+    ]
+    keys = dict.fromkeys(key for _, values in known for key in values)
+    lines = []
+    for key in keys:
+        values = [values.get(key, "(not used)") for _, values in known]
+        if len(set(values)) > 1:
+            shown = (f"{name} {value}" for (name, _), value in zip(known, values, strict=True))
+            lines.append(f"parameter {key}: {', '.join(shown)}")
+    return lines

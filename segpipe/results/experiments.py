@@ -8,13 +8,18 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from segpipe.params.chosen import chosen, flat
+from segpipe.params.load import validate
+from segpipe.params.overlay import overlaid
 from segpipe.results.evaluation import Evaluation
 from segpipe.results.records import METRICS, parse_record, read_record
 from segpipe.results.training import TrainingSummary
-from segpipe.runtime.errors import DataError, listing
+from segpipe.runtime.errors import DataError, ParameterError, listing
 from segpipe.runtime.revision import git_output
+from segpipe.runtime.yaml_file import parse_yaml
 
 WORKSPACE = "workspace"
+_PARAMS = Path("params.yaml")
 # refs/exps/<2 hex>/<38 hex of the baseline>/<name>; queue and executor keep refs of other forms there.
 _EXPERIMENT = re.compile(r"refs/exps/([0-9a-f]{2})/([0-9a-f]{38})/([^/]+)")
 
@@ -23,13 +28,15 @@ _EXPERIMENT = re.compile(r"refs/exps/([0-9a-f]{2})/([0-9a-f]{38})/([^/]+)")
 class RunResults:
     """The results of a run under the name that the user gave it.
 
-    place: where they were found, in words. training: None where there is no training.json.
+    place: where they were found, in words. training: None where there is no training.json. parameters:
+    those that count, by dotted key, None where no params.yaml that can be read is beside them.
     """
 
     name: str
     place: str
     evaluation: Evaluation
     training: TrainingSummary | None
+    parameters: dict[str, str] | None = None
 
 
 def read_run(name: str) -> RunResults:
@@ -87,12 +94,13 @@ def commit_with(path: Path) -> str | None:
 
 
 def _from_folder(name: str, folder: Path) -> RunResults:
-    training = folder / TrainingSummary.file
+    training, params = folder / TrainingSummary.file, folder.absolute().parent / _PARAMS
     return RunResults(
         name=name,
         place=f"{folder}/",
         evaluation=read_record(Evaluation, folder / Evaluation.file),
         training=read_record(TrainingSummary, training) if training.is_file() else None,
+        parameters=_parameters(params.read_bytes() if params.is_file() else None),
     )
 
 
@@ -113,7 +121,16 @@ def _from_commit(name: str, commit: str) -> RunResults:
         training=None
         if training is None
         else parse_record(TrainingSummary, training, f"{where}/{TrainingSummary.file}"),
+        parameters=_parameters(_file_of(commit, _PARAMS)),
     )
+
+
+def _parameters(content: bytes | None) -> dict[str, str] | None:
+    try:
+        values = overlaid(parse_yaml(content or b"", _PARAMS.name))
+        return flat(chosen(validate(values, _PARAMS.name)))
+    except ParameterError:
+        return None  # of another version, or none: the scores can be compared all the same
 
 
 def _file_of(commit: str, path: Path) -> bytes | None:

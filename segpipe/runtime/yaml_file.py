@@ -15,8 +15,14 @@ def read_yaml(path: Path) -> Any:
     Raises ParameterError when the file is missing or is not valid YAML.
     """
     try:
-        return YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
+        return parse_yaml(path.read_bytes(), str(path))
     except FileNotFoundError as error:
         raise ParameterError(f"{path}: there is no such file") from error
+
+
+def parse_yaml(content: bytes, name: str) -> Any:
+    """Return the plain content of YAML 1.2; ParameterError, with `name`, when it is not valid."""
+    try:
+        return YAML(typ="safe", pure=True).load(content.decode())
     except (YAMLError, UnicodeDecodeError) as error:
-        raise ParameterError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from error
+        raise ParameterError(f"{name}: not valid YAML: {' '.join(str(error).split())}") from error

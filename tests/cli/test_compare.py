@@ -20,7 +20,7 @@ from segpipe.evaluation.report import evaluation_report
 from segpipe.labels.load import load_scheme
 from segpipe.results.experiments import read_run
 from tests.evaluation.images import counts_of, scored_image, stand_in
-from tests.forge import CLASSES_CSV, child_environment
+from tests.forge import CLASSES_CSV, child_environment, tiny_parameters, write_parameters
 
 # Pixels by class: 800 of 1000 are road.
 PIXELS = {"road": 800, "car": 150, "pole": 40, "bike": 10, "train": 0}
@@ -467,3 +467,26 @@ def test_experiments_that_dvc_made(work: Path, capsys: pytest.CaptureFixture[str
     said = capsys.readouterr().err
     assert "`git add metrics dvc.lock` after `dvc repro`" in said
     assert "  apart\n" in said
+
+
+def test_parameters_that_count_and_differ_are_named(
+    work: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """An option of a loss that neither run chose is no difference."""
+    data = Path("data/mine")
+    (work / "earlier").mkdir()
+    (work / "plain").rename(work / "earlier/metrics")
+    write_parameters(work / "params.yaml", tiny_parameters(data, train__lr=0.5))
+    other = tiny_parameters(data, loss__focal__gamma=3.0, train__optimizer="sgd")
+    write_parameters(work / "earlier/params.yaml", other)
+    assert main(["compare", "earlier", "workspace"]) == 0
+    said = [line for line in capsys.readouterr().out.splitlines() if line.startswith("parameter ")]
+    assert said == [
+        "parameter train.optimizer: A sgd, B adamw",
+        "parameter train.sgd.momentum: A 0.9, B (not used)",
+        "parameter train.sgd.nesterov: A true, B (not used)",
+        "parameter train.lr: A 0.01, B 0.5",
+    ]
+    (work / "params.yaml").write_text("train: {lr: fast}")
+    assert main(["compare", "earlier", "workspace", "--markdown"]) == 0
+    assert "parameter " not in capsys.readouterr().out, "a params.yaml that cannot be read"
