@@ -1,7 +1,5 @@
 """segpipe as a library, and the model that comes with it."""
 
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -11,20 +9,14 @@ from PIL import Image
 import segpipe
 from segpipe.bundle_format import SHIPPED
 from segpipe.cli.main import main
-from tests.forge import ROOT, child_environment, save, scene
+from tests.forge import ROOT, run_python, save, scene
 
 
 def test_names_are_imported_when_they_are_used() -> None:
     loaded = "print('torch' in sys.modules)"
     code = f"import segpipe, sys; {loaded}; segpipe.load_model; {loaded}"
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        cwd=ROOT,
-        env=child_environment(),
-        capture_output=True,
-        text=True,
-        check=True,
-    )
+    done = run_python(["-c", code], ROOT)
+    assert done.returncode == 0, done.stderr
     assert done.stdout.split() == ["False", "True"]
     assert all(getattr(segpipe, name) is not None for name in segpipe.__all__)
     with pytest.raises(AttributeError, match="no attribute 'load_modle'"):

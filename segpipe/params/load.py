@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
+from pydantic.fields import FieldInfo
 
 from segpipe.params.overlay import overlaid
 from segpipe.params.schema import Params
@@ -66,7 +67,7 @@ def load_overlay(path: Path) -> Params:
 
 def is_whole(content: Any) -> bool:
     """Return whether a parameter file (its plain content) names every parameter of this version."""
-    return isinstance(content, dict) and not _gaps(content, Params, "") and not outdated(content)
+    return isinstance(content, dict) and not _gaps(content) and not outdated(content)
 
 
 def validate(content: Any, name: str) -> Params:
@@ -74,7 +75,7 @@ def validate(content: Any, name: str) -> Params:
     if not isinstance(content, dict):
         raise ParameterError(f"{name}: must hold sections such as `train:`, not {content!r}")
     content, faults = _without_removed(content)
-    faults += _gaps(content, Params, "")
+    faults += _gaps(content)
     try:
         params = Params.model_validate(content)
     except ValidationError as error:
@@ -87,24 +88,28 @@ def validate(content: Any, name: str) -> Params:
 def outdated(content: dict[str, Any]) -> list[str]:
     """Return what a parameter file lacks of later versions, and what it has that is gone."""
     lines = [
-        f"{place} is missing: {yaml_value(default)}"
-        for place, default in _later(content, Params, "")
+        f"{place} is missing: {'{}' if section_of(field) else _default_of(field)}"
+        for place, field in _missing(content, Params)
+        if since(field)
     ]
     gone = [place for place in _REMOVED if _has(content, place)]
     return lines + [f"{place} is no longer a parameter" for place in gone]
 
 
-def _later(
-    content: dict[str, Any], section: type[Section], prefix: str
-) -> Iterator[tuple[str, Any]]:
-    """Yield the parameters of later versions that the file leaves out, with their neutral values."""
+def _missing(
+    content: dict[str, Any], section: type[Section], prefix: str = ""
+) -> Iterator[tuple[str, FieldInfo]]:
+    """Yield the parameters and sections that a file leaves out, by dotted key."""
     for key, field in section.model_fields.items():
         inner = section_of(field)
-        if key not in content and since(field):
-            default = field.get_default(call_default_factory=True)
-            yield f"{prefix}{key}", {} if inner else default
-        elif inner and isinstance(content.get(key), dict):
-            yield from _later(content[key], inner, f"{prefix}{key}.")
+        if key not in content:
+            yield f"{prefix}{key}", field
+        elif inner and isinstance(content[key], dict):
+            yield from _missing(content[key], inner, f"{prefix}{key}.")
+
+
+def _default_of(field: FieldInfo) -> str:
+    return yaml_value(field.get_default(call_default_factory=True))
 
 
 def _without_removed(content: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
@@ -136,19 +141,14 @@ def _rest(faults: list[str]) -> str:
     return f"\n... and {len(faults) - 10} more" if len(faults) > 10 else ""
 
 
-def _gaps(content: dict[str, Any], section: type[Section], prefix: str) -> list[str]:
+def _gaps(content: dict[str, Any]) -> list[str]:
     """Name each parameter of the first version that the file leaves out, with its default."""
-    gaps = []
-    for key, field in section.model_fields.items():
-        inner = section_of(field)
-        if key not in content:
-            if since(field) is None:
-                default = field.get_default(call_default_factory=True)
-                usual = "a section" if inner else f"usual value {yaml_value(default)}"
-                gaps.append(f"{prefix}{key} is missing; add it ({usual})")
-        elif inner and isinstance(content[key], dict):
-            gaps += _gaps(content[key], inner, f"{prefix}{key}.")
-    return gaps
+    return [
+        f"{place} is missing; add it "
+        f"({'a section' if section_of(field) else f'usual value {_default_of(field)}'})"
+        for place, field in _missing(content, Params)
+        if since(field) is None
+    ]
 
 
 def _explain(fault: Any, content: dict[str, Any]) -> str:

@@ -1,12 +1,37 @@
 """Which names train, validate and test: by folder, by lists, or by seeded shares of whole groups."""
 
-import hashlib
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
+from segpipe.params.prepare import SplitParams
 from segpipe.raw.sample import SPLITS
 from segpipe.runtime.findings import Finding, about
+from segpipe.runtime.randomness import ranked
+
+
+def split_names(
+    split: SplitParams,
+    groups: Mapping[str, str],
+    every: Iterable[str],
+    folder: Path,
+    what: str,
+    findings: list[Finding],
+) -> dict[str, list[str]]:
+    """Share names out to train, val and test as `prepare.split` says; groups: group by name.
+
+    every, folder, what: as in `split_by_lists`. What is wrong becomes a finding.
+    """
+    match split.by:
+        case "folder":
+            chosen = split_by_folder(groups, every, what, findings)
+        case "lists":
+            chosen = split_by_lists(groups, every, folder, what, findings)
+        case "ratio":
+            chosen = split_by_ratio(groups, split.val, split.test, split.seed)
+    if split.group is not None:
+        torn_groups(chosen, groups, findings)
+    return chosen
 
 
 def split_by_ratio(
@@ -22,17 +47,17 @@ def split_by_ratio(
     members: dict[str, list[str]] = {}
     for name in sorted(groups):
         members.setdefault(groups[name], []).append(name)
-    ranked = sorted(members, key=lambda group: (_rank(seed, group), group))
+    ranking = ranked(members, seed)
     chosen: dict[str, list[str]] = {"train": [], "val": [], "test": []}
     for part, share in (("test", test), ("val", val)):
         wanted = share * len(groups)
-        while share > 0 and len(ranked) > 1:
-            group = ranked[0]
+        while share > 0 and len(ranking) > 1:
+            group = ranking[0]
             # A group goes in when that brings the split nearer to its share.
             if chosen[part] and len(chosen[part]) + len(members[group]) / 2 > wanted:
                 break
-            chosen[part] += members[ranked.pop(0)]
-    for group in ranked:
+            chosen[part] += members[ranking.pop(0)]
+    for group in ranking:
         chosen["train"] += members[group]
     return {part: sorted(names) for part, names in chosen.items()}
 
@@ -159,7 +184,3 @@ def _listed(path: Path, faults: list[str]) -> list[str]:
         faults.append(f"{path}: is not UTF-8 text")
         return []
     return [line for line in lines if line and not line.startswith("#")]
-
-
-def _rank(seed: int, group: str) -> bytes:
-    return hashlib.blake2b(f"{seed}/{group}".encode(), digest_size=8).digest()

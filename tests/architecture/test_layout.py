@@ -5,7 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.forge import ROOT, child_environment
+from tests.forge import ROOT, child_environment, run_python
 
 CODE = sorted(path for top in ("segpipe", "stages", "bench") for path in (ROOT / top).rglob("*.py"))
 
@@ -78,14 +78,8 @@ def test_no_pickle_is_written_or_read() -> None:
 
 def test_fetch_and_prepare_start_without_torch() -> None:
     code = "import stages.fetch, stages.prepare, sys; print(sorted({'torch', 'mlflow'} & set(sys.modules)))"
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        cwd=ROOT,
-        env=child_environment(),
-        capture_output=True,
-        text=True,
-        check=True,
-    )
+    done = run_python(["-c", code], ROOT)
+    assert done.returncode == 0, done.stderr
     assert done.stdout.strip() == "[]"
 
 

@@ -1,6 +1,5 @@
 """From the names of files to samples: image, truth, the frames before, and coarse scenes beside."""
 
-import hashlib
 import math
 import re
 from collections.abc import Iterable
@@ -9,6 +8,7 @@ from dataclasses import replace
 from segpipe.params.source import CityscapesParams, ClipParams
 from segpipe.raw.sample import SPLITS, Sample
 from segpipe.runtime.findings import Finding, about
+from segpipe.runtime.randomness import ranked
 from segpipe.sources.cityscapes_layout.index import Index, index_names
 from segpipe.sources.cityscapes_layout.layout import (
     COARSE_TRUTH,
@@ -90,7 +90,7 @@ def _coarse(
     number = math.floor(coarse.coarse_per_fine * fine + 0.5)  # rounded to the nearest
     chosen = [
         Sample(stem, images[stem].city, images[stem].name, masks[stem].name)
-        for stem in sorted(_ranked(whole, coarse.seed)[:number])
+        for stem in sorted(ranked(whole, coarse.seed)[:number])
     ]
     single = sorted((images.keys() ^ masks.keys()) - _DAMAGED)
     findings = about(
@@ -176,12 +176,3 @@ def _earlier_stems(stem: str, clip: ClipParams) -> list[str] | None:
     if back[0] > frame:
         return None
     return [f"{found['drive']}_{frame - frames:06d}" for frames in back]
-
-
-def _ranked(stems: Iterable[str], seed: int) -> list[str]:
-    """Rank by a hash of (seed, stem): one more scene on the disk changes at most one choice."""
-
-    def rank(stem: str) -> tuple[bytes, str]:
-        return hashlib.blake2b(f"{seed}/{stem}".encode(), digest_size=8).digest(), stem
-
-    return sorted(stems, key=rank)

@@ -14,13 +14,7 @@ from segpipe.runtime.findings import Finding
 from segpipe.sources.listing import Listing
 from segpipe.sources.pairing import unpaired
 from segpipe.sources.picture_files import by_name, ignored_files, refuse_missing
-from segpipe.sources.splits import (
-    groups_by_pattern,
-    split_by_folder,
-    split_by_lists,
-    split_by_ratio,
-    torn_groups,
-)
+from segpipe.sources.splits import groups_by_pattern, split_names
 
 
 def list_samples(raw: Path, split: SplitParams) -> Listing:
@@ -43,15 +37,7 @@ def list_samples(raw: Path, split: SplitParams) -> Listing:
     findings += unpaired(images, masks)
     names = sorted(set(images) & (set(masks) | _withheld(images, masks)))
     groups = groups_by_pattern(names, split.group, findings)
-    match split.by:
-        case "folder":
-            chosen = split_by_folder(groups, images, "images", findings)
-        case "lists":
-            chosen = split_by_lists(groups, images, raw, "images", findings)
-        case "ratio":
-            chosen = split_by_ratio(groups, split.val, split.test, split.seed)
-    if split.group is not None:
-        torn_groups(chosen, groups, findings)
+    chosen = split_names(split, groups, images, raw, "images", findings)
     prefix = len if split.by == "folder" else (lambda _part: -1)
     samples = {
         part: [

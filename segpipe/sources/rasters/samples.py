@@ -21,13 +21,7 @@ from segpipe.sources.listing import Listing
 from segpipe.sources.pairing import unpaired
 from segpipe.sources.picture_files import refuse_missing
 from segpipe.sources.raster_files import rasters_by_name
-from segpipe.sources.splits import (
-    groups_by_pattern,
-    split_by_folder,
-    split_by_lists,
-    split_by_ratio,
-    torn_groups,
-)
+from segpipe.sources.splits import groups_by_pattern, split_names
 
 
 @dataclass(frozen=True)
@@ -69,7 +63,7 @@ def list_samples(
     _compare_bands(raw, whole, rasters, findings)
     _compare_windows(whole, ratio, height, width, rasters.overlap, findings)
     groups = groups_by_pattern(sorted(whole), split.group, findings)
-    chosen = _shared_out(groups, images, raw, split, findings)
+    chosen = split_names(split, groups, images, raw, "rasters", findings)
     samples: dict[str, list[Sample]] = {}
     for part in SPLITS:
         prefix = f"{part}/" if split.by == "folder" else ""
@@ -87,26 +81,6 @@ def list_samples(
             )
         ]
     return Listing(samples, findings, ratio)
-
-
-def _shared_out(
-    groups: Mapping[str, str],
-    images: Mapping[str, str],
-    raw: Path,
-    split: SplitParams,
-    findings: list[Finding],
-) -> dict[str, list[str]]:
-    """Return the names of the rasters by split."""
-    match split.by:
-        case "folder":
-            chosen = split_by_folder(groups, images, "rasters", findings)
-        case "lists":
-            chosen = split_by_lists(groups, images, raw, "rasters", findings)
-        case "ratio":
-            chosen = split_by_ratio(groups, split.val, split.test, split.seed)
-    if split.group is not None:
-        torn_groups(chosen, groups, findings)
-    return chosen
 
 
 def _cut(

@@ -96,6 +96,7 @@ def test_what_is_whole_waits_for_no_other_process(site: CityscapesSite, tmp_path
     download([FINE], tmp_path, site.address)
     with held_file(tmp_path / ".lock", pytest.fail):
         download([FINE], tmp_path, site.address)
+    assert len(site.requests(site.file_path(FINE))) == 1
 
 
 def test_only_the_missing_package_is_asked_for(site: CityscapesSite, tmp_path: Path) -> None:
