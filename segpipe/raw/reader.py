@@ -125,6 +125,10 @@ class Reader(ABC):
     ) -> tuple[NDArray[Any], NDArray[np.bool_]]:
         """Read a file to predict, or a window of it: image_HWC and which pixels hold data, (H, W)."""
 
+    def left_out(self, path: Path) -> str | None:
+        """Say what of a file to predict is not read, such as its further pages; None for nothing."""
+        return None
+
     def grid(self, path: Path) -> Grid | None:
         """Return the grid on which the labels of a file are written; None where it has no place."""
         return None
