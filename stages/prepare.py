@@ -16,13 +16,15 @@ from typing import Any
 from segpipe.labels.load import load_scheme
 from segpipe.params.schema import Params
 from segpipe.preflight.inspection import fit_to_prepare, plan_preparation, survey_listing
-from segpipe.preflight.judge import judge, refuse, say_warnings
+from segpipe.preflight.judge import judge
 from segpipe.preflight.report import write_report
+from segpipe.preflight.splits import kept_and_left_out
 from segpipe.preflight.statistics_page import PAGE, write_statistics
 from segpipe.preparation.prepare import prepare_data
 from segpipe.preparation.sample_job import PrepareContext
 from segpipe.runtime.atomic import atomic_dir
 from segpipe.runtime.console import say
+from segpipe.runtime.findings import refuse, say_warnings
 from segpipe.runtime.provenance import Snapshot
 from segpipe.sources.build import list_samples
 from stages.entry import run_stage
@@ -56,10 +58,12 @@ def run(params: Params, snapshot: Snapshot) -> None:
         with atomic_dir(STATISTICS) as drawn:
             write_statistics(drawn, survey, partial, totals["train"].histogram_C256)
             snapshot.verify()
-    counts = ", ".join(f"{len(members)} {split}" for split, members in listing.samples.items())
+    kept, left_out = kept_and_left_out(survey)
+    copies = params.prepare.copies.count
+    with_copies = f" and {copies} copies of each of train" if copies else ""
     say(
-        f"{counts} samples with {scheme.num_classes} classes are prepared in {PREPARED}/; "
-        f"see {page} and {STATISTICS / PAGE}"
+        f"{kept}{with_copies}, with {scheme.num_classes} classes, are prepared in {PREPARED}/"
+        f"{left_out}; see {page} and {STATISTICS / PAGE}"
     )
 
 

@@ -29,6 +29,7 @@ if __name__ == "__main__":
 from segpipe.params.chosen import chosen
 from segpipe.params.load import load_params
 from segpipe.params.schema import Params
+from segpipe.runtime.console import say_error
 from segpipe.runtime.process_exit import explained
 from segpipe.runtime.provenance import PARAMETERS, Snapshot, take_snapshot
 from segpipe.training.distributed.launch import already_launched, launch, number_of_processes
@@ -64,7 +65,7 @@ def start() -> int:
     except Interrupted:
         return RESUMABLE
     except PeerFailed as end:
-        print(end, file=sys.stderr, flush=True)
+        say_error(str(end))
         time.sleep(0 if end.already_terminated else PEER_GRACE_SECONDS)
         return PEER_FAILED
     return 0

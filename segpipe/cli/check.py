@@ -8,11 +8,11 @@ from segpipe.labels.load import load_scheme
 from segpipe.params.load import load_overlay, load_params
 from segpipe.params.schema import Params
 from segpipe.preflight.inspection import plan_preparation, survey_listing
-from segpipe.preflight.judge import judge, refuse, say_warnings
+from segpipe.preflight.judge import judge
 from segpipe.preflight.report import refuse_foreign, write_report
-from segpipe.preflight.splits import empty_splits
+from segpipe.preflight.splits import empty_splits, kept_and_left_out
 from segpipe.runtime.console import say
-from segpipe.runtime.findings import Finding
+from segpipe.runtime.findings import Finding, refuse, say_warnings
 from segpipe.runtime.state import downloads_folder
 from segpipe.sources.build import check_source
 from segpipe.sources.listing import Listing
@@ -80,8 +80,9 @@ def _check_names(params: Params, listing: Listing) -> None:
     findings = [*listing.findings, *empty_splits(counts, 0)]
     say_warnings(findings)
     refuse(findings)
+    shown = ", ".join(f"{count} {split}" for split, count in counts.items())
     say(
-        f"{params.source.path}: {_counts(listing)} samples, paired by their names; no image and no mask "
+        f"{params.source.path}: {shown} samples, paired by their names; no image and no mask "
         "value was looked at, since they lie in archives: `dvc repro prepare` unpacks and reads them"
     )
 
@@ -103,12 +104,9 @@ def _check_files(params: Params, listing: Listing, folder: Path) -> None:
     page = write_report(folder, findings, survey, scheme, raw, memory)
     say_warnings(findings)
     refuse(findings, page)
-    say(f"{raw}: {_counts(listing)} samples, every file read and in order{_but(findings)}")
+    kept, left_out = kept_and_left_out(survey)
+    say(f"{raw}: {kept}, every file read and in order{_but(findings)}{left_out}")
     say(f"the report: {page}")
-
-
-def _counts(listing: Listing) -> str:
-    return ", ".join(f"{len(members)} {split}" for split, members in listing.samples.items())
 
 
 def _but(findings: list[Finding]) -> str:

@@ -1,7 +1,6 @@
 """The judgement over a data set: all rules, from the statistics of its samples alone."""
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from segpipe.labels.scheme import LabelScheme
@@ -16,8 +15,6 @@ from segpipe.preflight import (
     values,
 )
 from segpipe.preparation.sample_stats import Survey
-from segpipe.runtime.console import say
-from segpipe.runtime.errors import DataError
 from segpipe.runtime.findings import Finding
 
 
@@ -62,21 +59,6 @@ def judge(
         *training_rules.too_large(forecast),
     ]
     return sorted(_once(found), key=lambda finding: finding.severity == "warning")
-
-
-def refuse(findings: Sequence[Finding], report: Path | None = None) -> None:
-    """Raise one DataError with all errors among the findings, which says where the report is."""
-    errors = [str(finding) for finding in findings if finding.severity == "error"]
-    if errors:
-        where = [] if report is None else [f"the whole report, with pictures: {report}"]
-        raise DataError("\n".join([*errors, *where]))
-
-
-def say_warnings(findings: Sequence[Finding]) -> None:
-    """Say each warning among the findings."""
-    for finding in findings:
-        if finding.severity == "warning":
-            say(f"warning: {finding}")
 
 
 def _once(findings: Sequence[Finding]) -> list[Finding]:

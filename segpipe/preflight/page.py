@@ -26,7 +26,8 @@ def page(report: Mapping[str, Any]) -> str:
 
 def _verdict(report: Mapping[str, Any]) -> str:
     errors, warnings = report["errors"], report["warnings"]
-    samples = sum(split["samples"] for split in report["splits"].values())
+    left_out = report["left_out"]
+    samples = left_out + sum(split["samples"] for split in report["splits"].values())
     if errors:
         said = (
             f"**Not fit for training**: {_number(errors, 'error')}, {_number(warnings, 'warning')}."
@@ -35,7 +36,8 @@ def _verdict(report: Mapping[str, Any]) -> str:
         said = f"**Fit for training**, with {_number(warnings, 'warning')} to look at."
     else:
         said = "**Fit for training**: nothing to complain of."
-    looked = f"{samples:,} samples were read, with the label scheme {_code(report['scheme'])}."
+    but = f", of which {left_out:,} are left out" if left_out else ""
+    looked = f"{samples:,} samples were read{but}, with the label scheme {_code(report['scheme'])}."
     return f"# Data report\n\n{said} {looked}"
 
 

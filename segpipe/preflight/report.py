@@ -10,6 +10,7 @@ from segpipe.preflight.pictures import draw_offenders
 from segpipe.preflight.summary import summarise
 from segpipe.preparation.sample_stats import Survey
 from segpipe.runtime.atomic import atomic_dir, write_json, write_text
+from segpipe.runtime.console import printable
 from segpipe.runtime.errors import ParameterError, listing
 from segpipe.runtime.findings import Finding
 
@@ -59,7 +60,7 @@ def write_report(
             "forecast": None if forecast is None else _lasting(forecast),
         }
         write_json(partial / NUMBERS, report)
-        write_text(partial / PAGE, page(report))
+        write_text(partial / PAGE, printable(page(report)))
     return folder / PAGE
 
 

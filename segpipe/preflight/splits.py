@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from segpipe.preparation.sample_stats import SampleStats
+from segpipe.preparation.sample_stats import SampleStats, Survey
 from segpipe.raw.sample import SPLITS
 from segpipe.runtime.findings import Finding
 
@@ -58,3 +58,23 @@ def torn_groups(samples: Sequence[SampleStats]) -> list[Finding]:
 def count_splits(samples: Sequence[SampleStats]) -> dict[str, int]:
     """Return how many samples each split has, also those that have none."""
     return {split: sum(stats.split == split for stats in samples) for split in SPLITS}
+
+
+def kept_and_left_out(survey: Survey) -> tuple[str, str]:
+    """Return `13 train, 1 val, 0 test samples`, and which were left out and why ("" for none).
+
+    The first are those that are not left out by labels.exclude_images_with.
+    """
+    left_out = [stats for stats in survey.samples if stats.excluded]
+    kept = f"{_joined(count_splits(survey.kept))} samples"
+    if not left_out:
+        return kept, ""
+    by_split = {split: count for split, count in count_splits(left_out).items() if count}
+    labels = ", ".join(f"{name} in {count}" for name, count in survey.excluded.items() if count)
+    return kept, (
+        f"; {_joined(by_split)} samples are left out by labels.exclude_images_with ({labels})"
+    )
+
+
+def _joined(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{count} {split}" for split, count in counts.items())

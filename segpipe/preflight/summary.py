@@ -30,6 +30,7 @@ def summarise(survey: Survey, scheme: LabelScheme) -> dict[str, Any]:
         "image_sizes": _counts(size(stats.image_side) for stats in samples if stats.image_side),
         "image_modes": _counts(stats.image_mode for stats in samples if stats.image_mode),
         "mask_modes": _counts(stats.mask_mode for stats in samples if stats.mask_mode),
+        "left_out": len(survey.samples) - len(samples),
         "excluded": survey.excluded,
     }
 

@@ -1,10 +1,12 @@
 """Finding: one thing that is wrong or doubtful in a data set."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
-from segpipe.runtime.errors import listing
+from segpipe.runtime.console import say
+from segpipe.runtime.errors import DataError, listing
 
 
 @dataclass(frozen=True)
@@ -46,3 +48,18 @@ def about(
     if not offenders:
         return []
     return [Finding(kind, severity, text.replace("{n}", str(len(offenders))), repair, offenders)]
+
+
+def refuse(findings: Sequence[Finding], report: Path | None = None) -> None:
+    """Raise one DataError with all errors among the findings, which says where the report is."""
+    errors = [str(finding) for finding in findings if finding.severity == "error"]
+    if errors:
+        where = [] if report is None else [f"the whole report, with pictures: {report}"]
+        raise DataError("\n".join([*errors, *where]))
+
+
+def say_warnings(findings: Sequence[Finding]) -> None:
+    """Say each warning among the findings."""
+    for finding in findings:
+        if finding.severity == "warning":
+            say(f"warning: {finding}")

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from segpipe.runtime.atomic import disk_errors_explained
+from segpipe.runtime.console import say_error
 from segpipe.runtime.errors import SegpipeError
 
 INTERRUPTED = 130  # as a shell reports Ctrl-C
@@ -27,14 +28,14 @@ def explained(work: Callable[[], int]) -> int:
         with disk_errors_explained(Path.cwd()):
             return work()
     except SegpipeError as error:
-        print(f"error: {error}", file=sys.stderr)
+        say_error(f"error: {error}")
         return 1
     except BrokenPipeError:
         # Whoever read the output has gone, as `| head` does; what is still buffered goes nowhere.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return READER_GONE
     except KeyboardInterrupt:
-        print("interrupted; nothing was published", file=sys.stderr)
+        say_error("interrupted; nothing was published")
         return INTERRUPTED
 
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import shutil
+import stat
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
@@ -20,8 +21,6 @@ def copy_files(source: Path, files: Sequence[Path], target: Path) -> None:
     """
     refuse_too_little_space(size_of_files(files), target, f"{source}: the data")
     for path in progress(files, f"copy {source.name}", "file"):
-        if path.is_dir():
-            continue
         copy = target / path.relative_to(source)
         copy.parent.mkdir(parents=True, exist_ok=True)
         with _unreadable_explained(path):
@@ -29,11 +28,14 @@ def copy_files(source: Path, files: Sequence[Path], target: Path) -> None:
 
 
 def size_of_files(files: Iterable[Path]) -> int:
-    """Return the bytes of all files; DataError names one that is not there or not to be read."""
+    """Return the bytes of all files; DataError names one that is not there or is no regular file."""
     total = 0
     for path in files:
         with _unreadable_explained(path):
-            total += path.stat().st_size
+            about_it = path.stat()
+        if not stat.S_ISREG(about_it.st_mode):
+            raise DataError(f"{path}: is a folder, pipe, socket or device, not a file; remove it")
+        total += about_it.st_size
     return total
 
 
@@ -50,7 +52,9 @@ def refuse_too_little_space(needed: int, target: Path, what: str) -> None:
 def beside_data(source: Path) -> list[Path]:
     """Return the files in `source` itself that describe the data: labels and lists, sorted."""
     found = source.iterdir() if source.is_dir() else ()
-    return sorted(path for path in found if path.suffix.lower() in _DESCRIBING)
+    return sorted(
+        path for path in found if path.suffix.lower() in _DESCRIBING and not path.is_dir()
+    )
 
 
 def refuse_nested(source: Path, target: Path) -> None:

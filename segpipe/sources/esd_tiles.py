@@ -17,6 +17,7 @@ from segpipe.raw.rasters.windows import windows
 from segpipe.raw.sample import SPLITS, Sample
 from segpipe.runtime.errors import DataError, ParameterError
 from segpipe.runtime.findings import Finding, about
+from segpipe.sources.folder_walk import files_below
 from segpipe.sources.listing import Listing
 from segpipe.sources.splits import split_by_lists, split_by_ratio
 from segpipe.sources.tile_folders import find_tiles, tile_number
@@ -37,8 +38,8 @@ def list_samples(raw: Path, split: SplitParams, height: int, width: int) -> List
     A subtile is called Tile1/r0_c2 for its row and column among the subtiles of its tile. The tile
     is the group: `ratio` shares out whole tiles, `lists` are of tiles' names. Errors among the
     findings: tiles that cannot be read (`unreadable`), whose truth does not fit (`truth`), without
-    truth outside the test list (`no_truth`), faults of the lists (`lists`). Warnings: a truth that
-    claims to lie elsewhere (`georeference`), tiles in no list (`unlisted`).
+    truth outside the test list (`no_truth`), faults of the lists (`lists`), and those of
+    `files_below`. Warnings: a truth that claims to lie elsewhere (`georeference`), tiles in no list (`unlisted`).
 
     Raises ParameterError when the tiles cannot be cut into such subtiles, or split so; DataError
     when there is no tile, two have the same name, or none has truth.
@@ -50,6 +51,7 @@ def list_samples(raw: Path, split: SplitParams, height: int, width: int) -> List
         )
     folders = find_tiles(raw)
     findings: list[Finding] = []
+    files_below(raw, ["."], findings)
     tiles = _inspected(raw, folders, findings)
     ratio = _common_ratio(raw, tiles, findings)
     whole = {name: tile for name, tile in tiles.items() if tile.ratio in (0, ratio)}

@@ -1,37 +1,23 @@
-"""Which files of a folder are pictures, and which are passed over."""
+"""Which files below images/ and masks/ are read, and which are passed over."""
 
-from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable
 from pathlib import Path
 
 from segpipe.runtime.errors import DataError, listing
 from segpipe.runtime.findings import Finding, about
+from segpipe.sources.other_layouts import advice, conversion, count_suffixes
 
+PARTS = ("images", "masks")
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png"})
 
 
-def _files(folder: Path) -> list[Path]:
-    """Return all files below `folder` but hidden ones, such as ._name.png of macOS."""
-    return sorted(
-        path
-        for path in folder.rglob("*")
-        if not path.is_dir()
-        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
-    )
-
-
-def picture_files(folder: Path) -> list[Path]:
-    """Return the JPEG and PNG files below `folder`, in any case of the suffix, sorted."""
-    return [path for path in _files(folder) if path.suffix.lower() in SUFFIXES]
-
-
-def by_name(raw: Path, part: str, findings: list[Finding]) -> dict[str, str]:
-    """Map the names of the pictures below images/ or masks/ to paths, as `named_apart` does."""
-    return named_apart(picture_files(raw / part), raw, part, SUFFIXES, findings)
+def read_files(files: Iterable[Path], suffixes: Collection[str]) -> list[Path]:
+    """Return the files with one of `suffixes`, which may be written in capitals, in their order."""
+    return [path for path in files if path.suffix.lower() in suffixes]
 
 
 def named_apart(
-    files: Sequence[Path],
+    files: Iterable[Path],
     raw: Path,
     part: str,
     suffixes: Collection[str],
@@ -39,18 +25,22 @@ def named_apart(
 ) -> dict[str, str]:
     """Map names (the path below raw/part, without suffix) to paths below `raw`, in their order.
 
-    Files of one name are added to `findings`, and the first of them is taken. Raises DataError,
-    which names the suffixes that are looked for, when there is none at all.
+    files: all below `raw`, of which those in `part` with one of `suffixes` are taken. Files of one
+    name are added to `findings`, and the first of them is taken. Raises DataError, which names the
+    suffixes that are looked for and what lies there, when there is none at all.
     """
     found: dict[str, str] = {}
     twice = []
-    for path in files:
-        name = path.relative_to(raw / part).with_suffix("").as_posix()
-        place = path.relative_to(raw).as_posix()
-        if found.setdefault(name, place) != place:
-            twice.append(f"{found[name]} and {place}")
+    for path in read_files(files, suffixes):
+        place = path.relative_to(raw)
+        if place.parts[0] == part:
+            name = place.relative_to(part).with_suffix("").as_posix()
+            if found.setdefault(name, place.as_posix()) != place.as_posix():
+                twice.append(f"{found[name]} and {place.as_posix()}")
     if not found:
-        raise DataError(f"{raw / part}: holds no {', '.join(sorted(suffixes))} files")
+        errors = [str(finding) for finding in findings if finding.severity == "error"]
+        text = f"{raw / part}: holds no {', '.join(sorted(suffixes))} files"
+        raise DataError("\n".join([text, *advice(raw, suffixes), *errors]))
     findings += about(
         twice,
         "name_twice",
@@ -60,39 +50,38 @@ def named_apart(
     return found
 
 
-def ignored_files(raw: Path) -> list[Finding]:
-    """Return a warning that counts the files of other kinds in images/ and masks/.
+def ignored_files(
+    raw: Path, files: Iterable[Path], suffixes: Collection[str], beside: Collection[str] = ()
+) -> list[Finding]:
+    """Return a warning that counts the files of other kinds among `files`, which lie below `raw`.
 
-    Such a file is often an image that someone believes to be used.
+    Such a file is often an image that someone believes to be used. beside: endings of files that
+    are read with those of `suffixes`.
     """
-    others = [
-        path
-        for part in ("images", "masks")
-        for path in _files(raw / part)
-        if path.suffix.lower() not in SUFFIXES
-    ]
-    if not others:
-        return []
-    kinds = Counter(path.suffix.lower() or "no suffix" for path in others)
-    counts = ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items()))
+    known = (*suffixes, *beside)
+    others = [path for path in files if not path.name.lower().endswith(known)]
+    commands = "".join(f"; {command}" for command in conversion(others, raw, suffixes))
     return about(
         (path.relative_to(raw).as_posix() for path in others),
         "ignored_files",
-        f"{{n}} files in images/ and masks/ are not pictures that are read ({counts})",
-        f"save them as {', '.join(sorted(SUFFIXES))} if they are meant, else move them away",
+        f"{{n}} files in images/ and masks/ are not of a kind that is read ({count_suffixes(others)})",
+        f"save them as {', '.join(sorted(suffixes))} if they are meant, else move them away{commands}",
         severity="warning",
     )
 
 
-def refuse_missing(source: Path) -> None:
-    """Raise DataError when the folder, its images or its masks are not there."""
+def refuse_missing(source: Path, suffixes: Collection[str]) -> None:
+    """Raise DataError, which says what lies there instead, when the folder, images/ or masks/ is missing."""
     if not source.is_dir():
         raise DataError(
             f"{source}: there is no such folder; put your data (or a link to it) there, "
             "or set source.path in params.yaml"
         )
-    missing = [f"{source / part}/" for part in ("images", "masks") if not (source / part).is_dir()]
+    missing = [_missing(source / part) for part in PARTS if not (source / part).is_dir()]
     if missing:
-        raise DataError(
-            f"{source}: needs a folder images/ and a folder masks/; not found:\n{listing(missing)}"
-        )
+        text = f"{source}: needs a folder images/ and a folder masks/; not found:"
+        raise DataError("\n".join([text, listing(missing), *advice(source, suffixes)]))
+
+
+def _missing(folder: Path) -> str:
+    return f"{folder}/" + (f", a link to {folder.readlink()}" if folder.is_symlink() else "")

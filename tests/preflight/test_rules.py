@@ -12,14 +12,14 @@ from segpipe.params.prepare import PrepareParams
 from segpipe.preflight.classes import absent_classes, one_class, void_share
 from segpipe.preflight.files import sizes_differ
 from segpipe.preflight.image_rules import distorted, enlarged, featureless
-from segpipe.preflight.judge import judge, refuse, say_warnings
+from segpipe.preflight.judge import judge
 from segpipe.preflight.splits import torn_groups
 from segpipe.preflight.training_rules import large_batch, too_large
 from segpipe.preflight.values import unknown_values
 from segpipe.preparation.sample_stats import SampleStats, Survey
 from segpipe.raw.sample import Sample, Window
 from segpipe.runtime.errors import DataError
-from segpipe.runtime.findings import Finding
+from segpipe.runtime.findings import Finding, refuse, say_warnings
 from tests.forge import CLASSES_CSV
 
 ALL = {0: 500, 1: 300, 2: 150, VOID: 50}

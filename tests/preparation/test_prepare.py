@@ -14,11 +14,12 @@ from segpipe.labels.exclusion import excluded_labels
 from segpipe.labels.load import load_scheme
 from segpipe.labels.scheme import VOID
 from segpipe.params.prepare import CopyParams, PrepareParams, SplitParams
-from segpipe.preflight.judge import judge, refuse
+from segpipe.preflight.judge import judge
 from segpipe.preparation.prepare import prepare_data, survey_data
 from segpipe.preparation.sample_job import PrepareContext
 from segpipe.raw.input_spec import PICTURES
 from segpipe.runtime.errors import DataError
+from segpipe.runtime.findings import refuse
 from segpipe.sources.folder.samples import list_samples
 from tests.forge import make_folder, save, scene
 

@@ -176,7 +176,12 @@ def test_fetching_copies_what_belongs_to_the_rasters(tmp_path: Path) -> None:
     copied = {path.relative_to(raw).as_posix() for path in raw.rglob("*") if path.is_file()}
     theirs = {path.relative_to(source).as_posix() for path in source.rglob("*") if path.is_file()}
     assert copied == theirs - {"images/train/preview.jpg"}
-    assert listing_of(raw) == listing_of(source)
+    before, after = listing_of(source), listing_of(raw)
+    assert (after.samples, after.findings) == (before.samples, [])
+    assert [(each.kind, each.items) for each in before.findings] == [
+        ("ignored_files", ("images/train/preview.jpg",))
+    ]
+    assert "source.name in params.yaml is folder" in before.findings[0].repair
 
 
 def test_a_folder_without_rasters_is_refused(tmp_path: Path) -> None:

@@ -75,7 +75,10 @@ def raster_files(tile: Path) -> list[Path]:
     return sorted(
         path
         for path in tile.iterdir()
-        if path.suffix == ".tif" and not path.name.startswith(".") and path.name != TRUTH
+        if path.suffix == ".tif"
+        and path.is_file()  # a pipe would block whoever opens it
+        and not path.name.startswith(".")
+        and path.name != TRUTH
     )
 
 

@@ -4,13 +4,14 @@ Beside the finely annotated scenes: coarse ones of train_extra by a ratio (`coar
 clips of frames that end at the annotated one (`clip`).
 """
 
+from dataclasses import replace
 from pathlib import Path
 
 from segpipe.params.source import SourceParams
 from segpipe.raw.sample import SPLITS
 from segpipe.runtime.console import say
 from segpipe.runtime.errors import DataError, SegpipeError, listing
-from segpipe.runtime.findings import Finding
+from segpipe.runtime.findings import Finding, say_warnings
 from segpipe.sources.cityscapes.download import download
 from segpipe.sources.cityscapes.holdings import (
     Holding,
@@ -39,9 +40,8 @@ def fetch(source: SourceParams, target: Path, downloads: Path) -> None:
     an archive is damaged.
     """
     holdings = _holdings(source, downloads)
-    found = pair_names(
-        source, (name for holding in holdings for name in holding.names), truth_withheld=True
-    )
+    found = _pair(holdings, source)
+    say_warnings(_walked(holdings))
     _refuse_errors(found, source)
     samples = [sample for members in found.samples.values() for sample in members]
     needed = {path for one in samples for path in (one.image, one.mask, *one.frames) if path}
@@ -61,9 +61,9 @@ def check_without_unpacking(source: SourceParams, downloads: Path) -> Listing:
     """
     parts = parts_needed(source)
     holdings, missing = _search(source, parts, downloads)
-    names = [name for holding in holdings for name in holding.names]
+    found = _pair(holdings, source)
     if not missing:
-        return pair_names(source, names, truth_withheld=True)
+        return found
     _require_login(missing, source)
     waiting = Finding(
         "not_downloaded",
@@ -111,6 +111,17 @@ def _require_login(missing: list[Part], source: SourceParams) -> None:
             f"there:\n{lines}\nPut them there, as downloaded or unpacked. Or have fetch download "
             f"them: {error}"
         ) from error
+
+
+def _pair(holdings: list[Holding], source: SourceParams) -> Listing:
+    names = [name for holding in holdings for name in holding.names]
+    found = pair_names(source, names, truth_withheld=True)
+    return replace(found, findings=_walked(holdings) + found.findings)
+
+
+def _walked(holdings: list[Holding]) -> list[Finding]:
+    """Return what of the folders cannot be used; two parts may lie in one folder."""
+    return list(dict.fromkeys(finding for holding in holdings for finding in holding.findings))
 
 
 def _wanted(holding: Holding, needed: set[str]) -> list[str]:

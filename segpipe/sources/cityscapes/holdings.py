@@ -1,11 +1,12 @@
 """Where the parts of Cityscapes lie: as folders, as archives beside them, or downloaded before."""
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
 from segpipe.runtime.errors import DataError
+from segpipe.runtime.findings import Finding
 from segpipe.sources.archives import member_sizes, unpack
 from segpipe.sources.cityscapes_layout.layout import Part, split_of_folder
 from segpipe.sources.cityscapes_layout.samples import folder_names
@@ -14,10 +15,14 @@ from segpipe.sources.copying import copy_files, size_of_files
 
 @dataclass(frozen=True)
 class Holding:
-    """A part, and the place of its files: the folder that holds `part.folder`, or an archive."""
+    """A part, and the place of its files: the folder that holds `part.folder`, or an archive.
+
+    findings: what of the folder cannot be used; known once `names` are.
+    """
 
     part: Part
     place: Path
+    findings: list[Finding] = field(default_factory=list, compare=False)
 
     @cached_property
     def names(self) -> list[str]:
@@ -25,13 +30,16 @@ class Holding:
 
         Raises DataError when there are none, or the archive is damaged or not safe to unpack.
         """
-        names = folder_names(self.place, self.part) if self._unpacked else self._sizes
+        names = (
+            folder_names(self.place, [self.part], self.findings) if self._unpacked else self._sizes
+        )
         found = [name for name in names if self.part.holds(name)]
         if not found:
-            raise DataError(
+            text = (
                 f"{self.place}: holds no files {self.part.folder}/SPLIT/CITY/FILE of "
                 f"{' or '.join(self.part.splits)}; get {self.part.archive} anew"
             )
+            raise DataError("\n".join([text, *map(str, self.findings)]))
         return found
 
     def size(self, names: Collection[str]) -> int:

@@ -1,10 +1,12 @@
 """Samples of data in the layout of Cityscapes: the real data and the synthetic scenes."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 from segpipe.params.source import CityscapesParams, SourceParams
 from segpipe.runtime.errors import DataError
+from segpipe.runtime.findings import Finding
 from segpipe.sources.cityscapes_layout.layout import (
     COARSE_TRUTH,
     EXTRA_IMAGES,
@@ -14,6 +16,7 @@ from segpipe.sources.cityscapes_layout.layout import (
     Part,
 )
 from segpipe.sources.cityscapes_layout.pairing import pair
+from segpipe.sources.folder_walk import files_below
 from segpipe.sources.listing import Listing
 
 
@@ -35,19 +38,20 @@ def list_samples(raw: Path, source: SourceParams, truth_withheld: bool) -> Listi
     Errors among the findings: images without truth and truth without image (`unpaired`; those
     samples are left out), frames that are not there (`missing_frames`; left out too), folders that
     are no split and no city (`outside_splits`), files that appear twice (`name_twice`), cities in
-    two splits (`torn_group`). Warnings: scenes of train_extra without image or coarse truth
-    (`unpaired`), fewer coarse scenes than asked for (`few_coarse`).
+    two splits (`torn_group`), and those of `files_below`. Warnings: scenes of train_extra without
+    image or coarse truth (`unpaired`), fewer coarse scenes than asked for (`few_coarse`).
 
     Raises DataError when `raw` holds no images at all, ParameterError when coarse scenes are to
     have clips, for which there are no frames.
     """
-    parts = parts_needed(_with_own_parts(source))
-    names = [name for part in parts for name in folder_names(raw, part) if part.holds(name)]
+    parts, findings = parts_needed(_with_own_parts(source)), list[Finding]()
+    there = folder_names(raw, parts, findings)
+    names = [name for name in there if any(part.holds(name) for part in parts)]
     if not any(IMAGES.holds(name) for name in names):
-        raise DataError(
-            f"{raw / IMAGES.folder}: holds no images of train, val or test; run fetch again"
-        )
-    return pair_names(source, names, truth_withheld=truth_withheld)
+        text = f"{raw / IMAGES.folder}: holds no images of train, val or test; run fetch again"
+        raise DataError("\n".join([text, *map(str, findings)]))
+    found = pair_names(source, names, truth_withheld=truth_withheld)
+    return replace(found, findings=findings + found.findings)
 
 
 def pair_names(source: SourceParams, names: Iterable[str], truth_withheld: bool) -> Listing:
@@ -65,11 +69,11 @@ def parts_needed(source: SourceParams) -> list[Part]:
     return parts
 
 
-def folder_names(root: Path, part: Part) -> list[str]:
-    """Return the part's files below `root`, with and without the folder of the split, sorted."""
-    # Patterns of fixed depth follow links to folders, and never go round in circles.
-    found = [*(root / part.folder).glob("*/*"), *(root / part.folder).glob("*/*/*")]
-    return sorted(path.relative_to(root).as_posix() for path in found if path.suffix)
+def folder_names(root: Path, parts: Iterable[Part], findings: list[Finding]) -> list[str]:
+    """Return the files in the parts' folders below `root`, sorted; findings: as `files_below`."""
+    folders = sorted({part.folder for part in parts})
+    found = files_below(root, folders, findings)
+    return [path.relative_to(root).as_posix() for path in found]
 
 
 def _with_own_parts(source: SourceParams) -> SourceParams:

@@ -11,9 +11,16 @@ from pathlib import Path
 from segpipe.params.prepare import SplitParams
 from segpipe.raw.sample import SPLITS, Sample
 from segpipe.runtime.findings import Finding
+from segpipe.sources.folder_walk import files_below
 from segpipe.sources.listing import Listing
 from segpipe.sources.pairing import unpaired
-from segpipe.sources.picture_files import by_name, ignored_files, refuse_missing
+from segpipe.sources.picture_files import (
+    PARTS,
+    SUFFIXES,
+    ignored_files,
+    named_apart,
+    refuse_missing,
+)
 from segpipe.sources.splits import groups_by_pattern, split_names
 
 
@@ -23,17 +30,18 @@ def list_samples(raw: Path, split: SplitParams) -> Listing:
     Errors among the findings: images without a mask and masks without an image (`unpaired`), base
     names that appear twice (`name_twice`), images outside of the splits' folders (`outside_splits`),
     lists that are missing or name what is not there or what another list names (`lists`), names in
-    which prepare.split.group finds nothing (`no_group`), groups in two splits (`torn_group`).
-    Warnings: files of other kinds in images/ and masks/ (`ignored_files`), images in no list
-    (`unlisted`). Hidden files are passed over in silence.
+    which prepare.split.group finds nothing (`no_group`), groups in two splits (`torn_group`), and
+    those of `files_below`. Warnings: files of other kinds in images/ and masks/ (`ignored_files`),
+    images in no list (`unlisted`). Hidden files are passed over in silence.
 
     Raises DataError when there is no images/ or masks/, or no picture in one of them.
     """
-    refuse_missing(raw)
+    refuse_missing(raw, SUFFIXES)
     findings: list[Finding] = []
-    images = by_name(raw, "images", findings)
-    masks = by_name(raw, "masks", findings)
-    findings += ignored_files(raw)
+    files = files_below(raw, PARTS, findings)
+    images = named_apart(files, raw, "images", SUFFIXES, findings)
+    masks = named_apart(files, raw, "masks", SUFFIXES, findings)
+    findings += ignored_files(raw, files, SUFFIXES)
     findings += unpaired(images, masks)
     names = sorted(set(images) & (set(masks) | _withheld(images, masks)))
     groups = groups_by_pattern(names, split.group, findings)

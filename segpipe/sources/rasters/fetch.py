@@ -2,18 +2,27 @@
 
 from pathlib import Path
 
+from segpipe.runtime.findings import Finding, refuse, say_warnings
 from segpipe.sources.copying import beside_data, copy_files, refuse_nested
-from segpipe.sources.picture_files import refuse_missing
-from segpipe.sources.raster_files import raster_paths, sidecars
+from segpipe.sources.folder_walk import files_below
+from segpipe.sources.picture_files import PARTS, ignored_files, read_files, refuse_missing
+from segpipe.sources.raster_files import SIDECARS, SUFFIXES, sidecars
 
 
 def fetch(source: Path, target: Path) -> None:
     """Copy rasters, masks, label and list files from `source`, which is only read, to `target`.
 
     Files beside a raster that GDAL reads with it (world file, .aux.xml, mask, overviews) come along.
+    What is passed over is said. Raises DataError, before anything is copied, where something in
+    images/ or masks/ cannot be read.
     """
-    refuse_missing(source)
+    refuse_missing(source, SUFFIXES)
     refuse_nested(source, target)
-    found = [path for part in ("images", "masks") for path in raster_paths(source / part)]
+    findings: list[Finding] = []
+    files = files_below(source, PARTS, findings)
+    findings += ignored_files(source, files, SUFFIXES, SIDECARS)
+    say_warnings(findings)
+    refuse(findings)
+    found = read_files(files, SUFFIXES)
     with_them = sorted({path for raster in found for path in sidecars(raster)})
     copy_files(source, [*beside_data(source), *found, *with_them], target)

@@ -17,10 +17,11 @@ from segpipe.raw.rasters.windows import window_faults, windows
 from segpipe.raw.sample import SPLITS, Sample
 from segpipe.runtime.errors import DataError
 from segpipe.runtime.findings import Finding, about
+from segpipe.sources.folder_walk import files_below
 from segpipe.sources.listing import Listing
 from segpipe.sources.pairing import unpaired
-from segpipe.sources.picture_files import refuse_missing
-from segpipe.sources.raster_files import rasters_by_name
+from segpipe.sources.picture_files import PARTS, ignored_files, named_apart, refuse_missing
+from segpipe.sources.raster_files import SIDECARS, SUFFIXES
 from segpipe.sources.splits import groups_by_pattern, split_names
 
 
@@ -48,15 +49,17 @@ def list_samples(
     Errors among the findings: those of the folder source (`unpaired`, `name_twice`,
     `outside_splits`, `lists`, `no_group`, `torn_group`), rasters that cannot be read
     (`unreadable`), truth that does not lie on its image or holds no labels (`truth`), other
-    numbers of bands (`bands`), sizes that no window fits (`windows`). Warnings: `unlisted`, and
-    rasters of several kinds of number (`dtypes`).
+    numbers of bands (`bands`), sizes that no window fits (`windows`), and those of `files_below`.
+    Warnings: `unlisted`, `ignored_files`, and rasters of several kinds of number (`dtypes`).
 
     Raises DataError when there is no images/ or masks/, or no GeoTIFF in one of them.
     """
-    refuse_missing(raw)
+    refuse_missing(raw, SUFFIXES)
     findings: list[Finding] = []
-    images = rasters_by_name(raw, "images", findings)
-    masks = rasters_by_name(raw, "masks", findings)
+    files = files_below(raw, PARTS, findings)
+    images = named_apart(files, raw, "images", SUFFIXES, findings)
+    masks = named_apart(files, raw, "masks", SUFFIXES, findings)
+    findings += ignored_files(raw, files, SUFFIXES, SIDECARS)
     findings += unpaired(images, masks)
     whole = _inspected(raw, images, masks, findings)
     ratio = _common_ratio(whole, findings)
