@@ -39,7 +39,8 @@ def list_samples(raw: Path, split: SplitParams, height: int, width: int) -> List
     is the group: `ratio` shares out whole tiles, `lists` are of tiles' names. Errors among the
     findings: tiles that cannot be read (`unreadable`), whose truth does not fit (`truth`), without
     truth outside the test list (`no_truth`), faults of the lists (`lists`), and those of
-    `files_below`. Warnings: a truth that claims to lie elsewhere (`georeference`), tiles in no list (`unlisted`).
+    `files_below`. Warnings: a truth that claims to lie elsewhere (`georeference`), tiles in no list
+    (`unlisted`).
 
     Raises ParameterError when the tiles cannot be cut into such subtiles, or split so; DataError
     when there is no tile, two have the same name, or none has truth.

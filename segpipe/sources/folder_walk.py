@@ -135,7 +135,7 @@ class _Walk:
         ]
 
     def _blame(self, kind: str, path: Path, reason: str = "") -> None:
-        target = f" -> {os.readlink(path)}" if path.is_symlink() else ""
+        target = f" -> {path.readlink()}" if path.is_symlink() else ""
         because = f": {reason}" if reason else ""
         self.faults[kind].append(printable(f"{self._place(path)}{target}{because}", kept=""))
 

@@ -37,11 +37,9 @@ def advice(source: Path, suffixes: Collection[str]) -> list[str]:
     for path in files:
         inside = path.relative_to(source).parts[:-1]
         folders.setdefault("/".join(inside[:2]), []).append(path)
-    if not folders:
-        return ["it holds no files"]
     there = [f"{folder or '.'}/: {count_suffixes(paths)}" for folder, paths in folders.items()]
     return [
-        f"found there:\n{listing(there)}",
+        f"found there:\n{listing(there)}" if there else "no file was found there",
         *_moves(source, folders),
         *conversion(files, source, suffixes),
         *(str(finding) for finding in unread if finding.severity == "error"),
@@ -62,7 +60,7 @@ def conversion(files: Iterable[Path], source: Path, suffixes: Collection[str]) -
         code = (
             "from pathlib import Path; from PIL import Image; "
             f"[Image.open(p).save(p.with_suffix('.png')) for p in Path({str(source)!r}).rglob('*') "
-            f"if p.suffix.lower() in {convertible}]"
+            f"if p.suffix.lower() in {convertible} and not p.with_suffix('.png').exists()]"
         )
         lines.append(f"convert {', '.join(convertible)} to .png: python -c {shlex.quote(code)}")
         if kinds & {".tif", ".tiff"}:
@@ -81,13 +79,19 @@ def count_suffixes(files: Iterable[Path]) -> str:
 def _moves(source: Path, folders: Collection[str]) -> list[str]:
     """Return the command that brings `folders` (at most two deep) into the layout that is read."""
     places = {folder: place for folder in folders if (place := _place_here(folder))}
-    moved = {old: new for old, new in places.items() if old != new}
+    moved = {
+        old: new
+        for old, new in places.items()
+        if old != new and places.get(old.partition("/")[0]) in (None, old.partition("/")[0], new)
+    }
     if moved and len(set(places.values())) == len(places):
-        parents = sorted({new.rpartition("/")[0] for new in moved.values()} - {""})
-        steps = [f"cd {shlex.quote(str(source))}"]
-        steps += [f"mkdir -p {' '.join(parents)}"] if parents else []
-        steps += [f"mv {shlex.quote(old)} {new}" for old, new in sorted(moved.items())]
-        return [f"the layout that is read: {' && '.join(steps)}"]
+        # rmdir and mv stop, and lose nothing, where a folder is in the way that holds something.
+        empty = [f"rmdir {new}" for new in moved.values() if (source / new).exists()]
+        parents = {new.rpartition("/")[0] for new in moved.values()} - {""}
+        steps = [f"cd {shlex.quote(str(source))}", *empty]
+        steps += [f"mkdir -p {' '.join(sorted(parents))}"] if parents else []
+        steps += [f"mv {shlex.quote(old)} {shlex.quote(new)}" for old, new in moved.items()]
+        return [f"this brings it into the layout that is read: {' && '.join(steps)}"]
     for folder in sorted({folder.partition("/")[0] for folder in folders} - {""}):
         if all((source / folder / part).is_dir() for part in ("images", "masks")):
             return [f"set source.path in params.yaml to {source / folder}"]
@@ -105,5 +109,6 @@ def _place_here(folder: str) -> str | None:
     for kind, split in ((first, second), (second, first)):
         if kind.lower() in _KINDS and split.lower() in _SPLITS:
             return f"{_KINDS[kind.lower()]}/{_SPLITS[split.lower()]}"
-    kind = _KINDS.get(first.lower())
-    return kind and "/".join(filter(None, (kind, second)))
+    if first.lower() not in _KINDS:
+        return None
+    return "/".join(filter(None, (_KINDS[first.lower()], second)))

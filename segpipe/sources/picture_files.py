@@ -38,9 +38,8 @@ def named_apart(
             if found.setdefault(name, place.as_posix()) != place.as_posix():
                 twice.append(f"{found[name]} and {place.as_posix()}")
     if not found:
-        errors = [str(finding) for finding in findings if finding.severity == "error"]
         text = f"{raw / part}: holds no {', '.join(sorted(suffixes))} files"
-        raise DataError("\n".join([text, *advice(raw, suffixes), *errors]))
+        raise DataError("\n".join([text, *advice(raw, suffixes)]))
     findings += about(
         twice,
         "name_twice",
