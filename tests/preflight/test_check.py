@@ -69,7 +69,9 @@ def test_the_forecast_stands_in_the_report_and_warns(
     assert "warning: training will need about" in capsys.readouterr().out
 
 
-def test_images_left_out_for_their_labels_are_counted(tmp_path: Path) -> None:
+def test_images_left_out_for_their_labels_are_counted(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     data = sound(tmp_path / "data")
     (data / "classes.csv").write_text(CLASSES_CSV + "4,tram,0,80,100,car\n")
     text = (data / "classes.csv").read_text().replace("blue\n", "blue,class\n", 1)
@@ -83,7 +85,46 @@ def test_images_left_out_for_their_labels_are_counted(tmp_path: Path) -> None:
     report = json.loads(Path(".segpipe/preflight/report.json").read_text())
     assert report["excluded"] == {"tram": 1}
     assert report["splits"]["train"]["samples"] == 7
-    assert "| tram | 1 |" in Path(".segpipe/preflight/report.md").read_text()
+    assert report["left_out"] == 1
+    page = Path(".segpipe/preflight/report.md").read_text()
+    assert "| tram | 1 |" in page
+    assert "14 samples were read, of which 1 are left out" in page
+    said = capsys.readouterr().out
+    assert "7 train, 6 val, 0 test samples, every file read and in order" in said
+    assert "; 1 train samples are left out by labels.exclude_images_with (tram in 1)" in said
+
+
+def test_names_that_no_page_can_show_end_the_check_in_words(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """The report is written as UTF-8, and neither it nor the terminal gets a control character."""
+    data = sound(tmp_path / "data")
+    for name in (b"stra\xdfe.png", b"red\x1b[31m.png"):
+        (data / "images/train" / os.fsdecode(name)).write_bytes(b"")
+    write_parameters(Path("params.yaml"), tiny_parameters(data))
+    assert main(["check"]) == 1
+    said = capfd.readouterr()
+    assert r"images/train/stra\xdfe.png" in said.err
+    assert r"images/train/red\x1b[31m.png" in said.err
+    assert "\x1b" not in said.err + said.out
+    page = Path(".segpipe/preflight/report.md").read_text(encoding="utf-8")
+    assert r"- `images/train/red\x1b[31m.png`" in page
+    assert "\x1b" not in page
+
+
+def test_what_lists_say_reaches_neither_page_nor_terminal_raw(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = sound(tmp_path / "data")
+    names = sorted(path.stem for path in (data / "images/train").iterdir())
+    (data / "train.txt").write_text("".join(f"train/{name}\n" for name in names) + "\x1b[2Jgone\n")
+    (data / "val.txt").write_text("")
+    write_parameters(Path("params.yaml"), tiny_parameters(data, prepare__split__by="lists"))
+    assert main(["check"]) == 1
+    page = Path(".segpipe/preflight/report.md").read_text()
+    for text in (page, capsys.readouterr().err):
+        assert r"\x1b[2Jgone is not among the images" in text
+        assert "\x1b" not in text
 
 
 def test_without_a_whole_training_sample_all_faults_are_named_still(

@@ -1,9 +1,15 @@
-"""What is seen of long work where nobody looks at a terminal."""
+"""What is seen of long work where nobody looks at a terminal, and of names on any."""
+
+import io
+import os
+import sys
 
 import pytest
 
 from segpipe.runtime import console
-from segpipe.runtime.console import progress
+from segpipe.runtime.console import printable, progress, say, say_error
+from segpipe.runtime.errors import DataError
+from segpipe.runtime.process_exit import explained
 
 
 @pytest.fixture
@@ -61,3 +67,33 @@ def test_work_that_fails_has_no_last_line(
     with pytest.raises(ValueError, match="the work"):
         list(progress(broken(), "prepare", "image", 2))
     assert capsys.readouterr().err == ""
+
+
+def test_what_a_name_could_do_to_a_terminal_is_printed_as_an_escape(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    latin1 = os.fsdecode(b"stra\xdfe")
+    say(f"a\x1b[31m\r{latin1}\x9b\u2028\u00e4\n  second\tline")
+    say_error(f"error: {latin1}\x07")
+    said = capsys.readouterr()
+    assert said.out == "a\\x1b[31m\\rstra\\xdfe\\x9b\\u2028\u00e4\n  second\tline\n"
+    assert said.err == "error: stra\\xdfe\\x07\n"
+    assert printable("two\nlines\t\ud83d", kept="") == "two\\nlines\\t\\ud83d"
+
+
+def test_a_terminal_of_another_encoding_gets_escapes_for_what_it_lacks(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    buffer = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(buffer, encoding="latin-1"))
+    say("stra\u00dfe \u9053")
+    sys.stdout.flush()
+    assert buffer.getvalue() == b"stra\xdfe \\u9053\n"
+
+
+def test_an_error_that_ends_a_command_is_escaped(capsys: pytest.CaptureFixture[str]) -> None:
+    def failing() -> int:
+        raise DataError(f"{os.fsdecode(bytes([0xE4]))}\x1b]0;title\x07: is missing;\n  more")
+
+    assert explained(failing) == 1
+    assert capsys.readouterr().err == "error: \\xe4\\x1b]0;title\\x07: is missing;\n  more\n"

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from tests.forge import (
     child_environment,
@@ -52,6 +53,38 @@ def run_here(
         return ended.value.code, printed.out, printed.err
 
     return run
+
+
+def test_the_last_line_of_prepare_counts_what_was_written(
+    tmp_path: Path, run_here: Callable[..., tuple[int, str, str]]
+) -> None:
+    data = make_folder(tmp_path / "data", train=6, val=3, test=2)
+    with (data / "classes.csv").open("a") as labels:
+        labels.write("7,tram,0,80,100\n")
+    for place in ("train/drive0_000", "train/drive1_001", "val/drive0_002"):
+        mask = scene(0)[1]
+        mask[0, 0] = 7
+        save(data / f"masks/{place}.png", mask)
+    changes = {"labels__exclude_images_with": ["tram", "car"], "prepare__copies__count": 2}
+    for path in sorted((data / "masks").glob("*/*.png"))[1:]:
+        mask = np.asarray(Image.open(path)).copy()
+        mask[mask == 2] = 1  # a car is left in the first mask of test alone
+        save(path, mask)
+    workspace = make_workspace(tmp_path / "w", data, **changes)
+    assert run_here("fetch", workspace)[0] == 0
+    code, said, error = run_here("prepare", workspace)
+    assert code == 0, error
+    last = said.splitlines()[-1]
+    assert "4 train, 2 val, 1 test samples and 2 copies of each of train, with 4 classes" in last
+    assert (
+        "; 2 train, 1 val, 1 test samples are left out by labels.exclude_images_with "
+        "(tram in 3, car in 1); see"
+    ) in last
+    rows = {
+        split: (workspace / f"data/prepared/{split}/index.csv").read_text().count("\n") - 1
+        for split in ("train", "val", "test")
+    }
+    assert rows == {"train": 12, "val": 2, "test": 1}
 
 
 def left_over(workspace: Path) -> list[str]:
