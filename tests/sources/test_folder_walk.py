@@ -11,11 +11,13 @@ from segpipe.params.prepare import SplitParams
 from segpipe.params.source import SourceParams
 from segpipe.runtime.errors import DataError
 from segpipe.runtime.findings import Finding
+from segpipe.sources.cityscapes import fetch as cityscapes
 from segpipe.sources.cityscapes_layout.samples import list_samples as list_cityscapes
 from segpipe.sources.esd.fetch import fetch as fetch_esd
 from segpipe.sources.folder.fetch import fetch
 from segpipe.sources.folder.samples import list_samples
 from segpipe.sources.folder_walk import files_below
+from segpipe.sources.rasters.fetch import fetch as fetch_rasters
 from tests.forge import make_folder, save, scene
 
 
@@ -226,7 +228,7 @@ def test_two_names_of_one_folder_are_told(tmp_path: Path) -> None:
     )
 
 
-def test_cityscapes_has_the_same_rules(tmp_path: Path) -> None:
+def test_cityscapes_has_the_same_rules(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     def add(part: str, kind: str, city: Path) -> None:
         image, mask = scene(0)
         name = f"{city.name}_000000_000019_{kind}.png"
@@ -246,6 +248,15 @@ def test_cityscapes_has_the_same_rules(tmp_path: Path) -> None:
     assert items.keys() == {"unreachable", "special_file", "linked_folder"}
     assert items["unreachable"][1].startswith("leftImg8bit/train/bochum -> ")
     assert len(items["linked_folder"]) == 2
+    before = cityscapes.check_without_unpacking(source, tmp_path / "none")
+    assert before.samples == found.samples
+    assert sorted(item for each in before.findings for item in each.items) == sorted(
+        item for kind in items.values() for item in kind
+    )
+    (tmp_path / "raw").mkdir()
+    with pytest.raises(DataError, match=r"nothing was copied\.\n.*links or folders cannot be"):
+        cityscapes.fetch(source, tmp_path / "raw", tmp_path / "none")
+    assert "2 folders are links" in capsys.readouterr().out
 
 
 @pytest.mark.timeout(30)
@@ -258,6 +269,37 @@ def test_tiles_have_the_same_rules(tmp_path: Path) -> None:
         fetch_esd(tmp_path / "own", tmp_path / "raw")
     assert "  Tile1/L2A_20200811_B02.tif" in str(raised.value)
     assert f"  Tile2 -> {tmp_path / 'gone'}: No such file or directory" in str(raised.value)
+
+
+def test_rasters_and_tiles_behind_links_are_fetched(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Nothing is opened, so that any content does."""
+    rasters, tiles = tmp_path / "rasters", tmp_path / "tiles"
+    for part in ("images", "masks"):
+        write(tmp_path / part / "1.tif", tmp_path / part / "1.tfw", rasters / part / "val/2.tif")
+        (rasters / part / "train").symlink_to(tmp_path / part)
+    write(tmp_path / "far/Tile1/groundTruth.tif", tmp_path / "far/Tile1/L2A_20200811_B01.tif")
+    tiles.mkdir()
+    (tiles / "Train").symlink_to(tmp_path / "far")
+    for fetching, source in ((fetch_rasters, rasters), (fetch_esd, tiles)):
+        (tmp_path / f"raw-{source.name}").mkdir()
+        fetching(source, tmp_path / f"raw-{source.name}")
+        assert "folders are links, behind which DVC sees no change" in capsys.readouterr().out
+    names = ["1.tfw", "1.tif"]
+    assert walked(tmp_path / "raw-rasters") == (
+        [
+            *(f"images/train/{name}" for name in names),
+            "images/val/2.tif",
+            *(f"masks/train/{name}" for name in names),
+            "masks/val/2.tif",
+        ],
+        {},
+    )
+    assert walked(tmp_path / "raw-tiles") == (
+        ["Tile1/L2A_20200811_B01.tif", "Tile1/groundTruth.tif"],
+        {},
+    )
 
 
 def test_dvc_sees_links_as_the_warning_says(tmp_path: Path) -> None:
