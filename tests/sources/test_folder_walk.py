@@ -256,7 +256,7 @@ def test_cityscapes_has_the_same_rules(tmp_path: Path, capsys: pytest.CaptureFix
     (tmp_path / "raw").mkdir()
     with pytest.raises(DataError, match=r"nothing was copied\.\n.*links or folders cannot be"):
         cityscapes.fetch(source, tmp_path / "raw", tmp_path / "none")
-    assert "2 folders are links" in capsys.readouterr().out
+    assert capsys.readouterr().out.count("warning: 1 folders are links") == 2
 
 
 @pytest.mark.timeout(30)
