@@ -86,10 +86,11 @@ class _Walk:
             if is_link:
                 above |= _with_parents(folder) - {own}
             paths = self.paths.setdefault(own, [])
-            if own in above and folder != self.root:
+            # Each way back, and each second way, begins with a link.
+            if is_link and own in above:
                 self._blame("unreachable", folder, "leads to a folder that holds it")
                 return []
-            if len(paths) == _PATHS:
+            if is_link and len(paths) >= _PATHS:
                 self._blame("unreachable", folder, f"is reached on more than {_PATHS} ways")
                 return []
             with os.scandir(folder) as entries:
