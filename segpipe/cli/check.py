@@ -4,11 +4,11 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from segpipe.labels.load import load_scheme
 from segpipe.params.load import load_overlay, load_params
 from segpipe.params.schema import Params
 from segpipe.preflight.inspection import plan_preparation, survey_listing
 from segpipe.preflight.judge import judge, refuse, say_warnings
+from segpipe.preflight.label_proposal import load_scheme_of
 from segpipe.preflight.report import refuse_foreign, write_report
 from segpipe.preflight.splits import empty_splits
 from segpipe.runtime.console import say
@@ -88,7 +88,7 @@ def _check_names(params: Params, listing: Listing) -> None:
 
 def _check_files(params: Params, listing: Listing, folder: Path) -> None:
     raw = Path(params.source.path)
-    scheme = load_scheme(params.labels.scheme, params.labels.map, raw)
+    scheme = load_scheme_of(params, listing, raw)
     context = plan_preparation(
         params.source.name, params.labels, params.prepare, listing, scheme, raw
     )

@@ -191,34 +191,16 @@ def test_ids_above_a_byte_are_written_with_two(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("id,name\n1,a\n", "first line must be id,name,red,green,blue"),
-        ("", "first line must be"),
-        ("id,name,red,green,blue\nx,a,1,1,1\n", "line 2: invalid literal"),
-        ("id,name,red,green,blue\n1,a,1,1,300\n", "line 2: colour 1,1,300"),
-        ("id,name,red,green,blue\n1,a,1,1\n", "line 2"),
-        ("id,name,red,green,blue\n70000,a,1,1,1\n", "id 70000"),
-        ("id,name,red,green,blue\n1,a,1,1,1\n1,b,2,2,2\n", "duplicate id 1: a, b"),
-        ("id,name,red,green,blue\n1,a,1,1,1\n2,a,2,2,2\n", "duplicate name a"),
-        ("id,name,red,green,blue\n1,void,1,1,1\n", "every row is void"),
-        ("id,name,red,green,blue\n1,,1,1,1\n", "the name is empty"),
-        (b"\xff\xfe\x00\x01", "not a valid CSV"),
-    ],
-)
-def test_a_faulty_csv_is_explained(text: str | bytes, message: str, tmp_path: Path) -> None:
-    path = tmp_path / "classes.csv"
-    path.write_bytes(text if isinstance(text, bytes) else text.encode())
-    with pytest.raises(DataError, match=message):
-        load_scheme("classes.csv", {}, tmp_path)
-
-
-@pytest.mark.parametrize(
     ("extra", "message"),
     [
         ({5: "raod"}, "did you mean road"),
         ({70000: "road"}, "cannot occur in a mask"),
-        ({2: "void"}, "leaves no raw value for class car"),
+        (
+            {2: "void"},
+            r"^params.yaml: labels.map leaves no raw value for class car: `\{2: void\}` moves its value 2 "
+            r"away; take such an entry out, or add the value that means car in the masks \(`VALUE: car`\)"
+            ", or choose a labels.scheme without this class$",
+        ),
     ],
 )
 def test_a_faulty_map_is_explained(extra: dict[int, str], message: str, folder: Path) -> None:
