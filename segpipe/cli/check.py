@@ -4,6 +4,8 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from segpipe.labels.exclusion import excluded_labels
+from segpipe.labels.load import load_scheme
 from segpipe.params.load import load_overlay, load_params
 from segpipe.params.schema import Params
 from segpipe.preflight.inspection import plan_preparation, survey_listing
@@ -62,6 +64,9 @@ def _run(options: argparse.Namespace) -> int:
     refuse_foreign(options.report)
     checked = check_source(params.source, params.prepare, downloads_folder())
     path = params.source.path
+    if not checked.readable:  # else the files are checked with the labels
+        scheme = load_scheme(params.labels.scheme, params.labels.map, Path(path))
+        excluded_labels(scheme, params.labels.exclude_images_with)
     if checked.listing is None:
         say(
             f"{path}: the {params.source.name} source can be made from it; no image was looked at, "

@@ -10,8 +10,8 @@ from segpipe.labels.csv_labels import HEADER
 from segpipe.labels.load import MissingLabelFileError, load_scheme
 from segpipe.labels.scheme import LARGEST_ID, MAX_CLASSES, Colour, LabelScheme, unpack_colour
 from segpipe.params.schema import Params
+from segpipe.preflight.mask_values import MaskValues, read_mask_values
 from segpipe.preflight.wording import share, value_name
-from segpipe.raw.mask_values import MaskValues, read_mask_values
 from segpipe.raw.sample import Sample
 from segpipe.runtime.errors import DataError, listing
 from segpipe.sources.listing import Listing
@@ -43,7 +43,7 @@ def _proposal(
     """Return the lines that say what the masks hold and how a label file of it is written."""
     read, faults = _read(samples, raw, truth_ratio)
     if not read:
-        return [f"no mask could be read:\n{listing(faults, 3)}"] if faults else []
+        return [f"none of the masks is readable:\n{listing(faults, 3)}"] if faults else []
     painted = 2 * sum(mask.painted for mask in read) > len(read)
     alike = [mask for mask in read if mask.painted == painted]
     pixels, masks, palette = _joined(alike)
@@ -102,10 +102,11 @@ def _left_out(others: int, painted: bool, faults: Sequence[str]) -> list[str]:
     lines = []
     if others:
         lines.append(
-            f"{others} masks are {kinds[0]}, unlike these, which are {kinds[1]}; bring all to one kind"
+            f"left out: {others} of another kind, {kinds[0]}, where these are {kinds[1]}; bring all masks "
+            "to one kind"
         )
     if faults:
-        lines.append(f"{len(faults)} masks could not be read:\n{listing(faults, 3)}")
+        lines.append(f"not readable: {len(faults)}\n{listing(faults, 3)}")
     return lines
 
 
