@@ -3,6 +3,7 @@
 `csv_labels` and `yaml_labels` say what such a file holds.
 """
 
+import os
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from importlib import resources
@@ -43,13 +44,13 @@ def load_scheme(scheme: str, extra: Mapping[int, str], folder: Path) -> LabelSch
             f"params.yaml: labels.scheme is {scheme!r}; it must be a file's name alone: the file must "
             "lie in the folder of the data (source.path) itself, from where it is copied"
         )
-    if path.exists() and not path.is_file():
-        raise DataError(f"{path}: is not a file, though labels.scheme in params.yaml names it")
-    if not path.exists():
+    if not os.path.exists(path):  # noqa: PTH110  (Path.exists raises where the name is too long)
         raise MissingLabelFileError(
             f"{path}: there is no such file; labels.scheme in params.yaml names it, and it must lie "
             f"in the folder of the data (source.path), beside the images{_other_label_files(path)}"
         )
+    if not path.is_file():
+        raise DataError(f"{path}: is not a file, though labels.scheme in params.yaml names it")
     return _with_map(_read(path, scheme.removesuffix(path.suffix)), extra)
 
 

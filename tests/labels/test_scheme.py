@@ -1,5 +1,6 @@
 """Label schemes: raw ids, colours and train ids."""
 
+import os
 import pickle
 from pathlib import Path
 
@@ -215,5 +216,12 @@ def test_unknown_and_missing_schemes_are_named(tmp_path: Path) -> None:
         load_scheme("labels.csv", {}, tmp_path)
     with pytest.raises(ParameterError, match=r"did you mean cityscapes34\?"):
         load_scheme("cityscape34", {}, tmp_path)
-    with pytest.raises(DataError, match=r"labels\.scheme in params\.yaml names it"):
-        load_scheme("labels.yaml", {}, tmp_path)
+    for name in ("labels.yaml", f"{'a' * 300}.csv", "a\0.csv"):
+        with pytest.raises(DataError, match=r"labels\.scheme in params\.yaml names it"):
+            load_scheme(name, {}, tmp_path)
+    (tmp_path / "folder.csv").mkdir()
+    with pytest.raises(DataError, match=r"folder\.csv: is not a file"):
+        load_scheme("folder.csv", {}, tmp_path)
+    os.mkfifo(tmp_path / "pipe.csv")
+    with pytest.raises(DataError, match=r"pipe\.csv: is not a file"):
+        load_scheme("pipe.csv", {}, tmp_path)
