@@ -129,10 +129,10 @@ def _row(line: int, columns: Sequence[str], cells: Sequence[str]) -> _Row:
             "holds the separator must be in quotes"
         )
     row = dict(pairs)
-    number = _whole(row, "id", LARGEST_ID)
+    number = _whole(row, "id", 0, LARGEST_ID)
     colour = None
     if any(row.get(channel) for channel in _CHANNELS):
-        red, green, blue = (_whole(row, channel, 255) for channel in _CHANNELS)
+        red, green, blue = (_whole(row, channel, 0, 255) for channel in _CHANNELS)
         colour = red, green, blue
     name, target = row["name"], row.get("class") or row["name"]
     for text in (name, target):
@@ -141,12 +141,12 @@ def _row(line: int, columns: Sequence[str], cells: Sequence[str]) -> _Row:
     return _Row(line, number, name, colour, None if target.lower() in VOID_NAMES else target)
 
 
-def _whole(row: Mapping[str, str], column: str, largest: int) -> int:
+def _whole(row: Mapping[str, str], column: str, smallest: int, largest: int) -> int:
     cell = row[column]
-    if _WHOLE.fullmatch(cell) and 0 <= int(cell.partition(".")[0]) <= largest:
+    if _WHOLE.fullmatch(cell) and smallest <= int(cell.partition(".")[0]) <= largest:
         return int(cell.partition(".")[0])
     found = quote(cell) if cell else "empty"
-    raise DataError(f"{column} is {found}; it must be a whole number 0..{largest}")
+    raise DataError(f"{column} is {found}; it must be a whole number {smallest}..{largest}")
 
 
 def _labels(rows: Sequence[_Row], classes: Sequence[str]) -> list[tuple[str, RawLabel]]:

@@ -160,7 +160,7 @@ def _with_map(scheme: LabelScheme, extra: Mapping[int, str]) -> LabelScheme:
 def _left_without(scheme: LabelScheme, train_id: int, extra: Mapping[int, str]) -> str:
     """Say which entries of labels.map take its raw values from a class, and what would do."""
     name = scheme.classes[train_id]
-    taken = [label.id for label in scheme.raw if label.train_id == train_id]
+    taken = [label.id for label in scheme.raw if label.train_id == train_id and label.id in extra]
     entries = ", ".join(f"{value}: {extra[value]}" for value in taken)
     values = f"value{'s' * (len(taken) > 1)} {', '.join(map(str, taken))}"
     return (
