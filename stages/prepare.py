@@ -13,10 +13,10 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from segpipe.labels.load import load_scheme
 from segpipe.params.schema import Params
 from segpipe.preflight.inspection import fit_to_prepare, plan_preparation, survey_listing
 from segpipe.preflight.judge import judge
+from segpipe.preflight.label_proposal import load_scheme_of
 from segpipe.preflight.report import write_report
 from segpipe.preflight.splits import kept_and_left_out
 from segpipe.preflight.statistics_page import PAGE, write_statistics
@@ -36,7 +36,7 @@ REPORT, STATISTICS = Path("data/report"), Path("data/statistics")
 def run(params: Params, snapshot: Snapshot) -> None:
     """Prepare into data/prepared, whole or not at all, and report on the data."""
     listing = list_samples(params.source, params.prepare, RAW)
-    scheme = load_scheme(params.labels.scheme, params.labels.map, RAW)
+    scheme = load_scheme_of(params, listing, RAW)
     context = plan_preparation(
         params.source.name, params.labels, params.prepare, listing, scheme, RAW
     )

@@ -4,11 +4,13 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from segpipe.labels.exclusion import excluded_labels
 from segpipe.labels.load import load_scheme
 from segpipe.params.load import load_overlay, load_params
 from segpipe.params.schema import Params
 from segpipe.preflight.inspection import plan_preparation, survey_listing
 from segpipe.preflight.judge import judge
+from segpipe.preflight.label_proposal import load_scheme_of
 from segpipe.preflight.report import refuse_foreign, write_report
 from segpipe.preflight.splits import empty_splits, kept_and_left_out
 from segpipe.runtime.console import say
@@ -62,6 +64,9 @@ def _run(options: argparse.Namespace) -> int:
     refuse_foreign(options.report)
     checked = check_source(params.source, params.prepare, downloads_folder())
     path = params.source.path
+    if not checked.readable:  # else the files are checked with the labels
+        scheme = load_scheme(params.labels.scheme, params.labels.map, Path(path))
+        excluded_labels(scheme, params.labels.exclude_images_with)
     if checked.listing is None:
         say(
             f"{path}: the {params.source.name} source can be made from it; no image was looked at, "
@@ -89,7 +94,7 @@ def _check_names(params: Params, listing: Listing) -> None:
 
 def _check_files(params: Params, listing: Listing, folder: Path) -> None:
     raw = Path(params.source.path)
-    scheme = load_scheme(params.labels.scheme, params.labels.map, raw)
+    scheme = load_scheme_of(params, listing, raw)
     context = plan_preparation(
         params.source.name, params.labels, params.prepare, listing, scheme, raw
     )

@@ -16,7 +16,8 @@ def distinct_colours(count: int, taken: Iterable[Colour]) -> list[Colour]:
 
     They are sought one after the other in a grid of 16x16x16 colours, by distance in CIELAB (the
     manner of Glasbey et al. 2007, "Colour displays for categorical images"). Black, which paints
-    void, and white are kept clear of.
+    void, and white are kept clear of. The grid avoids the round numbers of colours that people paint
+    with (0, 64, 128, 255): a painted mask must not seem to be in colours that nobody gave.
     """
     grid_N3, grid_lab_N3 = _grid()
     kept = np.array([BLACK, _WHITE, *taken], np.float64)
@@ -45,7 +46,7 @@ def void_colour(labels: Sequence[RawLabel]) -> Colour:
 
 @cache
 def _grid() -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    steps = np.arange(16) * 17
+    steps = np.arange(16) * 16 + 9
     grid_N3 = np.stack(np.meshgrid(steps, steps, steps, indexing="ij"), axis=-1).reshape(-1, 3)
     return grid_N3, _lab(grid_N3.astype(np.float64))
 

@@ -1,24 +1,29 @@
 """Label schemes are data: files of names, colours and the raw ids that mean each class.
 
-A CSV file is `id,name,red,green,blue[,class]`, a row for each value of a mask; `yaml_labels` says
-what a YAML file holds.
+`csv_labels` and `yaml_labels` say what such a file holds.
 """
 
-import csv
-from collections import Counter
-from collections.abc import Mapping
+import os
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from importlib import resources
 from pathlib import Path
 
 from segpipe.labels.colours import void_colour
-from segpipe.labels.scheme import LARGEST_ID, MAX_CLASSES, VOID, VOID_NAMES, LabelScheme, RawLabel
+from segpipe.labels.csv_labels import HEADER, read_csv_labels
+from segpipe.labels.scheme import LARGEST_ID, MAX_CLASSES, VOID, LabelScheme, RawLabel
 from segpipe.labels.yaml_labels import read_yaml_labels
 from segpipe.runtime.errors import DataError, ParameterError, did_you_mean, listing
 
 _SUFFIXES = (".csv", ".yaml", ".yml")
-_COLUMNS = ("id", "name", "red", "green", "blue")
+_JOINING = (
+    "give each label a name of its own; to join several to one class, name it in a column `class`"
+)
 _BUILT_IN = resources.files("segpipe.labels") / "schemes"
+
+
+class MissingLabelFileError(DataError):
+    """The label file that params.yaml names is not there."""
 
 
 def load_scheme(scheme: str, extra: Mapping[int, str], folder: Path) -> LabelScheme:
@@ -28,17 +33,38 @@ def load_scheme(scheme: str, extra: Mapping[int, str], folder: Path) -> LabelSch
     looked for nowhere else: DVC would not see a change of a file outside of the data.
     extra: more raw values and the class (or `void`) that each means; it also moves known ones.
 
-    Raises ParameterError for an unknown scheme or class, DataError for a missing or faulty file.
+    Raises ParameterError for an unknown scheme or class, MissingLabelFileError, and DataError for a
+    faulty file.
     """
-    if not scheme.endswith(_SUFFIXES):
-        return _with_map(built_in_scheme(scheme), extra)
     path = folder / scheme
-    if not path.is_file():
-        raise DataError(
-            f"{path}: there is no such file; labels.scheme in params.yaml names it, and it must lie "
-            "in the folder of the data (source.path), beside the images"
+    if not _is_label_file(path):
+        return _with_map(built_in_scheme(scheme), extra)
+    if Path(scheme).name != scheme:
+        raise ParameterError(
+            f"params.yaml: labels.scheme is {scheme!r}; it must be a file's name alone: the file must "
+            "lie in the folder of the data (source.path) itself, from where it is copied"
         )
+    if not os.path.exists(path):  # noqa: PTH110  (Path.exists raises where the name is too long)
+        raise MissingLabelFileError(
+            f"{path}: there is no such file; labels.scheme in params.yaml names it, and it must lie "
+            f"in the folder of the data (source.path), beside the images{_other_label_files(path)}"
+        )
+    if not path.is_file():
+        raise DataError(f"{path}: is not a file, though labels.scheme in params.yaml names it")
     return _with_map(_read(path, scheme.removesuffix(path.suffix)), extra)
+
+
+def _is_label_file(path: Path) -> bool:
+    return path.suffix.lower() in _SUFFIXES
+
+
+def _other_label_files(path: Path) -> str:
+    """Return the end of a sentence that names the label files in the folder of a missing one."""
+    found = path.parent.iterdir() if path.parent.is_dir() else ()
+    names = sorted(item.name for item in found if _is_label_file(item) and item.is_file())
+    if meant := did_you_mean(path.name, names):
+        return f"; {meant}"
+    return f"; the label files there are {', '.join(names[:10])}" if names else ""
 
 
 def built_in_scheme(name: str) -> LabelScheme:
@@ -48,7 +74,7 @@ def built_in_scheme(name: str) -> LabelScheme:
         meant = did_you_mean(name, known)
         raise ParameterError(
             f"params.yaml: labels.scheme is {name!r}{f' ({meant})' if meant else ''}; it can be "
-            f"{', '.join(known)}, or a CSV file (id,name,red,green,blue) or YAML file in the folder "
+            f"{', '.join(known)}, or a CSV file ({HEADER}) or YAML file in the folder "
             "of the data"
         )
     with resources.as_file(_BUILT_IN / f"{name}.csv") as path:
@@ -63,59 +89,50 @@ def built_in_schemes() -> list[str]:
 
 def _read(path: Path, name: str) -> LabelScheme:
     """Return the scheme of a file; raises DataError with all that is wrong with it."""
-    read = _read_csv if path.suffix == ".csv" else read_yaml_labels
-    classes, raw, faults = read(path)
-    names: dict[int, list[str]] = {}
-    for label in raw:
-        names.setdefault(label.id, []).append(label.name)
-    faults += [f"duplicate id {k}: {', '.join(each)}" for k, each in names.items() if len(each) > 1]
-    times = Counter(label.name for label in raw)
-    faults += [f"duplicate name {label}" for label, count in times.items() if count > 1]
+    read = read_csv_labels if path.suffix.lower() == ".csv" else read_yaml_labels
+    classes, placed, faults = read(path)
+    raw = [label for _, label in placed]
+    faults += _duplicates(placed) + _similar(label.name for label in raw)
+    faults += [fault for fault in _similar(classes) if fault not in faults]
     if not classes and not faults:
-        faults.append("every row is void; there is no class to learn")
+        faults.append("every label is void; there is no class to learn")
     if len(classes) > MAX_CLASSES:
-        faults.append(f"{len(classes)} classes; a mask of train ids holds at most {MAX_CLASSES}")
+        faults.append(
+            f"{len(classes)} classes; a mask of train ids holds at most {MAX_CLASSES}: join some, or "
+            "make some void"
+        )
     if faults:
         raise DataError(f"{path}:\n{listing(faults)}")
     return LabelScheme(name, tuple(classes), tuple(raw))
 
 
-def _read_csv(path: Path) -> tuple[list[str], list[RawLabel], list[str]]:
-    """Return classes, labels and faults; a row named void (or whose class is) counts nowhere."""
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            rows = list(csv.DictReader(file, skipinitialspace=True))
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"{path}: not a valid CSV file: {error}") from error
-    if not rows or any(column not in rows[0] for column in _COLUMNS):
-        raise DataError(
-            f"{path}: the first line must be {','.join(_COLUMNS)}, with a row for each label below"
-        )
-    faults: list[str] = []
-    classes: dict[str, int] = {}
-    raw: list[RawLabel] = []
-    for line, row in enumerate(rows, start=2):
-        try:
-            raw.append(_label(row, classes))
-        except (ValueError, TypeError, AttributeError) as error:
-            faults.append(f"line {line}: {error}")
-    return list(classes), raw, faults
+def _duplicates(placed: Iterable[tuple[str, RawLabel]]) -> list[str]:
+    """Say which ids appear twice, and which names; void labels may share a name."""
+    ids: dict[int, list[str]] = {}
+    names: dict[str, list[str]] = {}
+    for place, label in placed:
+        ids.setdefault(label.id, []).append(f"{label.name} ({place})" if place else label.name)
+        if label.train_id != VOID:
+            names.setdefault(label.name, []).append(place)
+    faults = [f"duplicate id {k}: {', '.join(each)}" for k, each in ids.items() if len(each) > 1]
+    for name, places in names.items():
+        if len(places) > 1:
+            lines = f" ({', '.join(places)}); {_JOINING}" if places[0] else ""
+            faults.append(f"duplicate name {name}{lines}")
+    return faults
 
 
-def _label(row: dict[str, str], classes: dict[str, int]) -> RawLabel:
-    """Turn a CSV row into a label, adding its class to `classes` where it is new."""
-    number, red, green, blue = (int(row[column]) for column in ("id", "red", "green", "blue"))
-    if not 0 <= number <= LARGEST_ID:
-        raise ValueError(f"id {number} is not in 0..{LARGEST_ID}")
-    if not 0 <= min(red, green, blue) <= max(red, green, blue) <= 255:
-        raise ValueError(f"colour {red},{green},{blue} is not in 0..255")
-    name = row["name"].strip()
-    if not name:
-        raise ValueError("the name is empty")
-    target = (row.get("class") or name).strip() or name
-    void = target.lower() in VOID_NAMES
-    train_id = VOID if void else classes.setdefault(target, len(classes))
-    return RawLabel(number, name, (red, green, blue), train_id)
+def _similar(names: Iterable[str]) -> list[str]:
+    """Say which names differ only in case or spaces: of one class, or nobody can tell them apart."""
+    spellings: dict[str, dict[str, None]] = {}
+    for name in names:
+        spellings.setdefault(" ".join(name.casefold().split()), {})[name] = None
+    return [
+        f"the names {' and '.join(map(repr, each))} differ only in case or spaces; spell them alike, "
+        "or choose another name"
+        for each in spellings.values()
+        if len(each) > 1
+    ]
 
 
 def _with_map(scheme: LabelScheme, extra: Mapping[int, str]) -> LabelScheme:
@@ -134,10 +151,23 @@ def _with_map(scheme: LabelScheme, extra: Mapping[int, str]) -> LabelScheme:
             known = raw.get(value) or _new_label(value, train_id, scheme)
             raw[value] = replace(known, train_id=train_id)
     missing = sorted({*range(scheme.num_classes)} - {label.train_id for label in raw.values()})
-    faults += [f"labels.map leaves no raw value for class {scheme.classes[k]}" for k in missing]
+    faults += [_left_without(scheme, k, extra) for k in missing]
     if faults:
         raise ParameterError("\n".join(f"params.yaml: {fault}" for fault in faults))
     return replace(scheme, raw=tuple(raw.values()))
+
+
+def _left_without(scheme: LabelScheme, train_id: int, extra: Mapping[int, str]) -> str:
+    """Say which entries of labels.map take its raw values from a class, and what would do."""
+    name = scheme.classes[train_id]
+    taken = [label.id for label in scheme.raw if label.train_id == train_id and label.id in extra]
+    entries = ", ".join(f"{value}: {extra[value]}" for value in taken)
+    values = f"value{'s' * (len(taken) > 1)} {', '.join(map(str, taken))}"
+    return (
+        f"labels.map leaves no raw value for class {name}: `{{{entries}}}` moves its {values} away; "
+        f"take such an entry out, or add the value that means {name} in the masks (`VALUE: {name}`), "
+        "or choose a labels.scheme without this class"
+    )
 
 
 def _new_label(value: int, train_id: int, scheme: LabelScheme) -> RawLabel:

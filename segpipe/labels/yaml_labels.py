@@ -17,9 +17,10 @@ from pathlib import Path
 from typing import Any
 
 from segpipe.labels.colours import distinct_colours, void_colour
+from segpipe.labels.label_text import name_fault, quote, read_label_text
 from segpipe.labels.scheme import LARGEST_ID, VOID, VOID_NAMES, Colour, RawLabel
 from segpipe.runtime.errors import DataError, ParameterError, did_you_mean
-from segpipe.runtime.yaml_file import read_yaml
+from segpipe.runtime.yaml_file import parse_yaml
 
 _PARTS = ("classes", "void")
 _KEYS = ("ids", "colour")
@@ -34,13 +35,15 @@ class _Entry:
     colours: tuple[Colour, ...] = ()
 
 
-def read_yaml_labels(path: Path) -> tuple[list[str], list[RawLabel], list[str]]:
+def read_yaml_labels(path: Path) -> tuple[list[str], list[tuple[str, RawLabel]], list[str]]:
     """Return the classes of a YAML file, its labels, and what is wrong with it but duplicates.
+
+    The labels come in pairs with the place of each, which is empty: their names say enough.
 
     Raises DataError where the file cannot be read or holds nothing of labels.
     """
     try:
-        content = read_yaml(path)
+        content = parse_yaml(read_label_text(path).encode(), str(path))
     except ParameterError as error:
         raise DataError(str(error)) from error
     if not isinstance(content, Mapping) or not content:
@@ -52,7 +55,8 @@ def read_yaml_labels(path: Path) -> tuple[list[str], list[RawLabel], list[str]]:
     entries = _classes(content.get("classes"), faults)
     void = [_entry("void", content["void"], faults)] if "void" in content else []
     entries = _with_ids(entries, faults)
-    return [entry.name for entry in entries], _labels(entries, void), faults
+    labels = [("", label) for label in _labels(entries, void)]
+    return [entry.name for entry in entries], labels, faults
 
 
 def _classes(content: Any, faults: list[str]) -> list[_Entry]:
@@ -62,14 +66,18 @@ def _classes(content: Any, faults: list[str]) -> list[_Entry]:
         case list() if content:
             given = [(name, None) for name in content]
         case _:
-            faults.append(f"classes is {content!r}; it must name the classes, one a line")
+            faults.append(f"classes is {quote(content)}; it must name the classes, one a line")
             return []
     return [entry for name, value in given if (entry := _class(name, value, faults))]
 
 
 def _class(name: Any, content: Any, faults: list[str]) -> _Entry | None:
-    if not isinstance(name, str) or not name.strip():
-        faults.append(f"classes: {name!r} is not a name; write it in quotes if it is meant as one")
+    if not isinstance(name, str):
+        faults.append(
+            f"classes: {quote(name)} is not a name; write it in quotes if it is meant as one"
+        )
+    elif fault := name_fault(name.strip()):
+        faults.append(f"classes: {fault}")
     elif name.strip().lower() in VOID_NAMES:
         faults.append(
             f"classes: {name} is a name for what counts nowhere; move its ids to `void:` beside "
@@ -102,7 +110,7 @@ def _ids(place: str, content: Any, faults: list[str]) -> tuple[int, ...] | None:
     if not given:
         faults.append(f"{place} is an empty list; give an id, or leave it out")
     faults += [
-        f"{place}: {value!r} is not an id; ids are whole numbers 0..{LARGEST_ID}"
+        f"{place}: {quote(value)} is not an id; ids are whole numbers 0..{LARGEST_ID}"
         for value in given
         if not _is_whole(value, LARGEST_ID)
     ]
@@ -124,7 +132,7 @@ def _colours(place: str, content: Any, faults: list[str]) -> tuple[Colour, ...]:
                 found.append((red, green, blue))
             case _:
                 faults.append(
-                    f"{place}: {value!r} is not a colour; write [red, green, blue], 0..255"
+                    f"{place}: {quote(value)} is not a colour; write [red, green, blue], 0..255"
                 )
     return tuple(found)
 
@@ -175,7 +183,7 @@ def _numbered(entry: _Entry, colours: tuple[Colour, ...], train_id: int) -> list
 
 def _unknown_keys(place: str, content: Mapping[Any, Any], known: Sequence[str]) -> list[str]:
     return [
-        f"{place}: unknown key {key}; "
+        f"{place}: unknown key {key if str(key).isidentifier() else quote(key)}; "
         + (did_you_mean(str(key), known) or f"{place} can have {' and '.join(known)}")
         for key in content
         if key not in known

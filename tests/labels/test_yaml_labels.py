@@ -8,7 +8,7 @@ import pytest
 from segpipe.labels.colours import _lab, distinct_colours
 from segpipe.labels.load import load_scheme
 from segpipe.labels.scheme import VOID, LabelScheme, RawLabel
-from segpipe.runtime.errors import DataError
+from segpipe.runtime.errors import DataError, ParameterError
 
 
 def read(folder: Path, text: str) -> LabelScheme:
@@ -102,12 +102,16 @@ def test_label_files_are_those_of_the_data_alone(
     """DVC would not notice a change of a file elsewhere."""
     data = tmp_path / "data"
     (data / "own").mkdir(parents=True)
-    (tmp_path / "labels.yml").write_text("classes: [of, here]")
-    (data / "own/labels.yml").write_text("classes: [of, the, data]")
+    for name in ("labels.yml", "other.yml", "data/own/labels.yml"):
+        (tmp_path / name).write_text("classes: [of, elsewhere]")
+    (data / "labels.yml").write_text("classes: [of, the, data]")
     monkeypatch.chdir(tmp_path)
-    assert load_scheme("own/labels.yml", {}, data).classes == ("of", "the", "data")
+    assert load_scheme("labels.yml", {}, data).classes == ("of", "the", "data")
     with pytest.raises(DataError, match="must lie in the folder of the data"):
-        load_scheme("labels.yml", {}, data)
+        load_scheme("other.yml", {}, data)
+    for name in ("../labels.yml", str(tmp_path / "labels.yml"), "own/labels.yml"):
+        with pytest.raises(ParameterError, match="it must be a file's name alone"):
+            load_scheme(name, {}, data)
 
 
 @pytest.mark.parametrize(
@@ -117,7 +121,7 @@ def test_label_files_are_those_of_the_data_alone(
         ("- road\n- car\n", "must hold `classes:`"),
         ("a: [b", "not valid YAML"),
         ("classes: {a: 1, a: 2}", "not valid YAML"),
-        ("void: 3\n", "classes is None; it must name the classes"),
+        ("void: 3\n", "classes is empty; it must name the classes"),
         ("classes: {}\n", "it must name the classes"),
         ("classes: 3\n", "classes is 3"),
         ("clases: [a]\n", "unknown key clases; did you mean classes?"),
@@ -127,7 +131,7 @@ def test_label_files_are_those_of_the_data_alone(
         ("classes: {a: 70000}\n", "a: 70000 is not an id; ids are whole numbers 0..65535"),
         ("classes: {a: -1}\n", "a: -1 is not an id"),
         ("classes: {a: '7'}\n", "a: '7' is not an id"),
-        ("classes: {a: true}\n", "a: True is not an id"),
+        ("classes: {a: true}\n", "a: true is not an id"),
         ("classes: {a: []}\n", "a is an empty list"),
         ("classes: {a: {ids: 1, colour: red}}\n", "a.colour: 'red' is not a colour"),
         ("classes: {a: {ids: 1, colour: [1, 2]}}\n", "a.colour: [1, 2] is not a colour"),
@@ -144,7 +148,7 @@ def test_label_files_are_those_of_the_data_alone(
         ("classes: {a: 1, Void: 2}\n", "Void is a name for what counts nowhere"),
         ("classes: {a: 1, ignored: 2}\n", "move its ids to `void:`"),
         ("classes: {a: 1, 2: 2}\n", "2 is not a name; write it in quotes"),
-        ("classes: {a: 1, '': 2}\n", "'' is not a name"),
+        ("classes: {a: 1, '': 2}\n", "classes: the name is empty"),
         ("classes: {a: [1, 2], a 1: 3}\n", "duplicate name a 1"),
         (f"classes: [{', '.join(f'c{k}' for k in range(255))}]\n", "255 classes; a mask of train"),
     ],

@@ -29,6 +29,31 @@ def test_of_a_synthetic_source_it_says_that_no_image_was_looked_at(
     assert [path.name for path in Path().iterdir()] == ["params.yaml"]
 
 
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        ({"labels__scheme": "cityscape19"}, "did you mean cityscapes19?"),
+        ({"labels__scheme": "classes.csv"}, "classes.csv: there is no such file"),
+        (
+            {"labels__map": {7: "raod"}},
+            "labels.map: 7 means 'raod', which is not a class; did you mean",
+        ),
+        ({"labels__exclude_images_with": ["rail"]}, "'rail' is neither a label nor a class"),
+    ],
+)
+def test_labels_are_checked_before_there_are_images(
+    labels: dict[str, object], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Else they would be refused after images were made, or gigabytes were downloaded."""
+    world = Path(__file__).resolve().parents[2] / "data/synthetic.yaml"
+    labels = {"labels__scheme": "cityscapes19", **labels}
+    write_parameters(
+        Path("params.yaml"), tiny_parameters(world, source__name="synthetic", **labels)
+    )
+    assert main(["check"]) == 1
+    assert message in capsys.readouterr().err
+
+
 def test_the_data_are_read_only_and_the_report_is_all_that_is_written(tmp_path: Path) -> None:
     data = sound(tmp_path / "data")
     before = {path: path.stat().st_mtime_ns for path in data.rglob("*")}
