@@ -113,6 +113,12 @@ def test_an_inverted_grey_palette_of_a_grey_scheme_is_refused(tmp_path: Path) ->
         masked(tmp_path, scheme, [WHITE, BLACK], 0, 1)
 
 
+def test_a_plain_ramp_says_nothing_even_where_all_labels_are_grey(tmp_path: Path) -> None:
+    scheme = scheme_of(tmp_path, ("background", WHITE), ("crack", BLACK))
+    ramp: Palette = [(value, value, value) for value in range(256)]
+    assert masked(tmp_path, scheme, ramp, 0, 1) == [0, 1]
+
+
 def test_the_scheme_in_its_order_is_read_with_a_background_of_another_colour(
     tmp_path: Path, street: LabelScheme
 ) -> None:
