@@ -114,9 +114,11 @@ def test_an_inverted_grey_palette_of_a_grey_scheme_is_refused(tmp_path: Path) ->
 
 
 def test_a_plain_ramp_says_nothing_even_where_all_labels_are_grey(tmp_path: Path) -> None:
-    scheme = scheme_of(tmp_path, ("background", WHITE), ("crack", BLACK))
+    lines = "id,name,red,green,blue\n0,background,255,255,255\n255,crack,0,0,0\n"
+    (tmp_path / "classes.csv").write_text(lines)
+    scheme = load_scheme("classes.csv", {}, tmp_path)
     ramp: Palette = [(value, value, value) for value in range(256)]
-    assert masked(tmp_path, scheme, ramp, 0, 1) == [0, 1]
+    assert masked(tmp_path, scheme, ramp, 0, 255) == [0, 1]
 
 
 def test_the_scheme_in_its_order_is_read_with_a_background_of_another_colour(
