@@ -6,7 +6,7 @@ from pathlib import PurePosixPath
 
 from segpipe.preflight.wording import pictures_of, size
 from segpipe.preparation.sample_stats import SampleStats
-from segpipe.runtime.findings import Finding
+from segpipe.runtime.findings import Finding, about
 
 _GREY = frozenset({"1", "L", "LA", "La", "I", "I;16", "I;16B", "I;16L", "F"})
 _COLOUR = frozenset({"RGB", "RGBA", "RGBa", "P", "PA", "CMYK", "YCbCr", "HSV", "LAB"})
@@ -22,6 +22,17 @@ def unreadable(samples: Sequence[SampleStats]) -> list[Finding]:
     text = f"{len(reasons)} files cannot be read"
     repair = "copy or save them again, or move image and mask away"
     return [Finding("unreadable", "error", text, repair, tuple(reasons))]
+
+
+def further_pages(samples: Sequence[SampleStats]) -> list[Finding]:
+    """Of a stack of pages or an animation the first picture alone is read."""
+    return about(
+        (item for stats in samples for item in stats.left_out),
+        "further_pages",
+        "{n} files hold further pages or frames; only the first one is read",
+        "save each page that is meant as a file of its own",
+        severity="warning",
+    )
 
 
 def sizes_differ(samples: Sequence[SampleStats]) -> list[Finding]:

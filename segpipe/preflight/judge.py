@@ -39,6 +39,7 @@ def judge(
         *listed,
         *splits.empty_splits(splits.count_splits(kept), len(samples) - len(kept)),
         *files.unreadable(samples),
+        *files.further_pages(samples),
         *files.sizes_differ(samples),
         *files.lossy_masks(samples),
         *values.numbers_as_colours(samples, scheme),

@@ -3,18 +3,18 @@
 Shapes: H height, W width, 3 colour channels, all uint8.
 """
 
-import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import Image
 
 from segpipe.labels.scheme import VOID, LabelScheme, pack_colours
 from segpipe.preflight.wording import place, size
 from segpipe.preparation.sample_stats import SampleStats, Survey
+from segpipe.raw.pictures.files import open_image, open_mask
 from segpipe.raw.sample import Sample, Side
 from segpipe.rendering.layout import contact_sheet
 from segpipe.rendering.png import write_png
@@ -67,12 +67,10 @@ def _wanted(finding: Finding, by_place: Mapping[str, SampleStats]) -> list[list[
 
 def _drawn(path: Path, samples: Sequence[SampleStats], scheme: LabelScheme, raw: Path) -> bool:
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            if len(samples) == 1:
-                tiles = _image_and_mask(samples[0], scheme, raw)
-            else:
-                tiles = [(_image(stats.sample, raw), place(stats)) for stats in samples]
+        if len(samples) == 1:
+            tiles = _image_and_mask(samples[0], scheme, raw)
+        else:
+            tiles = [(_image(stats.sample, raw), place(stats)) for stats in samples]
         write_png(path, contact_sheet(tiles, columns=2))
     # Decoders raise anything on damaged files, and a report without a picture is better than none.
     except Exception as error:
@@ -95,26 +93,18 @@ def _caption(words: str, side: Side | None) -> str:
 
 
 def _image(sample: Sample, raw: Path) -> NDArray[np.uint8]:
-    with Image.open(raw / sample.image) as picture:
-        picture.draft("RGB", (_SIDE, _SIDE))  # JPEG is decoded smaller at once
-        upright = ImageOps.exif_transpose(picture).convert("RGB")
-    upright.thumbnail((_SIDE, _SIDE))
-    return np.asarray(upright)
+    picture = open_image(raw / sample.image).picture
+    picture.thumbnail((_SIDE, _SIDE))
+    return np.asarray(picture)
 
 
 def _mask(path: Path, stats: SampleStats, scheme: LabelScheme) -> NDArray[np.uint8]:
     """Paint a mask in the scheme's colours, void as a dark chequer, unknown values in pink."""
-    with Image.open(path) as picture:
-        picture.load()
-        values = np.asarray(picture.convert("RGB") if stats.painted else picture)
-    if values.ndim == 3 and not stats.painted:
-        values = values[..., 0]  # grey with alpha
+    mask = open_mask(path, scheme)
+    values = np.asarray(mask.picture)
     shrink = max(1, -(-max(values.shape[:2]) // _SIDE))
-    small = values[::shrink, ::shrink]
-    if stats.painted:
-        train_HW = scheme.encode_colours(small)[0]
-    else:
-        train_HW = scheme.encode(small.astype(np.int64).clip(0, 65535).astype(np.uint16))[0]
+    small = Image.fromarray(values[::shrink, ::shrink])
+    train_HW = mask.encoded(scheme, small)
     shown_HW3 = scheme.paint(train_HW)
     rows, columns = np.indices(train_HW.shape) // 6
     shades_HW3 = np.array(_VOID_SHADES, np.uint8)[(rows + columns) % 2]

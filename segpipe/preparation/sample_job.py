@@ -88,6 +88,7 @@ def _sample_stats(job: SampleJob, seen: CanvasSample, context: PrepareContext) -
         sample=job.sample,
         split=job.split,
         unreadable=tuple(seen.unreadable),
+        left_out=tuple(seen.left_out),
         image_side=seen.image_side,
         mask_side=seen.mask_side,
         image_mode=seen.image_mode,

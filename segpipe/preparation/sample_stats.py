@@ -53,6 +53,7 @@ class SampleStats:
     brightness: mean of the prepared image over all channels, 0..1. dhash: difference hash of 64
     bits, which hardly changes when an image is resized or stored anew. excluded: the labels of
     `labels.exclude_images_with` that stand in its mask; with one of them it is left out.
+    left_out: what of its files was not read, such as further pages, each with the file's name.
     """
 
     sample: Sample
@@ -69,6 +70,7 @@ class SampleStats:
     brightness: float | None = None
     dhash: int | None = None
     excluded: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
 
     @property
     def good(self) -> bool:

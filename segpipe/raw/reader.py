@@ -54,7 +54,7 @@ class CanvasSample:
     as stored. area: the rows and columns of the canvas that the image covers. image_mode, mask_mode:
     what kind of pixels the files have, in words. unknown, values, painted: as in RawTruth.
     train_pixels: pixels by train id, at the mask's own resolution. unreadable: the reasons, where a
-    file could not be read.
+    file could not be read. left_out: what of a file was not read, with its name.
     """
 
     frames_THWC: NDArray[Any] | None = None
@@ -69,6 +69,7 @@ class CanvasSample:
     values: dict[int, int] = field(default_factory=dict)
     train_pixels: dict[int, int] = field(default_factory=dict)
     unreadable: list[str] = field(default_factory=list)
+    left_out: list[str] = field(default_factory=list)
 
 
 class Canvas(Protocol):

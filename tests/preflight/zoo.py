@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from tests.forge import CLASSES_CSV, make_folder, save, scene
+from tests.raw.pictures.made import write_deep_png, write_tiff
 
 TRAIN, VAL = 8, 6
 FIRST = "train/drive0_000.png"
@@ -160,6 +161,27 @@ def text_for_a_mask(root: Path) -> None:
 
 def deep_image(root: Path) -> None:
     save(root / "images" / FIRST, _image(root, FIRST)[..., 0].astype(np.uint16) * 200)
+
+
+def deep_colours(root: Path) -> None:
+    """What a camera of 12 bits writes; Pillow reads it as 8 bits, without a word."""
+    write_deep_png(root / "images" / FIRST, _image(root, FIRST).astype(np.uint16) * 16)
+
+
+def deep_painted_mask(root: Path) -> None:
+    mask = np.repeat(_mask(root, FIRST)[..., None], 3, axis=-1)
+    write_deep_png(root / "masks" / FIRST, mask.astype(np.uint16))
+
+
+def program_for_an_image(root: Path) -> None:
+    (root / "images" / FIRST).write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n")
+
+
+def pages(root: Path) -> None:
+    """An animation and, under the name of a PNG, a stack of pages."""
+    image, mask = Image.fromarray(_image(root, FIRST)), _mask(root, SECOND)
+    image.save(root / "images" / FIRST, save_all=True, append_images=[image.rotate(180)])
+    write_tiff(root / "masks" / SECOND, *[mask[..., None]] * 3, photometric=1)
 
 
 def dangling_link(root: Path) -> None:
@@ -329,6 +351,13 @@ def contradicting_palette(root: Path) -> None:
     mask.save(root / "masks" / FIRST)
 
 
+def contradicting_single_value(root: Path) -> None:
+    """Road all over by its numbers, car by its colour; white for 0, which the label file lacks."""
+    mask = Image.fromarray(np.full((48, 64), 1, np.uint8))
+    mask.putpalette([255, 255, 255, 0, 0, 142, 128, 64, 128])
+    mask.save(root / "masks" / FIRST)
+
+
 def large_numbers(root: Path) -> None:
     mask = _mask(root, FIRST).astype(np.uint16)
     mask[0, :4] = 300
@@ -432,6 +461,14 @@ ZOO = [
            (f"masks/{FIRST}",)),
     Animal("16 bits", deep_image, "unreadable", "error", "1 files cannot be read",
            (f"images/{FIRST}: has pixels of kind I;16",)),
+    Animal("16 bits of colours", deep_colours, "unreadable", "error", "1 files cannot be read",
+           (f"images/{FIRST}: has 16 bits a channel",)),
+    Animal("16 bits of a painted mask", deep_painted_mask, "unreadable", "error",
+           "1 files cannot be read", (f"masks/{FIRST}: has 16 bits a channel",)),
+    Animal("a program for an image", program_for_an_image, "unreadable", "error",
+           "1 files cannot be read", (f"images/{FIRST}: cannot be read as a picture: it is a PostScript",)),
+    Animal("pages", pages, "further_pages", "warning", "2 files hold further pages or frames",
+           (f"images/{FIRST}: 1 further page", f"masks/{SECOND}: 2 further pages")),
     Animal("a link to nowhere", dangling_link, "unreachable", "error",
            "1 links or folders cannot be followed",
            (f"images/{FIRST} -> ", "nowhere.png: No such file or directory"), (),
@@ -495,6 +532,8 @@ ZOO = [
            (f"masks/{FIRST} (RGBA)",), ()),
     Animal("a palette that contradicts", contradicting_palette, "unreadable", "error", "cannot be read",
            ("value 0 means sky, but its palette paints it like road",)),
+    Animal("a palette of one value that contradicts", contradicting_single_value, "unreadable", "error",
+           "cannot be read", ("value 1 means road, but its palette paints it like car",)),
     Animal("numbers above 255", large_numbers, "unknown_value", "error", "300",
            (f"masks/{FIRST}: value 300 in 4 pixels",)),
     Animal("a mask in colours for print", float_mask, "unreadable", "error", "cannot be read",

@@ -1,42 +1,43 @@
 """Image and mask files become arrays, or a DataError that says what is wrong with the file."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import Image
 
-from segpipe.labels.scheme import LabelScheme, pack_colour
+from segpipe.labels.scheme import Colour, LabelScheme
+from segpipe.raw.pictures.opener import OpenedPicture, open_picture
+from segpipe.raw.pictures.palette import contradiction
 from segpipe.runtime.errors import DataError
 
 _IMAGE_MODES = frozenset({"RGB", "RGBA", "L", "LA", "P", "1", "CMYK", "YCbCr"})
 _COLOUR_MODES = frozenset({"RGB", "RGBA"})
+_PALETTE_MODES = frozenset({"P", "PA"})
 
 
 def read_image(path: Path) -> NDArray[np.uint8]:
     """Return an image file as (H, W, 3) uint8 RGB, upright (EXIF), without its alpha channel.
 
-    Raises DataError when it cannot be read, is cut off, or has more than 8 bits a channel.
+    Raises DataError as `open_picture` does, and for pixels that are no colours or greys of 8 bits.
     """
-    return np.asarray(open_image(path)[0])
+    return np.asarray(open_image(path).picture)
 
 
-def open_image(path: Path) -> tuple[Image.Image, str]:
-    """Return an image file as an upright RGB picture, and the kind of pixels that the file has.
-
-    Raises DataError as `read_image` does.
-    """
-    picture = _open(path)
-    if picture.mode not in _IMAGE_MODES:
+def open_image(path: Path) -> OpenedPicture:
+    """Return an image file as an RGB picture; DataError as `read_image` says."""
+    opened = open_picture(path)
+    if opened.mode not in _IMAGE_MODES:
         raise DataError(
-            f"{path}: has pixels of kind {picture.mode} (more than 8 bits a channel?); "
-            "save it with 8 bits"
+            f"{path}: has pixels of kind {opened.mode}, not grey or colours of 8 bits; bring its values "
+            "into 0..255 and save it with 8 bits a channel"
         )
-    mode = picture.mode
-    ImageOps.exif_transpose(picture, in_place=True)  # a copy of a large image takes milliseconds
-    return picture if mode == "RGB" else picture.convert("RGB"), mode
+    if opened.mode == "RGB":
+        return opened
+    opened.picture.info.pop("transparency", None)  # dropped as alpha is; Pillow would warn
+    return replace(opened, picture=opened.picture.convert("RGB"))
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,7 @@ class MaskFile:
     """A mask as it is stored.
 
     picture: of label numbers (mode L, I;16 or I), or, where `painted`, of colours (RGB).
-    mode: Pillow's name of the file's pixels. values: each raw value with its pixels; 0xRRGGBB where
+    mode, further_pages: as in OpenedPicture. values: each raw value with its pixels; 0xRRGGBB where
     the mask is painted.
     """
 
@@ -52,6 +53,7 @@ class MaskFile:
     painted: bool
     mode: str
     values: dict[int, int]
+    further_pages: int
 
     def unknown(self, scheme: LabelScheme) -> dict[int, int]:
         """Return the values that the scheme does not know, with their pixels."""
@@ -88,25 +90,38 @@ def read_mask(path: Path, scheme: LabelScheme) -> tuple[NDArray[np.uint8], dict[
 
     Grey and palette files hold raw ids, RGB files hold colours. The unknown values come with their
     number of pixels; those of colour masks are 0xRRGGBB.
-    Raises DataError when the file cannot be read or its palette contradicts its values.
+    Raises DataError as `open_picture` does, for pixels that are no labels, for colours of several
+    meanings, and when a palette contradicts the values.
     """
     mask = open_mask(path, scheme)
     return mask.encoded(scheme, mask.picture), mask.unknown(scheme), mask.painted
 
 
 def open_mask(path: Path, scheme: LabelScheme) -> MaskFile:
-    """Return a mask file with all values that stand in it; DataError as `read_mask` says."""
-    picture = _open(path)
-    if picture.mode in _COLOUR_MODES:
-        painted = picture if picture.mode == "RGB" else picture.convert("RGB")
-        values = _colours(painted)
-        if fault := scheme.ambiguity(values):
-            raise DataError(f"{path}: {fault}")
-        return MaskFile(painted, True, picture.mode, values)
-    if picture.mode == "P":
-        _refuse_contradiction(path, picture, scheme)
-    numbered = _numbers(path, picture)
-    return MaskFile(numbered, False, picture.mode, _counts(numbered))
+    """Return a mask file, upright, with all values in it; DataError as `read_mask` says."""
+    opened = open_picture(path)
+    picture, mode = opened.picture, opened.mode
+    painted = mode in _COLOUR_MODES
+    if painted:
+        picture = picture if mode == "RGB" else picture.convert("RGB")
+        values = _colours(picture)
+        fault = scheme.ambiguity(values)
+    else:
+        colours = _palette(picture)
+        picture = _numbers(path, picture)
+        values = _counts(picture)
+        fault = contradiction(colours, values, scheme)
+    if fault:
+        raise DataError(f"{path}: {fault}")
+    return MaskFile(picture, painted, mode, values, opened.further_pages)
+
+
+def _palette(picture: Image.Image) -> list[Colour]:
+    """Return the colours of a palette picture by value; of another one none."""
+    if picture.mode not in _PALETTE_MODES:
+        return []
+    channels = iter(picture.getpalette("RGB") or [])
+    return list(zip(channels, channels, channels, strict=True))
 
 
 def _colours(picture: Image.Image) -> dict[int, int]:
@@ -122,17 +137,6 @@ def _counts(picture: Image.Image) -> dict[int, int]:
     else:
         counts = np.bincount(np.asarray(picture).ravel()).tolist()
     return {value: pixels for value, pixels in enumerate(counts) if pixels}
-
-
-def _open(path: Path) -> Image.Image:
-    try:
-        with Image.open(path) as picture:
-            picture.load()
-            return picture
-    except FileNotFoundError as error:
-        raise DataError(f"{path}: there is no such file") from error
-    except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError) as error:
-        raise DataError(f"{path}: cannot be read as a picture: {error}") from error
 
 
 def _numbers(path: Path, picture: Image.Image) -> Image.Image:
@@ -154,31 +158,4 @@ def _numbers(path: Path, picture: Image.Image) -> Image.Image:
         case mode:
             raise DataError(
                 f"{path}: is of kind {mode}; a mask holds label numbers, a palette or RGB colours"
-            )
-
-
-def _refuse_contradiction(path: Path, picture: Image.Image, scheme: LabelScheme) -> None:
-    """A palette file holds numbers and colours; where they name different classes, neither is safe."""
-    palette = np.array(picture.getpalette("RGB") or [], np.uint8).reshape(-1, 3)
-    # A colour with several meanings says nothing against the numbers.
-    clear_N = [
-        pack_colour((int(r), int(g), int(b))) not in scheme.ambiguous_colours for r, g, b in palette
-    ]
-    used = [
-        value
-        for value in np.unique(np.asarray(picture)).tolist()
-        if value < len(palette) and clear_N[value]
-    ]
-    by_colour = {label.colour: label for label in scheme.raw}
-    painted = {value: by_colour.get(tuple(palette[value].tolist())) for value in used}
-    if len(used) < 2 or any(label is None for label in painted.values()):
-        return  # the palette is not the scheme's; a grey ramp, for instance
-    by_id = {label.id: label for label in scheme.raw}
-    for value, label in painted.items():
-        numbered = by_id.get(value)
-        if label and (numbered is None or numbered.train_id != label.train_id):
-            meant = numbered.name if numbered else "no class"
-            raise DataError(
-                f"{path}: value {value} means {meant}, but its palette paints it like {label.name}; "
-                "if the colours are right, save the mask as RGB"
             )

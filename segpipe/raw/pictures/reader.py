@@ -11,13 +11,14 @@ from numpy.typing import NDArray
 from segpipe.labels.scheme import LabelScheme
 from segpipe.raw.geometry import covered, fit_image, fit_labels, place
 from segpipe.raw.pictures.files import MaskFile, open_image, open_mask, read_image, read_mask
+from segpipe.raw.pictures.opener import further_pages
 from segpipe.raw.reader import Canvas, CanvasSample, RawSample, RawTruth, Reader
 from segpipe.raw.sample import Sample, Side, Window
 from segpipe.runtime.errors import DataError
 
 
 class PictureReader(Reader):
-    """Reads pictures and masks of the formats that Pillow knows; clips are several pictures."""
+    """Reads JPEG, PNG, BMP, TIFF and WebP pictures and masks; clips are several pictures."""
 
     unit = "image"
     suffixes = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp"})
@@ -40,10 +41,12 @@ class PictureReader(Reader):
         seen, frames = CanvasSample(), []
         for path in (*sample.frames, sample.image):
             try:
-                picture, seen.image_mode = open_image(raw / path)
+                opened = open_image(raw / path)
             except DataError as error:
                 seen.unreadable.append(str(error))
                 continue
+            picture, seen.image_mode = opened.picture, opened.mode
+            _add_pages(seen, path, opened.further_pages)
             seen.image_side = picture.height, picture.width
             seen.area = covered(
                 picture.height, picture.width, canvas.height, canvas.width, canvas.fit
@@ -53,9 +56,12 @@ class PictureReader(Reader):
             seen.frames_THWC = np.stack(frames) if len(frames) > 1 else frames[0][None]
         if sample.mask is not None:
             try:
-                _add_mask(seen, open_mask(raw / sample.mask, scheme), scheme, canvas)
+                mask = open_mask(raw / sample.mask, scheme)
             except DataError as error:
                 seen.unreadable.append(str(error))
+            else:
+                _add_pages(seen, sample.mask, mask.further_pages)
+                _add_mask(seen, mask, scheme, canvas)
         return seen
 
     def read_image(
@@ -65,10 +71,27 @@ class PictureReader(Reader):
         image_HW3 = read_image(path)
         return image_HW3, np.ones(image_HW3.shape[:2], np.bool_)
 
+    def left_out(self, path: Path) -> str | None:
+        """As `Reader.left_out`: further pages or frames; of an unreadable file, None."""
+        try:
+            return _pages(further_pages(path))
+        except DataError:
+            return None
+
     def network_size(self, height: int, width: int, canvas: Canvas) -> Side:
         """As `Reader.network_size`: as the canvas and its fit say."""
         placed = place(height, width, canvas.height, canvas.width, canvas.fit)
         return placed.height, placed.width
+
+
+def _pages(number: int) -> str | None:
+    """Say how many pages follow the first; None where there are none."""
+    return f"{number} further page{'s' if number > 1 else ''}" if number else None
+
+
+def _add_pages(seen: CanvasSample, path: str, number: int) -> None:
+    if words := _pages(number):
+        seen.left_out.append(f"{path}: {words}")
 
 
 def _add_mask(seen: CanvasSample, mask: MaskFile, scheme: LabelScheme, canvas: Canvas) -> None:
