@@ -12,7 +12,15 @@ from importlib import resources
 from pathlib import Path
 
 from segpipe.labels.colours import void_colour
-from segpipe.labels.scheme import LARGEST_ID, MAX_CLASSES, VOID, VOID_NAMES, LabelScheme, RawLabel
+from segpipe.labels.scheme import (
+    LARGEST_ID,
+    MAX_CLASSES,
+    SMALLEST_ID,
+    VOID,
+    VOID_NAMES,
+    LabelScheme,
+    RawLabel,
+)
 from segpipe.labels.yaml_labels import read_yaml_labels
 from segpipe.runtime.errors import DataError, ParameterError, did_you_mean, listing
 
@@ -69,6 +77,12 @@ def _read(path: Path, name: str) -> LabelScheme:
     for label in raw:
         names.setdefault(label.id, []).append(label.name)
     faults += [f"duplicate id {k}: {', '.join(each)}" for k, each in names.items() if len(each) > 1]
+    faults += [
+        f"{label.name} has the id {label.id}; below 0 an id can only be void, or be mapped to a class "
+        "that has another one (labels.map)"
+        for label in raw
+        if label.id < 0 and label.train_id != VOID
+    ]
     times = Counter(label.name for label in raw)
     faults += [f"duplicate name {label}" for label, count in times.items() if count > 1]
     if not classes and not faults:
@@ -105,8 +119,8 @@ def _read_csv(path: Path) -> tuple[list[str], list[RawLabel], list[str]]:
 def _label(row: dict[str, str], classes: dict[str, int]) -> RawLabel:
     """Turn a CSV row into a label, adding its class to `classes` where it is new."""
     number, red, green, blue = (int(row[column]) for column in ("id", "red", "green", "blue"))
-    if not 0 <= number <= LARGEST_ID:
-        raise ValueError(f"id {number} is not in 0..{LARGEST_ID}")
+    if not SMALLEST_ID <= number <= LARGEST_ID:
+        raise ValueError(f"id {number} is not in {SMALLEST_ID}..{LARGEST_ID}")
     if not 0 <= min(red, green, blue) <= max(red, green, blue) <= 255:
         raise ValueError(f"colour {red},{green},{blue} is not in 0..255")
     name = row["name"].strip()
@@ -123,8 +137,9 @@ def _with_map(scheme: LabelScheme, extra: Mapping[int, str]) -> LabelScheme:
     train_ids = {"void": VOID} | {name: k for k, name in enumerate(scheme.classes)}
     faults = []
     for value, target in extra.items():
-        if not 0 <= value <= LARGEST_ID:
-            faults.append(f"labels.map: {value} cannot occur in a mask; values are 0..{LARGEST_ID}")
+        if not SMALLEST_ID <= value <= LARGEST_ID:
+            bounds = f"{SMALLEST_ID}..{LARGEST_ID}"
+            faults.append(f"labels.map: {value} cannot occur in a mask; values are {bounds}")
         elif target not in train_ids:
             meant = did_you_mean(target, scheme.classes)
             meant = meant or f"classes are {', '.join(scheme.classes)}, or void"
@@ -133,7 +148,9 @@ def _with_map(scheme: LabelScheme, extra: Mapping[int, str]) -> LabelScheme:
             train_id = train_ids[target]
             known = raw.get(value) or _new_label(value, train_id, scheme)
             raw[value] = replace(known, train_id=train_id)
-    missing = sorted({*range(scheme.num_classes)} - {label.train_id for label in raw.values()})
+    # Predictions are written with a raw value of 0 or more.
+    written = {label.train_id for label in raw.values() if label.id >= 0}
+    missing = sorted({*range(scheme.num_classes)} - written)
     faults += [f"labels.map leaves no raw value for class {scheme.classes[k]}" for k in missing]
     if faults:
         raise ParameterError("\n".join(f"params.yaml: {fault}" for fault in faults))

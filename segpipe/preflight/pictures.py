@@ -114,7 +114,7 @@ def _mask(path: Path, stats: SampleStats, scheme: LabelScheme) -> NDArray[np.uin
     if stats.painted:
         train_HW = scheme.encode_colours(small)[0]
     else:
-        train_HW = scheme.encode(small.astype(np.int64).clip(0, 65535).astype(np.uint16))[0]
+        train_HW = scheme.encode(small.astype(np.int64))[0]
     shown_HW3 = scheme.paint(train_HW)
     rows, columns = np.indices(train_HW.shape) // 6
     shades_HW3 = np.array(_VOID_SHADES, np.uint8)[(rows + columns) % 2]

@@ -53,6 +53,8 @@ class SampleStats:
     brightness: mean of the prepared image over all channels, 0..1. dhash: difference hash of 64
     bits, which hardly changes when an image is resized or stored anew. excluded: the labels of
     `labels.exclude_images_with` that stand in its mask; with one of them it is left out.
+    hidden_class: of a raster's mask, the nodata value with its pixels where it is the id of a class.
+    partly_nodata: pixels of a raster's window that hold the nodata value in some of the bands alone.
     """
 
     sample: Sample
@@ -69,6 +71,8 @@ class SampleStats:
     brightness: float | None = None
     dhash: int | None = None
     excluded: tuple[str, ...] = ()
+    hidden_class: Mapping[int, int] = _NONE
+    partly_nodata: int = 0
 
     @property
     def good(self) -> bool:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
-from segpipe.labels.scheme import LabelScheme, pack_colour
+from segpipe.labels.scheme import LARGEST_ID, SMALLEST_ID, LabelScheme, pack_colour
 from segpipe.runtime.errors import DataError
 
 _IMAGE_MODES = frozenset({"RGB", "RGBA", "L", "LA", "P", "1", "CMYK", "YCbCr"})
@@ -118,10 +118,12 @@ def _colours(picture: Image.Image) -> dict[int, int]:
 def _counts(picture: Image.Image) -> dict[int, int]:
     """Count the values of a picture of numbers."""
     if picture.mode == "L":
-        counts: Any = picture.histogram()
+        lowest, counts = 0, picture.histogram()
     else:
-        counts = np.bincount(np.asarray(picture).ravel()).tolist()
-    return {value: pixels for value, pixels in enumerate(counts) if pixels}
+        values = np.asarray(picture).ravel()
+        lowest = min(0, int(values.min()))  # bincount takes no numbers below 0
+        counts = np.bincount(values - lowest).tolist()
+    return {value: pixels for value, pixels in enumerate(counts, start=lowest) if pixels}
 
 
 def _open(path: Path) -> Image.Image:
@@ -146,9 +148,10 @@ def _numbers(path: Path, picture: Image.Image) -> Image.Image:
             return picture.getchannel(0)
         case "I" | "I;16" | "I;16B" | "I;16L":
             values = np.asarray(picture)
-            if values.min() < 0 or values.max() > 65535:
+            if values.min() < SMALLEST_ID or values.max() > LARGEST_ID:
+                bounds = f"{SMALLEST_ID}..{LARGEST_ID}"
                 raise DataError(
-                    f"{path}: holds values outside 0..65535; no label can be such a number"
+                    f"{path}: holds values outside {bounds}; no label can be such a number"
                 )
             return Image.fromarray(values.astype(np.int32))
         case mode:
