@@ -111,10 +111,9 @@ def _mask(path: Path, stats: SampleStats, scheme: LabelScheme) -> NDArray[np.uin
         values = values[..., 0]  # grey with alpha
     shrink = max(1, -(-max(values.shape[:2]) // _SIDE))
     small = values[::shrink, ::shrink]
-    if stats.painted:
-        train_HW = scheme.encode_colours(small)[0]
-    else:
-        train_HW = scheme.encode(small.astype(np.int64))[0]
+    train_HW, _ = (
+        scheme.encode_colours(small) if stats.painted else scheme.encode(small.astype(int))
+    )
     shown_HW3 = scheme.paint(train_HW)
     rows, columns = np.indices(train_HW.shape) // 6
     shades_HW3 = np.array(_VOID_SHADES, np.uint8)[(rows + columns) % 2]

@@ -71,15 +71,16 @@ class MaskFile:
         if self.painted:
             channels = [(values_1N >> shift & 255).astype(np.uint8) for shift in (16, 8, 0)]
             return scheme.encode_colours(np.stack(channels, axis=-1))
-        return scheme.encode(values_1N.astype(np.uint16))
+        return scheme.encode(values_1N)
 
     def encoded(self, scheme: LabelScheme, picture: Image.Image) -> NDArray[np.uint8]:
         """Return the train ids of `picture`: this mask's own, or a smaller version of it."""
         values = np.asarray(picture)
         if self.painted:
             return scheme.encode_colours(values)[0]
-        kind = np.uint8 if picture.mode == "L" else np.uint16
-        return scheme.encode(values.astype(kind, copy=False))[0]
+        if picture.mode != "L" and min(self.values) >= 0:
+            values = values.astype(np.uint16)  # encoded faster than wider numbers
+        return scheme.encode(values)[0]
 
 
 def read_mask(path: Path, scheme: LabelScheme) -> tuple[NDArray[np.uint8], dict[int, int], bool]:

@@ -96,7 +96,9 @@ def _refuse_disguised(path: Path) -> None:
         if suffix.lower() in (".msk", ".ovr") and part.exists():
             with part.open("rb") as file:
                 if file.read(4) not in _TIFF:
-                    raise DataError(f"{part}: is not a TIFF, as masks and overviews must be; remove it")
+                    raise DataError(
+                        f"{part}: is not a TIFF, as masks and overviews must be; remove it"
+                    )
 
 
 def _refuse_named_overviews(path: Path, dataset: Any) -> None:

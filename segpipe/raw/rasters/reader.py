@@ -41,20 +41,18 @@ class RasterReader(Reader):
     ) -> RawTruth:
         ratio = self.files.truth_ratio
         read = read_truth(path, window, ratio)
-        raw_hw, known_hw = read.raw_hw, read.known_hw
-        values, counts = np.unique(raw_hw[known_hw], return_counts=True)
-        mask_hw, unknown = scheme.encode(
-            np.where(known_hw, raw_hw, values[0] if len(values) else 0)
-        )
+        found, counts = np.unique(read.raw_hw[read.known_hw], return_counts=True)
+        values = dict(zip(found.tolist(), counts.tolist(), strict=True))
+        mask_hw, unknown = scheme.encode(read.raw_hw)
         own_hw = ownership_mask(window, ratio)
-        scored_hw = known_hw & seen_hw & own_hw
+        scored_hw = read.known_hw & seen_hw & own_hw
         hidden = {}
         if read.nodata is not None and scheme.meanings.get(read.nodata, "void") != "void":
-            hidden = {read.nodata: int(np.count_nonzero(own_hw & ~known_hw))}
+            hidden = {read.nodata: int(np.count_nonzero(own_hw & ~read.known_hw))}
         return RawTruth(
             np.where(scored_hw, mask_hw, VOID).astype(np.uint8),
-            unknown if known_hw.any() else {},
-            dict(zip(values.tolist(), counts.tolist(), strict=True)),
+            {value: values[value] for value in unknown if value in values},
+            values,
             hidden_class=hidden,
         )
 

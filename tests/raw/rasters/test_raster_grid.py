@@ -191,7 +191,7 @@ def test_no_raster_is_read_over_the_network(tmp_path: Path) -> None:
             asked.append(self.path)
             self.send_error(404)
 
-        do_HEAD = do_GET  # noqa: N815
+        do_HEAD = do_GET
 
         def log_message(self, format: str, *arguments: object) -> None:
             """Say nothing."""
