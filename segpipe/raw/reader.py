@@ -164,6 +164,8 @@ class Reader(ABC):
         """
         if not path.exists():
             raise DataError(f"{path}: there is no such file or folder")
+        if not (path.is_file() or path.is_dir()):
+            raise DataError(f"{path}: is neither a regular file nor a folder")
         found = self._found(path)
         stems = [item.stem for item in found]
         twice = sorted({stem for stem in stems if stems.count(stem) > 1})

@@ -104,7 +104,8 @@ def read_truth(path: Path, window: Window, ratio: int) -> TruthWindow:
         part = Window(*(side // ratio for side in sides))
         read = read_values(dataset, path, (1,), part)
         by_tag = require_rasterio().enums.MaskFlags.nodata in dataset.mask_flag_enums[0]
-        nodata = int(dataset.nodata) if by_tag else None
+        # A tag that is no whole number, such as nan, hides nothing in a raster of such.
+        nodata = int(dataset.nodata) if by_tag and float(dataset.nodata).is_integer() else None
     return TruthWindow(read.values_CHW[0].astype(np.int64), read.valid_HW, nodata)
 
 
