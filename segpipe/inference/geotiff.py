@@ -102,13 +102,13 @@ class PredictionWriter:
 
 def label_writer(path: Path, grid: Grid, ratio: int, scheme: LabelScheme) -> PredictionWriter:
     """Return a writer of raw ids on the grid of an image, in the scheme's colours."""
-    decoded = scheme.decode(np.array([[VOID]], np.uint8))
-    void = int(decoded[0, 0])
-    if decoded.dtype == np.uint16:
+    void = scheme.void_id
+    if scheme.decode(np.array([[VOID]], np.uint8)).dtype == np.uint16:
         return PredictionWriter(path, grid, ratio, None, void, "uint16")
     palette_N3 = np.zeros((256, 3), np.uint8)
     for label in scheme.raw:
-        palette_N3[label.id] = label.colour
+        if label.id >= 0:
+            palette_N3[label.id] = label.colour
     return PredictionWriter(path, grid, ratio, palette_N3, void)
 
 

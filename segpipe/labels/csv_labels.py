@@ -18,7 +18,7 @@ from pathlib import Path
 
 from segpipe.labels.colours import BLACK, distinct_colours, void_colour
 from segpipe.labels.label_text import name_fault, quote, read_label_text
-from segpipe.labels.scheme import LARGEST_ID, VOID, VOID_NAMES, Colour, RawLabel
+from segpipe.labels.scheme import LARGEST_ID, SMALLEST_ID, VOID, VOID_NAMES, Colour, RawLabel
 from segpipe.runtime.errors import DataError, did_you_mean
 
 _SEPARATORS = (",", ";", "\t")
@@ -129,7 +129,7 @@ def _row(line: int, columns: Sequence[str], cells: Sequence[str]) -> _Row:
             "holds the separator must be in quotes"
         )
     row = dict(pairs)
-    number = _whole(row, "id", 0, LARGEST_ID)
+    number = _whole(row, "id", SMALLEST_ID, LARGEST_ID)
     colour = None
     if any(row.get(channel) for channel in _CHANNELS):
         red, green, blue = (_whole(row, channel, 0, 255) for channel in _CHANNELS)

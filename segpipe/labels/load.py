@@ -11,7 +11,7 @@ from pathlib import Path
 
 from segpipe.labels.colours import void_colour
 from segpipe.labels.csv_labels import HEADER, read_csv_labels
-from segpipe.labels.scheme import LARGEST_ID, MAX_CLASSES, VOID, LabelScheme, RawLabel
+from segpipe.labels.scheme import LARGEST_ID, MAX_CLASSES, SMALLEST_ID, VOID, LabelScheme, RawLabel
 from segpipe.labels.yaml_labels import read_yaml_labels
 from segpipe.runtime.errors import DataError, ParameterError, did_you_mean, listing
 
@@ -92,6 +92,12 @@ def _read(path: Path, name: str) -> LabelScheme:
     read = read_csv_labels if path.suffix.lower() == ".csv" else read_yaml_labels
     classes, placed, faults = read(path)
     raw = [label for _, label in placed]
+    faults += [
+        f"{label.name} has the id {label.id}; below 0 an id can only be void, or be mapped to a class "
+        "that has another one (labels.map)"
+        for label in raw
+        if label.id < 0 and label.train_id != VOID
+    ]
     faults += _duplicates(placed) + _similar(label.name for label in raw)
     faults += [fault for fault in _similar(classes) if fault not in faults]
     if not classes and not faults:
@@ -140,8 +146,9 @@ def _with_map(scheme: LabelScheme, extra: Mapping[int, str]) -> LabelScheme:
     train_ids = {"void": VOID} | {name: k for k, name in enumerate(scheme.classes)}
     faults = []
     for value, target in extra.items():
-        if not 0 <= value <= LARGEST_ID:
-            faults.append(f"labels.map: {value} cannot occur in a mask; values are 0..{LARGEST_ID}")
+        if not SMALLEST_ID <= value <= LARGEST_ID:
+            bounds = f"{SMALLEST_ID}..{LARGEST_ID}"
+            faults.append(f"labels.map: {value} cannot occur in a mask; values are {bounds}")
         elif target not in train_ids:
             meant = did_you_mean(target, scheme.classes)
             meant = meant or f"classes are {', '.join(scheme.classes)}, or void"
@@ -150,7 +157,9 @@ def _with_map(scheme: LabelScheme, extra: Mapping[int, str]) -> LabelScheme:
             train_id = train_ids[target]
             known = raw.get(value) or _new_label(value, train_id, scheme)
             raw[value] = replace(known, train_id=train_id)
-    missing = sorted({*range(scheme.num_classes)} - {label.train_id for label in raw.values()})
+    # Predictions are written with a raw value of 0 or more.
+    written = {label.train_id for label in raw.values() if label.id >= 0}
+    missing = sorted({*range(scheme.num_classes)} - written)
     faults += [_left_without(scheme, k, extra) for k in missing]
     if faults:
         raise ParameterError("\n".join(f"params.yaml: {fault}" for fault in faults))

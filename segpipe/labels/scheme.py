@@ -1,7 +1,8 @@
 """LabelScheme: what the values of a mask mean, in the data set's words and in the model's.
 
 Three kinds of number name a class:
-- raw id: the value in the data set's mask files (Cityscapes: 0..33),
+- raw id: the value in the data set's mask files (Cityscapes: 0..33); below 0 (-1 is a usual value for
+  `not labelled`) files are read alone and never written,
 - colour: the same in masks that are painted instead of numbered, packed as 0xRRGGBB,
 - train id: 0..K-1, the channel of the model's output; VOID (255) counts nowhere (law 4).
 """
@@ -9,6 +10,7 @@ Three kinds of number name a class:
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from functools import cached_property
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -20,7 +22,8 @@ VOID = 255
 # The train ids of so many classes end below the value that marks what a scheme does not know.
 MAX_CLASSES = 254
 _UNKNOWN = 254
-LARGEST_ID = 65535
+# Raw ids: those of unsigned files of 16 bits, and of signed ones.
+SMALLEST_ID, LARGEST_ID = -32768, 65535
 # Names that count nowhere, in small letters.
 VOID_NAMES = frozenset({"void", "unlabelled", "unlabeled", "ignore", "ignored"})
 Colour = tuple[int, int, int]
@@ -56,7 +59,7 @@ class LabelScheme:
 
     @cached_property
     def raw_ids_K(self) -> NDArray[np.int64]:
-        """Raw ids by train id, (K,): the first raw label of each class, in the scheme's order."""
+        """Raw ids by train id, (K,): the first of 0 or more of each class, in the scheme's order."""
         return np.array([self._first(k).id for k in range(self.num_classes)], np.int64)
 
     @cached_property
@@ -69,6 +72,19 @@ class LabelScheme:
     def void_ids(self) -> list[int]:
         """The raw ids that count nowhere."""
         return [label.id for label in self.raw if label.train_id == VOID]
+
+    @cached_property
+    def void_id(self) -> int:
+        """The raw id that label files hold where nothing is known; it is never that of a class.
+
+        The scheme's first void id of 0 or more; where it has none, the largest value that no label
+        has, of uint8, or of uint16 where ids are above 255 or take all of uint8.
+        """
+        given = [value for value in self.void_ids if value >= 0]
+        taken = {label.id for label in self.raw}
+        top = 255 if max(taken) <= 255 else LARGEST_ID
+        free = (k for k in chain(range(top, -1, -1), range(LARGEST_ID, 255, -1)) if k not in taken)
+        return given[0] if given else next(free)
 
     @cached_property
     def ambiguous_colours(self) -> dict[int, tuple[RawLabel, ...]]:
@@ -114,7 +130,7 @@ class LabelScheme:
         """
         if raw_HW.dtype in (np.uint8, np.uint16):
             return _split_unknown(self._by_id.take(raw_HW), raw_HW)
-        inside_HW = (raw_HW >= 0) & (raw_HW < len(self._by_id))
+        inside_HW = (raw_HW >= SMALLEST_ID) & (raw_HW <= LARGEST_ID)
         train_HW = self._by_id.take(np.where(inside_HW, raw_HW, 0))
         train_HW[~inside_HW] = _UNKNOWN
         return _split_unknown(train_HW, raw_HW)
@@ -135,11 +151,10 @@ class LabelScheme:
     def decode(self, train_HW: NDArray[np.uint8]) -> NDArray[Any]:
         """Turn train ids 0..K-1 into raw ids, (H, W): uint8, or uint16 where an id is above 255.
 
-        VOID becomes the first void raw id of the scheme; where there is none, the type's maximum.
+        VOID becomes `void_id`.
         """
-        kind = np.uint16 if max(label.id for label in self.raw) > 255 else np.uint8
-        void = self.void_ids[0] if self.void_ids else np.iinfo(kind).max
-        table: NDArray[Any] = np.full(256, void, kind)
+        largest = max(self.void_id, *(label.id for label in self.raw))
+        table: NDArray[Any] = np.full(256, self.void_id, np.uint16 if largest > 255 else np.uint8)
         table[: self.num_classes] = self.raw_ids_K
         return table.take(train_HW)
 
@@ -169,7 +184,7 @@ class LabelScheme:
         return LabelScheme, (self.name, self.classes, self.raw)
 
     def _first(self, train_id: int) -> RawLabel:
-        return next(label for label in self.raw if label.train_id == train_id)
+        return next(each for each in self.raw if each.train_id == train_id and each.id >= 0)
 
     def _joining(self, joined: dict[int, str]) -> str:
         """Say how labels are joined: by labels.map, unless it would leave a class without a label."""
@@ -180,8 +195,8 @@ class LabelScheme:
 
     @cached_property
     def _by_id(self) -> NDArray[np.uint8]:
-        """Train id by raw id, for every number that a mask file can hold."""
-        table = np.full(LARGEST_ID + 1, _UNKNOWN, np.uint8)
+        """Train id by raw id; ids below 0 count from the end, as numpy's indices do."""
+        table = np.full(LARGEST_ID + 1 - SMALLEST_ID, _UNKNOWN, np.uint8)
         for label in self.raw:
             table[label.id] = label.train_id
         return table

@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from segpipe.labels.load import built_in_scheme
-from segpipe.labels.scheme import LabelScheme
+from segpipe.labels.scheme import SMALLEST_ID, LabelScheme
 
 # Cityscapes by train ids, the numbers of its labelTrainIds files, and by label ids.
 _TRAIN_IDS, _LABEL_IDS = "cityscapes19_trainids", "cityscapes19"
@@ -144,7 +144,9 @@ def _as_negative(scheme: LabelScheme, present: Mapping[int, int]) -> Suggestion 
     if not negative:
         return None
     cause = f"{_few(negative)} below 0 may mean void"
-    repair = "declare it as the nodata value of the label rasters, or write 255 in its place"
+    if negative[0] >= SMALLEST_ID:
+        return _mapped(scheme, cause, dict.fromkeys(negative, "void"))
+    repair = "declare it as the nodata value of the label rasters, or write -1 in its place"
     return Suggestion(cause, repair)
 
 

@@ -18,7 +18,7 @@ from typing import Any
 
 from segpipe.labels.colours import distinct_colours, void_colour
 from segpipe.labels.label_text import name_fault, quote, read_label_text
-from segpipe.labels.scheme import LARGEST_ID, VOID, VOID_NAMES, Colour, RawLabel
+from segpipe.labels.scheme import LARGEST_ID, SMALLEST_ID, VOID, VOID_NAMES, Colour, RawLabel
 from segpipe.runtime.errors import DataError, ParameterError, did_you_mean
 from segpipe.runtime.yaml_file import parse_yaml
 
@@ -110,15 +110,15 @@ def _ids(place: str, content: Any, faults: list[str]) -> tuple[int, ...] | None:
     if not given:
         faults.append(f"{place} is an empty list; give an id, or leave it out")
     faults += [
-        f"{place}: {quote(value)} is not an id; ids are whole numbers 0..{LARGEST_ID}"
+        f"{place}: {quote(value)} is not an id; ids are whole numbers {SMALLEST_ID}..{LARGEST_ID}"
         for value in given
-        if not _is_whole(value, LARGEST_ID)
+        if not _is_whole(value, SMALLEST_ID, LARGEST_ID)
     ]
-    return tuple(value for value in given if _is_whole(value, LARGEST_ID))
+    return tuple(value for value in given if _is_whole(value, SMALLEST_ID, LARGEST_ID))
 
 
-def _is_whole(value: Any, largest: int) -> bool:
-    return type(value) is int and 0 <= value <= largest  # True and False are not numbers
+def _is_whole(value: Any, smallest: int, largest: int) -> bool:
+    return type(value) is int and smallest <= value <= largest  # True and False are not numbers
 
 
 def _colours(place: str, content: Any, faults: list[str]) -> tuple[Colour, ...]:
@@ -128,7 +128,7 @@ def _colours(place: str, content: Any, faults: list[str]) -> tuple[Colour, ...]:
     found: list[Colour] = []
     for value in content if several else [content]:
         match value:
-            case [red, green, blue] if all(_is_whole(part, 255) for part in value):
+            case [red, green, blue] if all(_is_whole(part, 0, 255) for part in value):
                 found.append((red, green, blue))
             case _:
                 faults.append(

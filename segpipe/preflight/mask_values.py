@@ -4,10 +4,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
 from segpipe.labels.scheme import Colour, LabelScheme
 from segpipe.raw.pictures.files import open_mask
+from segpipe.raw.pictures.opener import open_picture
 from segpipe.raw.rasters.gdal import opened
 from segpipe.raw.rasters.read import read_truth
 from segpipe.raw.sample import Sample
@@ -39,15 +39,14 @@ def read_mask_values(sample: Sample, raw: Path, truth_ratio: int) -> MaskValues:
         mask = open_mask(path, _NO_SCHEME)
         palette = _palette(path) if mask.mode == "P" else {}
         return MaskValues(mask.values, mask.painted, palette)
-    raw_hw, known_hw = read_truth(path, sample.window, truth_ratio)
-    values, counts = np.unique(raw_hw[known_hw], return_counts=True)
+    truth = read_truth(path, sample.window, truth_ratio)
+    values, counts = np.unique(truth.raw_hw[truth.known_hw], return_counts=True)
     pixels = dict(zip(values.tolist(), counts.tolist(), strict=True))
     return MaskValues(pixels, False, _colour_table(path))
 
 
 def _palette(path: Path) -> dict[int, Colour]:
-    with Image.open(path) as picture:
-        flat = picture.getpalette("RGB") or []
+    flat = open_picture(path).picture.getpalette("RGB") or []
     return dict(enumerate(zip(flat[::3], flat[1::3], flat[2::3], strict=True)))
 
 

@@ -66,7 +66,9 @@ def measure_scaling(
 
     bands: numbers from 1; None for all. Every pixel of every raster has the same weight; where
     they are more than 2^24 values in all, every n-th row and column of every raster is read, so
-    that memory stays bounded. Pixels that are not valid in each of the bands do not count.
+    that memory stays bounded. Pixels that are not valid do not count, nor does a nodata value that
+    stands in some of the bands of a valid pixel, such as -9999; but 0 does: it can be a measurement,
+    and then dark, or it changes the range of a band little.
 
     Raises DataError with all rasters that lack a band, have another number of them (where all are
     read), or cannot be read; and when there is no valid pixel at all.
@@ -80,17 +82,18 @@ def measure_scaling(
     ):
         shape = (math.ceil(grid.height / every), math.ceil(grid.width / every))
         with opened(path) as dataset:
-            values_CHW, valid_HW = read_values(dataset, path, chosen, shape=shape)
-        parts.append(values_CHW[:, valid_HW])
-    values_CN = np.concatenate(parts, axis=1)
-    if not values_CN.shape[1]:
+            read = read_values(dataset, path, chosen, shape=shape)
+        counted_CHW = read.valid_HW & (read.measured_CHW | (read.values_CHW == 0))
+        pairs = zip(read.values_CHW, counted_CHW, strict=True)
+        parts.append([band_HW[counted_HW] for band_HW, counted_HW in pairs])
+    bands_CN = [np.concatenate(band_parts) for band_parts in zip(*parts, strict=True)]
+    empty = [number for number, band_N in zip(chosen, bands_CN, strict=True) if not band_N.size]
+    if empty:
         raise DataError(
-            f"{paths[0].parent}: the training rasters hold no pixel that is valid in all chosen "
-            "bands; check their nodata value and prepare.rasters.bands"
+            f"{paths[0].parent}: the training rasters hold no valid pixel in band "
+            f"{', '.join(map(str, empty))}; check their nodata value and prepare.rasters.bands"
         )
-    ends_2C = np.array(
-        [np.quantile(band_N.astype(np.float64), quantiles) for band_N in values_CN]
-    ).T
+    ends_2C = np.array([np.quantile(band_N.astype(np.float64), quantiles) for band_N in bands_CN]).T
     return Scaling(chosen, tuple(ends_2C[0].tolist()), tuple(ends_2C[1].tolist()))
 
 

@@ -104,6 +104,8 @@ def _sample_stats(job: SampleJob, seen: CanvasSample, context: PrepareContext) -
             for name, label in context.excluded.items()
             if label.is_in(seen.values, seen.painted)
         ),
+        hidden_class=Pixels(seen.hidden_class),
+        partly_nodata=seen.partly_nodata,
     )
 
 

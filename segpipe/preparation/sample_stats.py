@@ -54,6 +54,8 @@ class SampleStats:
     bits, which hardly changes when an image is resized or stored anew. excluded: the labels of
     `labels.exclude_images_with` that stand in its mask; with one of them it is left out.
     left_out: what of its files was not read, such as further pages, each with the file's name.
+    hidden_class: of a raster's mask, the nodata value with its pixels where it is the id of a class.
+    partly_nodata: pixels of a raster's window that hold the nodata value in some of the bands alone.
     """
 
     sample: Sample
@@ -71,6 +73,8 @@ class SampleStats:
     dhash: int | None = None
     excluded: tuple[str, ...] = ()
     left_out: tuple[str, ...] = ()
+    hidden_class: Mapping[int, int] = _NONE
+    partly_nodata: int = 0
 
     @property
     def good(self) -> bool:

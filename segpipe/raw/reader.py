@@ -25,12 +25,15 @@ class RawTruth:
 
     mask_hw: uint8, VOID where nothing is scored. unknown: values outside the scheme, with their
     pixels. values: all raw values with their pixels, of rasters. painted: whether in colours.
+    hidden_class: the nodata value of a raster, where it is the raw id of a class, with the pixels that
+    are unknown for it.
     """
 
     mask_hw: NDArray[np.uint8]
     unknown: dict[int, int]
     values: dict[int, int]
     painted: bool = False
+    hidden_class: dict[int, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -39,11 +42,13 @@ class RawSample:
 
     frames_THWC: uint8, or float16 in 0..1, the annotated frame last. seen_hw: which truth pixels the
     image has data for; all, but for rasters with nodata. truth: None where it is withheld.
+    partly_nodata: image pixels that have data, but the nodata value in some of the bands.
     """
 
     frames_THWC: NDArray[Any]
     seen_hw: NDArray[np.bool_]
     truth: RawTruth | None
+    partly_nodata: int = 0
 
 
 @dataclass
@@ -52,7 +57,8 @@ class CanvasSample:
 
     frames_THWC, mask_hw: None where they could not be made. image_side, mask_side: height and width
     as stored. area: the rows and columns of the canvas that the image covers. image_mode, mask_mode:
-    what kind of pixels the files have, in words. unknown, values, painted: as in RawTruth.
+    what kind of pixels the files have, in words. unknown, values, painted, hidden_class: as in
+    RawTruth. partly_nodata: as in RawSample.
     train_pixels: pixels by train id, at the mask's own resolution. unreadable: the reasons, where a
     file could not be read. left_out: what of a file was not read, with its name.
     """
@@ -68,6 +74,8 @@ class CanvasSample:
     painted: bool = False
     values: dict[int, int] = field(default_factory=dict)
     train_pixels: dict[int, int] = field(default_factory=dict)
+    hidden_class: dict[int, int] = field(default_factory=dict)
+    partly_nodata: int = 0
     unreadable: list[str] = field(default_factory=list)
     left_out: list[str] = field(default_factory=list)
 
@@ -157,6 +165,8 @@ class Reader(ABC):
         """
         if not path.exists():
             raise DataError(f"{path}: there is no such file or folder")
+        if not (path.is_file() or path.is_dir()):
+            raise DataError(f"{path}: is neither a regular file nor a folder")
         found = self._found(path)
         stems = [item.stem for item in found]
         twice = sorted({stem for stem in stems if stems.count(stem) > 1})

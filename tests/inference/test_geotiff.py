@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 import rasterio
 
-from segpipe.inference.geotiff import PredictionWriter
+from segpipe.inference.geotiff import PredictionWriter, write_labels
+from segpipe.labels.scheme import VOID, LabelScheme, RawLabel
+from segpipe.raw.rasters.gdal import opened
 from segpipe.raw.rasters.grid import Grid, read_grid
 from segpipe.raw.rasters.windows import windows
 from segpipe.raw.sample import Window
@@ -126,3 +128,31 @@ def test_a_folder_that_cannot_be_written_to_is_told(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises((DataError, OSError)):
         PredictionWriter(tmp_path / "file" / "p.tif", Grid(8, 8, 1, "uint8")).__enter__()
+
+
+@pytest.mark.parametrize(
+    ("building", "voids", "nodata", "dtype"),
+    [
+        (255, (), 254, "uint8"),
+        (1, (), 255, "uint8"),
+        (255, (7,), 7, "uint8"),
+        (255, (-1,), 254, "uint8"),
+        (300, (), 65535, "uint16"),
+        (65535, (-1,), 65534, "uint16"),
+    ],
+)
+def test_no_data_is_a_value_that_no_class_has(
+    building: int, voids: tuple[int, ...], nodata: int, dtype: str, tmp_path: Path
+) -> None:
+    labels = [RawLabel(0, "ground", (1, 2, 3), 0), RawLabel(building, "building", (200, 0, 0), 1)]
+    labels += [RawLabel(value, "void", (9, 9, 9), VOID) for value in voids]
+    scheme = LabelScheme("buildings", ("ground", "building"), tuple(labels))
+    train_hw = np.array([[0, 1], [VOID, 1]], np.uint8)
+    write_labels(tmp_path / "p.tif", Grid(2, 2, 3, "uint8"), 1, train_hw, scheme)
+    with opened(tmp_path / "p.tif") as file:
+        assert (file.nodata, file.dtypes) == (nodata, (dtype,))
+        assert file.read(1).tolist() == [[0, building], [nodata, building]]
+        assert file.dataset_mask().tolist() == [[255, 255], [0, 255]]
+        if dtype == "uint8":
+            assert file.colormap(1)[building][:3] == (200, 0, 0)
+            assert file.colormap(1)[nodata][:3] == ((9, 9, 9) if nodata == 7 else (0, 0, 0))

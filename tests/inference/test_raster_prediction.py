@@ -1,5 +1,6 @@
 """Rasters and tiles, window by window: the same labels as in one piece, on the image's own grid."""
 
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -64,9 +65,9 @@ def spec_of(files: FileSpec, height: int, width: int) -> InputSpec:
     return InputSpec(files, height, width, "stretch", 1, [0.0] * channels, [1.0] * channels)
 
 
-def pixelwise(height: int = 16, width: int = 24, ratio: int = 1) -> Predictor:
+def pixelwise(height: int = 16, width: int = 24, ratio: int = 1, bands: int = 1) -> Predictor:
     network: Network = Coarse(Above(), ratio) if ratio > 1 else Above()
-    spec = spec_of(raster_files(ratio=ratio), height, width)
+    spec = spec_of(raster_files(bands, ratio), height, width)
     bundle = Bundle(network.eval(), ModelParams(), SCHEME, spec, "fp32", {})
     return Predictor(bundle, torch.device("cpu"))
 
@@ -94,6 +95,29 @@ def test_windows_give_what_the_whole_raster_gives(
     predict_raster(pixelwise(), path, tmp_path / "out.tif", overlap)
     expected = np.where(band_HW < 0, VOID_ID, np.where(band_HW > 0.5, BRIGHT, DARK))
     assert (read(tmp_path / "out.tif") == expected).all()
+
+
+def test_a_pixel_with_nodata_in_one_band_is_predicted(tmp_path: Path) -> None:
+    values_2HW = np.full((2, 20, 30), 1, np.float32)
+    values_2HW[1, :5] = 0  # bright, with nodata in the second band alone
+    values_2HW[:, 5:9] = 0
+    path = write_tif(tmp_path / "a.tif", values_2HW, nodata=0)
+    predict_raster(pixelwise(bands=2), path, tmp_path / "out.tif")
+    expected = np.full((20, 30), BRIGHT)
+    expected[5:9] = VOID_ID
+    assert (read(tmp_path / "out.tif") == expected).all()
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+@pytest.mark.parametrize("where", ["in", "in/a.tif"])
+def test_a_named_pipe_is_told_and_not_waited_for(
+    where: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bundle = save_random_bundle(tmp_path / "bundle", raster_files(), 16, 16)
+    (tmp_path / "in").mkdir()
+    os.mkfifo(tmp_path / "in/a.tif")
+    assert predict(tmp_path / where, "--out", tmp_path / "out", "--bundle", bundle) == 1
+    assert "a.tif: is n" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("overlap", [None, 0, 4, 8])

@@ -195,7 +195,8 @@ def test_ids_above_a_byte_are_written_with_two(tmp_path: Path) -> None:
     ("extra", "message"),
     [
         ({5: "raod"}, "did you mean road"),
-        ({70000: "road"}, "cannot occur in a mask"),
+        ({70000: "road"}, "70000 cannot occur in a mask"),
+        ({-32769: "void"}, r"-32769 cannot occur in a mask; values are -32768\.\.65535"),
         (
             {2: "void"},
             r"^params.yaml: labels.map leaves no raw value for class car: `\{2: void\}` moves its value 2 "
@@ -225,3 +226,65 @@ def test_unknown_and_missing_schemes_are_named(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.csv")
     with pytest.raises(DataError, match=r"pipe\.csv: is not a file"):
         load_scheme("pipe.csv", {}, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("ids", "extra", "void", "dtype"),
+    [
+        ((0, 255), {}, 254, np.uint8),
+        ((0, 1), {}, 255, np.uint8),
+        ((254, 255), {}, 253, np.uint8),
+        ((0, 255), {255: "a", 9: "void", 7: "void"}, 9, np.uint8),
+        ((0, 255), {-1: "void"}, 254, np.uint8),
+        ((0, 255), {-1: "void", 3: "void"}, 3, np.uint8),
+        ((0, 300), {}, 65535, np.uint16),
+        ((0, 65535), {}, 65534, np.uint16),
+        ((0, 1), dict.fromkeys(range(256), "a") | {1: "b"}, 65535, np.uint16),
+        ((0, 1), {700: "void"}, 700, np.uint16),
+    ],
+)
+def test_void_is_written_as_a_value_that_no_class_has(
+    ids: tuple[int, int],
+    extra: dict[int, str],
+    void: int,
+    dtype: type[np.integer],
+    tmp_path: Path,
+) -> None:
+    rows = "".join(f"{k},{name},{k % 256},0,0\n" for k, name in zip(ids, "ab", strict=True))
+    (tmp_path / "two.csv").write_text(f"id,name,red,green,blue\n{rows}")
+    if extra.get(255) == "a":  # class b keeps a value
+        extra = extra | {2: "b"}
+    scheme = load_scheme("two.csv", extra, tmp_path)
+    assert scheme.void_id == void
+    assert scheme.meanings.get(void, "void") == "void"
+    written = scheme.decode(np.array([[0, 1, VOID]], np.uint8))
+    assert written.dtype == dtype
+    assert written[0, 2] == void
+    train, _ = scheme.encode(written)
+    assert train.tolist() == [[0, 1, VOID]]
+
+
+@pytest.mark.parametrize("dtype", [np.int8, np.int16, np.int32, np.int64])
+def test_values_below_zero_can_be_void_or_a_class(
+    dtype: type[np.integer], folder: Path, tmp_path: Path
+) -> None:
+    scheme = load_scheme("classes.csv", {-1: "void", -5: "road"}, folder)
+    first = int(scheme.raw_ids_K[scheme.classes.index("road")])
+    assert first >= 0
+    train, unknown = scheme.encode(np.array([[-1, -5, -7, first]], dtype))
+    road = scheme.classes.index("road")
+    assert train.tolist() == [[VOID, road, VOID, road]]
+    assert unknown == {-7: 1}
+    assert LabelScheme.from_json(scheme.to_json()).meanings[-1] == "void"
+
+
+def test_a_csv_may_name_ids_below_zero_that_are_void(tmp_path: Path) -> None:
+    rows = "0,road,1,1,1\n-1,plate,2,2,2,void\n"
+    (tmp_path / "own.csv").write_text(f"id,name,red,green,blue,class\n{rows}")
+    assert load_scheme("own.csv", {}, tmp_path).meanings == {0: "road", -1: "void"}
+    (tmp_path / "own.csv").write_text("id,name,red,green,blue\n0,road,1,1,1\n-1,plate,2,2,2\n")
+    with pytest.raises(DataError, match="plate has the id -1; below 0 an id can only be void"):
+        load_scheme("own.csv", {}, tmp_path)
+    (tmp_path / "own.csv").write_text("id,name,red,green,blue\n0,road,1,1,1\n1,car,2,2,2\n")
+    with pytest.raises(ParameterError, match="leaves no raw value for class car"):
+        load_scheme("own.csv", {1: "void", -1: "car"}, tmp_path)

@@ -213,8 +213,13 @@ def test_minus_one_as_it_is_stored(strange: set[int]) -> None:
     assert "or -1" in found.cause
 
 
-def test_numbers_below_zero_cannot_be_mapped() -> None:
-    found = suggest_mapping(built_in_scheme("land_cover4"), {-1: 5, 1: 5, 2: 7})
+def test_numbers_below_zero_look_like_void() -> None:
+    scheme = built_in_scheme("land_cover4")
+    found = suggest_mapping(scheme, {-1: 5, 1: 5, 2: 7})
+    assert found is not None
+    assert found.map == {-1: "void"}
+    assert load_scheme("land_cover4", found.map, Path("nowhere")).meanings[-1] == "void"
+    found = suggest_mapping(scheme, {-(2**31): 5, 1: 5, 2: 7})
     assert found is not None
     assert not found.map
     assert "nodata" in found.repair

@@ -49,11 +49,22 @@ def test_scaling_is_the_quantiles_of_all_valid_training_pixels(tmp_path: Path) -
         write_tif(tmp_path / "b.tif", second, nodata=-1),
     ]
     scaling = measure_scaling(paths, None, (0.02, 0.9))
-    kept = (first != -1).all(0) & np.isfinite(first).all(0)
-    both = np.concatenate([first[:, kept], second.reshape(2, -1)], axis=1).astype(np.float64)
-    np.testing.assert_allclose(scaling.low, np.quantile(both, 0.02, axis=1))
-    np.testing.assert_allclose(scaling.high, np.quantile(both, 0.9, axis=1))
+    finite = np.isfinite(first).all(0)
+    for band in range(2):  # where the other band alone has no data a value counts
+        kept = first[band][finite & (first[band] != -1)]
+        both = np.concatenate([kept, second[band].ravel()]).astype(np.float64)
+        assert kept.size == (1499, 1999)[band]
+        np.testing.assert_allclose(scaling.low[band], np.quantile(both, 0.02))
+        np.testing.assert_allclose(scaling.high[band], np.quantile(both, 0.9))
     assert scaling == measure_scaling(paths, None, (0.02, 0.9))
+
+
+def test_zero_of_a_saturated_colour_is_measured_and_not_left_out(tmp_path: Path) -> None:
+    values = np.full((3, 10, 10), 200, np.uint8)
+    values[1:, :3] = 0  # red
+    values[:, 9] = 0  # no data in any band
+    scaling = measure_scaling([write_tif(tmp_path / "a.tif", values, nodata=0)], None, (0, 1))
+    assert (scaling.low, scaling.high) == ((200, 0, 0), (200, 200, 200))
 
 
 def test_reduced_reading_is_near_the_whole_and_within_its_budget(
@@ -81,8 +92,8 @@ def test_a_constant_band_becomes_zero_not_nan(tmp_path: Path) -> None:
     path = write_tif(tmp_path / "a.tif", np.full((6, 6), 12, np.uint8))
     scaling = measure_scaling([path], None, (0.01, 0.99))
     assert scaling.low == scaling.high == (12.0,)
-    image, valid = read_window(path, Window(0, 0, 6, 6), scaling)
-    assert valid.all() and not image.any()
+    image = read_window(path, Window(0, 0, 6, 6), scaling)
+    assert image.valid_HW.all() and not image.image_HWC.any()
 
 
 def test_scaling_refuses_rasters_that_do_not_fit_and_names_them_all(tmp_path: Path) -> None:
@@ -95,5 +106,5 @@ def test_scaling_refuses_rasters_that_do_not_fit_and_names_them_all(tmp_path: Pa
     with pytest.raises(DataError, match=r"(?s)three.tif.*band 4.*broken.tif"):
         measure_scaling([three, tmp_path / "broken.tif", four], (4,), (0.0, 1.0))
     empty = write_tif(tmp_path / "empty.tif", np.zeros((9, 9), np.uint8), nodata=0)
-    with pytest.raises(DataError, match="no pixel that is valid"):
+    with pytest.raises(DataError, match="no valid pixel in band 1"):
         measure_scaling([empty], None, (0.0, 1.0))

@@ -4,17 +4,20 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import rasterio
 
-from segpipe.labels.load import built_in_scheme
+from segpipe.labels.load import built_in_scheme, load_scheme
+from segpipe.labels.scheme import VOID
 from segpipe.params.prepare import PrepareParams
 from segpipe.raw.build import build_reader
-from segpipe.raw.input_spec import PICTURES
+from segpipe.raw.input_spec import PICTURES, FileSpec, Scaling
 from segpipe.raw.sample import Sample, Window
 from segpipe.runtime.errors import DataError
 from tests.forge import save, scene
 from tests.raw.rasters.geotiffs import make_esd_tile, write_tif
 from tests.raw.test_build import RASTERS, TILES
 
+ONE_BAND = FileSpec("raster", ("band 1",), (0, 0, 0), scaling=Scaling((1,), (0.0,), (1.0,)))
 CANVAS = PrepareParams(height=16, width=24, fit="pad")
 
 
@@ -91,3 +94,65 @@ def test_inputs_are_found_by_suffix_and_twins_are_refused(tmp_path: Path) -> Non
     save(tmp_path / "b.bmp", scene(0)[0])
     with pytest.raises(DataError, match=r"base names appear twice.*: b"):
         reader.find(tmp_path)
+
+
+@pytest.mark.parametrize("dtype", [np.int16, np.int32])
+def test_masks_of_signed_numbers_may_hold_minus_one(
+    dtype: type[np.integer], tmp_path: Path
+) -> None:
+    """TIFF pictures are read by Pillow, rasters by GDAL: both know the same values."""
+    values_HW = np.zeros((16, 24), dtype)
+    values_HW[:8], values_HW[:, 0], values_HW[15, 23] = 4, -1, -9
+    write_tif(tmp_path / "m.tif", values_HW, None, None)
+    save(tmp_path / "i.png", np.zeros((16, 24, 3), np.uint8))
+    write_tif(tmp_path / "i.tif", np.ones((1, 16, 24), np.uint8))
+    scheme = load_scheme("land_cover4", {-1: "void", 0: "void"}, Path("nowhere"))
+    expected = {4: 8 * 23, 0: 8 * 23 - 1, -1: 16, -9: 1}
+    for files, image in ((PICTURES, "i.png"), (ONE_BAND, "i.tif")):
+        sample = Sample("a", "a", image, "m.tif", window=Window(0, 0, 16, 24))
+        seen = build_reader(files).read_onto_canvas(sample, tmp_path, scheme, CANVAS)
+        assert not seen.unreadable
+        assert seen.values == expected
+        assert seen.unknown == {-9: 1}
+        found = build_reader(files).read(sample, tmp_path, scheme).truth
+        assert found is not None
+        assert (found.mask_hw[:8, 1:] == 3).all()
+        assert (found.mask_hw[:, 0] == VOID).all()
+
+
+@pytest.mark.parametrize(("tag", "hidden"), [(None, {}), (4, {4: 30}), (0, {}), (200, {})])
+def test_a_nodata_tag_that_is_a_class_is_told(
+    tag: int | None, hidden: dict[int, int], tmp_path: Path
+) -> None:
+    values_HW = np.ones((16, 24), np.uint8)
+    values_HW[:3, :10], values_HW[4] = 4, 0
+    write_tif(tmp_path / "m.tif", values_HW, nodata=tag)
+    write_tif(tmp_path / "i.tif", np.ones((1, 16, 24), np.uint8))
+    sample = Sample("a", "a", "i.tif", "m.tif", window=Window(0, 0, 16, 24))
+    scheme = load_scheme("land_cover4", {0: "void"}, Path("nowhere"))
+    seen = build_reader(ONE_BAND).read_onto_canvas(sample, tmp_path, scheme, CANVAS)
+    assert (seen.hidden_class, seen.unknown, seen.unreadable) == (hidden, {}, [])
+
+
+def test_an_unknown_value_is_counted_where_it_stands(tmp_path: Path) -> None:
+    values_HW = np.full((16, 24), 200, np.uint8)
+    values_HW[0], values_HW[1, :5] = 9, 0
+    write_tif(tmp_path / "m.tif", values_HW, nodata=200)
+    write_tif(tmp_path / "i.tif", np.ones((1, 16, 24), np.uint8))
+    sample = Sample("a", "a", "i.tif", "m.tif", window=Window(0, 0, 16, 24))
+    scheme = built_in_scheme("land_cover4")
+    seen = build_reader(ONE_BAND).read_onto_canvas(sample, tmp_path, scheme, CANVAS)
+    assert seen.unknown == seen.values == {9: 24, 0: 5}
+
+
+def test_a_class_under_the_mask_of_a_raster_is_no_fault_of_its_tag(tmp_path: Path) -> None:
+    values_HW = np.full((16, 24), 4, np.uint8)
+    mask = write_tif(tmp_path / "m.tif", values_HW)
+    with rasterio.open(mask, "r+") as file:
+        file.write_mask(np.zeros((16, 24), np.bool_))
+    write_tif(tmp_path / "i.tif", np.ones((1, 16, 24), np.uint8))
+    sample = Sample("a", "a", "i.tif", "m.tif", window=Window(0, 0, 16, 24))
+    scheme = built_in_scheme("land_cover4")
+    seen = build_reader(ONE_BAND).read_onto_canvas(sample, tmp_path, scheme, CANVAS)
+    assert seen.hidden_class == {}
+    assert seen.train_pixels == {VOID: 16 * 24}

@@ -60,7 +60,7 @@ def test_subtiles_read_in_any_order_stitch_to_the_truth(tmp_path: Path) -> None:
     whole_hw = np.full((4, 4), 99)
     for sample in samples:
         assert sample.window and sample.mask
-        truth_hw, _ = read_truth(tmp_path / sample.mask, sample.window, 10)
+        truth_hw = read_truth(tmp_path / sample.mask, sample.window, 10).raw_hw
         whole_hw[sample.window.rows(10), sample.window.columns(10)] = truth_hw
     with rasterio.open(tmp_path / "Tile3/groundTruth.tif") as file:
         np.testing.assert_array_equal(whole_hw, file.read(1))

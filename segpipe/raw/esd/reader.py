@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from segpipe.params.prepare import EsdParams
 from segpipe.raw.esd.tile import read_tile, tile_grid
 from segpipe.raw.rasters.grid import Grid
+from segpipe.raw.rasters.read import ImageWindow
 from segpipe.raw.rasters.reader import RasterReader
 from segpipe.raw.sample import Sample, Window
 from segpipe.runtime.errors import DataError
@@ -26,15 +27,13 @@ class TileReader(RasterReader):
     streamed = False
     samples_a_process = 1  # a tile takes seconds
 
-    def read_image(
-        self, path: Path, window: Window | None = None
-    ) -> tuple[NDArray[np.float16], NDArray[np.bool_]]:
-        """As `Reader.read_image`; every pixel holds data."""
+    def image_window(self, path: Path, window: Window | None) -> ImageWindow:
+        """As `RasterReader.image_window`; every pixel holds data."""
         assert self.files.esd is not None
         image_HWC = _tile(path, self.files.esd.model_dump_json())
         if window is not None:
             image_HWC = image_HWC[window.rows(), window.columns()]
-        return image_HWC, np.ones(image_HWC.shape[:2], np.bool_)
+        return ImageWindow(image_HWC, np.ones(image_HWC.shape[:2], np.bool_))
 
     def grid(self, path: Path) -> Grid:
         """As `Reader.grid`."""

@@ -128,7 +128,7 @@ def _read_dates(paths: Sequence[Path]) -> tuple[NDArray[Any], NDArray[np.bool_]]
     values, valid = [], []
     for path in paths:
         with opened(path) as dataset:
-            values_1HW, valid_HW = read_values(dataset, path, (1,))
-        values.append(values_1HW[0])
-        valid.append(valid_HW)
+            read = read_values(dataset, path, (1,))
+        values.append(read.values_CHW[0])
+        valid.append(read.valid_HW)
     return np.stack(values), np.stack(valid)

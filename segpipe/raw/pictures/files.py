@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from segpipe.labels.scheme import Colour, LabelScheme
+from segpipe.labels.scheme import LARGEST_ID, SMALLEST_ID, Colour, LabelScheme
 from segpipe.raw.pictures.opener import OpenedPicture, open_picture
 from segpipe.raw.pictures.palette import contradiction
 from segpipe.runtime.errors import DataError
@@ -73,15 +73,16 @@ class MaskFile:
         if self.painted:
             channels = [(values_1N >> shift & 255).astype(np.uint8) for shift in (16, 8, 0)]
             return scheme.encode_colours(np.stack(channels, axis=-1))
-        return scheme.encode(values_1N.astype(np.uint16))
+        return scheme.encode(values_1N)
 
     def encoded(self, scheme: LabelScheme, picture: Image.Image) -> NDArray[np.uint8]:
         """Return the train ids of `picture`: this mask's own, or a smaller version of it."""
         values = np.asarray(picture)
         if self.painted:
             return scheme.encode_colours(values)[0]
-        kind = np.uint8 if picture.mode == "L" else np.uint16
-        return scheme.encode(values.astype(kind, copy=False))[0]
+        if picture.mode != "L" and min(self.values) >= 0:
+            values = values.astype(np.uint16)  # encoded faster than wider numbers
+        return scheme.encode(values)[0]
 
 
 def read_mask(path: Path, scheme: LabelScheme) -> tuple[NDArray[np.uint8], dict[int, int], bool]:
@@ -133,10 +134,12 @@ def _colours(picture: Image.Image) -> dict[int, int]:
 def _counts(picture: Image.Image) -> dict[int, int]:
     """Count the values of a picture of numbers."""
     if picture.mode == "L":
-        counts: Any = picture.histogram()
+        lowest, counts = 0, picture.histogram()
     else:
-        counts = np.bincount(np.asarray(picture).ravel()).tolist()
-    return {value: pixels for value, pixels in enumerate(counts) if pixels}
+        values = np.asarray(picture).ravel()
+        lowest = min(0, int(values.min()))  # bincount takes no numbers below 0
+        counts = np.bincount(values - lowest).tolist()
+    return {value: pixels for value, pixels in enumerate(counts, start=lowest) if pixels}
 
 
 def _numbers(path: Path, picture: Image.Image) -> Image.Image:
@@ -150,9 +153,10 @@ def _numbers(path: Path, picture: Image.Image) -> Image.Image:
             return picture.getchannel(0)
         case "I" | "I;16" | "I;16B" | "I;16L":
             values = np.asarray(picture)
-            if values.min() < 0 or values.max() > 65535:
+            if values.min() < SMALLEST_ID or values.max() > LARGEST_ID:
+                bounds = f"{SMALLEST_ID}..{LARGEST_ID}"
                 raise DataError(
-                    f"{path}: holds values outside 0..65535; no label can be such a number"
+                    f"{path}: holds values outside {bounds}; no label can be such a number"
                 )
             return Image.fromarray(values.astype(np.int32))
         case mode:

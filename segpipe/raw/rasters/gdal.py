@@ -14,6 +14,12 @@ from segpipe.runtime.errors import DataError, ParameterError
 # here, unlike the environment variable of that name, where 64 means megabytes
 # (https://github.com/rasterio/rasterio/issues/2336).
 CACHE_BYTES = 64 * 2**20
+# A file can name another one in its metadata, also at a URL; no URL has this ending.
+_ENVIRONMENT = {"GDAL_CACHEMAX": CACHE_BYTES, "CPL_VSIL_CURL_ALLOWED_EXTENSIONS": ".none"}
+# What GDAL reads beside a raster, appended to its name: metadata, mask, overviews.
+_BESIDE = (".aux.xml", ".msk", ".MSK", ".ovr", ".OVR")
+# The first bytes of a TIFF and of a BigTIFF, in either byte order.
+_TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 # warnings.catch_warnings changes what all threads see.
 _OPENING = threading.Lock()
 
@@ -34,19 +40,20 @@ def require_rasterio() -> Any:
 def opened(path: Path) -> Iterator[Any]:
     """Open a GeoTIFF for reading (a rasterio dataset), with a bounded cache of blocks.
 
-    Only GeoTIFFs: a VRT of that name could point to any other file. Raises DataError when the file
-    is missing, is none, or is cut off, also for what fails while the block reads.
+    Only GeoTIFFs, with a mask and overviews beside it that are TIFFs: a VRT of such a name could read
+    any other file or URL. Raises DataError when the file is missing, is none, or is cut off, also for
+    what fails while the block reads.
     """
     rasterio = require_rasterio()
-    with rasterio.Env(GDAL_CACHEMAX=CACHE_BYTES):
+    _refuse_disguised(path)
+    with rasterio.Env(**_ENVIRONMENT):
         try:
             with _without_georeference_allowed(rasterio):
                 dataset = rasterio.open(path, driver="GTiff")
             with dataset:
+                _refuse_named_overviews(path, dataset)
                 yield dataset
         except rasterio.errors.RasterioIOError as error:
-            if not path.is_file():
-                raise DataError(f"{path}: there is no such file") from error
             raise DataError(
                 f"{path}: cannot be read as a GeoTIFF ({_cause(error)}); it may be cut off or "
                 "damaged: get it again"
@@ -61,7 +68,7 @@ def created(path: Path, **profile: Any) -> Iterator[Any]:
     for instance because the disk is full.
     """
     rasterio = require_rasterio()
-    with rasterio.Env(GDAL_CACHEMAX=CACHE_BYTES):
+    with rasterio.Env(**_ENVIRONMENT):
         try:
             with _without_georeference_allowed(rasterio):
                 dataset = rasterio.open(path, "w", driver="GTiff", **profile)
@@ -72,6 +79,36 @@ def created(path: Path, **profile: Any) -> Iterator[Any]:
                 f"{path}: cannot be written ({_cause(error)}); is the disk full?"
             ) from error
     _refuse_unwritten(path)
+
+
+def _refuse_disguised(path: Path) -> None:
+    """Raise DataError unless a raster and what GDAL reads beside it are regular files.
+
+    It would wait for ever for what comes out of a named pipe. A mask and overviews must be TIFFs,
+    for they are opened as whatever they are.
+    """
+    if not path.exists():
+        raise DataError(f"{path}: there is no such file")
+    for suffix in ("", *_BESIDE):
+        part = path.with_name(path.name + suffix)
+        if part.exists() and not part.is_file():
+            raise DataError(f"{part}: is not a regular file; replace it by one, or remove it")
+        if suffix.lower() in (".msk", ".ovr") and part.exists():
+            with part.open("rb") as file:
+                if file.read(4) not in _TIFF:
+                    raise DataError(
+                        f"{part}: is not a TIFF, as masks and overviews must be; remove it"
+                    )
+
+
+def _refuse_named_overviews(path: Path, dataset: Any) -> None:
+    """Raise DataError when the metadata name a file of overviews: it would be opened as anything."""
+    named = dataset.tags(ns="OVERVIEWS").get("OVERVIEW_FILE")
+    if named is not None:
+        raise DataError(
+            f"{path}: takes its overviews from another file ({named}), which is not followed; remove "
+            "them (gdaladdo -clean FILE) or write the raster anew (gdal_translate)"
+        )
 
 
 def _refuse_unwritten(path: Path) -> None:

@@ -1,9 +1,10 @@
 """Windows of images and truth, read without the rest of the raster.
 
-Shapes: H, W pixels of the image's window, h, w those of the truth; ratio = H / h = W / w.
+Shapes: C bands, H, W pixels of the image's window, h, w those of the truth; ratio = H / h = W / w.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,25 +12,66 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segpipe.raw.input_spec import Scaling
-from segpipe.raw.rasters.gdal import opened
+from segpipe.raw.rasters.gdal import opened, require_rasterio
 from segpipe.raw.sample import Window
 from segpipe.runtime.errors import DataError
 
+_Edges = tuple[tuple[int, int], tuple[int, int]]  # first and end of the rows, and of the columns
 
-def read_window(
-    path: Path, window: Window | None, scaling: Scaling
-) -> tuple[NDArray[np.float16], NDArray[np.bool_]]:
-    """Read a window of an image, or all of it: (H, W, C) float16 in 0..1, and which pixels are valid.
 
-    A pixel that is nodata, masked, NaN or infinite in any of the bands is not valid, and 0 in all.
-    Memory grows with the window (and the file's blocks that it touches), not with the raster.
+@dataclass(frozen=True)
+class RasterValues:
+    """Values of bands, (C, H, W), and what is known of them.
+
+    measured_CHW: False where a value is its band's nodata value, or the pixel is masked by the file's
+    mask or alpha band. valid_HW: the pixels with data, as `read_values` says.
+    """
+
+    values_CHW: NDArray[Any]
+    measured_CHW: NDArray[np.bool_]
+    valid_HW: NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class ImageWindow:
+    """A part of an image.
+
+    image_HWC: float16 in 0..1. valid_HW: the pixels with data. partly_nodata: how many of those hold
+    the nodata value in some of the bands.
+    """
+
+    image_HWC: NDArray[np.float16]
+    valid_HW: NDArray[np.bool_]
+    partly_nodata: int = 0
+
+
+@dataclass(frozen=True)
+class TruthWindow:
+    """A part of a raster of labels.
+
+    raw_hw: int64 raw ids. known_hw: False where the file has nodata or a mask. nodata: the value that
+    the file's nodata tag declares, where that decides what is known.
+    """
+
+    raw_hw: NDArray[np.int64]
+    known_hw: NDArray[np.bool_]
+    nodata: int | None
+
+
+def read_window(path: Path, window: Window | None, scaling: Scaling) -> ImageWindow:
+    """Read a window of an image, or all of it.
+
+    A pixel that is not valid (see `read_values`) is 0 in all bands. Memory grows with the window (and
+    the file's blocks that it touches), not with the raster.
 
     Raises DataError when the file cannot be read, lacks a band, or the window reaches outside.
     """
     with opened(path) as dataset:
         bands = chosen_bands(path, dataset.count, scaling.bands)
-        values_CHW, valid_HW = read_values(dataset, path, bands, window)
-    return scale_bands(values_CHW, valid_HW, scaling), valid_HW
+        read = read_values(dataset, path, bands, window)
+    partly_HW = read.valid_HW & ~np.logical_and.reduce(read.measured_CHW, axis=0)
+    image_HWC = scale_bands(read.values_CHW, read.valid_HW, scaling)
+    return ImageWindow(image_HWC, read.valid_HW, int(np.count_nonzero(partly_HW)))
 
 
 def scale_bands(
@@ -47,13 +89,10 @@ def scale_bands(
     return image_HWC
 
 
-def read_truth(
-    path: Path, window: Window, ratio: int
-) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-    """Read the labels of an image's window at the truth's own resolution.
+def read_truth(path: Path, window: Window, ratio: int) -> TruthWindow:
+    """Read the labels of an image's window, (h, w), at the truth's own resolution.
 
-    window: in image pixels; its edges must be multiples of `ratio`. Returns the raw ids, (h, w),
-    and which of them are known, (h, w): False where the truth is nodata or masked.
+    window: in image pixels; its edges must be multiples of `ratio`.
 
     Raises DataError when the file cannot be read, has several bands, or holds no whole numbers.
     """
@@ -63,8 +102,11 @@ def read_truth(
     with opened(path) as dataset:
         refuse_odd_labels(path, dataset.count, dataset.dtypes[0])
         part = Window(*(side // ratio for side in sides))
-        raw_1hw, known_hw = read_values(dataset, path, (1,), part)
-    return raw_1hw[0].astype(np.int64), known_hw
+        read = read_values(dataset, path, (1,), part)
+        by_tag = require_rasterio().enums.MaskFlags.nodata in dataset.mask_flag_enums[0]
+        # A tag that is no whole number, such as nan, hides nothing in a raster of such.
+        nodata = int(dataset.nodata) if by_tag and float(dataset.nodata).is_integer() else None
+    return TruthWindow(read.values_CHW[0].astype(np.int64), read.valid_HW, nodata)
 
 
 def refuse_odd_labels(path: Path | str, bands: int, dtype: Any) -> None:
@@ -112,31 +154,52 @@ def read_values(
     bands: Sequence[int],
     window: Window | None = None,
     shape: tuple[int, int] | None = None,
-) -> tuple[NDArray[Any], NDArray[np.bool_]]:
-    """Read bands of an open raster: values (C, H, W) and which pixels are valid, (H, W).
+) -> RasterValues:
+    """Read bands of an open raster.
 
-    A pixel is valid where every band has a finite value that is not nodata, nor masked by the
-    file's own mask or alpha band. window: the part to read; None for all. shape: of the result,
-    where a reduced reading by nearest is wanted.
+    A pixel is valid where the file's own mask or alpha band says so; where the file has none, where
+    any of the bands has a value that is not nodata: a saturated red is 0 in green and blue. That is
+    the rule of rasterio's dataset_mask(), applied to the bands that are read; that function also
+    takes the fourth band of a file for alpha that says nothing of the kind. NaN and infinity in any
+    of the bands are no measurement: such a pixel is never valid.
+
+    window: the part to read; None for all. shape: of the result, where a reduced reading by nearest
+    is wanted.
     """
     if any(dataset.dtypes[band - 1].startswith("complex") for band in bands):
         raise DataError(
             f"{path}: holds complex numbers; write their magnitude as a band of its own"
         )
+    edges = None if window is None else _edges(dataset, path, window)
     values_CHW = dataset.read(
-        list(bands),
-        window=None if window is None else _edges(dataset, path, window),
-        out_shape=None if shape is None else (len(bands), *shape),
-        masked=True,
+        list(bands), window=edges, out_shape=None if shape is None else (len(bands), *shape)
     )
-    valid_HW: NDArray[np.bool_] = ~np.logical_or.reduce(np.ma.getmaskarray(values_CHW), axis=0)
-    plain_CHW = np.ma.getdata(values_CHW)
-    if plain_CHW.dtype.kind == "f":
-        valid_HW &= np.isfinite(plain_CHW).all(0)
-    return plain_CHW, valid_HW
+    measured_CHW = _measured(dataset, bands, edges, values_CHW.shape)
+    valid_HW: NDArray[np.bool_] = np.logical_or.reduce(measured_CHW, axis=0)
+    if values_CHW.dtype.kind == "f":
+        valid_HW &= np.isfinite(values_CHW).all(0)
+    return RasterValues(values_CHW, measured_CHW, valid_HW)
 
 
-def _edges(dataset: Any, path: Path, window: Window) -> tuple[tuple[int, int], tuple[int, int]]:
+def _measured(
+    dataset: Any, bands: Sequence[int], edges: _Edges | None, shape: tuple[int, ...]
+) -> NDArray[np.bool_]:
+    """Return where the file says that its bands have data, (C, H, W); for all bands alike if masked."""
+    enums = require_rasterio().enums
+    flags = dataset.mask_flag_enums
+    if enums.MaskFlags.per_dataset in flags[0]:
+        mask = dataset.read_masks(1, window=edges, out_shape=shape[1:])
+    elif enums.ColorInterp.alpha in dataset.colorinterp:  # a nodata tag hides it from the flags
+        alpha = dataset.colorinterp.index(enums.ColorInterp.alpha) + 1
+        mask = dataset.read(alpha, window=edges, out_shape=shape[1:])
+    elif all(enums.MaskFlags.all_valid in flags[band - 1] for band in bands):
+        mask = np.ones((1, 1), np.bool_)
+    else:
+        mask = dataset.read_masks(list(bands), window=edges, out_shape=shape)
+    return np.broadcast_to(mask > 0, shape)
+
+
+def _edges(dataset: Any, path: Path, window: Window) -> _Edges:
     """Return a window as rasterio takes it; DataError where it reaches outside the raster."""
     bottom, right = window.top + window.height, window.left + window.width
     if min(window.top, window.left) < 0 or bottom > dataset.height or right > dataset.width:

@@ -1,14 +1,17 @@
 """Grids of rasters, and how truth lies on its image."""
 
 import dataclasses
+import os
 import sys
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import numpy as np
 import pytest
 import rasterio
 
-from segpipe.raw.rasters.gdal import require_rasterio
+from segpipe.raw.rasters.gdal import opened, require_rasterio
 from segpipe.raw.rasters.grid import Grid, read_grid, truth_ratio
 from segpipe.runtime.errors import DataError, ParameterError
 from tests.raw.rasters.geotiffs import METRES, UTM, coarser, write_tif
@@ -117,3 +120,92 @@ def test_a_coarser_grid_has_the_same_extent() -> None:
     assert IMAGE.coarser(50).transform == TRUTH.transform
     with pytest.raises(ValueError, match="do not divide by 3"):
         IMAGE.coarser(3)
+
+
+VRT = (
+    '<VRTDataset rasterXSize="{side}" rasterYSize="{side}">'
+    '<Metadata><MDI key="INTERNAL_MASK_FLAGS_1">2</MDI></Metadata>'
+    '<VRTRasterBand dataType="Byte" band="1">'
+    "<SimpleSource><SourceFilename>{secret}</SourceFilename></SimpleSource>"
+    "</VRTRasterBand></VRTDataset>"
+)
+
+
+@pytest.mark.parametrize("suffix", [".msk", ".ovr"])
+def test_a_virtual_raster_beside_a_raster_is_not_followed(suffix: str, tmp_path: Path) -> None:
+    path = write_tif(tmp_path / "a.tif", np.ones((8, 8), np.uint8))
+    secret = write_tif(tmp_path / "secret.tif", np.zeros((8, 8), np.uint8))
+    (tmp_path / f"a.tif{suffix}").write_text(VRT.format(side=8, secret=secret))
+    with pytest.raises(DataError, match=rf"a\.tif{suffix}: is not a TIFF"):
+        read_grid(path)
+
+
+@pytest.mark.parametrize("where", ["tag", "aux.xml"])
+def test_overviews_that_the_metadata_name_are_not_followed(where: str, tmp_path: Path) -> None:
+    path = write_tif(tmp_path / "a.tif", np.ones((8, 8), np.uint8))
+    secret = write_tif(tmp_path / "secret.tif", np.zeros((8, 8), np.uint8))
+    virtual = tmp_path / "o.vrt"
+    virtual.write_text(VRT.format(side=4, secret=secret))
+    if where == "tag":
+        with rasterio.open(path, "r+") as file:
+            file.update_tags(ns="OVERVIEWS", OVERVIEW_FILE=str(virtual))
+    else:
+        (tmp_path / "a.tif.aux.xml").write_text(
+            '<PAMDataset><Metadata domain="OVERVIEWS">'
+            f'<MDI key="OVERVIEW_FILE">{virtual}</MDI></Metadata></PAMDataset>'
+        )
+    with rasterio.open(path) as file:
+        assert file.read(1, out_shape=(4, 4)).max() == 0, "GDAL itself follows them"
+    with pytest.raises(DataError, match=r"a\.tif: takes its overviews from another file"):
+        read_grid(path)
+
+
+def test_a_mask_and_overviews_that_are_tiffs_are_used(tmp_path: Path) -> None:
+    path = write_tif(tmp_path / "a.tif", np.ones((64, 64), np.uint8))
+    with rasterio.Env(GDAL_TIFF_INTERNAL_MASK=False, TIFF_USE_OVR=True):
+        with rasterio.open(path, "r+") as file:
+            file.write_mask(np.kron([[0, 255]], np.ones((64, 32))).astype(np.uint8))
+        with rasterio.open(path, "r+") as file:
+            file.build_overviews([2])
+    assert {"a.tif.msk", "a.tif.ovr"} <= {item.name for item in tmp_path.iterdir()}
+    with opened(path) as dataset:
+        assert dataset.overviews(1) == [2]
+        assert dataset.read_masks(1)[0, [0, 63]].tolist() == [0, 255]
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+@pytest.mark.parametrize("name", ["a.tif", "a.tif.msk", "a.tif.aux.xml"])
+def test_a_named_pipe_is_refused_and_not_waited_for(name: str, tmp_path: Path) -> None:
+    if name != "a.tif":
+        write_tif(tmp_path / "a.tif", np.ones((4, 4), np.uint8))
+    os.mkfifo(tmp_path / name)
+    with pytest.raises(DataError, match=f"{name}: is not a regular file"):
+        read_grid(tmp_path / "a.tif")
+
+
+def test_no_raster_is_read_over_the_network(tmp_path: Path) -> None:
+    asked = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.append(self.path)
+            self.send_error(404)
+
+        do_HEAD = do_GET
+
+        def log_message(self, format: str, *arguments: object) -> None:
+            """Say nothing."""
+
+    with HTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        address = f"/vsicurl/http://127.0.0.1:{server.server_port}"
+        with pytest.raises(rasterio.errors.RasterioIOError):
+            rasterio.open(f"{address}/open.tif")
+        assert asked
+        asked.clear()
+        with opened(write_tif(tmp_path / "a.tif", np.ones((4, 4), np.uint8))):
+            for name in ("shut.tif", "shut"):
+                with pytest.raises(rasterio.errors.RasterioIOError):
+                    rasterio.open(f"{address}/{name}")
+        server.shutdown()
+    assert not asked

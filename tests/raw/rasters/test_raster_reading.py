@@ -1,11 +1,14 @@
 """Windows of images and truth."""
 
 import sys
+import warnings
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import rasterio
+from numpy.typing import NDArray
 
 from segpipe.raw.input_spec import Scaling
 from segpipe.raw.rasters.read import coarse_valid, read_truth, read_window
@@ -21,31 +24,101 @@ def test_a_window_is_the_slice_scaled(tmp_path: Path) -> None:
     values = RANDOM.integers(0, 5000, (4, 60, 70)).astype(np.uint16)
     path = write_tif(tmp_path / "a.tif", values)
     scaling = Scaling((3, 1), (100.0, 0.0), (4000.0, 5000.0))
-    image, valid = read_window(path, Window(7, 11, 20, 30), scaling)
-    assert image.dtype == np.float16 and image.shape == (20, 30, 2) and valid.all()
+    found = read_window(path, Window(7, 11, 20, 30), scaling)
+    image = found.image_HWC
+    assert image.dtype == np.float16 and image.shape == (20, 30, 2) and found.valid_HW.all()
     for channel, (band, low, high) in enumerate(((2, 100, 4000), (0, 0, 5000))):
         wanted = ((values[band, 7:27, 11:41] - float(low)) / (high - low)).clip(0, 1)
         np.testing.assert_allclose(image[:, :, channel], wanted, atol=5e-4)
 
 
-def test_a_pixel_without_a_value_in_any_band_is_invalid_and_zero_in_all(tmp_path: Path) -> None:
+def test_a_pixel_with_nodata_in_all_bands_or_nan_in_one_is_invalid_and_zero_in_all(
+    tmp_path: Path,
+) -> None:
     values = np.full((2, 4, 5), 7, np.float32)
-    values[0, 0, 0], values[1, 1, 1], values[0, 2, 2], values[1, 3, 3] = -1, np.nan, np.inf, -np.inf
+    values[:, 0, 0] = -1
+    values[1, 1, 1], values[0, 2, 2], values[1, 3, 3] = np.nan, np.inf, -np.inf
+    values[0, 0, 4] = -1  # nodata in one band alone
     path = write_tif(tmp_path / "a.tif", values, nodata=-1)
-    image, valid = read_window(path, Window(0, 0, 4, 5), Scaling((1, 2), (0, 0), (14, 14)))
+    found = read_window(path, Window(0, 0, 4, 5), Scaling((1, 2), (0, 0), (14, 14)))
     bad = np.zeros((4, 5), bool)
     bad[[0, 1, 2, 3], [0, 1, 2, 3]] = True
-    np.testing.assert_array_equal(valid, ~bad)
-    assert (image[bad] == 0).all() and (image[~bad] == 0.5).all()
+    np.testing.assert_array_equal(found.valid_HW, ~bad)
+    assert found.partly_nodata == 1
+    assert found.image_HWC[0, 4].tolist() == [0, 0.5]
+    bad[0, 4] = True
+    assert (found.image_HWC[~bad] == 0.5).all()
+    bad[0, 4] = False
+    assert (found.image_HWC[bad] == 0).all()
+
+
+def coloured(alpha: bool, dtype: str = "uint8") -> NDArray[Any]:
+    """Random colours, of which every third value is 0; perhaps with an alpha band."""
+    values = RANDOM.integers(1, 255, (4 if alpha else 3, 30, 40)).astype(dtype)
+    values[:3][RANDOM.random((3, 30, 40)) < 0.3] = 0
+    values[:, :5] = 0
+    if alpha:
+        values[3] = np.where(RANDOM.random((30, 40)) < 0.4, 0, 255)
+    return values
+
+
+@pytest.mark.parametrize(
+    ("values", "profile"),
+    [
+        (coloured(alpha=False), {"nodata": 0}),
+        (coloured(alpha=False), {}),
+        (coloured(alpha=False, dtype="uint16"), {"nodata": 0}),
+        (coloured(alpha=False, dtype="float32"), {"nodata": 0}),
+        (coloured(alpha=True), {"photometric": "RGB", "ALPHA": "YES"}),
+        (coloured(alpha=True), {"photometric": "RGB", "ALPHA": "YES", "nodata": 0}),
+    ],
+)
+def test_what_is_valid_is_what_rasterio_says(
+    values: NDArray[Any], profile: dict[str, Any], tmp_path: Path
+) -> None:
+    path = write_tif(tmp_path / "a.tif", values, **profile)
+    for masked in (False, True):
+        if masked:
+            with rasterio.open(path, "r+") as file:
+                file.write_mask(RANDOM.random((30, 40)) < 0.5)
+        with rasterio.open(path) as file, warnings.catch_warnings():
+            warnings.simplefilter("ignore", rasterio.errors.NodataShadowWarning)
+            expected = file.dataset_mask() > 0
+        assert masked or profile or expected.all()
+        scaling = Scaling((1, 2, 3), (0,) * 3, (255,) * 3)
+        found = read_window(path, None, scaling)
+        np.testing.assert_array_equal(found.valid_HW, expected)
+        part = read_window(path, Window(3, 4, 12, 9), scaling)
+        np.testing.assert_array_equal(part.valid_HW, expected[3:15, 4:13])
+
+
+def test_a_saturated_red_is_data_and_black_is_not(tmp_path: Path) -> None:
+    values = np.full((3, 2, 5), 90, np.uint8)
+    values[:, 0, 0] = 255, 0, 0
+    values[:, 1, 1] = 0
+    path = write_tif(tmp_path / "a.tif", values, nodata=0)
+    found = read_window(path, None, Scaling((1, 2, 3), (0,) * 3, (255,) * 3))
+    assert np.argwhere(~found.valid_HW).tolist() == [[1, 1]]
+    assert found.image_HWC[0, 0].tolist() == [1, 0, 0]
+    assert found.partly_nodata == 1
+
+
+def test_a_transparent_pixel_has_no_data_whatever_the_nodata_tag(tmp_path: Path) -> None:
+    values = np.full((4, 2, 2), 255, np.uint8)
+    values[3, 0, 0] = 0
+    path = write_tif(tmp_path / "a.tif", values, nodata=255, photometric="RGB", ALPHA="YES")
+    found = read_window(path, None, Scaling((1, 2, 3), (0,) * 3, (255,) * 3))
+    assert found.valid_HW.tolist() == [[False, True], [True, True]]
 
 
 def test_only_the_chosen_bands_decide_what_is_valid(tmp_path: Path) -> None:
     values = np.ones((2, 3, 3), np.uint8)
     values[1] = 0
     path = write_tif(tmp_path / "a.tif", values, nodata=0)
-    assert read_window(path, Window(0, 0, 3, 3), Scaling((1,), (0,), (1,)))[1].all()
-    image, valid = read_window(path, Window(0, 0, 3, 3), Scaling((1, 2), (0, 0), (1, 1)))
-    assert not valid.any() and not image.any()
+    assert read_window(path, Window(0, 0, 3, 3), Scaling((1,), (0,), (1,))).valid_HW.all()
+    assert read_window(path, Window(0, 0, 3, 3), Scaling((1, 2), (0, 0), (1, 1))).valid_HW.all()
+    found = read_window(path, Window(0, 0, 3, 3), Scaling((2,), (0,), (1,)))
+    assert not found.valid_HW.any() and not found.image_HWC.any()
 
 
 def test_the_files_own_mask_is_honoured(tmp_path: Path) -> None:
@@ -54,16 +127,16 @@ def test_the_files_own_mask_is_honoured(tmp_path: Path) -> None:
         mask = np.full((4, 4), 255, np.uint8)
         mask[0] = 0
         file.write_mask(mask)
-    valid = read_window(path, Window(0, 0, 4, 4), Scaling((1,), (0,), (9,)))[1]
+    valid = read_window(path, Window(0, 0, 4, 4), Scaling((1,), (0,), (9,))).valid_HW
     assert not valid[0].any() and valid[1:].all()
 
 
 def test_huge_values_do_not_overflow(tmp_path: Path) -> None:
     values = np.array([[-3e38, 3e38], [0, 1]], np.float32)
     path = write_tif(tmp_path / "a.tif", values)
-    image, valid = read_window(path, Window(0, 0, 2, 2), Scaling((1,), (-1,), (1,)))
-    assert valid.all()
-    np.testing.assert_array_equal(image[:, :, 0], [[0, 1], [0.5, 1]])
+    found = read_window(path, Window(0, 0, 2, 2), Scaling((1,), (-1,), (1,)))
+    assert found.valid_HW.all()
+    np.testing.assert_array_equal(found.image_HWC[:, :, 0], [[0, 1], [0.5, 1]])
 
 
 def test_faults_of_a_window_are_told(tmp_path: Path) -> None:
@@ -85,9 +158,10 @@ def test_truth_comes_at_its_own_resolution_with_what_is_known(tmp_path: Path) ->
     labels = RANDOM.integers(0, 300, (8, 6)).astype(np.int16)
     labels[2, 1] = -7
     path = write_tif(tmp_path / "m.tif", labels, nodata=-7)
-    raw, known = read_truth(path, Window(10, 5, 20, 15), 5)
-    np.testing.assert_array_equal(raw, labels[2:6, 1:4])
-    np.testing.assert_array_equal(known, labels[2:6, 1:4] != -7)
+    found = read_truth(path, Window(10, 5, 20, 15), 5)
+    np.testing.assert_array_equal(found.raw_hw, labels[2:6, 1:4])
+    np.testing.assert_array_equal(found.known_hw, labels[2:6, 1:4] != -7)
+    assert found.nodata == -7
     with pytest.raises(ValueError, match="truth pixel of 5"):
         read_truth(path, Window(3, 0, 20, 15), 5)
 
