@@ -133,14 +133,14 @@ def test_chosen_colours_are_none_that_masks_are_painted_with(
         ("id,ID,name,red,green,blue\n", "line 1: the column id appears twice; found 'id,ID,name"),
         (f"{HEADER},clas\n1,a,1,1,1,b\n", "line 1: has the unknown column 'clas'; rename it to class if it "
          "names the classes, else take it out; found"),
-        (f"{HEADER}\nabc,a,1,1,1\n", "line 2: id is 'abc'; it must be a whole number 0..65535"),
-        (f"{HEADER}\n,a,1,1,1\n", "line 2: id is empty; it must be a whole number 0..65535"),
+        (f"{HEADER}\nabc,a,1,1,1\n", "line 2: id is 'abc'; it must be a whole number -32768..65535"),
+        (f"{HEADER}\n,a,1,1,1\n", "line 2: id is empty; it must be a whole number -32768..65535"),
         (f"{HEADER}\n7.5,a,1,1,1\n", "line 2: id is '7.5'; it must be"),
         (f"{HEADER}\n1e3,a,1,1,1\n", "line 2: id is '1e3'; it must be"),
         (f"{HEADER}\n1_0,a,1,1,1\n", "line 2: id is '1_0'; it must be"),
         (f"{HEADER}\n٣,a,1,1,1\n", "line 2: id is '٣'; it must be"),
         (f"{HEADER}\n{'9' * 5000},a,1,1,1\n", f"line 2: id is '{'9' * 39}...; it must be"),
-        (f"{HEADER}\n70000,a,1,1,1\n", "line 2: id is '70000'; it must be a whole number 0..65535"),
+        (f"{HEADER}\n70000,a,1,1,1\n", "line 2: id is '70000'; it must be a whole number -32768..65535"),
         (f"{HEADER}\n1,a,1,256,1\n", "line 2: green is '256'; it must be a whole number 0..255"),
         (f"{HEADER}\n1,a,1,1,-1\n", "line 2: blue is '-1'; it must be a whole number 0..255"),
         (f"{HEADER}\n1,a,1,,1\n", "line 2: green is empty; it must be a whole number 0..255"),
@@ -193,7 +193,7 @@ def test_a_huge_file_is_not_read(tmp_path: Path) -> None:
 def test_all_faults_stand_in_one_message(tmp_path: Path) -> None:
     said = refusal(tmp_path, f"{HEADER}\nx,a,1,1,1\n1,b,1,1,300\n2,c,1,1,1\n2,d,1,1,1\n")
     assert said.splitlines() == [
-        "line 2: id is 'x'; it must be a whole number 0..65535",
+        "line 2: id is 'x'; it must be a whole number -32768..65535",
         "  line 3: blue is '300'; it must be a whole number 0..255",
         "  duplicate id 2: c (line 4), d (line 5)",
     ]
