@@ -16,7 +16,7 @@ Statistic = Callable[[NDArray[np.float64]], NDArray[np.float64]]
 
 # A percentile interval of few images is too narrow, since what was not drawn cannot be drawn again. In
 # simulations (bench/coverage.py) the nominal 95 % interval of the pixel accuracy holds the true score in
-# 72 to 73 of 100 draws of 3 images, 88 to 89 of 10, 92 of 20 and 95 of 100. That of the mIoU of many
+# 72 to 73 of 100 draws of 3 images, 88 to 89 of 10, 92 of 20 and 94 to 95 of 100. That of the mIoU of many
 # classes, most of them absent in most images, stays too narrow for longer.
 LEAST_IMAGES = 20
 

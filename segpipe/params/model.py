@@ -161,8 +161,8 @@ def _weights(value: str) -> str:
         )
     if path.parts[:1] == (_OUTPUT,):
         raise ValueError(
-            f"is {excerpt(value)}, but {_OUTPUT}/ is the output of this training, which DVC removes before it "
-            "starts; copy the bundle to another folder"
+            f"is {excerpt(value)}, but {_OUTPUT}/ is the output of this training, which DVC removes "
+            "before it starts; copy the bundle to another folder"
         )
     return value
 
