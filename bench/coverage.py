@@ -10,6 +10,7 @@ Example: python -m bench.coverage --images 3 10 30
 """
 
 import argparse
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,9 +55,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--images", type=int, nargs="+", default=[3, 5, 8, 10, 15, 20, 30, 50, 100])
-    parser.add_argument("--classes", type=int, nargs="+", default=[2, 8, 19])
-    parser.add_argument("--draws", type=int, default=1000)
+    numbers: dict[str, Any] = {"type": int, "nargs": "+"}
+    images = [3, 5, 8, 10, 15, 20, 30, 50, 100]
+    parser.add_argument("--images", **numbers, default=images, help="how many are drawn each time")
+    parser.add_argument("--classes", **numbers, default=[2, 8, 19], help="of each population")
+    parser.add_argument("--draws", type=int, default=1000, help="for each row of the table")
     options = parser.parse_args()
     for classes in options.classes:
         counts_PKK = population(classes, np.random.default_rng(classes))
