@@ -56,7 +56,11 @@ def _say_scores(found: Evaluation) -> None:
             "there are no scores; `dvc repro render` writes the predictions"
         )
         return
-    spread = f" (95% interval {bounds.low:.4f} to {bounds.high:.4f})" if bounds else ""
+    spread, reason = "", found.protocol.no_interval
+    if bounds is not None:
+        spread = f" (95% interval {bounds.low:.4f} to {bounds.high:.4f})"
+    elif reason is not None:
+        spread = f" (no interval: {reason})"
     say(
         f"{split}: mIoU {found.miou:.4f}{spread}, pixel accuracy {_shown(found.pixel_accuracy)} on "
         f"{found.protocol.images} images; see {METRICS / Evaluation.file}"

@@ -1,5 +1,6 @@
 """Recipes: overlays in recipes/, each with a header that says what it needs."""
 
+import contextlib
 import difflib
 import re
 from dataclasses import dataclass
@@ -59,13 +60,14 @@ def find_recipe(name: str) -> Path:
 
     Raises ParameterError with the nearest names when there is neither.
     """
-    for path in (FOLDER / f"{name}.yaml", Path(name), FOLDER / name):
-        if path.is_file():
-            return path
+    with contextlib.suppress(OSError):  # a name may be too long for a file
+        for path in (FOLDER / f"{name}.yaml", Path(name), FOLDER / name):
+            if path.is_file():
+                return path
     known = [path.stem for path in recipe_paths()]
     near = difflib.get_close_matches(Path(name).stem, known, n=3, cutoff=0.5)
     hint = f"did you mean {' or '.join(near)}?" if near else f"the recipes:\n{listing(known, 50)}"
-    raise ParameterError(f"{name}: is neither a recipe nor a parameter file; {hint}")
+    raise ParameterError(f"{name[:100]}: is neither a recipe nor a parameter file; {hint}")
 
 
 def read_header(text: str) -> Header:

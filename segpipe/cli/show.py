@@ -4,7 +4,12 @@ import argparse
 from collections.abc import Mapping
 from typing import Any
 
-from segpipe.results.evaluation import ClassScores, Evaluation, Foreground
+from segpipe.results.evaluation import (
+    ClassScores,
+    Evaluation,
+    EvaluationProtocol,
+    Foreground,
+)
 from segpipe.results.records import (
     METRICS,
     Interval,
@@ -80,7 +85,14 @@ def _totals(evaluation: Evaluation) -> list[str]:
         *_foreground(evaluation, evaluation.foreground),
         f"measured on         {protocol.images} images of split {protocol.split}, "
         f"{protocol.resolution}",
+        *(f"{name:<20}{text}" for name, text in _protocol_lines(protocol).items() if text),
     ]
+
+
+def _protocol_lines(protocol: EvaluationProtocol) -> dict[str, str | None]:
+    """Return what else of the protocol the scores cannot be read without."""
+    mirrored = (protocol.edges or "none") != "none"
+    return {"edges": protocol.edges if mirrored else None, "95% interval": protocol.interval}
 
 
 def _foreground(evaluation: Evaluation, found: Foreground | None) -> list[str]:

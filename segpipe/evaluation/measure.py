@@ -17,7 +17,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from segpipe.metrics.bootstrap import Statistic, bootstrap_interval
+from segpipe.metrics.bootstrap import LEAST_IMAGES, Statistic, bootstrap_interval
 from segpipe.metrics.confusion import confusion_matrix
 from segpipe.raw.sample import Sample
 from segpipe.results.records import Interval, Record
@@ -99,13 +99,31 @@ class Bootstrap:
         """Return the 95 % interval of a statistic of the sum of `values_N`, of any shape a sample.
 
         What is drawn is image files: windows of one raster are too alike to be drawn apart, and the
-        interval would be too narrow. Files without a count are left out. None where
-        `bootstrap_interval` has none.
+        interval would be too narrow. Files without a count are left out. None for fewer than
+        `LEAST_IMAGES` of them, and where `bootstrap_interval` has none.
         """
-        summed_F = sums_by_file(samples, values_N)
-        counted_F = summed_F.any(tuple(range(1, summed_F.ndim)))
-        found = bootstrap_interval(summed_F[counted_F], statistic, self.samples, self.seed)
+        counted_F = _counted_files(samples, values_N)
+        if len(counted_F) < LEAST_IMAGES:
+            return None
+        found = bootstrap_interval(counted_F, statistic, self.samples, self.seed)
         return None if found is None else Interval(low=round(found[0], 6), high=round(found[1], 6))
+
+    def protocol(self, samples: Sequence[Sample], values_N: NDArray[Number]) -> str:
+        """Say how `interval` finds the intervals of such values, or `none: ` and why there is none."""
+        if not self.samples:
+            return "none: evaluate.bootstrap is 0"
+        images = len(_counted_files(samples, values_N))
+        if images < LEAST_IMAGES:
+            return f"none: {images} image files with truth; at least {LEAST_IMAGES} are needed"
+        return (
+            f"95% percentile bootstrap over images, {self.samples} samples, seed {self.seed}; none for "
+            f"a score that fewer than {LEAST_IMAGES} images have"
+        )
+
+
+def _counted_files(samples: Sequence[Sample], values_N: NDArray[Number]) -> NDArray[Number]:
+    summed_F = sums_by_file(samples, values_N)
+    return summed_F[summed_F.any(tuple(range(1, summed_F.ndim)))]
 
 
 def sums_by_file(samples: Sequence[Sample], values_N: NDArray[Number]) -> NDArray[Number]:

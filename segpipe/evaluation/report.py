@@ -54,8 +54,7 @@ def evaluation_report(
 
 
 def _protocol(counts: EvaluationCounts, predictor: Predictor, split: str) -> dict[str, Any]:
-    spec, scheme, bootstrap = predictor.input, predictor.scheme, counts.bootstrap
-    drawn = f"{bootstrap.samples} samples, seed {bootstrap.seed}"
+    spec, scheme = predictor.input, predictor.scheme
     return {
         "split": split,
         "images_without_truth": len(counts.withheld),
@@ -67,15 +66,20 @@ def _protocol(counts: EvaluationCounts, predictor: Predictor, split: str) -> dic
         "counting": "one confusion matrix of all valid pixels of the split; a class in neither truth "
         "nor prediction is left out of the means",
         "network_input": f"{spec.height}x{spec.width}, {spec.fit}",
+        "edges": _edges(predictor),
         "precision": predictor.precision,
         "threshold": predictor.bundle.threshold,
         "threshold_choice": _threshold_choice(predictor.bundle),
         "views": "single scale, no flip",
-        "interval": f"95% percentile bootstrap over images, {drawn}"
-        if bootstrap.samples
-        else "none",
         "data": predictor.bundle.lineage.get("data"),
     }
+
+
+def _edges(predictor: Predictor) -> str:
+    """Return in words what the network is shown beyond the edges of its input."""
+    if not predictor.bundle.model.missing_pixels(predictor.input.height):
+        return "none"
+    return "mirrored: the output of the network is smaller than its input; all pixels are scored"
 
 
 def _threshold_choice(bundle: Bundle) -> str | None:

@@ -16,7 +16,6 @@ from segpipe.augment.apply import normalise_batch
 from segpipe.bundle import Bundle, load_bundle, predicted_ids
 from segpipe.bundle_format import SHIPPED
 from segpipe.labels.scheme import LabelScheme
-from segpipe.models.parts.cropping import centre_crop
 from segpipe.raw.build import build_reader
 from segpipe.raw.geometry import resize_image
 from segpipe.raw.input_spec import InputSpec
@@ -100,17 +99,15 @@ class Predictor:
     def _part_logits(self, frames_THWC: NDArray[Any]) -> Tensor:
         """Return the scores of what the network sees at once, (K, h, w)."""
         height, width = frames_THWC.shape[1:3]
-        ratio = self.input.files.truth_ratio
         resized = self.reader.network_size(height, width, self.input)
         resized_Thwc = frames_THWC
         if resized != (height, width):
             resized_Thwc = np.stack([resize_image(frame, *resized) for frame in frames_THWC])
-        scores_1Khw = self._scores(self._widened(self._whole_clip(resized_Thwc)))
-        inside_1Khw = centre_crop(scores_1Khw, resized[0] // ratio, resized[1] // ratio)
+        scores_1Khw = self._scores(self._whole_clip(resized_Thwc))
         if resized == (height, width):
-            return inside_1Khw[0]
+            return scores_1Khw[0]
         logits: Tensor = F.interpolate(
-            inside_1Khw, size=(height, width), mode="bilinear", align_corners=False
+            scores_1Khw, size=(height, width), mode="bilinear", align_corners=False
         )[0]
         return logits
 
@@ -120,7 +117,7 @@ class Predictor:
         given = image_Tchw[None] if self.bundle.model.takes_clips else image_Tchw
         half = torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16")
         with torch.inference_mode(), half:
-            scores: Tensor = self._model(given).float()
+            scores: Tensor = self._model.whole_logits(given).float()
         return scores
 
     def _whole_clip(self, frames_Thwc: NDArray[Any]) -> NDArray[Any]:
@@ -130,18 +127,6 @@ class Predictor:
         if missing > 0:
             return np.concatenate([frames_Thwc[:1].repeat(missing, 0), frames_Thwc])
         return frames_Thwc[-wanted:]
-
-    def _widened(self, frames_Thwc: NDArray[Any]) -> NDArray[Any]:
-        """Mirror the edges outwards where the network's output is smaller than its input."""
-        margins = []
-        for side in frames_Thwc.shape[1:3]:
-            missing = max(
-                self.bundle.model.input_side(side // self.input.files.truth_ratio) - side, 0
-            )
-            margins.append((missing // 2, missing - missing // 2))
-        if not any(sum(margin) for margin in margins):
-            return frames_Thwc
-        return np.pad(frames_Thwc, [(0, 0), *margins, (0, 0)], mode="symmetric")
 
 
 def load_model(path: str | Path | None = None, device: torch.device | None = None) -> Predictor:

@@ -14,6 +14,12 @@ from segpipe.runtime.randomness import generator
 # where it has no meaning. `segpipe.metrics.scores` has some: mean_iou, pixel_accuracy.
 Statistic = Callable[[NDArray[np.float64]], NDArray[np.float64]]
 
+# A percentile interval of few images is too narrow, since what was not drawn cannot be drawn again. In
+# simulations (bench/coverage.py) the nominal 95 % interval of the pixel accuracy holds the true score in
+# 72 to 73 of 100 draws of 3 images, 88 to 89 of 10, 92 of 20 and 94 to 95 of 100. That of the mIoU of many
+# classes, most of them absent in most images, stays too narrow for longer.
+LEAST_IMAGES = 20
+
 _BLOCK = 256
 
 
@@ -33,7 +39,8 @@ def bootstrap_interval(
     Samples without a score (NaN) are left out.
 
     Returns None where there is nothing to say: fewer than two images (one image would give an
-    interval of width 0, as if it were certain), no samples asked for, or no sample with a score.
+    interval of width 0, as if it were certain), no samples asked for, or no sample with a score. What
+    is shown to people needs `LEAST_IMAGES`, which the caller checks.
     The result depends on its arguments alone (law 5).
     """
     images, shape = counts_NKK.shape[0], counts_NKK.shape[1:]

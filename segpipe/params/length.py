@@ -6,6 +6,8 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, PlainSerializer, PlainValidator
 
+from segpipe.runtime.errors import excerpt
+
 Unit = Literal["epochs", "steps", "samples"]
 _FORM = re.compile(r"\s*([0-9.eE+-]+)\s*(epoch|step|sample)s?\s*")
 _WANTED = "it must be a number of epochs, or text such as 2.5 epochs, 1250 steps or 100000 samples"
@@ -46,12 +48,12 @@ def read_length(value: object) -> Length:
         return _checked(float(value), "epochs", value)
     found = _FORM.fullmatch(value) if isinstance(value, str) else None
     if not found:
-        raise ValueError(f"is {value!r}; {_WANTED}")
+        raise ValueError(f"is {excerpt(value)}; {_WANTED}")
     units: dict[str, Unit] = {"epoch": "epochs", "step": "steps", "sample": "samples"}
     try:
         amount = float(found[1])
     except ValueError as error:
-        raise ValueError(f"is {value!r}; {_WANTED}") from error
+        raise ValueError(f"is {excerpt(value)}; {_WANTED}") from error
     return _checked(amount, units[found[2]], value)
 
 
@@ -62,9 +64,9 @@ def write_length(length: Length) -> int | float | str:
 
 def _checked(amount: float, unit: Unit, given: object) -> Length:
     if not 0 <= amount < 1e15:
-        raise ValueError(f"is {given!r}; a length is a finite number from 0")
+        raise ValueError(f"is {excerpt(given)}; a length is a finite number from 0")
     if unit != "epochs" and not amount.is_integer():
-        raise ValueError(f"is {given!r}; only epochs can be a fraction, {unit} are whole")
+        raise ValueError(f"is {excerpt(given)}; only epochs can be a fraction, {unit} are whole")
     return Length(amount, unit)
 
 

@@ -15,7 +15,7 @@ from segpipe.params.schema import Params
 from segpipe.params.section import Section, section_of, since
 from segpipe.params.writer import yaml_value
 from segpipe.runtime.console import say
-from segpipe.runtime.errors import ParameterError
+from segpipe.runtime.errors import ParameterError, excerpt
 from segpipe.runtime.yaml_file import read_yaml
 
 # Parameters of older versions that are gone: the value at which they did nothing, and what is instead.
@@ -73,7 +73,7 @@ def is_whole(content: Any) -> bool:
 def validate(content: Any, name: str) -> Params:
     """Return the sections that `content` (nested dictionaries) describes; `name` is used in errors."""
     if not isinstance(content, dict):
-        raise ParameterError(f"{name}: must hold sections such as `train:`, not {content!r}")
+        raise ParameterError(f"{name}: must hold sections such as `train:`, not {_kind(content)}")
     content, faults = _without_removed(content)
     faults += _gaps(content)
     try:
@@ -153,23 +153,29 @@ def _gaps(content: dict[str, Any]) -> list[str]:
 
 def _explain(fault: Any, content: dict[str, Any]) -> str:
     """Say one of pydantic's findings as place, cause and repair."""
-    place = ".".join(str(part) for part in fault["loc"] if part != "[key]")
-    given, limits = fault["input"], fault.get("ctx", {})
+    place = ".".join(_shown_key(part) for part in fault["loc"] if part != "[key]")
+    given, limits = excerpt(fault["input"]), fault.get("ctx", {})
     match fault["type"]:
         case "extra_forbidden":
             return f"{place} is not a parameter{_suggestion(place)}"
         case "literal_error":
-            return f"{place} is {given!r}; it can be {limits['expected']}"
+            return f"{place} is {given}; it can be {limits['expected']}"
         case "value_error":
             cause = str(limits["error"])
             return f"{place}: {cause}" if place else cause
         case "greater_than" | "greater_than_equal" | "less_than" | "less_than_equal":
             return f"{place} is {given}; it must be {fault['msg'].removeprefix('Input should be ')}"
         case "model_type" | "model_attributes_type":
-            return f"{place} is {given!r}; it must be a section with parameters under it"
+            return f"{place} is {given}; it must be a section with parameters under it"
         case _:
+            value = fault["input"]
             wanted = _WANTED.get(fault["type"], fault["msg"].removeprefix("Input should be "))
-            return f"{place} is {given!r} ({_kind(given)}); it must be {wanted}{_hint(given)}"
+            return f"{place} is {given} ({_kind(value)}); it must be {wanted}{_hint(value)}"
+
+
+def _shown_key(key: object) -> str:
+    text = str(key)
+    return text if text.isprintable() and len(text) <= 60 else excerpt(text)
 
 
 def _kind(value: Any) -> str:

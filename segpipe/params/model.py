@@ -8,6 +8,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from segpipe.params.length import AnyLength, Length
 from segpipe.params.section import Section, Since
+from segpipe.runtime.errors import excerpt
 
 ModelName = Literal[
     "unet",
@@ -150,16 +151,18 @@ def _weights(value: str) -> str:
     path = PurePath(value)
     near = difflib.get_close_matches(value.lower(), _KINDS, n=1, cutoff=0.75)
     if near and len(path.parts) == 1 and not path.suffix:
-        raise ValueError(f"is {value!r}; did you mean {near[0]}? If it is a path, write ./{value}")
+        raise ValueError(
+            f"is {excerpt(value)}; did you mean {near[0]}? If it is a path, put ./ before it"
+        )
     if path.suffix.lower() in _PICKLES:
         raise ValueError(
-            f"is {value!r}; files of this kind are pickles, which can run any code when they are "
+            f"is {excerpt(value)}; files of this kind are pickles, which can run any code when they are "
             "opened; turn it into a .safetensors file first (docs/data-format.md)"
         )
     if path.parts[:1] == (_OUTPUT,):
         raise ValueError(
-            f"is {value!r}, but {_OUTPUT}/ is the output of this training, which DVC removes before it "
-            "starts; copy the bundle to another folder"
+            f"is {excerpt(value)}, but {_OUTPUT}/ is the output of this training, which DVC removes "
+            "before it starts; copy the bundle to another folder"
         )
     return value
 

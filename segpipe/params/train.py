@@ -25,6 +25,7 @@ from segpipe.params.section import (
     Section,
     Seed,
 )
+from segpipe.runtime.errors import excerpt
 
 _Momentum = Annotated[float, Field(ge=0, lt=1)]
 
@@ -33,7 +34,7 @@ def _probability_or_auto(value: object) -> object:
     """One message for both forms, where pydantic would have one for each."""
     number = isinstance(value, int | float) and not isinstance(value, bool)
     if value != "auto" and not (number and 0 < float(str(value)) < 1):
-        raise ValueError(f"is {value!r}; it can be a number between 0 and 1, or auto")
+        raise ValueError(f"is {excerpt(value)}; it can be a number between 0 and 1, or auto")
     return value
 
 

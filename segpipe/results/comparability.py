@@ -22,6 +22,7 @@ _MUST_AGREE = {
 # Fields that an experiment may well have changed on purpose.
 _MAY_DIFFER = {
     "network_input": "inputs of the network",
+    "edges": "ways of continuing images beyond their edges",
     "precision": "precisions",
     "views": "views",
     "threshold": "thresholds",
@@ -42,6 +43,7 @@ def comparability(runs: Sequence[RunResults], names: Sequence[str]) -> list[str]
     warnings = [*truth, *(line + trained + scored for line in prepared)]
     warnings += _no_scores(runs, names)
     notes = [*_protocols_differ(runs, names, _MAY_DIFFER), *_costs_differ(runs, names)]
+    notes += _no_intervals(runs, names)
     return [f"warning: {line}" for line in warnings] + [f"note: {line}" for line in notes]
 
 
@@ -77,6 +79,11 @@ def _no_scores(runs: Sequence[RunResults], names: Sequence[str]) -> list[str]:
     return (
         [f"{', '.join(empty)}: no scores, since there is no truth in that split"] if empty else []
     )
+
+
+def _no_intervals(runs: Sequence[RunResults], names: Sequence[str]) -> list[str]:
+    reasons = {n: r.evaluation.protocol.no_interval for n, r in zip(names, runs, strict=True)}
+    return [f"{name}: no 95% interval: {why}" for name, why in reasons.items() if why]
 
 
 def _costs_differ(runs: Sequence[RunResults], names: Sequence[str]) -> list[str]:

@@ -60,7 +60,11 @@ class Foreground(BaseModel):
 
 
 class EvaluationProtocol(BaseModel):
-    """How the scores were measured; what it does not say is None."""
+    """How the scores were measured; what it does not say is None.
+
+    edges: `mirrored: ` and why, where the network is shown more than the image; else `none`. interval:
+    how the 95 % intervals were found, or `none: ` and why there is none.
+    """
 
     split: str
     images: int
@@ -75,12 +79,19 @@ class EvaluationProtocol(BaseModel):
     ignored_ids: str | None = None
     counting: str | None = None
     network_input: str | None = None
+    edges: str | None = None
     precision: str | None = None
     threshold: float | None = None
     threshold_choice: str | None = None
     views: str | None = None
     interval: str | None = None
     data: str | None = None
+
+    @property
+    def no_interval(self) -> str | None:
+        """Why the scores of the split have no interval; None where they have, or nothing is said."""
+        kind, _, reason = (self.interval or "").partition(": ")
+        return reason if kind == "none" and reason else None
 
 
 class _Evaluated(Record):

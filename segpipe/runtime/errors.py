@@ -1,6 +1,7 @@
 """The errors that a person can act on: each names the place, the cause and the repair."""
 
 import difflib
+import reprlib
 from collections.abc import Iterable, Sequence
 
 
@@ -44,12 +45,27 @@ class TrainingError(SegpipeError):
     """Training cannot go on, for instance because the loss is not finite."""
 
 
+_EXCERPT = 60
+_SHORT = reprlib.Repr()
+_SHORT.maxlevel, _SHORT.maxstring, _SHORT.maxother = 2, _EXCERPT, _EXCERPT
+
+
 def listing(items: Sequence[str], shown: int = 10) -> str:
     """Return `items` one a line, indented, the first `shown` of them and a count of the rest."""
     lines = [f"  {item}" for item in items[:shown]]
     if len(items) > shown:
         lines.append(f"  ... and {len(items) - shown} more")
     return "\n".join(lines)
+
+
+def excerpt(value: object) -> str:
+    """Return the beginning of a value from a file, for messages: 60 characters at most, escaped."""
+    if isinstance(value, str) and len(value) <= _EXCERPT:
+        return repr(value)
+    try:
+        return _SHORT.repr(value)[:_EXCERPT]
+    except ValueError:  # Python refuses to write a whole number of thousands of digits
+        return "a very long number"
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from segpipe.runtime.errors import ParameterError
 
@@ -25,4 +25,15 @@ def parse_yaml(content: bytes, name: str) -> Any:
     try:
         return YAML(typ="safe", pure=True).load(content.decode())
     except (YAMLError, UnicodeDecodeError) as error:
-        raise ParameterError(f"{name}: not valid YAML: {' '.join(str(error).split())}") from error
+        raise ParameterError(f"{name}: not valid YAML: {_fault(error)}") from error
+
+
+def _fault(error: Exception) -> str:
+    """Return what is wrong and where, without the lines of the file, which may be any file."""
+    if not isinstance(error, MarkedYAMLError):
+        return " ".join(str(error).split())
+    mark = error.problem_mark or error.context_mark
+    place = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
+    # Of a key that is there twice ruamel.yaml tells both values.
+    cause = (error.problem or error.context or "").partition(" with value ")[0]
+    return f"{place}{cause[:100]}"

@@ -23,7 +23,6 @@ from segpipe.losses.valid import valid_pixels
 from segpipe.metrics.confusion import confusion_matrix
 from segpipe.metrics.precision_recall import PROBABILITIES, best_threshold, count_probabilities
 from segpipe.metrics.scores import scores
-from segpipe.models.parts.cropping import centre_crop
 from segpipe.training.distributed.peers import annotate_errors
 from segpipe.training.distributed.signals import StopRequest
 from segpipe.training.job import Learner, Objective, Processes, TrainingData
@@ -98,12 +97,17 @@ def validate(
 def result_logits(
     learner: Learner, data: TrainingData, processes: Processes, batch: Batch
 ) -> Tensor:
-    """Return what the result so far answers to a batch, (B, K, h, w), on the device."""
+    """Return the result's logits of all scored pixels of a batch, (B, K, h, w), on the device.
+
+    As in prediction edges are mirrored where the network's output is smaller than its input, though
+    the training loss is that of the middle.
+    """
     image_BTHWC = batch.image_BTHWC.to(processes.device)
     normal_BCHW = normalise_batch(image_BTHWC, data.mean_C, data.std_C)
     # The network itself: DDP's wrapper would wait for processes that have fewer samples.
     with processes.accelerator.autocast():
-        logits_BKhw: Tensor = learner.result(fed(learner.network, data.frames, normal_BCHW))
+        given = fed(learner.network, data.frames, normal_BCHW)
+        logits_BKhw: Tensor = learner.result.whole_logits(given)
     return logits_BKhw
 
 
@@ -125,10 +129,8 @@ class _Counts:
             probabilities=torch.zeros(2, PROBABILITIES, dtype=torch.int64, device=device),
         )
 
-    def add(self, objective: Objective, logits_BKhw: Tensor, mask_BHW: Tensor) -> Tensor:
+    def add(self, objective: Objective, logits_BKhw: Tensor, mask_Bhw: Tensor) -> Tensor:
         """Count a batch; return its summed loss, on the device."""
-        height, width = logits_BKhw.shape[-2:]
-        mask_Bhw = centre_crop(mask_BHW, height, width)
         ids_Bhw = predicted_ids(logits_BKhw, objective.threshold)
         loss = objective.loss(logits_BKhw, mask_Bhw)
         self.loss_sum += loss

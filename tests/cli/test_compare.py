@@ -288,6 +288,18 @@ def test_other_hardware_and_inputs_are_noted(
     assert said.count("\nimages/s") == 1
 
 
+def test_why_there_is_no_interval_and_other_edges_are_noted(
+    work: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    interval = "none: 3 image files with truth; at least 20 are needed"
+    write(work / "few", evaluation(0.9, 0.6, 0.2, 0.1, None, interval=interval, edges="none"))
+    assert main(["compare", "plain", "few"]) == 0
+    said = capsys.readouterr().out
+    assert "note: B: no 95% interval: 3 image files with truth; at least 20 are needed" in said
+    assert "edges differ: A (not said), B none" in said
+    assert "note: A: no 95%" not in said
+
+
 def test_withheld_truth_has_no_scores(work: Path, capsys: pytest.CaptureFixture[str]) -> None:
     scores = evaluation(None, None, None, None, None, split="test")
     for found in scores["classes"].values():

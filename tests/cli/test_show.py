@@ -79,6 +79,18 @@ def test_one_logit(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "threshold           0.41 (train.threshold)" in lines
 
 
+def test_the_protocol_says_how_edges_are_treated_and_why_there_is_no_interval(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    edges, interval = "mirrored: all pixels are scored", "none: 3 image files with truth; 20 needed"
+    protocol = EVALUATION["protocol"] | {"edges": edges, "interval": interval}
+    few = EVALUATION | {"miou_interval": None, "protocol": protocol}
+    lines = shown(tmp_path, few, capsys)
+    assert "mIoU                85.00" in lines
+    assert f"edges               {edges}" in lines
+    assert f"95% interval        {interval}" in lines
+
+
 def test_a_few_samples_are_a_try(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     lines = shown(tmp_path, EVALUATION, capsys, limit=4, train_samples=3)
     assert "ATTENTION           train.limit was 4: trained on 3 samples for a try" in lines

@@ -406,3 +406,47 @@ def test_help_shows_the_ways_to_use_it(capsys: pytest.CaptureFixture[str]) -> No
         main(["use", "--help"])
     assert caught.value.code == 0
     assert "examples:" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (
+            b"root:x:0:0:hunter2:/root\nann:x:1000\n",
+            "must hold sections such as `train:`, not text",
+        ),
+        (b"- hunter2\n", "must hold sections such as `train:`, not a list"),
+        (b"a: hunter2\nb\nc: 1\n", "not valid YAML: line 3, column 1: could not find expected ':'"),
+        (b"a: 1\na: hunter2\n", 'not valid YAML: line 2, column 1: found duplicate key "a"'),
+        (b"\xff\xfe hunter2", "not valid YAML: 'utf-8' codec"),
+        (b"user: ann\npassword: hunter2\n", "password is not a parameter"),
+        (b"train:\n  lr: " + b"x" * 100_000, "train.lr is 'xxxxxxxxxxxx"),
+        (b"train:\n  length: " + b"x" * 100_000, "train.length: is 'xxxxxxxxxxxx"),
+        (b"train:\n  lr: 0x" + b"f" * 9000, "train.lr is a very long number"),
+        (b'? "\\e[31m' + b"k" * 900 + b'"\n: 1\n', "kkk' is not a parameter"),
+    ],
+)
+@pytest.mark.parametrize("command", [["use"], ["check", "--params"]])
+def test_the_content_of_another_file_is_not_shown(
+    command: list[str],
+    content: bytes,
+    said: str,
+    work: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    (work / "secret").write_bytes(content)
+    before = (work / "params.yaml").read_bytes()
+    assert main([*command, "secret"]) == 1
+    shown = "".join(capsys.readouterr())
+    assert said in shown
+    assert "hunter2" not in shown and "\x1b" not in shown
+    assert max(map(len, shown.splitlines())) < 300
+    assert (work / "params.yaml").read_bytes() == before
+
+
+def test_a_name_too_long_for_a_file_is_refused(
+    work: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["use", "n" * 5000]) == 1
+    said = capsys.readouterr().err
+    assert "is neither a recipe nor a parameter file" in said and len(said) < 300

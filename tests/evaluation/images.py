@@ -11,6 +11,9 @@ from segpipe.evaluation.counts import EvaluationCounts
 from segpipe.evaluation.measure import Bootstrap, ScoredImage
 from segpipe.raw.sample import Sample
 
+# In place of a network whose output is as large as its input.
+SAME_SIZE: Any = SimpleNamespace(missing_pixels=lambda side: 0)
+
 
 def scored_image(name: str, confusion_KK: ArrayLike, file: str | None = None) -> ScoredImage:
     """An image whose pixels have this confusion matrix, and one void pixel more."""
@@ -38,5 +41,5 @@ def counts_of(
 def stand_in(scheme: Any) -> Any:
     """As much of a predictor as the report of an evaluation asks for."""
     spec = SimpleNamespace(height=8, width=8, fit="stretch")
-    bundle = SimpleNamespace(lineage={"data": "x"}, threshold=None)
+    bundle = SimpleNamespace(lineage={"data": "x"}, threshold=None, model=SAME_SIZE)
     return SimpleNamespace(scheme=scheme, precision="fp32", input=spec, bundle=bundle)

@@ -10,6 +10,7 @@ from torch import Tensor
 from segpipe.evaluation.counts import EvaluationCounts
 from segpipe.evaluation.measure import Bootstrap, ScoredImage
 from segpipe.evaluation.measures.truth_pixels import TruthPixels
+from segpipe.metrics.bootstrap import LEAST_IMAGES
 from tests.evaluation.images import scored_image
 
 CLASSES = ("rest", "sky")
@@ -51,6 +52,7 @@ def test_counts_of_parts_add_up_to_those_of_the_whole() -> None:
     scores = whole.summary().scores
     assert scores["protocol"] == {
         "pixels": sum(int((image.truth_hw != 255).sum()) for image, _ in images()),
+        "interval": f"none: 3 image files with truth; at least {LEAST_IMAGES} are needed",
         "images": 9,
         "void_pixels": 9,
         "image_sizes": scores["protocol"]["image_sizes"],

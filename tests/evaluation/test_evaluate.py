@@ -4,7 +4,9 @@ and measures/truth_pixels.py), and the files that say so (report.py).
 
 import csv
 import json
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,11 +21,13 @@ from segpipe.evaluation.measure import Bootstrap
 from segpipe.evaluation.report import EvaluationReport, evaluation_report
 from segpipe.inference.predictor import Predictor
 from segpipe.labels.load import load_scheme
+from segpipe.metrics.bootstrap import LEAST_IMAGES
 from segpipe.params.prepare import SplitParams
 from segpipe.raw.input_spec import PICTURES, InputSpec
 from segpipe.runtime.errors import DataError
 from segpipe.sources.folder.samples import list_samples
-from tests.evaluation.images import counts_of, scored_image
+from stages.evaluate import _say_scores
+from tests.evaluation.images import SAME_SIZE, counts_of, scored_image
 from tests.forge import make_folder, save, scene
 
 
@@ -35,7 +39,7 @@ class Oracle:
 
     def __init__(self, scheme, wrong: NDArray[np.uint8] | None = None) -> None:
         self.scheme = scheme
-        self.bundle = Bundle(None, None, scheme, self.input, "fp32", {"data": "abc"})
+        self.bundle = Bundle(SAME_SIZE, None, scheme, self.input, "fp32", {"data": "abc"})
 
     train_ids = Predictor.train_ids
 
@@ -67,7 +71,8 @@ def table(path: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def test_scores_equal_the_reference_on_all_valid_pixels(raw: Path, tmp_path: Path) -> None:
+def test_scores_equal_the_reference_on_all_valid_pixels(tmp_path: Path) -> None:
+    raw = make_folder(tmp_path / "raw", train=1, val=LEAST_IMAGES)
     oracle, truth, guess = Oracle(load_scheme("classes.csv", {}, raw)), [], []
     for sample in list_samples(raw, SplitParams()).samples["val"]:
         with Image.open(raw / str(sample.mask)) as mask, Image.open(raw / sample.image) as image:
@@ -84,10 +89,11 @@ def test_scores_equal_the_reference_on_all_valid_pixels(raw: Path, tmp_path: Pat
     assert found.pixel_accuracy == pytest.approx((truth == guess).mean(), abs=1e-6)
     assert found.miou_interval.low <= found.miou <= found.miou_interval.high
     assert protocol.pixels == len(truth)
-    assert protocol.pixels + protocol.void_pixels == 4 * 48 * 64
-    assert protocol.image_sizes == {"48x64": 4}
+    assert protocol.pixels + protocol.void_pixels == LEAST_IMAGES * 48 * 64
+    assert protocol.image_sizes == {"48x64": LEAST_IMAGES}
     assert protocol.ignored_ids == "9"
-    assert protocol.images == 4
+    assert protocol.images == LEAST_IMAGES
+    assert protocol.edges == "none"
 
 
 def test_the_tables_agree_with_the_summary(raw: Path, tmp_path: Path) -> None:
@@ -152,7 +158,7 @@ def test_a_split_without_truth_has_no_scores_and_one_without_valid_pixels_is_ref
 
 
 def test_windows_of_one_raster_are_drawn_together_by_the_bootstrap() -> None:
-    """Ten equal windows of two rasters are no more certain than the two rasters."""
+    """Windows of twenty rasters that are all alike are no more certain than the twenty rasters."""
     good, bad = np.diag([90, 10]), np.array([[50, 40], [10, 0]])
 
     def width(*images: tuple[NDArray[np.int64], str]) -> float:
@@ -160,10 +166,46 @@ def test_windows_of_one_raster_are_drawn_together_by_the_bootstrap() -> None:
         interval = counts_of(["a", "b"], found, samples=500).summary().scores["miou_interval"]
         return interval.high - interval.low
 
-    one_a_file = width((good, "a"), (bad, "b"))
-    assert width(*[(good, "a")] * 5, *[(bad, "b")] * 5) == pytest.approx(one_a_file)
-    apart = [(good if n < 5 else bad, str(n)) for n in range(10)]
+    rasters = [((good, bad)[n % 2], str(n)) for n in range(LEAST_IMAGES)]
+    one_a_file = width(*rasters)
+    assert width(*rasters * 5) == pytest.approx(one_a_file)
+    apart = [((good, bad)[n % 2], str(n)) for n in range(5 * LEAST_IMAGES)]
     assert width(*apart) < 0.9 * one_a_file
+
+
+@pytest.mark.parametrize("windows", [1, 10])
+def test_a_few_images_give_no_interval_and_the_protocol_says_why(windows: int) -> None:
+    """What counts is image files with truth: neither windows of them nor void images."""
+    counts = np.array([[50, 40], [10, 0]])
+
+    def summary(files: int) -> Mapping[str, Any]:
+        images = [
+            scored_image(f"{file}_{n}", counts, str(file))
+            for file in range(files)
+            for n in range(windows)
+        ]
+        void = scored_image("void", np.zeros((2, 2), np.int64))
+        return counts_of(["a", "b"], [*images, void], samples=50).summary().scores
+
+    few, enough = summary(LEAST_IMAGES - 1), summary(LEAST_IMAGES)
+    assert few["miou_interval"] is few["pixel_accuracy_interval"] is None
+    reason = f"{LEAST_IMAGES - 1} image files with truth; at least {LEAST_IMAGES} are needed"
+    assert few["protocol"]["interval"] == f"none: {reason}"
+    assert enough["miou_interval"] is not None is not enough["pixel_accuracy_interval"]
+    assert enough["protocol"]["interval"].startswith(
+        "95% percentile bootstrap over images, 50 samples"
+    )
+
+
+def test_evaluate_says_why_there_is_no_interval(
+    raw: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = reported(raw, bootstrap=50).evaluation
+    assert found.miou_interval is None
+    _say_scores(found)
+    said = f"(no interval: 4 image files with truth; at least {LEAST_IMAGES} are needed)"
+    assert said in "".join(capsys.readouterr())
+    assert reported(raw).evaluation.protocol.no_interval == "evaluate.bootstrap is 0"
 
 
 def test_masks_of_another_scheme_are_refused(raw: Path) -> None:

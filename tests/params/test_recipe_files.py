@@ -151,7 +151,7 @@ def test_sequence_and_cityscapes_have_the_weights_that_they_say() -> None:
     assert weights(built("cityscapes")) == 3_334_951
 
 
-def test_valid_padding_scores_the_middle_that_unet8gpu_says() -> None:
+def test_valid_padding_learns_from_the_middle_that_unet8gpu_says() -> None:
     params = recipe_params("unet8gpu")
     valid = params.model.unet.model_copy(update={"padding": "valid"})
     net = UNet(3, 2, valid.model_copy(update={"width": 4}))

@@ -30,7 +30,10 @@ class Confusion(ConfusionByImage):
                 "mean_dice": rounded(found.mean_dice),
                 "frequency_weighted_iou": rounded(found.frequency_weighted_iou),
                 "classes": {name: _of_class(found, k) for k, name in enumerate(self.classes)},
-                "protocol": {"pixels": int(confusion_KK.sum())},
+                "protocol": {
+                    "pixels": int(confusion_KK.sum()),
+                    "interval": self.bootstrap.protocol(self.samples, self.confusion_NKK),
+                },
             },
             image_columns={
                 "miou": {name: rounded(one.miou) for name, one in by_image.items()},

@@ -7,7 +7,10 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from types import MappingProxyType
 
+import torch
 from torch import Tensor, nn
+
+from segpipe.models.parts.cropping import centre_crop
 
 # The logits alone, or in training those of the auxiliary heads after them.
 Logits = Tensor | tuple[Tensor, ...]
@@ -18,6 +21,7 @@ class Network(nn.Module, ABC):
 
     The logits are as large as the image, or, where `input_side` is not an identity, smaller: then
     they belong to the centre of the image as `segpipe.models.parts.cropping.centre_crop` cuts it.
+    Training learns from that centre; whatever is scored or predicted comes from `whole_logits`.
 
     takes_clips: whether `forward` takes frames_BTCHW, T frames of which the last is scored.
     auxiliary_heads: how many further logits `forward` returns in training, as the tuple (logits,
@@ -50,6 +54,28 @@ class Network(nn.Module, ABC):
         Raises ValueError when the input is too small for any output.
         """
         return given
+
+    def missing_pixels(self, side: int) -> int:
+        """Return how many pixels an image side lacks for logits of all its scored pixels."""
+        return max(self.input_side(side // self.reduction) - side, 0)
+
+    def whole_logits(self, image_BCHW: Tensor) -> Tensor:
+        """Return the logits of all scored pixels of normalised images or clips, in eval mode.
+
+        Where the logits would be smaller, the image is first continued beyond its edges by its own
+        mirror image, the outermost pixel included (Ronneberger et al. 2015, "overlap-tile").
+        """
+        height, width = image_BCHW.shape[-2:]
+        for axis in (-2, -1):
+            side = image_BCHW.shape[axis]
+            if missing := self.missing_pixels(side):
+                positions = torch.arange(side + missing, device=image_BCHW.device) - missing // 2
+                positions %= 2 * side
+                mirrored = torch.minimum(positions, 2 * side - 1 - positions)
+                image_BCHW = image_BCHW.index_select(axis, mirrored)
+        logits_BKHW: Logits = self(image_BCHW)
+        assert isinstance(logits_BKHW, Tensor), "auxiliary logits come in training mode alone"
+        return centre_crop(logits_BKHW, height // self.reduction, width // self.reduction)
 
     def backbone_parameters(self) -> list[nn.Parameter]:
         """Return the weights and biases of the backbone, each once, also those that rest."""

@@ -15,7 +15,6 @@ from segpipe.bundle import predicted_ids
 from segpipe.dataset.reader import Dataset, Split
 from segpipe.dataset.subset import evenly_spaced
 from segpipe.loading.batches import Batch, read_batch
-from segpipe.models.parts.cropping import centre_crop
 from segpipe.params.train import AugmentParams
 from segpipe.raw.input_spec import at_image_size, picture_of
 from segpipe.rendering.layout import Mask, Picture
@@ -103,16 +102,11 @@ def validation_pictures(job: Job, number: int) -> bytes:
 def _drawn(
     data: TrainingData, row: int, batch: Batch, prediction_hw: Mask
 ) -> tuple[str, Picture, Mask, Mask]:
-    """Return name, image, truth and prediction of one sample, at the size of what was predicted."""
-    height, width = prediction_hw.shape
-    # The answer of networks without padding is smaller than the image.
-    truth_hw = centre_crop(batch.mask_Bhw, height, width)[0].numpy()
-    ratio, reading = data.dataset.truth_ratio, data.dataset.input.files
-    image_CHW = batch.image_BTHWC[0, -1].permute(2, 0, 1)
-    image_HWC = centre_crop(image_CHW, height * ratio, width * ratio).permute(1, 2, 0).numpy()
+    """Return name, image, truth and prediction of one sample, at the size of its image."""
+    reading = data.dataset.input.files
     return (
         data.val_split.rows[row].sample.name,
-        picture_of(image_HWC, reading),
-        at_image_size(truth_hw, reading),
+        picture_of(batch.image_BTHWC[0, -1].numpy(), reading),
+        at_image_size(batch.mask_Bhw[0].numpy(), reading),
         at_image_size(prediction_hw, reading),
     )

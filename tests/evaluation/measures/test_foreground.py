@@ -22,10 +22,11 @@ from segpipe.evaluation.measures.foreground import Foreground
 from segpipe.evaluation.report import EvaluationReport, evaluation_report
 from segpipe.inference.predictor import Predictor
 from segpipe.labels.load import load_scheme
+from segpipe.metrics.bootstrap import LEAST_IMAGES
 from segpipe.params.prepare import SplitParams
 from segpipe.raw.input_spec import PICTURES, InputSpec
 from segpipe.sources.folder.samples import list_samples
-from tests.evaluation.images import scored_image
+from tests.evaluation.images import SAME_SIZE, scored_image
 from tests.forge import make_folder, save
 from tests.training.conftest import SKY
 
@@ -43,7 +44,7 @@ class Blueness:
     def __init__(self, raw: Path, threshold: float = 0.5, asked: float | str = 0.5) -> None:
         self.scheme = load_scheme("classes.csv", {}, raw)
         lineage = {"data": "abc", "parameters": {"train": {"threshold": asked}}}
-        self.bundle = Bundle(None, None, self.scheme, self.input, "fp32", lineage, threshold)  # type: ignore[arg-type]
+        self.bundle = Bundle(SAME_SIZE, None, self.scheme, self.input, "fp32", lineage, threshold)  # type: ignore[arg-type]
 
     def logits(self, frames_THWC: NDArray[np.uint8]) -> torch.Tensor:
         blue_HW = frames_THWC[-1, ..., 2].astype(np.float32) - frames_THWC[-1, ..., 0]
@@ -83,8 +84,9 @@ def evaluated(
 
 @pytest.mark.parametrize("threshold", [0.5, 0.3])
 def test_scores_over_the_split_and_by_image_are_those_of_scikit_learn(
-    raw: Path, threshold: float
+    raw: Path, threshold: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("segpipe.evaluation.measure.LEAST_IMAGES", 2)
     report, pixels = evaluated(raw, bootstrap=300, threshold=threshold)
     found = report.evaluation.foreground
     truth, probability = (np.concatenate(part) for part in zip(*pixels, strict=True))
@@ -159,7 +161,7 @@ def test_the_tables(raw: Path, tmp_path: Path) -> None:
 
 def test_of_several_logits_each_class_is_a_point_of_the_table(raw: Path, tmp_path: Path) -> None:
     predictor: Any = Blueness(raw)
-    predictor.bundle = Bundle(None, None, predictor.scheme, predictor.input, "fp32", {})  # type: ignore[arg-type]
+    predictor.bundle = Bundle(SAME_SIZE, None, predictor.scheme, predictor.input, "fp32", {})  # type: ignore[arg-type]
     predictor.train_ids = lambda logits_Khw: (logits_Khw[0] > 0).numpy().astype(np.uint8)
     samples = list_samples(raw, SplitParams()).samples["val"]
     counts = evaluate(predictor, samples, raw, Bootstrap(0, 0))
@@ -214,6 +216,20 @@ def test_windows_of_one_raster_are_drawn_together_for_the_mean_by_image() -> Non
         found = measure.summary().scores["foreground"]["by_image"]["iou_interval"]
         return float(found.high - found.low)
 
-    together = width(*[(good, "a")] * 5, *[(bad, "b")] * 5)
-    assert together == pytest.approx(width((good, "a"), (bad, "b")))
-    assert width(*[(good if n < 5 else bad, str(n)) for n in range(10)]) < 0.9 * together
+    rasters = [((good, bad)[n % 2], str(n)) for n in range(LEAST_IMAGES)]
+    together = width(*rasters * 5)
+    assert together == pytest.approx(width(*rasters))
+    apart = [((good, bad)[n % 2], str(n)) for n in range(5 * LEAST_IMAGES)]
+    assert width(*apart) < 0.9 * together
+
+
+def test_a_class_that_few_images_hold_has_no_interval_by_image() -> None:
+    measure = Foreground(["rest", "sky"], Bootstrap(100, 0))
+    for number in range(LEAST_IMAGES + 5):
+        with_sky = number < LEAST_IMAGES - 1
+        counts = [[50, 0], [5, 45]] if with_sky else [[100, 0], [0, 0]]
+        measure.update(scored_image(str(number), counts))
+    found = measure.summary().scores["foreground"]
+    assert found["iou_interval"] is not None
+    assert found["by_image"]["images"] == LEAST_IMAGES - 1
+    assert found["by_image"]["iou_interval"] is found["by_image"]["dice_interval"] is None

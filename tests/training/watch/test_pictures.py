@@ -17,7 +17,10 @@ from segpipe.bundle import plain_weights
 from segpipe.dataset.layout import Row
 from segpipe.dataset.reader import Dataset, Split, open_dataset
 from segpipe.labels.scheme import VOID
+from segpipe.models.parts.network import Network
+from segpipe.models.parts.u_net import UNet
 from segpipe.params.loss import LossParams
+from segpipe.params.model import UNetParams
 from segpipe.params.train import AugmentParams
 from segpipe.raw.input_spec import PICTURES, FileSpec
 from segpipe.rendering.samples import copies_sheet
@@ -100,13 +103,14 @@ def test_one_logit_is_cut_at_the_threshold_of_the_scores(
     assert painted(job, expected, prediction)
 
 
-class Answer(torch.nn.Module):
+class Answer(Network):
     """A network that takes clips and answers with these train ids."""
 
     takes_clips = True
 
-    def __init__(self, ids: NDArray[np.uint8]) -> None:
+    def __init__(self, ids: NDArray[np.uint8], ratio: int) -> None:
         super().__init__()
+        self.reduction = ratio
         self.ids = torch.from_numpy(ids).long()
         self.seen: list[torch.Size] = []
 
@@ -124,7 +128,7 @@ def standing_in(
 ) -> Any:
     """As much of a job as the pictures look at. The first sample by name is the second row."""
     rows = [Row(SimpleNamespace(name=name), 0) for name in ("b", "a")]  # type: ignore[arg-type]
-    ratio, answer = files.truth_ratio, Answer(ids)
+    ratio, answer = files.truth_ratio, Answer(ids, files.truth_ratio)
     return SimpleNamespace(
         learner=SimpleNamespace(network=answer, result=answer),
         data=SimpleNamespace(
@@ -144,17 +148,23 @@ def standing_in(
     )
 
 
-def test_the_smaller_answer_of_a_network_without_padding(dataset: Dataset) -> None:
+def test_a_network_with_valid_padding_answers_for_the_whole_image(dataset: Dataset) -> None:
     random = np.random.default_rng(0)
-    images = random.integers(0, 256, (2, 1, 20, 32, 3)).astype(np.uint8)
-    masks = random.integers(0, 3, (2, 20, 32)).astype(np.uint8)
-    ids = random.integers(0, 3, (16, 24)).astype(np.uint8)
-    job = standing_in(dataset, images, masks, PICTURES, ids)
+    images = random.integers(0, 256, (2, 1, 16, 24, 3)).astype(np.uint8)
+    masks = random.integers(0, 3, (2, 16, 24)).astype(np.uint8)
+    job = standing_in(dataset, images, masks, PICTURES, masks[0])
+    torch.manual_seed(0)
+    network = UNet(3, 3, UNetParams(width=4, depth=1, padding="valid")).eval()
+    job.learner.network = job.learner.result = network
     image, truth, prediction = panels(validation_pictures(job, 1), 0)
-    inner = slice(2, 18), slice(4, 28)
-    assert (image == images[1, 0][inner]).all()
-    assert painted(job, masks[1][inner], truth)
+    mirrored = np.pad(images[1, 0], [(8, 8), (8, 8), (0, 0)], mode="symmetric")
+    with torch.no_grad():
+        given = torch.from_numpy(mirrored).permute(2, 0, 1)[None] / 255
+        ids = network(given)[0].argmax(0).byte().numpy()
+    assert (image == images[1, 0]).all()
+    assert painted(job, masks[1], truth)
     assert painted(job, ids, prediction)
+    assert len(np.unique(ids)) > 1
 
 
 def test_clips_of_bands_with_a_coarse_truth(dataset: Dataset) -> None:
