@@ -9,10 +9,11 @@ Three kinds of number name a class:
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from functools import cached_property
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import ConfigDict, Field
 
 from segpipe.runtime.errors import DataError, listing
 
@@ -24,25 +25,43 @@ LARGEST_ID = 65535
 # Names that count nowhere, in small letters.
 VOID_NAMES = frozenset({"void", "unlabelled", "unlabeled", "ignore", "ignored"})
 Colour = tuple[int, int, int]
+# Checked when a scheme is read from a JSON file (`segpipe.runtime.validation.typed`).
+_Byte = Annotated[int, Field(ge=0, le=255)]
+_STRICT = ConfigDict(extra="forbid", strict=True)
 
 
 @dataclass(frozen=True)
 class RawLabel:
     """One value that may occur in a mask file; `train_id` is VOID where it counts nowhere."""
 
-    id: int
+    __pydantic_config__ = _STRICT
+
+    id: Annotated[int, Field(ge=0, le=LARGEST_ID)]
     name: str
-    colour: Colour
-    train_id: int
+    colour: tuple[_Byte, _Byte, _Byte]
+    train_id: _Byte
 
 
 @dataclass(frozen=True)
 class LabelScheme:
     """The classes of a model (in the order of its outputs) and the raw labels that map to them."""
 
+    __pydantic_config__ = _STRICT
+
     name: str
-    classes: tuple[str, ...]
+    classes: Annotated[tuple[str, ...], Field(min_length=1, max_length=MAX_CLASSES)]
     raw: tuple[RawLabel, ...]
+
+    def __post_init__(self) -> None:
+        known, used = {*range(self.num_classes)}, {label.train_id for label in self.raw}
+        if odd := used - known - {VOID}:
+            raise ValueError(
+                f"train id {min(odd)} is not in 0..{len(known) - 1}, nor {VOID} (void)"
+            )
+        if missing := known - used:
+            raise ValueError(f"no raw label has train id {min(missing)}")
+        if len(set(self.classes)) < len(known) or len({one.id for one in self.raw}) < len(self.raw):
+            raise ValueError("duplicate names of classes, or duplicate raw ids")
 
     @property
     def num_classes(self) -> int:
@@ -151,18 +170,8 @@ class LabelScheme:
         return painted
 
     def to_json(self) -> dict[str, Any]:
-        """Return plain values that `from_json` reads back."""
+        """Return plain values, of which `segpipe.runtime.validation.typed` makes a LabelScheme."""
         return asdict(self)
-
-    @staticmethod
-    def from_json(value: dict[str, Any]) -> "LabelScheme":
-        """Rebuild a scheme that `to_json` wrote; raises KeyError or TypeError on another form."""
-        raw = []
-        for label in value["raw"]:
-            red, green, blue = map(int, label["colour"])
-            colour, train_id = (red, green, blue), int(label["train_id"])
-            raw.append(RawLabel(int(label["id"]), str(label["name"]), colour, train_id))
-        return LabelScheme(str(value["name"]), tuple(value["classes"]), tuple(raw))
 
     def __reduce__(self) -> tuple[type["LabelScheme"], tuple[Any, ...]]:
         """Send worker processes the scheme alone; they make the tables anew where they need them."""

@@ -1,7 +1,9 @@
 """The errors that a person can act on: each names the place, the cause and the repair."""
 
 import difflib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
 
 
 class SegpipeError(Exception):
@@ -42,6 +44,15 @@ class LaunchError(SegpipeError):
 
 class TrainingError(SegpipeError):
     """Training cannot go on, for instance because the loss is not finite."""
+
+
+@contextmanager
+def file_named(path: Path) -> Iterator[None]:
+    """Put a file's path before what a DataError of the block says."""
+    try:
+        yield
+    except DataError as error:
+        raise DataError(f"{path}: {error}") from error
 
 
 def listing(items: Sequence[str], shown: int = 10) -> str:

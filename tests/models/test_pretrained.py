@@ -212,10 +212,18 @@ def test_half_precision_is_widened(tmp_path):
     report = loaded(model, UNET, tmp_path / "a.safetensors")
     assert torch.equal(model.head.weight, tensors["head.weight"].float())
     assert not report.left
-    tensors["head.weight"] = torch.ones(4, 4, 1, 1, dtype=torch.int8)
+
+
+@pytest.mark.parametrize("kind", [torch.int8, torch.uint8, torch.float8_e4m3fn])
+def test_quantised_weights_are_refused(kind, tmp_path):
+    model, tensors = network(UNET), plain_weights(trained(UNET))
+    before = plain_weights(model)
+    tensors["head.weight"] = torch.ones(4, 4, 1, 1).to(kind)
     save_file(tensors, tmp_path / "quantised.safetensors")
-    report = loaded(model, UNET, tmp_path / "quantised.safetensors")
-    assert report.left == ["head.weight", "head.bias"]
+    name = str(kind).removeprefix("torch.")
+    with pytest.raises(ParameterError, match=rf"quantised weights.*\n  head\.weight \({name}\)$"):
+        loaded(model, UNET, tmp_path / "quantised.safetensors")
+    assert all(torch.equal(before[name], now) for name, now in plain_weights(model).items())
 
 
 def test_bad_files_are_refused_in_words(tmp_path):
