@@ -1,6 +1,7 @@
 """Weights from a file of one's own: what fits is taken, the rest is named, nothing is guessed."""
 
 import hashlib
+import os
 from pathlib import Path
 
 import pytest
@@ -232,7 +233,9 @@ def test_bad_files_are_refused_in_words(tmp_path):
     (tmp_path / "empty.safetensors").write_bytes(b"")
     torch.save({"w": torch.ones(2)}, tmp_path / "hidden.safetensors")
     (tmp_path / "folder").mkdir()
+    os.mkfifo(tmp_path / "pipe.safetensors")
     for name, message in {
+        "pipe.safetensors": "a pipe or a device, not a file",
         "cut.safetensors": "cut.safetensors: incomplete or corrupt safetensors file",
         "empty.safetensors": "incomplete or corrupt safetensors file",
         "hidden.safetensors": "is a pickle, which can run any code.*save_file",
