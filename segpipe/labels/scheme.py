@@ -7,7 +7,7 @@ Three kinds of number name a class:
 """
 
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Annotated, Any
 
@@ -21,7 +21,8 @@ VOID = 255
 # The train ids of so many classes end below the value that marks what a scheme does not know.
 MAX_CLASSES = 254
 _UNKNOWN = 254
-LARGEST_ID = 65535
+# Raw ids: those of unsigned files of 16 bits, and of signed ones.
+SMALLEST_ID, LARGEST_ID = -32768, 65535
 # Names that count nowhere, in small letters.
 VOID_NAMES = frozenset({"void", "unlabelled", "unlabeled", "ignore", "ignored"})
 Colour = tuple[int, int, int]
@@ -36,7 +37,7 @@ class RawLabel:
 
     __pydantic_config__ = _STRICT
 
-    id: Annotated[int, Field(ge=0, le=LARGEST_ID)]
+    id: Annotated[int, Field(ge=SMALLEST_ID, le=LARGEST_ID)]
     name: str
     colour: tuple[_Byte, _Byte, _Byte]
     train_id: _Byte
@@ -58,8 +59,9 @@ class LabelScheme:
             raise ValueError(
                 f"train id {min(odd)} is not in 0..{len(known) - 1}, nor {VOID} (void)"
             )
-        if missing := known - used:
-            raise ValueError(f"no raw label has train id {min(missing)}")
+        # Ids below 0 are read alone: a class needs one that can be written.
+        if missing := known - {label.train_id for label in self.raw if label.id >= 0}:
+            raise ValueError(f"no raw label of 0 or more has train id {min(missing)}")
         if len(set(self.classes)) < len(known) or len({one.id for one in self.raw}) < len(self.raw):
             raise ValueError("duplicate names of classes, or duplicate raw ids")
 
@@ -168,10 +170,6 @@ class LabelScheme:
         table[: self.num_classes] = self.palette_K3
         painted: NDArray[np.uint8] = table.take(train_HW, axis=0)
         return painted
-
-    def to_json(self) -> dict[str, Any]:
-        """Return plain values, of which `segpipe.runtime.validation.typed` makes a LabelScheme."""
-        return asdict(self)
 
     def __reduce__(self) -> tuple[type["LabelScheme"], tuple[Any, ...]]:
         """Send worker processes the scheme alone; they make the tables anew where they need them."""
