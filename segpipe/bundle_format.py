@@ -3,75 +3,128 @@
 It imports no torch, so that a command can say at once what is wrong before torch is there.
 """
 
-import json
+import reprlib
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Final, Literal
 
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from segpipe.labels.scheme import LabelScheme
+from segpipe.params.chosen import chosen
+from segpipe.params.model import ModelParams
 from segpipe.raw.input_spec import InputSpec
+from segpipe.runtime.atomic import write_json
 from segpipe.runtime.errors import BundleError
+from segpipe.runtime.small_files import read_json
+from segpipe.runtime.validation import typed
 
-FORMAT = 4
+FORMAT: Final = 5
 DESCRIPTION = "model.json"
 # A small model of generated street scenes, so that predictions can be tried before a training.
 SHIPPED = Path(__file__).resolve().parent / "inference" / "streets"
-Description = dict[str, Any]
+Precision = Literal["auto", "fp32", "bf16"]
+_Content = dict[str, Any]
+
+
+class Description(BaseModel):
+    """The content of model.json.
+
+    precision: as asked for in training; auto takes what the hardware has. threshold: of the
+    probability, where the network has one logit a pixel; None where it has one for each class.
+    sha256: of the files of weights, by name; empty in bundles of formats before 5, which do not
+    know it. lineage: training parameters, data, code and scores, as recorded.
+    """
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+    format: Literal[5] = FORMAT
+    model: ModelParams
+    scheme: LabelScheme
+    input: InputSpec
+    precision: Precision
+    threshold: Annotated[float, Field(gt=0, lt=1)] | None
+    sha256: dict[str, Annotated[str, Field(pattern="^[0-9a-f]{64}$")]]
+    lineage: dict[str, Any]
+
+    @model_validator(mode="after")
+    def _one_logit_tells_two_classes_apart(self) -> "Description":
+        if self.threshold is not None and self.scheme.num_classes != 2:
+            raise ValueError(
+                f"threshold is {self.threshold}, but the scheme has {self.scheme.num_classes} classes; "
+                "it must be null unless there are two"
+            )
+        return self
+
+
+def write_description(folder: Path, about: Description) -> None:
+    """Write model.json, with the options of the chosen model alone."""
+    write_json(
+        folder / DESCRIPTION, {**about.model_dump(mode="json"), "model": chosen(about.model)}
+    )
 
 
 def read_description(folder: Path) -> Description:
-    """Return the content of a bundle's model.json in the present format.
+    """Return the content of a bundle's model.json, brought to the present format.
 
-    Raises BundleError when the file is missing or damaged, or of a format that is not known.
+    Raises BundleError when the file is missing or damaged, of a format that is not known, or holds
+    a value that cannot be meant.
     """
     path = folder / DESCRIPTION
     try:
-        about: Description = json.loads(path.read_text(encoding="utf-8"))
-        number = about["format"]
-        while number in _MIGRATIONS:
-            about = _MIGRATIONS[number](about)
-            number = about["format"]
+        content = read_json(path)
     except FileNotFoundError as error:
         raise BundleError(
             f"{path}: there is no such file; train a model with `dvc repro`, or name the folder of one"
         ) from error
     except (ValueError, OSError) as error:
         raise BundleError(f"{path}: cannot be read: {error}") from error
-    except (KeyError, TypeError) as error:
-        raise BundleError(f"{path}: is incomplete: {error!r}") from error
-    if isinstance(number, int) and number > FORMAT:
+    number = _known_format(path, content.get("format"))
+    try:
+        for older in range(number, FORMAT):
+            content = _MIGRATIONS[older](content)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise BundleError(f"{path}: is not what format {number} holds: {error!r}") from error
+    try:
+        return typed(Description, content)
+    except ValueError as error:
+        raise BundleError(
+            f"{path}: is damaged or was changed; copy the model again, or train it:\n{error}"
+        ) from error
+
+
+def _known_format(path: Path, number: Any) -> int:
+    if type(number) is int and (number == FORMAT or number in _MIGRATIONS):
+        return number
+    if type(number) is int and number > FORMAT:
         raise BundleError(
             f"{path}: is of format {number}, made by a newer segpipe; this one reads formats up to "
             f"{FORMAT}: install the newer one"
         )
-    if number != FORMAT:
-        raise BundleError(
-            f"{path}: is of format {number}; this segpipe reads {min(_MIGRATIONS)} to {FORMAT}"
-        )
-    return about
+    raise BundleError(
+        f"{path}: is of format {reprlib.repr(number)}; this segpipe reads {min(_MIGRATIONS)} to "
+        f"{FORMAT}"
+    )
 
 
-def read_input(folder: Path) -> InputSpec:
-    """Return what a bundle's network is fed; BundleError as `read_description`."""
-    about = read_description(folder)
-    try:
-        return InputSpec.from_json(about["input"])
-    except (KeyError, TypeError, ValueError) as error:
-        raise BundleError(f"{folder / DESCRIPTION}: is incomplete or damaged: {error}") from error
-
-
-def _from_format_3(about: Description) -> Description:
+def _from_format_3(about: _Content) -> _Content:
     """Format 4 holds the chosen model's options alone, and the input without the precision."""
     model, form = about["model"], dict(about["input"])
-    chosen = ("name", "pretrained", "freeze", model["name"])
+    used = ("name", "pretrained", "freeze", model["name"])
     precision, files = form.pop("precision"), form.pop("reading")
     return {
         **about,
         "format": 4,
-        "model": {name: model[name] for name in chosen if name in model},
+        "model": {name: model[name] for name in used if name in model},
         "input": {**form, "files": files},
         "precision": precision,
     }
 
 
+def _from_format_4(about: _Content) -> _Content:
+    """Format 5 knows the digests of the weights."""
+    return {**about, "format": 5, "sha256": {}}
+
+
 # From each older format to the next one.
-_MIGRATIONS: dict[int, Callable[[Description], Description]] = {3: _from_format_3}
+_MIGRATIONS: dict[int, Callable[[_Content], _Content]] = {3: _from_format_3, 4: _from_format_4}

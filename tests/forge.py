@@ -195,7 +195,8 @@ def poisoned_bands(prepared: Path, split: str, row: int) -> str:
     """Make bands in float16 of prepared pictures, with NaN in one sample; return its name."""
     description = prepared / "dataset.json"
     about = json.loads(description.read_text())
-    about["input"]["files"]["kind"] = "raster"
+    scaling = {"bands": [1, 2, 3], "low": [0.0] * 3, "high": [1.0] * 3}
+    about["input"]["files"] |= {"kind": "raster", "scaling": scaling}
     description.write_text(json.dumps(about))
     for folder in (path.parent for path in prepared.glob("*/images.npy")):
         images = np.load(folder / "images.npy")

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from segpipe.bundle_format import DESCRIPTION, SHIPPED, read_input
+from segpipe.bundle_format import DESCRIPTION, SHIPPED, read_description
 from segpipe.runtime.console import say
 from segpipe.runtime.errors import ParameterError, listing
 
@@ -69,7 +69,7 @@ def _run(options: argparse.Namespace) -> int:
     from segpipe.raw.build import build_reader
 
     bundle = options.bundle or _default_bundle()
-    spec = read_input(bundle)
+    spec = read_description(bundle).input
     reader = build_reader(spec.files)
     _refuse_odd_options(options, spec, reader)
     found = reader.find(options.images)

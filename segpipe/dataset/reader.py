@@ -1,6 +1,5 @@
 """Prepared data as memory-mapped arrays, checked against their description when opened."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,11 +7,14 @@ from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import BaseModel
 
 from segpipe.dataset.layout import DESCRIPTION, FORMAT, IMAGES, INDEX, MASKS, Row, read_index
 from segpipe.labels.scheme import LabelScheme
 from segpipe.raw.input_spec import InputSpec
 from segpipe.runtime.errors import DataError
+from segpipe.runtime.small_files import read_json
+from segpipe.runtime.validation import typed
 
 
 @dataclass(frozen=True)
@@ -103,6 +105,16 @@ class Dataset:
         return Split(images.reshape(number, spec.frames, *image_shape[1:]), masks, rows)
 
 
+class _Description(BaseModel):
+    """The content of dataset.json."""
+
+    scheme: LabelScheme
+    input: InputSpec
+    splits: dict[str, dict[str, Any]]
+    excluded: dict[str, int]
+    fingerprint: str
+
+
 _AGAIN = "run `dvc repro --force prepare` to make it again"
 
 
@@ -110,18 +122,19 @@ def open_dataset(folder: Path) -> Dataset:
     """Open prepared data; DataError when it is missing, damaged or of another format."""
     path = folder / DESCRIPTION
     try:
-        about = json.loads(path.read_text(encoding="utf-8"))
+        content = read_json(path)
+        if content.get("format") != FORMAT:
+            raise DataError(f"{path}: is of format {content.get('format')}, not {FORMAT}; {_AGAIN}")
+        about = typed(_Description, content)
     except FileNotFoundError as error:
         raise DataError(f"{path}: there is no such file; run `dvc repro prepare` first") from error
     except (ValueError, OSError) as error:
-        raise DataError(f"{path}: cannot be read ({error}); {_AGAIN}") from error
-    if about.get("format") != FORMAT:
-        raise DataError(f"{path}: is of format {about.get('format')}, not {FORMAT}; {_AGAIN}")
+        raise DataError(f"{path}: cannot be read; {_AGAIN}:\n{error}") from error
     return Dataset(
         folder=folder,
-        scheme=LabelScheme.from_json(about["scheme"]),
-        input=InputSpec.from_json(about["input"]),
-        splits=about["splits"],
-        excluded=about["excluded"],
-        fingerprint=about["fingerprint"],
+        scheme=about.scheme,
+        input=about.input,
+        splits=about.splits,
+        excluded=about.excluded,
+        fingerprint=about.fingerprint,
     )

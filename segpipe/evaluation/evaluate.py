@@ -21,7 +21,7 @@ from segpipe.raw.build import read_raw
 from segpipe.raw.rasters.windows import ownership_mask
 from segpipe.raw.sample import Sample
 from segpipe.runtime.console import progress
-from segpipe.runtime.errors import DataError
+from segpipe.runtime.errors import DataError, file_named
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,8 @@ def evaluate(
 
     Where the truth of all of them is withheld, as in the test split of Cityscapes, nothing is
     predicted and no score has a meaning. Raises DataError when there is no sample, a mask holds
-    values that the model's label scheme does not know, or there is truth and all of it is void.
+    values that the model's label scheme does not know, the network's scores are not finite, or
+    there is truth and all of it is void.
     """
     if not samples:
         raise DataError("this split is empty; set evaluate.split in params.yaml to another")
@@ -52,7 +53,8 @@ def evaluate(
     images = Prefetch(with_truth, partial(_read, raw=raw, predictor=predictor))
     shown = progress(images, "evaluate", "image", len(with_truth))
     for sample, found in zip(with_truth, shown, strict=True):
-        logits_Khw = predictor.logits(found.frames_THWC)
+        with file_named(raw / sample.image):
+            logits_Khw = predictor.logits(found.frames_THWC)
         image = ScoredImage(
             sample=sample,
             truth_hw=found.truth_hw,

@@ -11,7 +11,7 @@ from segpipe.raw.rasters.read import coarse_valid
 from segpipe.rendering.overlay import overlay
 from segpipe.rendering.png import write_png
 from segpipe.runtime.console import progress
-from segpipe.runtime.errors import DataError
+from segpipe.runtime.errors import DataError, file_named
 
 OVERLAYS = "overlays"
 
@@ -56,20 +56,20 @@ def predict_raster(
     that is smaller than a window is one window. Pixels without data become void. Memory grows with
     the window, not with the raster.
 
-    Raises DataError when the raster cannot be read or holds no whole number of truth pixels.
+    Raises DataError when the raster cannot be read or holds no whole number of truth pixels, or the
+    network's scores are not finite.
     """
     spec, reader, ratio = predictor.input, predictor.reader, predictor.input.files.truth_ratio
     grid = reader.grid(path)
     assert grid is not None
     wanted = min(spec.height, spec.width) // 4 if overlap is None else overlap
-    try:
+    with file_named(path):
         parts = reader.parts(grid.height, grid.width, spec, wanted // ratio * ratio)
-    except DataError as error:
-        raise DataError(f"{path}: {error}") from error
     with label_writer(target, grid, ratio, predictor.scheme) as writer:
         for part in progress(parts, f"predict {path.name}", "window"):
             image_HWC, valid_HW = reader.read_image(path, part)
-            labels_hw = predictor.predict(image_HWC[None])
+            with file_named(path):
+                labels_hw = predictor.predict(image_HWC[None])
             labels_hw[~coarse_valid(valid_HW, ratio)] = VOID
             own_hw = labels_hw[part.skip_top // ratio :, part.skip_left // ratio :]
             writer.write(part.owned(), predictor.scheme.decode(own_hw))
@@ -79,10 +79,8 @@ def _predict_whole(predictor: Predictor, path: Path, target: Path, opacity: floa
     """Write the files of a picture or tile; DataError names it."""
     files, scheme, reader = predictor.input.files, predictor.scheme, predictor.reader
     image_HWC, _ = reader.read_image(path)
-    try:
+    with file_named(path):
         labels_hw = predictor.predict(image_HWC[None])
-    except DataError as error:
-        raise DataError(f"{path}: {error}") from error
     grid, name = reader.grid(path), _name(path)
     if grid is not None:
         write_labels(target / f"{name}.tif", grid, files.truth_ratio, labels_hw, scheme)

@@ -22,6 +22,7 @@ from segpipe.rendering.overlay import overlay
 from segpipe.rendering.png import write_png
 from segpipe.rendering.rows import draw_rows, make_row
 from segpipe.runtime.console import progress
+from segpipe.runtime.errors import file_named
 
 LABELS, COLOURS, OVERLAYS, COMPARISONS = "labels", "colours", "overlays", "comparisons"
 TRUTH = "truth"
@@ -59,7 +60,8 @@ def draw_samples(samples: Sequence[Sample], drawing: Drawing) -> None:
             predict_raster(predictor, drawing.raw / sample.image, target)
     for place, sample in enumerate(progress(samples, "render", "image", len(samples)), start=1):
         found = predictor.reader.read(sample, drawing.raw, predictor.scheme)
-        logits_Khw = predictor.logits(found.frames_THWC)
+        with file_named(drawing.raw / sample.image):
+            logits_Khw = predictor.logits(found.frames_THWC)
         labels_hw, chance_hw = predictor.train_ids(logits_Khw), predictor.probability(logits_Khw)
         labels_hw[~found.seen_hw] = VOID
         if not predictor.reader.streamed:

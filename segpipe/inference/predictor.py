@@ -13,12 +13,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from segpipe.augment.apply import normalise_batch
-from segpipe.bundle import Bundle, load_bundle, predicted_ids
-from segpipe.bundle_format import SHIPPED
+from segpipe.bundle import Bundle, all_finite, load_bundle, predicted_ids
+from segpipe.bundle_format import DESCRIPTION, SHIPPED
 from segpipe.labels.scheme import LabelScheme
 from segpipe.raw.build import build_reader
 from segpipe.raw.geometry import resize_image
 from segpipe.raw.input_spec import InputSpec
+from segpipe.runtime.errors import DataError
 from segpipe.runtime.hardware import best_device, choose_precision
 
 
@@ -80,9 +81,15 @@ class Predictor:
         such windows side by side. Of frames that are missing before the first, the first takes the
         place.
 
-        Raises DataError when a raster or tile holds no whole number of truth pixels.
+        Raises DataError when the image has other channels than the network takes, a raster or tile
+        holds no whole number of truth pixels, or a score is not finite.
         """
-        height, width = frames_THWC.shape[1:3]
+        height, width, channels = frames_THWC.shape[1:]
+        if channels != len(self.input.mean):
+            names = ", ".join(self.input.files.channels)
+            raise DataError(
+                f"has {channels} channels, but the model takes {len(self.input.mean)}: {names}"
+            )
         parts, ratio = self.reader.parts(height, width, self.input), self.input.files.truth_ratio
         if len(parts) == 1:
             return self._part_logits(frames_THWC)
@@ -118,7 +125,23 @@ class Predictor:
         half = torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16")
         with torch.inference_mode(), half:
             scores: Tensor = self._model.whole_logits(given).float()
+        if not all_finite(scores):
+            raise DataError(self._why_not_finite(frames_Thwc))
         return scores
+
+    def _why_not_finite(self, frames_Thwc: NDArray[Any]) -> str:
+        """Return the cause and the repair of scores that are NaN or infinite."""
+        if not np.isfinite(frames_Thwc).all():
+            return "holds values that are not finite (NaN or infinite); mend the image"
+        fault = "the network's scores of it are not finite (NaN or infinite), so they name no class"
+        if self.precision == "bf16":
+            return (
+                f"{fault}; they were computed in bf16: set precision to fp32 in the model's "
+                f"{DESCRIPTION} and predict again"
+            )
+        return (
+            f"{fault}; the weights are too large: train again, for instance with a smaller train.lr"
+        )
 
     def _whole_clip(self, frames_Thwc: NDArray[Any]) -> NDArray[Any]:
         """As many frames as the network takes, the last ones of those given."""

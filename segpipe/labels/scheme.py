@@ -8,13 +8,14 @@ Three kinds of number name a class:
 """
 
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import ConfigDict, Field
 
 from segpipe.runtime.errors import DataError, listing
 
@@ -27,25 +28,44 @@ SMALLEST_ID, LARGEST_ID = -32768, 65535
 # Names that count nowhere, in small letters.
 VOID_NAMES = frozenset({"void", "unlabelled", "unlabeled", "ignore", "ignored"})
 Colour = tuple[int, int, int]
+# Checked when a scheme is read from a JSON file (`segpipe.runtime.validation.typed`).
+_Byte = Annotated[int, Field(ge=0, le=255)]
+_STRICT = ConfigDict(extra="forbid", strict=True)
 
 
 @dataclass(frozen=True)
 class RawLabel:
     """One value that may occur in a mask file; `train_id` is VOID where it counts nowhere."""
 
-    id: int
+    __pydantic_config__ = _STRICT
+
+    id: Annotated[int, Field(ge=SMALLEST_ID, le=LARGEST_ID)]
     name: str
-    colour: Colour
-    train_id: int
+    colour: tuple[_Byte, _Byte, _Byte]
+    train_id: _Byte
 
 
 @dataclass(frozen=True)
 class LabelScheme:
     """The classes of a model (in the order of its outputs) and the raw labels that map to them."""
 
+    __pydantic_config__ = _STRICT
+
     name: str
-    classes: tuple[str, ...]
+    classes: Annotated[tuple[str, ...], Field(min_length=1, max_length=MAX_CLASSES)]
     raw: tuple[RawLabel, ...]
+
+    def __post_init__(self) -> None:
+        known, used = {*range(self.num_classes)}, {label.train_id for label in self.raw}
+        if odd := used - known - {VOID}:
+            raise ValueError(
+                f"train id {min(odd)} is not in 0..{len(known) - 1}, nor {VOID} (void)"
+            )
+        # Ids below 0 are read alone: a class needs one that can be written.
+        if missing := known - {label.train_id for label in self.raw if label.id >= 0}:
+            raise ValueError(f"no raw label of 0 or more has train id {min(missing)}")
+        if len(set(self.classes)) < len(known) or len({one.id for one in self.raw}) < len(self.raw):
+            raise ValueError("duplicate names of classes, or duplicate raw ids")
 
     @property
     def num_classes(self) -> int:
@@ -164,20 +184,6 @@ class LabelScheme:
         table[: self.num_classes] = self.palette_K3
         painted: NDArray[np.uint8] = table.take(train_HW, axis=0)
         return painted
-
-    def to_json(self) -> dict[str, Any]:
-        """Return plain values that `from_json` reads back."""
-        return asdict(self)
-
-    @staticmethod
-    def from_json(value: dict[str, Any]) -> "LabelScheme":
-        """Rebuild a scheme that `to_json` wrote; raises KeyError or TypeError on another form."""
-        raw = []
-        for label in value["raw"]:
-            red, green, blue = map(int, label["colour"])
-            colour, train_id = (red, green, blue), int(label["train_id"])
-            raw.append(RawLabel(int(label["id"]), str(label["name"]), colour, train_id))
-        return LabelScheme(str(value["name"]), tuple(value["classes"]), tuple(raw))
 
     def __reduce__(self) -> tuple[type["LabelScheme"], tuple[Any, ...]]:
         """Send worker processes the scheme alone; they make the tables anew where they need them."""

@@ -5,7 +5,7 @@ import os
 import shutil
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -113,7 +113,7 @@ def _describe(context: PrepareContext, made: _Made, survey: Survey) -> dict[str,
     return {
         "format": FORMAT,
         "input": spec.to_json(),
-        "scheme": scheme.to_json(),
+        "scheme": asdict(scheme),
         "splits": {split: total.describe(scheme) for split, total in made.totals.items()},
         "excluded": survey.excluded,
         "fingerprint": made.fingerprint,

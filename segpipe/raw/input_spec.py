@@ -4,44 +4,41 @@ It travels with the prepared data (dataset.json) and with the model (model.json)
 the readers that follow it are chosen in `segpipe.raw.build`.
 """
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from typing import Any, Literal, TypeVar
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import ConfigDict, Field, FiniteFloat, TypeAdapter
 
 from segpipe.params.prepare import EsdParams
-from segpipe.runtime.errors import DataError
+from segpipe.params.section import PositiveInt
 
 Kind = Literal["picture", "raster", "esd"]
 Fit = Literal["stretch", "pad", "crop"]
+Side = Annotated[int, Field(ge=1, le=65536)]
 Number = TypeVar("Number", np.uint8, np.float32)
+# The ranges in the annotations are checked when a file is read (`segpipe.runtime.validation.typed`),
+# what must agree between fields always.
+_STRICT = ConfigDict(extra="forbid", strict=True)
 
 
 @dataclass(frozen=True)
 class Scaling:
     """Which bands of a raster are read (numbers from 1), and the values of each that become 0 and 1."""
 
-    bands: tuple[int, ...]
-    low: tuple[float, ...]
-    high: tuple[float, ...]
+    __pydantic_config__ = _STRICT
 
-    def to_json(self) -> dict[str, list[float]]:
-        """Return plain lists for a JSON file."""
-        return {"bands": [*self.bands], "low": [*self.low], "high": [*self.high]}
+    bands: tuple[PositiveInt, ...]
+    low: tuple[FiniteFloat, ...]
+    high: tuple[FiniteFloat, ...]
 
-    @classmethod
-    def from_json(cls, content: Mapping[str, Any]) -> "Scaling":
-        """Return the scaling that `to_json` described; DataError when it is damaged."""
-        try:
-            bands = tuple(int(band) for band in content["bands"])
-            low, high = (tuple(float(end) for end in content[key]) for key in ("low", "high"))
-        except (KeyError, TypeError, ValueError) as error:
-            raise DataError(f"the scaling of the bands is damaged: {error!r}") from error
-        if not len(bands) == len(low) == len(high) > 0 or not np.isfinite([*low, *high]).all():
-            raise DataError(f"the scaling of the bands is damaged: {content!r}")
-        return cls(bands, low, high)
+    def __post_init__(self) -> None:
+        if not len(self.bands) == len(self.low) == len(self.high) > 0:
+            raise ValueError(
+                f"bands, low and high have {len(self.bands)}, {len(self.low)} and {len(self.high)} "
+                "values; each band needs one of each"
+            )
 
 
 @dataclass(frozen=True)
@@ -54,42 +51,34 @@ class FileSpec:
     scaling: of the bands of a raster. esd: which bands of a tile are used.
     """
 
+    __pydantic_config__ = _STRICT
+
     kind: Kind
     channels: tuple[str, ...]
     display: tuple[int, int, int]
-    truth_ratio: int = 1
+    truth_ratio: Side = 1
     scaling: Scaling | None = None
     esd: EsdParams | None = None
+
+    def __post_init__(self) -> None:
+        number = len(self.channels)
+        if not all(0 <= channel < number for channel in self.display):
+            raise ValueError(f"display is {self.display}, but there are {number} channels (from 0)")
+        if self.kind == "picture" and number != 3:
+            raise ValueError(f"pictures have 3 channels, not {number}")
+        if (self.kind == "raster") != (self.scaling is not None):
+            raise ValueError(f"kind is {self.kind}; scaling belongs to rasters, and these need it")
+        if (self.kind == "esd") != (self.esd is not None):
+            raise ValueError(f"kind is {self.kind}; esd belongs to ESD tiles, and these need it")
+        if self.scaling and len(self.scaling.bands) != number:
+            raise ValueError(
+                f"{len(self.scaling.bands)} bands are scaled, but channels are {number}"
+            )
 
     @property
     def dtype(self) -> type[np.uint8] | type[np.float16]:
         """The type of the prepared images: uint8, or float16 in 0..1."""
         return np.uint8 if self.kind == "picture" else np.float16
-
-    def to_json(self) -> dict[str, Any]:
-        """Return plain values that `from_json` reads back."""
-        return {
-            "kind": self.kind,
-            "channels": list(self.channels),
-            "display": list(self.display),
-            "truth_ratio": self.truth_ratio,
-            "scaling": self.scaling.to_json() if self.scaling else None,
-            "esd": self.esd.model_dump(mode="json") if self.esd else None,
-        }
-
-    @staticmethod
-    def from_json(value: Mapping[str, Any]) -> "FileSpec":
-        """Rebuild what `to_json` gave; raises KeyError, TypeError or ValueError on another form."""
-        red, green, blue = value["display"]
-        scaling, esd = value["scaling"], value["esd"]
-        return FileSpec(
-            kind=value["kind"],
-            channels=tuple(value["channels"]),
-            display=(red, green, blue),
-            truth_ratio=value["truth_ratio"],
-            scaling=Scaling.from_json(scaling) if scaling else None,
-            esd=EsdParams.model_validate(esd) if esd else None,
-        )
 
 
 PICTURES = FileSpec("picture", ("red", "green", "blue"), (0, 1, 2))
@@ -103,22 +92,33 @@ class InputSpec:
     pictures come onto it. frames: of a clip. mean, std: by channel, of images in 0..1.
     """
 
+    __pydantic_config__ = _STRICT
+
     files: FileSpec
-    height: int
-    width: int
+    height: Side
+    width: Side
     fit: Fit
-    frames: int
-    mean: list[float]
-    std: list[float]
+    frames: PositiveInt
+    mean: list[FiniteFloat]
+    std: list[Annotated[float, Field(gt=0, allow_inf_nan=False)]]
+
+    def __post_init__(self) -> None:
+        number, ratio = len(self.files.channels), self.files.truth_ratio
+        if not len(self.mean) == len(self.std) == number:
+            raise ValueError(
+                f"mean and std have {len(self.mean)} and {len(self.std)} values, but there are "
+                f"{number} channels"
+            )
+        if min(self.height, self.width) < ratio:
+            raise ValueError(
+                f"height and width are {self.height} and {self.width}, less than a truth pixel of "
+                f"{ratio}x{ratio}"
+            )
 
     def to_json(self) -> dict[str, Any]:
-        """Return plain values that `from_json` reads back."""
-        return {**asdict(self), "files": self.files.to_json()}
-
-    @staticmethod
-    def from_json(value: Mapping[str, Any]) -> "InputSpec":
-        """Rebuild what `to_json` gave; raises KeyError, TypeError or ValueError on another form."""
-        return InputSpec(**{**value, "files": FileSpec.from_json(value["files"])})
+        """Return plain values, of which `segpipe.runtime.validation.typed` makes an InputSpec."""
+        plain: dict[str, Any] = TypeAdapter(InputSpec).dump_python(self, mode="json")
+        return plain
 
 
 def picture_of(image_HWC: NDArray[Any], files: FileSpec) -> NDArray[np.uint8]:

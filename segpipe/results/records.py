@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from segpipe.runtime.atomic import write_csv, write_json
 from segpipe.runtime.errors import DataError, listing
+from segpipe.runtime.validation import faults_of
 
 METRICS = Path("metrics")
 
@@ -143,13 +144,9 @@ def _validated(model: type[_Record], values: Any, place: str) -> _Record:
     try:
         return model.model_validate(values)
     except ValidationError as error:
-        faults = [
-            f"{'.'.join(map(str, fault['loc'])) or 'the whole file'}: {fault['msg']}"
-            for fault in error.errors()
-        ]
         raise DataError(
             f"{place}: is not what the {model.stage} stage writes; run `dvc repro` again, or read it "
-            f"with the segpipe that wrote it:\n{listing(faults)}"
+            f"with the segpipe that wrote it:\n{listing(faults_of(error))}"
         ) from error
 
 

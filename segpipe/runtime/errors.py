@@ -2,7 +2,9 @@
 
 import difflib
 import reprlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
 
 
 class SegpipeError(Exception):
@@ -48,6 +50,15 @@ class TrainingError(SegpipeError):
 _EXCERPT = 60
 _SHORT = reprlib.Repr()
 _SHORT.maxlevel, _SHORT.maxstring, _SHORT.maxother = 2, _EXCERPT, _EXCERPT
+
+
+@contextmanager
+def file_named(path: Path) -> Iterator[None]:
+    """Put a file's path before what a DataError of the block says."""
+    try:
+        yield
+    except DataError as error:
+        raise DataError(f"{path}: {error}") from error
 
 
 def listing(items: Sequence[str], shown: int = 10) -> str:

@@ -1,5 +1,7 @@
 """The command line: segpipe predict, check and show."""
 
+import hashlib
+import json
 import os
 import shutil
 import subprocess
@@ -10,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from safetensors.torch import load_file, save_file
 
 from segpipe.bundle import BEST, load_bundle, plain_weights, save_bundle
 from segpipe.bundle_format import DESCRIPTION
@@ -117,6 +120,75 @@ def test_help_shows_examples(capsys: pytest.CaptureFixture[str]) -> None:
             main([command, "--help"])
         assert caught.value.code == 0
         assert "examples:" in capsys.readouterr().out
+
+
+def edited(path: Path, section: str, **values: object) -> None:
+    about = json.loads(path.read_text())
+    about[section] |= values
+    path.write_text(json.dumps(about))
+
+
+@pytest.mark.parametrize(
+    ("damage", "said"),
+    [
+        ("nan", "holds values that are not finite"),
+        ("int8", "of int8; it must be"),
+        ("other", "was damaged, or belongs to another model"),
+        ("std", "input.std.0 is 0.0; it must be greater than 0"),
+        ("mean", "mean and std have 1 and 3 values, but there are 3 channels"),
+        ("fit", "input.fit is 'squeeze'; it must be 'stretch', 'pad' or 'crop'"),
+        ("list", "model.json: cannot be read"),
+    ],
+)
+def test_nothing_is_predicted_with_a_damaged_model(
+    damage: str, said: str, bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    copy, images, out = tmp_path / "copy", tmp_path / "in", tmp_path / "out"
+    shutil.copytree(bundle, copy)
+    save(images / "a.png", scene(0)[0])
+    weights, about = load_file(copy / BEST), copy / DESCRIPTION
+    match damage:
+        case "nan":
+            weights["head.bias"][0] = torch.nan
+        case "int8":
+            weights["head.bias"] = weights["head.bias"].to(torch.int8)
+        case "other":
+            weights["head.bias"] += 1
+        case "std":
+            edited(about, "input", std=[0.0, 0.2, 0.2])
+        case "mean":
+            edited(about, "input", mean=[0.4])
+        case "fit":
+            edited(about, "input", fit="squeeze")
+        case "list":
+            about.write_text("[]")
+    save_file(weights, copy / BEST)
+    if damage in ("nan", "int8"):
+        edited(about, "sha256", **{BEST: hashlib.sha256((copy / BEST).read_bytes()).hexdigest()})
+    assert main(["predict", str(images), "--out", str(out), "--bundle", str(copy)]) == 1
+    error = capsys.readouterr().err
+    assert said in error
+    assert "Traceback" not in error
+    assert not out.exists()
+
+
+def test_an_image_whose_scores_are_not_finite_gets_no_labels(
+    bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The weights are finite, and too large for one of the images."""
+    copy, images, out = tmp_path / "copy", tmp_path / "in", tmp_path / "out"
+    shutil.copytree(bundle, copy)
+    edited(copy / DESCRIPTION, "input", std=[1e-30] * 3, mean=[0.0] * 3)
+    save(images / "black.png", np.zeros((24, 40, 3), np.uint8))
+    save(images / "white.png", np.full((24, 40, 3), 255, np.uint8))
+    one = load_bundle(copy)
+    weights = plain_weights(one.model)
+    weights["head.weight"] *= 1e15
+    save_bundle(copy, weights, weights, one.model_params, one.scheme, one.input, "fp32", {})
+    assert main(["predict", str(images), "--out", str(out), "--bundle", str(copy)]) == 1
+    error = capsys.readouterr().err
+    assert f"{images / 'white.png'}: the network's scores of it are not finite" in error
+    assert sorted(path.name for path in out.glob("*.png")) == ["black.png"]
 
 
 @pytest.mark.parametrize("damage", ["weights", "json", "other", "format"])

@@ -380,7 +380,7 @@ def test_damaged_files_name_the_place(work: Path, capsys: pytest.CaptureFixture[
     assert main(["compare", "plain", "workspace"]) == 1
     said = capsys.readouterr().err
     assert "metrics/evaluation.json: is not what the evaluate stage writes" in said
-    assert "  miou: Field required\n  classes.car.iou: Field required" in said
+    assert "  miou is missing\n  classes.car.iou is missing" in said
     (work / "metrics/evaluation.json").write_text('{"miou": 0.')
     assert main(["compare", "plain", "workspace"]) == 1
     assert "metrics/evaluation.json: not valid JSON" in capsys.readouterr().err

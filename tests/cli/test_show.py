@@ -106,4 +106,4 @@ def test_files_that_are_missing_or_of_another_kind_are_named(
     assert main(["show"]) == 1
     said = capsys.readouterr().err
     assert "metrics/evaluation.json: is not what the evaluate stage writes" in said
-    assert "classes: Field required" in said
+    assert "classes is missing" in said

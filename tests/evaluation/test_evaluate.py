@@ -71,6 +71,17 @@ def table(path: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
+def test_scores_that_are_not_finite_name_the_image(raw: Path) -> None:
+    class Broken(Oracle):
+        def logits(self, frames: NDArray[np.uint8]) -> torch.Tensor:
+            raise DataError("the network's scores of it are not finite")
+
+    samples = list_samples(raw, SplitParams()).samples["val"]
+    broken = Broken(load_scheme("classes.csv", {}, raw))
+    with pytest.raises(DataError, match=f"^{raw / samples[0].image}: the network's scores"):
+        evaluate(broken, samples, raw, Bootstrap(0, 0))
+
+
 def test_scores_equal_the_reference_on_all_valid_pixels(tmp_path: Path) -> None:
     raw = make_folder(tmp_path / "raw", train=1, val=LEAST_IMAGES)
     oracle, truth, guess = Oracle(load_scheme("classes.csv", {}, raw)), [], []

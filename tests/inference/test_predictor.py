@@ -1,5 +1,7 @@
 """Predictor: any image size in, a label image of that size out."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -12,6 +14,7 @@ from segpipe.labels.scheme import LabelScheme, RawLabel
 from segpipe.models.build import build_model
 from segpipe.params.model import ModelParams, UNetParams
 from segpipe.raw.input_spec import PICTURES, InputSpec
+from segpipe.runtime.errors import DataError
 
 SCHEME = LabelScheme(
     "three",
@@ -72,3 +75,28 @@ def test_valid_padding_scores_every_pixel_in_its_place() -> None:
         rtol=1e-4,
         atol=1e-4,
     )
+
+
+@pytest.mark.parametrize(("precision", "repair"), [("fp32", "train again"), ("bf16", "to fp32 in")])
+def test_scores_that_are_not_finite_stop_the_prediction(precision: str, repair: str) -> None:
+    """One pixel of one class is enough, also where the size of the image differs."""
+    one = predictor()
+    one = Predictor(replace(one.bundle, precision=precision))
+    head = one.bundle.model.get_submodule("head")
+    with torch.no_grad():
+        head.weight.fill_(3e38)
+    for size in ((32, 48), (64, 96)):
+        with pytest.raises(DataError, match=f"scores of it are not finite.*{repair}"):
+            one.predict(picture(*size))
+
+
+def test_values_of_the_image_that_are_not_finite_are_named_as_the_cause() -> None:
+    image = picture(32, 48).astype(np.float32)
+    image[0, 3, 4, 1] = np.nan
+    with pytest.raises(DataError, match=r"^holds values that are not finite"):
+        predictor().predict(image)
+
+
+def test_an_image_of_other_channels_is_refused() -> None:
+    with pytest.raises(DataError, match="has 4 channels, but the model takes 3: red, green, blue"):
+        predictor().predict(np.zeros((1, 32, 48, 4), np.uint8))

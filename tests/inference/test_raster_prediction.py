@@ -2,6 +2,7 @@
 
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -370,6 +371,23 @@ def test_a_damaged_description_is_no_other_kind_of_model(
     (bundle / DESCRIPTION).write_text("{")
     assert predict(tmp_path / "in", "--out", tmp_path / "out", "--bundle", bundle) == 1
     assert f"{DESCRIPTION}: cannot be read" in capsys.readouterr().err
+
+
+def test_a_raster_whose_scores_are_not_finite_is_named_and_not_written(tmp_path: Path) -> None:
+    class Broken(Above):
+        def forward(self, image_BCHW: Tensor) -> Tensor:
+            return super().forward(image_BCHW) / (image_BCHW[:, :1] - 0.25)
+
+    one = replace(pixelwise().bundle, model=Broken().eval())
+    image = np.ones((40, 30), np.float32)
+    path = write_tif(tmp_path / "a.tif", image[None])
+    predict_raster(Predictor(one, torch.device("cpu")), path, tmp_path / "whole.tif")
+    assert read(tmp_path / "whole.tif").tolist() == [[BRIGHT] * 30] * 40
+    image[33, 20] = 0.25
+    path = write_tif(tmp_path / "b.tif", image[None])
+    with pytest.raises(DataError, match=f"^{path}: the network's scores of it are not finite"):
+        predict_raster(Predictor(one, torch.device("cpu")), path, tmp_path / "part.tif")
+    assert sorted(found.name for found in tmp_path.iterdir()) == ["a.tif", "b.tif", "whole.tif"]
 
 
 MEMORY = """

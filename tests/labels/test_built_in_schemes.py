@@ -1,5 +1,6 @@
 """The schemes that come with segpipe, against the official table of Cityscapes."""
 
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ from cityscapesscripts.helpers.labels import labels as official
 
 from segpipe.labels.load import built_in_scheme, built_in_schemes, load_scheme
 from segpipe.labels.scheme import VOID, LabelScheme
+from segpipe.runtime.validation import typed
 
 # Less the licence plate, -1, which no mask holds.
 OFFICIAL: list[Label] = [label for label in official if label.id >= 0]
@@ -153,4 +155,4 @@ def test_every_scheme_can_be_mapped_and_comes_back(name: str) -> None:
     assert scheme.ambiguous_colours.keys() == built_in_scheme(name).ambiguous_colours.keys()
     every = np.arange(scheme.num_classes, dtype=np.uint8)[None]
     assert (scheme.encode(scheme.decode(every))[0] == every).all()
-    assert LabelScheme.from_json(scheme.to_json()) == scheme
+    assert typed(LabelScheme, asdict(scheme)) == scheme

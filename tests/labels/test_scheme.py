@@ -2,6 +2,7 @@
 
 import os
 import pickle
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from cityscapesscripts.helpers.labels import trainId2label
 from segpipe.labels.load import load_scheme
 from segpipe.labels.scheme import VOID, LabelScheme, pack_colours
 from segpipe.runtime.errors import DataError, ParameterError
+from segpipe.runtime.validation import typed
 from tests.forge import CLASSES_CSV
 
 
@@ -179,7 +181,7 @@ def test_the_line_of_the_message_joins_the_labels() -> None:
 
 def test_a_scheme_survives_json(folder: Path) -> None:
     scheme = load_scheme("classes.csv", {70: "sky"}, folder)
-    assert LabelScheme.from_json(scheme.to_json()) == scheme
+    assert typed(LabelScheme, asdict(scheme)) == scheme
 
 
 def test_ids_above_a_byte_are_written_with_two(tmp_path: Path) -> None:

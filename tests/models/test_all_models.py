@@ -14,7 +14,7 @@ from segpipe.labels.scheme import LabelScheme, RawLabel
 from segpipe.models.build import build_model
 from segpipe.models.parts.network import Network
 from segpipe.params.model import ModelParams
-from segpipe.raw.input_spec import FileSpec, InputSpec
+from segpipe.raw.input_spec import FileSpec, InputSpec, Scaling
 
 CHANNELS, CLASSES, FRAMES = 4, 5, 3
 NAMES = get_args(ModelParams.model_fields["name"].annotation)
@@ -179,6 +179,7 @@ def test_a_bundle_brings_the_same_network_back(name, tmp_path):
     weights = plain_weights(model)
     raw = tuple(RawLabel(k, f"class {k}", (k, 0, 0), k) for k in range(CLASSES))
     scheme = LabelScheme("letters", tuple(label.name for label in raw), raw)
+    scaling = Scaling((1, 2, 3, 4), (0,) * CHANNELS, (1,) * CHANNELS)
     spec = InputSpec(
         height=64,
         width=96,
@@ -186,7 +187,7 @@ def test_a_bundle_brings_the_same_network_back(name, tmp_path):
         mean=[0.5] * CHANNELS,
         std=[0.2] * CHANNELS,
         frames=FRAMES if model.takes_clips else 1,
-        files=FileSpec("raster", tuple("abcd"), (0, 1, 2), truth_ratio=ratio),
+        files=FileSpec("raster", tuple("abcd"), (0, 1, 2), ratio, scaling),
     )
     save_bundle(tmp_path, weights, weights, options(name), scheme, spec, "fp32", {})
     loaded = load_bundle(tmp_path).model

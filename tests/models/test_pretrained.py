@@ -1,6 +1,7 @@
 """Weights from a file of one's own: what fits is taken, the rest is named, nothing is guessed."""
 
 import hashlib
+import os
 from pathlib import Path
 
 import pytest
@@ -212,10 +213,18 @@ def test_half_precision_is_widened(tmp_path):
     report = loaded(model, UNET, tmp_path / "a.safetensors")
     assert torch.equal(model.head.weight, tensors["head.weight"].float())
     assert not report.left
-    tensors["head.weight"] = torch.ones(4, 4, 1, 1, dtype=torch.int8)
+
+
+@pytest.mark.parametrize("kind", [torch.int8, torch.uint8, torch.float8_e4m3fn])
+def test_quantised_weights_are_refused(kind, tmp_path):
+    model, tensors = network(UNET), plain_weights(trained(UNET))
+    before = plain_weights(model)
+    tensors["head.weight"] = torch.ones(4, 4, 1, 1).to(kind)
     save_file(tensors, tmp_path / "quantised.safetensors")
-    report = loaded(model, UNET, tmp_path / "quantised.safetensors")
-    assert report.left == ["head.weight", "head.bias"]
+    name = str(kind).removeprefix("torch.")
+    with pytest.raises(ParameterError, match=rf"quantised weights.*\n  head\.weight \({name}\)$"):
+        loaded(model, UNET, tmp_path / "quantised.safetensors")
+    assert all(torch.equal(before[name], now) for name, now in plain_weights(model).items())
 
 
 def test_bad_files_are_refused_in_words(tmp_path):
@@ -224,7 +233,9 @@ def test_bad_files_are_refused_in_words(tmp_path):
     (tmp_path / "empty.safetensors").write_bytes(b"")
     torch.save({"w": torch.ones(2)}, tmp_path / "hidden.safetensors")
     (tmp_path / "folder").mkdir()
+    os.mkfifo(tmp_path / "pipe.safetensors")
     for name, message in {
+        "pipe.safetensors": "a pipe or a device, not a file",
         "cut.safetensors": "cut.safetensors: incomplete or corrupt safetensors file",
         "empty.safetensors": "incomplete or corrupt safetensors file",
         "hidden.safetensors": "is a pickle, which can run any code.*save_file",

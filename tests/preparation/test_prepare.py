@@ -280,7 +280,10 @@ def test_the_frames_of_a_clip_lie_in_their_order_before_the_annotated_one(tmp_pa
     np.testing.assert_allclose(dataset.input.mean, pixels.mean(0), rtol=1e-12)
 
 
-@pytest.mark.parametrize("damage", ["missing", "json", "format", "short", "dtype", "index"])
+@pytest.mark.parametrize(
+    "damage",
+    ["missing", "json", "list", "nested", "std", "train id", "format", "short", "dtype", "index"],
+)
 def test_damaged_prepared_data_is_refused(damage: str, plain: Path, tmp_path: Path) -> None:
     import shutil
 
@@ -292,6 +295,16 @@ def test_damaged_prepared_data_is_refused(damage: str, plain: Path, tmp_path: Pa
             about.unlink()
         case "json":
             about.write_text("{")
+        case "list":
+            about.write_text("[]")
+        case "nested":
+            about.write_text("[" * 3000)
+        case "std":
+            content = json.loads(about.read_text())
+            content["input"]["std"][1] = 0.0
+            about.write_text(json.dumps(content))
+        case "train id":
+            about.write_text(about.read_text().replace('"train_id": 1', '"train_id": 77'))
         case "format":
             about.write_text(json.dumps(json.loads(about.read_text()) | {"format": 99}))
         case "short":

@@ -254,7 +254,7 @@ def test_what_is_missing_is_named(tmp_path: Path) -> None:
     with pytest.raises(DataError) as caught:
         read_table(PlannedRate, table)
     assert "learning_rate.csv, row 1: is not what the train stage writes" in str(caught.value)
-    assert "  lr: Field required" in str(caught.value)
+    assert "  lr is missing" in str(caught.value)
 
 
 def test_nothing_is_written_that_the_schema_does_not_declare() -> None:

@@ -80,7 +80,8 @@ def fit_weights(
     Names are compared as they are or, where more weights fit then, as those of the network's
     backbone, and without what wraps them in the file. A convolution that sees the image is adapted
     to its channels.
-    Raises ParameterError when no weight fits or one is not finite; `network` is as it was then.
+    Raises ParameterError when no weight fits, or one is quantised or not finite; `network` is as it
+    was then.
     """
     own = dict(network.state_dict())
     there = _best_naming(network, own, tensors)
@@ -93,6 +94,7 @@ def fit_weights(
     broken = {_layer(name) for name in resized}
     taken = [name for name in own if name in there and _layer(name) not in broken]
     left = [name for name in own if name not in there or _layer(name) in broken]
+    _refuse_quantised(source, own, there)
     _refuse(source, own, {name: there[name] for name in taken}, tensors)
     with torch.no_grad():
         for name in taken:
@@ -171,17 +173,28 @@ def _entrances(
         for name, tensor in there.items()
         if (name == first or name.startswith(inside))
         and tensor.ndim == 4
-        and tensor.is_floating_point()
         and tensor.shape[1] == then
         and own[name].shape == (tensor.shape[0], here, *tensor.shape[2:])
     )
 
 
 def _fits(own: Tensor, given: Tensor) -> bool:
-    # Whole numbers are no weights (quantised ones lack their scale), but a norm's counter may come
-    # in half precision.
-    real = given.is_floating_point() or not own.is_floating_point()
-    return real and own.shape == given.shape
+    return own.shape == given.shape
+
+
+def _refuse_quantised(source: str, own: dict[str, Tensor], there: dict[str, Tensor]) -> None:
+    """Refuse weights in 8 bits or in whole numbers; a norm's counter may be of any type."""
+    quantised = [
+        f"{name} ({str(tensor.dtype).removeprefix('torch.')})"
+        for name, tensor in there.items()
+        if own[name].is_floating_point()
+        and not (tensor.is_floating_point() and tensor.itemsize > 1)
+    ]
+    if quantised:
+        raise ParameterError(
+            f"params.yaml: model.pretrained: {source} holds quantised weights, which mean nothing "
+            f"without their scales; choose weights in floating point. They are\n{listing(quantised)}"
+        )
 
 
 def _refuse(

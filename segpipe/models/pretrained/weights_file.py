@@ -64,8 +64,12 @@ def weights_path(pretrained: str) -> Path:
             f"params.yaml: model.pretrained is {pretrained}, but there is no such file or folder; "
             "it can be none, imagenet, coco, a safetensors file, or the folder of a bundle"
         )
-    if not found.is_dir():
+    if found.is_file():
         return found
+    if not found.is_dir():
+        raise BundleError(
+            f"params.yaml: model.pretrained is {found}, a pipe or a device, not a file"
+        )
     if not (found / IN_FOLDER).is_file():
         raise BundleError(
             f"params.yaml: model.pretrained is the folder {found}, but it holds no {IN_FOLDER}; name "

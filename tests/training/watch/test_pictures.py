@@ -21,6 +21,7 @@ from segpipe.models.parts.network import Network
 from segpipe.models.parts.u_net import UNet
 from segpipe.params.loss import LossParams
 from segpipe.params.model import UNetParams
+from segpipe.params.prepare import EsdParams
 from segpipe.params.train import AugmentParams
 from segpipe.raw.input_spec import PICTURES, FileSpec
 from segpipe.rendering.samples import copies_sheet
@@ -174,7 +175,7 @@ def test_clips_of_bands_with_a_coarse_truth(dataset: Dataset) -> None:
     masks = random.integers(0, 3, (2, 8, 12)).astype(np.uint8)
     masks[:, 0] = VOID
     ids = random.integers(0, 3, (8, 12)).astype(np.uint8)
-    bands = FileSpec("esd", tuple("vwxyz"), (3, 1, 1), truth_ratio=2)
+    bands = FileSpec("esd", tuple("vwxyz"), (3, 1, 1), truth_ratio=2, esd=EsdParams())
     job = standing_in(dataset, images, masks, bands, ids)
     image, truth, prediction = panels(validation_pictures(job, 1), 0)
     assert job.learner.network.seen == [(1, 3, 5, 16, 24)]
