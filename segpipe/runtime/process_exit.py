@@ -8,12 +8,19 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import FrameType
 
 from segpipe.runtime.atomic import disk_errors_explained
 from segpipe.runtime.errors import SegpipeError
 
 INTERRUPTED = 130  # as a shell reports Ctrl-C
 READER_GONE = 141  # as a shell reports SIGPIPE
+TERMINATED = 143  # as a shell reports SIGTERM
+_AGAIN_SECONDS = 0.1
+
+
+class Terminated(KeyboardInterrupt):
+    """The process got a SIGTERM; it ends as after a Ctrl-C, but with another exit code."""
 
 
 def explained(work: Callable[[], int]) -> int:
@@ -33,21 +40,76 @@ def explained(work: Callable[[], int]) -> int:
         # Whoever read the output has gone, as `| head` does; what is still buffered goes nowhere.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return READER_GONE
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as told:
         print("interrupted; nothing was published", file=sys.stderr)
-        return INTERRUPTED
+        return TERMINATED if isinstance(told, Terminated) else INTERRUPTED
 
 
 @contextlib.contextmanager
 def interrupted_when_told() -> Iterator[None]:
-    """Let SIGTERM, and the death of the parent, end the block as Ctrl-C does."""
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    """Let SIGTERM, and the death of the parent, end the block by Terminated.
+
+    Once told, further SIGTERMs change nothing: they would cut short the wait for threads and workers,
+    and native code that still runs when the interpreter ends aborts the process ("terminate called
+    without an active exception").
+    """
+    told = _Told()
+    before = signal.signal(signal.SIGTERM, told.terminate)
+    hook, sys.unraisablehook = sys.unraisablehook, told.tell_again
     over = watch_parent()
     try:
         yield
     finally:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN if told.once else before)
+        sys.unraisablehook = hook
         over.set()
-        signal.signal(signal.SIGTERM, before)
+
+
+class _Told:
+    """Whether a SIGTERM has come."""
+
+    def __init__(self) -> None:
+        self.once = False
+
+    def terminate(self, _signal: int, _frame: FrameType | None) -> None:
+        """Raise Terminated at the first signal."""
+        if not self.once:
+            self.once = True
+            raise Terminated
+
+    def tell_again(self, dropped: "sys.UnraisableHookArgs") -> None:
+        """Have Terminated raised anew where Python dropped it, as in finalizers and weak references."""
+        if not issubclass(dropped.exc_type, Terminated):
+            sys.__unraisablehook__(dropped)
+            return
+        self.once = False
+        again = threading.Timer(_AGAIN_SECONDS, os.kill, (os.getpid(), signal.SIGTERM))
+        again.daemon = True
+        again.start()
+
+
+@contextlib.contextmanager
+def uninterrupted() -> Iterator[None]:
+    """Put Ctrl-C and SIGTERM off until the block, of milliseconds, has ended.
+
+    For what must not be left half done: an interrupted start of worker processes leaves some that
+    nobody ever ends, and for which the interpreter waits for ever at its end.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield  # Python handles signals in the main thread alone
+        return
+    came: list[int] = []
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = {
+        number: signal.signal(number, lambda sent, _frame: came.append(sent)) for number in numbers
+    }
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        for number in came:
+            signal.raise_signal(number)
 
 
 def watch_parent() -> threading.Event:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from typing import TypeVar
 
-from segpipe.runtime.process_exit import watch_parent
+from segpipe.runtime.process_exit import uninterrupted, watch_parent
 
 Job = TypeVar("Job")
 Result = TypeVar("Result")
@@ -17,7 +17,8 @@ def worker_pool(processes: int) -> ProcessPoolExecutor:
     """Return a pool of so many worker processes.
 
     An interruption is the stage's to handle: a Ctrl-C, which reaches all processes of a terminal,
-    does not end the workers. Killed with kill -9, the stage takes them along.
+    does not end the workers. Killed with kill -9, the stage takes them along. Whatever submits jobs
+    does it in `uninterrupted`, since that starts workers.
     """
     # A forked copy of a process with running threads can hang; a spawned one starts clean.
     context = multiprocessing.get_context("spawn")
@@ -39,7 +40,8 @@ def ordered_map(
         waiting: deque[Future[Result]] = deque()
         try:
             for job in jobs:
-                waiting.append(pool.submit(function, job))
+                with uninterrupted():
+                    waiting.append(pool.submit(function, job))
                 if len(waiting) > 3 * processes:
                     yield waiting.popleft().result()
             while waiting:
