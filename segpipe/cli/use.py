@@ -3,7 +3,6 @@
 import argparse
 import contextlib
 import hashlib
-import json
 import os
 import textwrap
 from collections.abc import Iterator
@@ -25,6 +24,7 @@ from segpipe.results.experiments import commit_with
 from segpipe.runtime.atomic import atomic_file
 from segpipe.runtime.console import say
 from segpipe.runtime.errors import BusyError, ParameterError
+from segpipe.runtime.small_files import read_json
 from segpipe.runtime.state import repository_root
 from segpipe.runtime.yaml_file import read_yaml
 
@@ -176,7 +176,7 @@ def _refuse_running() -> None:
     """
     lock = repository_root() / ".dvc/tmp/rwlock"
     try:
-        readers = json.loads(lock.read_text(encoding="utf-8"))["read"][str(_PARAMS.resolve())]
+        readers = read_json(lock)["read"][str(_PARAMS.resolve())]
         alive = [(int(one["pid"]), str(one["cmd"])) for one in readers if _lives(int(one["pid"]))]
     except (OSError, ValueError, KeyError, TypeError):
         return  # no lock, or none on params.yaml

@@ -1,6 +1,5 @@
 """Prepared data as memory-mapped arrays, checked against their description when opened."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ from segpipe.dataset.layout import DESCRIPTION, FORMAT, IMAGES, INDEX, MASKS, Ro
 from segpipe.labels.scheme import LabelScheme
 from segpipe.raw.input_spec import InputSpec
 from segpipe.runtime.errors import DataError
+from segpipe.runtime.small_files import read_json
 
 
 @dataclass(frozen=True)
@@ -110,18 +110,21 @@ def open_dataset(folder: Path) -> Dataset:
     """Open prepared data; DataError when it is missing, damaged or of another format."""
     path = folder / DESCRIPTION
     try:
-        about = json.loads(path.read_text(encoding="utf-8"))
+        about = read_json(path)
     except FileNotFoundError as error:
         raise DataError(f"{path}: there is no such file; run `dvc repro prepare` first") from error
     except (ValueError, OSError) as error:
         raise DataError(f"{path}: cannot be read ({error}); {_AGAIN}") from error
     if about.get("format") != FORMAT:
         raise DataError(f"{path}: is of format {about.get('format')}, not {FORMAT}; {_AGAIN}")
-    return Dataset(
-        folder=folder,
-        scheme=LabelScheme.from_json(about["scheme"]),
-        input=InputSpec.from_json(about["input"]),
-        splits=about["splits"],
-        excluded=about["excluded"],
-        fingerprint=about["fingerprint"],
-    )
+    try:
+        return Dataset(
+            folder=folder,
+            scheme=LabelScheme.from_json(about["scheme"]),
+            input=InputSpec.from_json(about["input"]),
+            splits=about["splits"],
+            excluded=about["excluded"],
+            fingerprint=about["fingerprint"],
+        )
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise DataError(f"{path}: is incomplete or damaged ({error!r}); {_AGAIN}") from error

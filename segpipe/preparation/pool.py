@@ -52,13 +52,9 @@ def _mapped(
     chunk = max(1, min(4, len(groups) // (4 * processes)))
     try:
         with worker_pool(processes) as pool:
-            try:
-                with uninterrupted():
-                    results = pool.map(process, groups, chunksize=chunk)
-                yield from results
-            except BaseException:
-                pool.shutdown(cancel_futures=True)
-                raise
+            with uninterrupted():
+                results = pool.map(process, groups, chunksize=chunk)
+            yield from results
     except BrokenProcessPool as error:
         raise DataError(
             "a worker process died while it read the images; the machine may be out of memory"

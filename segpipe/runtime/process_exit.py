@@ -49,9 +49,7 @@ def explained(work: Callable[[], int]) -> int:
 def interrupted_when_told() -> Iterator[None]:
     """Let SIGTERM, and the death of the parent, end the block by Terminated.
 
-    Once told, further SIGTERMs change nothing: they would cut short the wait for threads and workers,
-    and native code that still runs when the interpreter ends aborts the process ("terminate called
-    without an active exception").
+    Once told, further SIGTERMs change nothing: the process is ending, and they would cut that short.
     """
     told = _Told()
     before = signal.signal(signal.SIGTERM, told.terminate)
@@ -90,10 +88,13 @@ class _Told:
 
 @contextlib.contextmanager
 def uninterrupted() -> Iterator[None]:
-    """Put Ctrl-C and SIGTERM off until the block, of milliseconds, has ended.
+    """Put Ctrl-C and SIGTERM off until the block has ended, which should take seconds at most.
 
-    For what must not be left half done: an interrupted start of worker processes leaves some that
-    nobody ever ends, and for which the interpreter waits for ever at its end.
+    For what must not be left half done. Worker processes whose start is interrupted are ended by
+    nobody, and the interpreter waits for them for ever at its end. A thread whose `join` is
+    interrupted counts as ended from then on (Python 3.11, Thread._wait_for_tstate_lock); the
+    interpreter goes while it runs, and if it runs native code, that aborts the process: "terminate
+    called without an active exception".
     """
     if threading.current_thread() is not threading.main_thread():
         yield  # Python handles signals in the main thread alone

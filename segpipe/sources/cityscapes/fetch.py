@@ -11,6 +11,7 @@ from segpipe.raw.sample import SPLITS
 from segpipe.runtime.console import say
 from segpipe.runtime.errors import DataError, SegpipeError, listing
 from segpipe.runtime.findings import Finding
+from segpipe.sources.cityscapes.credentials import find_credentials
 from segpipe.sources.cityscapes.download import download
 from segpipe.sources.cityscapes.holdings import (
     Holding,
@@ -18,7 +19,6 @@ from segpipe.sources.cityscapes.holdings import (
     find,
     lies_unpacked,
 )
-from segpipe.sources.cityscapes.site import find_credentials
 from segpipe.sources.cityscapes_layout.layout import TRUTH, Part
 from segpipe.sources.cityscapes_layout.samples import pair_names, parts_needed
 from segpipe.sources.copying import beside_data, copy_files, refuse_too_little_space

@@ -277,7 +277,9 @@ def test_a_compressed_answer_is_refused(site: CityscapesSite, tmp_path: Path) ->
     body = gzip.compress(site.packages[FINE])
     headers = {"Content-Encoding": "gzip"}
     site.next(site.file_path(FINE), Fault(status=200, headers=headers, body=body))
-    assert "something that is not a zip archive" in refused(site.address, tmp_path, FINE)
+    assert "compresses its answers (gzip), though it is asked not to" in refused(
+        site.address, tmp_path, FINE
+    )
 
 
 def test_an_empty_answer_is_tried_again(site: CityscapesSite, tmp_path: Path) -> None:
