@@ -63,9 +63,10 @@ def _run(options: argparse.Namespace) -> int:
     checked = check_source(params.source, params.prepare, downloads_folder())
     path = params.source.path
     if checked.listing is None:
+        made = "downloaded" if params.source.name == "cityscapes" else f"made from {path}"
         say(
-            f"{path}: the {params.source.name} source can be made from it; no image was looked at, "
-            "since none is made before `dvc repro fetch`"
+            f"the data of the {params.source.name} source can be {made}; no image was looked at, since "
+            "none is there before `dvc repro fetch`"
         )
     elif checked.readable:
         _check_files(params, checked.listing, options.report)
