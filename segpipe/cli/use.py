@@ -69,6 +69,8 @@ def add_command(commands: "argparse._SubParsersAction[Any]") -> None:
 
 
 def _run(options: argparse.Namespace) -> int:
+    if _PARAMS.is_dir():
+        raise ParameterError(f"{_PARAMS}: is a folder, but must be a file; move it away")
     if options.upgrade:
         if options.name is not None:
             raise ParameterError("--upgrade is about params.yaml itself; name no recipe with it")
@@ -147,7 +149,7 @@ def _kept(present: bytes) -> bool:
 
 
 def _written_recipes() -> Iterator[bytes]:
-    for path in Path("recipes").glob("*.yaml"):
+    for path in filter(Path.is_file, Path("recipes").glob("*.yaml")):
         with contextlib.suppress(ParameterError):
             yield params_text(path).encode()
 

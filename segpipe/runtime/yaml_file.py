@@ -31,7 +31,7 @@ def read_yaml(path: Path) -> Any:
     except FileNotFoundError as error:
         raise ParameterError(f"{path}: there is no such file") from error
     except IsADirectoryError as error:
-        raise ParameterError(f"{path}: is a folder, but must be a YAML file") from error
+        raise ParameterError(f"{path}: is a folder; put the YAML file in its place") from error
     except OSError as error:
         raise ParameterError(f"{path}: cannot be read: {error.strerror}") from error
     except ValueError as error:
@@ -65,7 +65,7 @@ class _BoundError(Exception):
         self.line = mark.line + 1
 
 
-class _Composer(Composer):  # type: ignore[misc]
+class _Composer(Composer):
     """Refuses what is nested too deeply, and aliases that stand for too many values."""
 
     def __init__(self, loader: Any = None) -> None:
