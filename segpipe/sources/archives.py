@@ -1,5 +1,6 @@
 """Archives of published data sets: looked through first, unpacked only when nothing is wrong."""
 
+import errno
 import lzma
 import shutil
 import stat
@@ -47,7 +48,10 @@ def unpack(archive: Path, target: Path, wanted: Callable[[str], bool] = lambda _
             try:
                 with opened.open(member) as packed, path.open("wb") as file:
                     shutil.copyfileobj(packed, file, 1 << 20)
-            except _DAMAGES as error:
+            except (*_DAMAGES, OSError) as error:
+                # bz2, and a position before the beginning; others are of the disk.
+                if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):
+                    raise
                 raise DataError(
                     f"{archive}: {_shown(member.filename)} is damaged ({error}); get the archive again"
                 ) from error
@@ -67,6 +71,8 @@ def _opened(archive: Path) -> zipfile.ZipFile:
         return zipfile.ZipFile(archive)
     except FileNotFoundError as error:
         raise DataError(f"{archive}: there is no such file") from error
+    except OSError as error:
+        raise DataError(f"{archive}: cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise DataError(
             f"{archive}: has a member whose name claims to be UTF-8 and is not ({error.object!r}); "

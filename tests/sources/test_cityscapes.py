@@ -275,6 +275,32 @@ class TestFetch:
         names = {path.name for path in (tmp_path / "downloads").glob("*.zip")}
         assert names == set(ARCHIVES) - {"leftImg8bit_sequence_trainvaltest.zip"}
 
+    def test_an_archive_with_one_folder_more_says_what_was_found(
+        self, archives: Path, tmp_path: Path
+    ) -> None:
+        place = tmp_path / "place"
+        shutil.copytree(archives, place)
+        name = "gtFine_trainvaltest.zip"
+        with zipfile.ZipFile(archives / name) as old, zipfile.ZipFile(place / name, "w") as new:
+            for member in old.namelist():
+                new.writestr(f"Cityscapes/v1/{member}", old.read(member))
+        with pytest.raises(DataError) as caught:
+            cityscapes.check_without_unpacking(parameters(place), tmp_path)
+        said = str(caught.value)
+        assert "holds no files gtFine/SPLIT/CITY/FILE of train or val or test" in said
+        assert "its files are below one folder more, 'Cityscapes/v1'" in said
+        assert "set source.path to the folder that has gtFine right in it" in said
+
+    def test_an_unpacked_copy_one_folder_deeper_is_named(
+        self, folders: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("HOME", str(tmp_path))
+        shutil.copytree(folders, tmp_path / "place/Cityscapes")
+        with pytest.raises(
+            DataError, match=r"There is \S+/Cityscapes/leftImg8bit; if that is it, name"
+        ):
+            cityscapes.check_without_unpacking(parameters(tmp_path / "place"), tmp_path)
+
     def test_faults_in_the_names_stop_before_the_first_copy(
         self, folders: Path, tmp_path: Path
     ) -> None:
