@@ -53,6 +53,29 @@ def stage():
 sys.exit(explained(stage))
 """
 
+# The signal comes when the first worker has been started, before the thread that will end it.
+_STARTING = """
+import os, signal, sys
+from multiprocessing.context import SpawnProcess
+from segpipe.runtime.process_exit import explained, interrupted_when_told
+from segpipe.runtime.workers import ordered_map
+
+start = SpawnProcess.start
+
+def start_and_tell(process):
+    start(process)
+    os.kill(os.getpid(), signal.SIGTERM)
+
+SpawnProcess.start = start_and_tell
+
+def stage():
+    with interrupted_when_told():
+        list(ordered_map(abs, [-1, -2, -3], 2))
+    return 0
+
+sys.exit(explained(stage))
+"""
+
 
 def started(code: str) -> "subprocess.Popen[str]":
     return subprocess.Popen(
@@ -83,6 +106,16 @@ def test_a_signal_that_python_drops_is_raised_anew() -> None:
     process = started(_DROPPED)
     out, err = process.communicate(timeout=30)
     assert (out, err) == ("on\n", "interrupted; nothing was published\n")
+    assert process.returncode == 143
+
+
+def test_a_signal_while_workers_are_started_leaves_none_that_waits_for_ever() -> None:
+    process = started(_STARTING)
+    try:
+        _, err = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    assert err == "interrupted; nothing was published\n"
     assert process.returncode == 143
 
 
