@@ -26,6 +26,7 @@ from segpipe.runtime.atomic import atomic_dir
 from segpipe.runtime.console import say
 from segpipe.runtime.findings import refuse, say_warnings
 from segpipe.runtime.provenance import Snapshot
+from segpipe.runtime.workers import closing
 from segpipe.sources.build import list_samples
 from stages.entry import run_stage
 
@@ -40,7 +41,7 @@ def run(params: Params, snapshot: Snapshot) -> None:
     context = plan_preparation(
         params.source.name, params.labels, params.prepare, listing, scheme, RAW
     )
-    with ThreadPoolExecutor(1) as beside, atomic_dir(PREPARED) as partial:
+    with closing(ThreadPoolExecutor(1)) as beside, atomic_dir(PREPARED) as partial:
         # Importing torch takes seconds, in which the workers read already.
         memory = beside.submit(_forecast, params, context)
         totals = None

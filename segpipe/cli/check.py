@@ -68,9 +68,10 @@ def _run(options: argparse.Namespace) -> int:
         scheme = load_scheme(params.labels.scheme, params.labels.map, Path(path))
         excluded_labels(scheme, params.labels.exclude_images_with)
     if checked.listing is None:
+        made = "downloaded" if params.source.name == "cityscapes" else f"made from {path}"
         say(
-            f"{path}: the {params.source.name} source can be made from it; no image was looked at, "
-            "since none is made before `dvc repro fetch`"
+            f"the data of the {params.source.name} source can be {made}; no image was looked at, since "
+            "none is there before `dvc repro fetch`"
         )
     elif checked.readable:
         _check_files(params, checked.listing, options.report)

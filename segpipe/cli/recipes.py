@@ -46,7 +46,7 @@ class Change:
 
 def recipe_paths() -> list[Path]:
     """Return the recipes of the working directory by name; ParameterError when there is none."""
-    found = sorted(FOLDER.glob("*.yaml"))
+    found = sorted(path for path in FOLDER.glob("*.yaml") if path.is_file())
     if not found:
         raise ParameterError(
             f"{FOLDER}/: no recipe is here; run this in the root of the repository, where params.yaml "
@@ -124,7 +124,7 @@ def params_text(path: Path) -> str:
     A file that names every parameter is taken as it is, with its own comments; any other is laid over
     the defaults and written out. Raises ParameterError when it has a fault.
     """
-    text, params = path.read_text(encoding="utf-8"), load_overlay(path)
+    params, text = load_overlay(path), path.read_text(encoding="utf-8")
     return text if is_whole(read_yaml(path)) else write_params(params, header_of(text))
 
 

@@ -3,7 +3,6 @@
 import argparse
 import contextlib
 import hashlib
-import json
 import os
 import textwrap
 from collections.abc import Iterator
@@ -25,6 +24,7 @@ from segpipe.results.experiments import commit_with
 from segpipe.runtime.atomic import atomic_file
 from segpipe.runtime.console import say
 from segpipe.runtime.errors import BusyError, ParameterError
+from segpipe.runtime.small_files import read_json
 from segpipe.runtime.state import repository_root
 from segpipe.runtime.yaml_file import read_yaml
 
@@ -69,6 +69,8 @@ def add_command(commands: "argparse._SubParsersAction[Any]") -> None:
 
 
 def _run(options: argparse.Namespace) -> int:
+    if _PARAMS.is_dir():
+        raise ParameterError(f"{_PARAMS}: is a folder, but must be a file; move it away")
     if options.upgrade:
         if options.name is not None:
             raise ParameterError("--upgrade is about params.yaml itself; name no recipe with it")
@@ -147,7 +149,7 @@ def _kept(present: bytes) -> bool:
 
 
 def _written_recipes() -> Iterator[bytes]:
-    for path in Path("recipes").glob("*.yaml"):
+    for path in filter(Path.is_file, Path("recipes").glob("*.yaml")):
         with contextlib.suppress(ParameterError):
             yield params_text(path).encode()
 
@@ -176,7 +178,7 @@ def _refuse_running() -> None:
     """
     lock = repository_root() / ".dvc/tmp/rwlock"
     try:
-        readers = json.loads(lock.read_text(encoding="utf-8"))["read"][str(_PARAMS.resolve())]
+        readers = read_json(lock)["read"][str(_PARAMS.resolve())]
         alive = [(int(one["pid"]), str(one["cmd"])) for one in readers if _lives(int(one["pid"]))]
     except (OSError, ValueError, KeyError, TypeError):
         return  # no lock, or none on params.yaml

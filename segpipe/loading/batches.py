@@ -14,6 +14,7 @@ from torch.profiler import record_function
 
 from segpipe.augment.draw import SampleSpecs
 from segpipe.dataset.reader import Split
+from segpipe.runtime.process_exit import uninterrupted
 
 Item = TypeVar("Item")
 Made = TypeVar("Made")
@@ -76,9 +77,10 @@ class Prefetch(Generic[Item, Made]):
                 yield made
         finally:
             stopped.set()
-            while thread.is_alive():  # a producer blocked on a full queue must wake to see the flag
-                _drain(ready)
-                thread.join(timeout=0.01)
+            with uninterrupted():  # an interrupted join would leave the thread running
+                while thread.is_alive():  # blocked on a full queue it must wake to see the flag
+                    _drain(ready)
+                    thread.join(timeout=0.01)
 
     def _produce(
         self, ready: "queue.Queue[Made | BaseException | None]", stopped: threading.Event

@@ -15,6 +15,7 @@ from segpipe.preparation.sample_job import (
 from segpipe.raw.build import build_reader
 from segpipe.runtime.console import progress
 from segpipe.runtime.errors import DataError
+from segpipe.runtime.process_exit import uninterrupted
 from segpipe.runtime.workers import worker_pool
 
 # Results come back together; a raster of thousands of windows must not fill the memory with them.
@@ -51,11 +52,9 @@ def _mapped(
     chunk = max(1, min(4, len(groups) // (4 * processes)))
     try:
         with worker_pool(processes) as pool:
-            try:
-                yield from pool.map(process, groups, chunksize=chunk)
-            except BaseException:
-                pool.shutdown(cancel_futures=True)
-                raise
+            with uninterrupted():
+                results = pool.map(process, groups, chunksize=chunk)
+            yield from results
     except BrokenProcessPool as error:
         raise DataError(
             "a worker process died while it read the images; the machine may be out of memory"

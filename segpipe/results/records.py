@@ -6,7 +6,6 @@ A JSON file holds one record, a CSV file a record a row. What tables show stands
 
 import csv
 import io
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from segpipe.runtime.atomic import write_csv, write_json
 from segpipe.runtime.errors import DataError, listing
+from segpipe.runtime.small_files import parse_json
 from segpipe.runtime.validation import faults_of
 
 METRICS = Path("metrics")
@@ -132,7 +132,7 @@ def read_table(model: type[_Record], path: Path) -> list[_Record]:
 def parse_record(model: type[_Record], content: bytes, place: str) -> _Record:
     """Read the content of a JSON file; place: where it was found, for the DataError."""
     try:
-        values = json.loads(content)
+        values = parse_json(content)
     except ValueError as error:
         raise DataError(
             f"{place}: not valid JSON ({error}); run `dvc repro {model.stage}` again"

@@ -8,6 +8,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import FrameType
 
 from segpipe.runtime.atomic import disk_errors_explained
 from segpipe.runtime.console import say_error
@@ -15,6 +16,12 @@ from segpipe.runtime.errors import SegpipeError
 
 INTERRUPTED = 130  # as a shell reports Ctrl-C
 READER_GONE = 141  # as a shell reports SIGPIPE
+TERMINATED = 143  # as a shell reports SIGTERM
+_AGAIN_SECONDS = 0.1
+
+
+class Terminated(KeyboardInterrupt):
+    """The process got a SIGTERM; it ends as after a Ctrl-C, but with another exit code."""
 
 
 def explained(work: Callable[[], int]) -> int:
@@ -34,21 +41,77 @@ def explained(work: Callable[[], int]) -> int:
         # Whoever read the output has gone, as `| head` does; what is still buffered goes nowhere.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return READER_GONE
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as told:
         say_error("interrupted; nothing was published")
-        return INTERRUPTED
+        return TERMINATED if isinstance(told, Terminated) else INTERRUPTED
 
 
 @contextlib.contextmanager
 def interrupted_when_told() -> Iterator[None]:
-    """Let SIGTERM, and the death of the parent, end the block as Ctrl-C does."""
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    """Let SIGTERM, and the death of the parent, end the block by Terminated.
+
+    Once told, further SIGTERMs change nothing: the process is ending, and they would cut that short.
+    """
+    told = _Told()
+    before = signal.signal(signal.SIGTERM, told.terminate)
+    hook, sys.unraisablehook = sys.unraisablehook, told.tell_again
     over = watch_parent()
     try:
         yield
     finally:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN if told.once else before)
+        sys.unraisablehook = hook
         over.set()
-        signal.signal(signal.SIGTERM, before)
+
+
+class _Told:
+    """Whether a SIGTERM has come."""
+
+    def __init__(self) -> None:
+        self.once = False
+
+    def terminate(self, _signal: int, _frame: FrameType | None) -> None:
+        """Raise Terminated at the first signal."""
+        if not self.once:
+            self.once = True
+            raise Terminated
+
+    def tell_again(self, dropped: "sys.UnraisableHookArgs") -> None:
+        """Have Terminated raised anew where Python dropped it, as in finalizers and weak references."""
+        if not issubclass(dropped.exc_type, Terminated):
+            sys.__unraisablehook__(dropped)
+            return
+        self.once = False
+        again = threading.Timer(_AGAIN_SECONDS, os.kill, (os.getpid(), signal.SIGTERM))
+        again.daemon = True
+        again.start()
+
+
+@contextlib.contextmanager
+def uninterrupted() -> Iterator[None]:
+    """Put Ctrl-C and SIGTERM off until the block has ended, which should take seconds at most.
+
+    For what must not be left half done. Worker processes whose start is interrupted are ended by
+    nobody, and the interpreter waits for them for ever at its end. A thread whose `join` is
+    interrupted counts as ended from then on (Python 3.11, Thread._wait_for_tstate_lock); the
+    interpreter goes while it runs, and if it runs native code, that aborts the process: "terminate
+    called without an active exception".
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield  # Python handles signals in the main thread alone
+        return
+    came: list[int] = []
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = {
+        number: signal.signal(number, lambda sent, _frame: came.append(sent)) for number in numbers
+    }
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        for sent in came:
+            signal.raise_signal(sent)
 
 
 def watch_parent() -> threading.Event:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from segpipe.runtime.errors import StaleRunError, listing
+from segpipe.runtime.errors import ParameterError, StaleRunError, listing
 from segpipe.runtime.yaml_file import read_yaml
 
 PIPELINE, PARAMETERS = Path("dvc.yaml"), Path("params.yaml")
@@ -57,7 +57,10 @@ class Snapshot:
 def take_snapshot(stage: str) -> Snapshot:
     """Read the parameters and dependencies that dvc.yaml names for `stage`, below the current folder."""
     content = read_yaml(PARAMETERS)
-    about = read_yaml(PIPELINE)["stages"][stage]
+    try:
+        about = read_yaml(PIPELINE)["stages"][stage]
+    except (KeyError, TypeError) as error:
+        raise ParameterError(f"{PIPELINE}: has no stage {stage}; bring back its content") from error
     names = [_filled(key, content) for key in about.get("params", [])]
     parameters = {key: _at(content, key) for key in names}
     files: dict[str, str] = {}

@@ -1,27 +1,43 @@
 """Worker processes of a stage, which leave when it does."""
 
+import contextlib
 import multiprocessing
 import signal
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from typing import TypeVar
 
-from segpipe.runtime.process_exit import watch_parent
+from segpipe.runtime.process_exit import uninterrupted, watch_parent
 
 Job = TypeVar("Job")
+Pool = TypeVar("Pool", bound=Executor)
 Result = TypeVar("Result")
 
 
-def worker_pool(processes: int) -> ProcessPoolExecutor:
-    """Return a pool of so many worker processes.
+@contextlib.contextmanager
+def closing(pool: Pool) -> Iterator[Pool]:
+    """Yield a pool; at the end drop the jobs that wait, and wait for those that run.
+
+    No signal cuts that wait short (`uninterrupted`).
+    """
+    try:
+        yield pool
+    finally:
+        with uninterrupted():
+            pool.shutdown(cancel_futures=True)
+
+
+def worker_pool(processes: int) -> contextlib.AbstractContextManager[ProcessPoolExecutor]:
+    """Return a pool of so many worker processes, as `closing` closes it.
 
     An interruption is the stage's to handle: a Ctrl-C, which reaches all processes of a terminal,
-    does not end the workers. Killed with kill -9, the stage takes them along.
+    does not end the workers. Killed with kill -9, the stage takes them along. Whatever submits jobs
+    does it in `uninterrupted`, since that starts workers.
     """
     # A forked copy of a process with running threads can hang; a spawned one starts clean.
     context = multiprocessing.get_context("spawn")
-    return ProcessPoolExecutor(processes, context, initializer=_begin)
+    return closing(ProcessPoolExecutor(processes, context, initializer=_begin))
 
 
 def ordered_map(
@@ -37,15 +53,13 @@ def ordered_map(
         return
     with worker_pool(processes) as pool:
         waiting: deque[Future[Result]] = deque()
-        try:
-            for job in jobs:
+        for job in jobs:
+            with uninterrupted():
                 waiting.append(pool.submit(function, job))
-                if len(waiting) > 3 * processes:
-                    yield waiting.popleft().result()
-            while waiting:
+            if len(waiting) > 3 * processes:
                 yield waiting.popleft().result()
-        finally:
-            pool.shutdown(wait=True, cancel_futures=True)
+        while waiting:
+            yield waiting.popleft().result()
 
 
 def _begin() -> None:

@@ -72,8 +72,8 @@ def list_samples(source: SourceParams, prepare: PrepareParams, raw: Path) -> Lis
 class CheckedSource:
     """What was found where source.path points, before anything is fetched.
 
-    listing: None where the samples are made, not found. readable: whether they are there as files
-    below source.path, and not in archives.
+    listing: None where the samples are not there before fetch, which makes or downloads them.
+    readable: whether they are there as files below source.path, and not in archives.
     """
 
     listing: Listing | None
@@ -95,6 +95,7 @@ def check_source(source: SourceParams, prepare: PrepareParams, downloads: Path) 
             return CheckedSource(None, readable=False)
         case "cityscapes":
             listing = cityscapes.check_without_unpacking(source, downloads)
-            return CheckedSource(listing, readable=cityscapes.is_unpacked(source))
+            readable = listing is not None and cityscapes.is_unpacked(source)
+            return CheckedSource(listing, readable)
         case _:
             return CheckedSource(list_samples(source, prepare, path), readable=True)

@@ -20,6 +20,7 @@ from typing import Any, Literal, NamedTuple
 from segpipe.runtime.console import say
 from segpipe.runtime.errors import TrackingError
 from segpipe.runtime.lock import held_folder
+from segpipe.runtime.small_files import parse_json
 from segpipe.runtime.state import repository_root
 
 _ENTRIES, _PARTIAL = "entries.jsonl", ".partial"
@@ -119,7 +120,7 @@ class Outbox:
         self.end = "KILLED", int(last * 1000)
         for line in path.read_text("utf-8", "replace").splitlines() if is_there else []:
             try:
-                entry = json.loads(line)
+                entry = parse_json(line)
                 if "status" in entry:
                     self.end = entry["status"], entry["timestamp"]
                     continue

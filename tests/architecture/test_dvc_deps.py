@@ -37,6 +37,7 @@ WATCHERS = {
     "segpipe/runtime/process_exit.py": "it prints errors and makes exit codes of them",
     "segpipe/runtime/provenance.py": "it compares before and after; a difference has no outputs",
     "segpipe/runtime/workers.py": "it starts processes; what they make is the same in one",
+    "segpipe/runtime/small_files.py": "reads files within bounds, or refuses them",
     "segpipe/runtime/yaml_file.py": "DVC tracks the values themselves",
     "stages/entry.py": "it answers --help and validates",
 }

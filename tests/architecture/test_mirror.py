@@ -22,7 +22,6 @@ ELSEWHERE = {
     "runtime/randomness": "augment",
     "runtime/state": "training/state/test_identity.py",
     "runtime/workers": "stages/test_interrupted.py",
-    "runtime/yaml_file": "params/test_load.py",
     "sources/build": "stages/test_stages.py",
     "sources/cityscapes/samples": "pipeline/test_recipes.py",
     "sources/esd/samples": "stages/test_raster_stages.py",

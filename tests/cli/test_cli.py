@@ -244,6 +244,26 @@ def test_check_names_a_folder_that_is_not_there(
     assert "data/nowhere: there is no such folder" in capsys.readouterr().err
 
 
+def test_check_before_the_download_says_that_fetch_will_do_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("CITYSCAPES_USERNAME", "somebody")
+    monkeypatch.setenv("CITYSCAPES_PASSWORD", "something")
+    content = tiny_parameters(Path("data/cityscapes"), source__name="cityscapes")
+    content["labels"]["scheme"] = "cityscapes19"
+    write_parameters(tmp_path / "params.yaml", content)
+    assert main(["check"]) == 0
+    out, err = capsys.readouterr()
+    assert err == ""
+    assert "2 parts of Cityscapes are not downloaded yet; there is a login" in out
+    assert "  leftImg8bit_trainvaltest.zip\n  gtFine_trainvaltest.zip\n" in out
+    assert "the data of the cityscapes source can be downloaded; no image was looked at" in out
+    monkeypatch.delenv("CITYSCAPES_PASSWORD")
+    assert main(["check"]) == 1
+    assert "no CITYSCAPES_PASSWORD" in capsys.readouterr().err
+
+
 def test_a_reader_that_has_gone_is_no_traceback() -> None:
     """As `segpipe use | head -1` has it: nobody reads what is printed."""
     reading, writing = os.pipe()

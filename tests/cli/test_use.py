@@ -450,3 +450,25 @@ def test_a_name_too_long_for_a_file_is_refused(
     assert main(["use", "n" * 5000]) == 1
     said = capsys.readouterr().err
     assert "is neither a recipe nor a parameter file" in said and len(said) < 300
+
+
+@pytest.mark.parametrize("command", [["use"], ["use", "small"], ["use", "--upgrade"], ["check"]])
+def test_a_folder_in_the_place_of_the_parameters_is_said(
+    command: list[str], work: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (work / "params.yaml").unlink()
+    (work / "params.yaml").mkdir()
+    assert main(command) == 1
+    assert "params.yaml: is a folder" in capsys.readouterr().err
+    assert sorted(path.name for path in work.iterdir()) == ["params.yaml", "recipes"]
+
+
+def test_what_is_no_file_among_the_recipes_is_passed_over(
+    work: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (work / "recipes/folder.yaml").mkdir()
+    os.mkfifo(work / "recipes/pipe.yaml")
+    assert main(["use"]) == 0
+    listed = [line.split()[0] for line in capsys.readouterr().out.splitlines()[:-1]]
+    assert listed == ["large", "small"]
+    assert main(["use", "small", "--force"]) == 0

@@ -120,6 +120,8 @@ def test_label_files_are_those_of_the_data_alone(
         ("", "must hold `classes:`"),
         ("- road\n- car\n", "must hold `classes:`"),
         ("a: [b", "not valid YAML"),
+        ("classes: " + "[" * 3000, "line 1: more than 64 sections and lists are inside each other"),
+        ("a: &a [a, *a]", "line 1: an alias (*name) is part of what it stands for"),
         ("classes: {a: 1, a: 2}", "not valid YAML"),
         ("void: 3\n", "classes is empty; it must name the classes"),
         ("classes: {}\n", "it must name the classes"),

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from segpipe.dataset.layout import DESCRIPTION, read_samples
+from segpipe.dataset.layout import DESCRIPTION, FORMAT, read_samples
 from segpipe.dataset.reader import open_dataset
 from segpipe.labels.exclusion import excluded_labels
 from segpipe.labels.load import load_scheme
@@ -316,3 +316,10 @@ def test_damaged_prepared_data_is_refused(damage: str, plain: Path, tmp_path: Pa
             (copy / "train/index.csv").write_text("name\n")
     with pytest.raises(DataError, match="dvc repro"):
         open_dataset(copy).split("train")
+
+
+@pytest.mark.parametrize("content", ["[" * 3000, "[]", "3", f'{{"format": {FORMAT}}}'])
+def test_a_damaged_description_is_named(content: str, tmp_path: Path) -> None:
+    (tmp_path / "dataset.json").write_text(content)
+    with pytest.raises(DataError, match=r"dataset\.json: .*run `dvc repro --force prepare`"):
+        open_dataset(tmp_path)

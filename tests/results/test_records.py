@@ -262,3 +262,10 @@ def test_nothing_is_written_that_the_schema_does_not_declare() -> None:
     content["classes"]["road"]["later_score"] = 0.5
     with pytest.raises(ValidationError, match="later_score"):
         new_record(Evaluation, content)
+
+
+def test_a_record_of_brackets_is_refused_in_words(tmp_path: Path) -> None:
+    path = tmp_path / "evaluation.json"
+    path.write_text("[" * 3000)
+    with pytest.raises(DataError, match=r"not valid JSON .*more than 64 lists and objects"):
+        read_record(Evaluation, path)

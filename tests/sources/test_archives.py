@@ -1,5 +1,6 @@
 """Archives: unpacked whole, or refused before anything is written."""
 
+import contextlib
 import shutil
 import stat
 import zipfile
@@ -70,6 +71,57 @@ def test_a_name_that_stands_twice_is_refused(tmp_path: Path, target: Path) -> No
             file.writestr("a", "2")
     with pytest.raises(DataError, match="twice"):
         unpack(tmp_path / "x.zip", target)
+
+
+@pytest.mark.parametrize(
+    ("names", "words"),
+    [
+        (["a.png", "A.png"], "A.png: is the same file as a.png where case does not count"),
+        (["b/\u00e9.png", "b/e\u0301.png"], "is the same file as b/\u00e9.png where"),
+        (["b/c.png", "b//c.png"], "b//c.png: is the same file as b/c.png"),
+        (["Train/a.png", "train"], "train: is a file, and a folder of other files"),
+        ([f"b/{'x' * 300}.png"], f"b/{'x' * 58}...{'x' * 26}.png: has a name of 304 bytes; file"),
+        (["b/" + "\u00e9" * 130], "has a name of 260 bytes; file systems take 255"),
+        (["/".join(["y" * 200] * 6)], "is a path of 1,205 bytes, above 1,024"),
+        (["c\x1b[31m/../../d"], r"'c\x1b[31m/../../d': would be written outside the folder"),
+    ],
+)
+def test_names_that_no_file_system_can_hold_write_nothing(
+    names: list[str], words: str, tmp_path: Path, target: Path
+) -> None:
+    archive = archive_of(tmp_path / "x.zip", dict.fromkeys(["fine.txt", *names], b"1"))
+    for call in (lambda: unpack(archive, target), lambda: member_sizes(archive)):
+        with pytest.raises(DataError) as caught:
+            call()
+        assert words in str(caught.value)
+    assert list(target.iterdir()) == []
+
+
+def test_names_of_up_to_255_bytes_are_unpacked(tmp_path: Path, target: Path) -> None:
+    unpack(archive_of(tmp_path / "x.zip", {"z" * 255: b"1"}), target)
+    assert [path.name for path in target.iterdir()] == ["z" * 255]
+
+
+@pytest.mark.parametrize("place", ["central", "local"])
+def test_a_name_that_is_not_utf_8_is_said(place: str, tmp_path: Path, target: Path) -> None:
+    archive = archive_of(tmp_path / "x.zip", {"stra\u00dfe.png": b"1"})
+    content, name = archive.read_bytes(), "stra\u00dfe.png".encode()
+    at = content.rindex(name) if place == "central" else content.index(name)
+    archive.write_bytes(content[: at + 4] + b"\xff\xfe" + content[at + 6 :])
+    words = {"central": "claims to be UTF-8 and is not", "local": "stra\u00dfe.png is damaged"}
+    with pytest.raises(DataError, match=words[place]):
+        unpack(archive, target)
+
+
+def test_a_folder_and_other_damage_in_the_place_of_an_archive(tmp_path: Path, target: Path) -> None:
+    with pytest.raises(DataError, match="cannot be read: Is a directory"):
+        unpack(target, target)
+    archive = archive_of(tmp_path / "x.zip", {f"{n}.png": bytes(range(256)) for n in range(9)})
+    content = archive.read_bytes()
+    for at in range(len(content) - 700, len(content)):
+        archive.write_bytes(content[:at] + bytes([content[at] ^ 0xFF]) + content[at + 1 :])
+        with contextlib.suppress(DataError):  # and nothing else is raised
+            unpack(archive, target)
 
 
 @pytest.mark.parametrize("kept", [0.0, 0.3, 0.9])

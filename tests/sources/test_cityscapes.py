@@ -225,7 +225,11 @@ class TestFetch:
             cityscapes.check_without_unpacking(parameters(tmp_path), tmp_path)
 
     def test_what_is_nowhere_is_downloaded_with_a_login(
-        self, archives: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+        self,
+        archives: Path,
+        tmp_path: Path,
+        monkeypatch: pytest.MonkeyPatch,
+        capsys: pytest.CaptureFixture[str],
     ) -> None:
         asked: list[list[str]] = []
 
@@ -242,11 +246,12 @@ class TestFetch:
         place.mkdir()
         shutil.copy(archives / "gtFine_trainvaltest.zip", place)
         source = parameters(place, frames=2)
-        before = cityscapes.check_without_unpacking(source, tmp_path / "downloads")
-        assert (only(before).kind, only(before).severity) == ("not_downloaded", "warning")
+        assert cityscapes.check_without_unpacking(source, tmp_path / "downloads") is None
         wanted = ["leftImg8bit_trainvaltest.zip", "leftImg8bit_sequence_trainvaltest.zip"]
-        assert list(only(before).items) == wanted
-        assert asked == [] and not any(before.samples.values())
+        said = capsys.readouterr().out
+        assert "2 parts of Cityscapes are not downloaded yet" in said
+        assert said.endswith("".join(f"  {name}\n" for name in wanted))
+        assert asked == []
         brought = fetched(source, tmp_path / "raw")
         assert asked == [wanted]
         assert brought == self.expected([], [1])
@@ -269,6 +274,32 @@ class TestFetch:
         assert brought == fetched(parameters(archives, coarse_per_fine=1.0), tmp_path / "again/raw")
         names = {path.name for path in (tmp_path / "downloads").glob("*.zip")}
         assert names == set(ARCHIVES) - {"leftImg8bit_sequence_trainvaltest.zip"}
+
+    def test_an_archive_with_one_folder_more_says_what_was_found(
+        self, archives: Path, tmp_path: Path
+    ) -> None:
+        place = tmp_path / "place"
+        shutil.copytree(archives, place)
+        name = "gtFine_trainvaltest.zip"
+        with zipfile.ZipFile(archives / name) as old, zipfile.ZipFile(place / name, "w") as new:
+            for member in old.namelist():
+                new.writestr(f"Cityscapes/v1/{member}", old.read(member))
+        with pytest.raises(DataError) as caught:
+            cityscapes.check_without_unpacking(parameters(place), tmp_path)
+        said = str(caught.value)
+        assert "holds no files gtFine/SPLIT/CITY/FILE of train or val or test" in said
+        assert "its files are below one folder more, 'Cityscapes/v1'" in said
+        assert "set source.path to the folder that has gtFine right in it" in said
+
+    def test_an_unpacked_copy_one_folder_deeper_is_named(
+        self, folders: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("HOME", str(tmp_path))
+        shutil.copytree(folders, tmp_path / "place/Cityscapes")
+        with pytest.raises(
+            DataError, match=r"There is \S+/Cityscapes/leftImg8bit; if that is it, name"
+        ):
+            cityscapes.check_without_unpacking(parameters(tmp_path / "place"), tmp_path)
 
     def test_faults_in_the_names_stop_before_the_first_copy(
         self, folders: Path, tmp_path: Path

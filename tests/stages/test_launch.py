@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from segpipe.runtime.errors import LaunchError
+from segpipe.runtime.errors import LaunchError, ParameterError
 from segpipe.training.distributed.launch import already_launched, number_of_processes
 from tests.forge import (
     checkpoints,
@@ -157,4 +157,10 @@ def test_the_number_of_processes_comes_from_the_first_that_knows(
     monkeypatch.delenv("SEGPIPE_PROCESSES")
     (tmp_path / "accelerate/default_config.yaml").write_text("num_processes: 3\nnum_machines: 2\n")
     with pytest.raises(LaunchError, match="names 2 machines"):
+        number_of_processes()
+    (tmp_path / "accelerate/default_config.yaml").write_text("- 3\n")
+    with pytest.raises(LaunchError, match="must hold what `accelerate config` writes"):
+        number_of_processes()
+    (tmp_path / "accelerate/default_config.yaml").write_text("a: &a [*a]\n")
+    with pytest.raises(ParameterError, match=r"default_config\.yaml: line 1: an alias"):
         number_of_processes()

@@ -8,21 +8,21 @@ modification time, so that it counts as whole without being read.
 import contextlib
 import errno
 import hashlib
-import json
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from time import monotonic
 from typing import Any
 
-import requests
 from tqdm import tqdm
 
 from segpipe.runtime.atomic import sync, write_json
 from segpipe.runtime.console import say
 from segpipe.runtime.lock import held_file
+from segpipe.runtime.small_files import read_json
+from segpipe.sources.cityscapes.credentials import find_credentials
 from segpipe.sources.cityscapes.faults import DownloadError, SiteError, TransientError, retry
-from segpipe.sources.cityscapes.site import SITE, Package, Site, find_credentials
+from segpipe.sources.cityscapes.site import SITE, Package, Session, Site
 from segpipe.sources.copying import refuse_too_little_space
 
 SECONDS_BETWEEN_LINES = 10.0
@@ -64,7 +64,7 @@ def download(names: Sequence[str], target: Path, address: str = SITE) -> None:
 
 def _download_missing(names: Sequence[str], target: Path, address: str) -> None:
     failures = []
-    with requests.Session() as session:
+    with Session() as session:
         site = Site(session, find_credentials(), address)
         transfers = [_Transfer(package, target, site) for package in site.find_packages(names)]
         missing = sum(transfer.missing for transfer in transfers)
@@ -205,10 +205,9 @@ def _is_whole(path: Path) -> bool:
 
 def _read_record(path: Path) -> dict[str, Any]:
     try:
-        record = json.loads(_record_of(path).read_text(encoding="utf-8"))
+        return read_json(_record_of(path))
     except (OSError, ValueError):
         return {}
-    return record if isinstance(record, dict) else {}
 
 
 def _record_whole(path: Path, md5: str) -> None:

@@ -8,10 +8,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from segpipe.params.source import SourceParams
-from segpipe.raw.sample import SPLITS
 from segpipe.runtime.console import say
 from segpipe.runtime.errors import DataError, SegpipeError, listing
-from segpipe.runtime.findings import Finding, say_warnings
+from segpipe.runtime.findings import say_warnings
+from segpipe.sources.cityscapes.credentials import find_credentials
 from segpipe.sources.cityscapes.download import download
 from segpipe.sources.cityscapes.holdings import (
     Holding,
@@ -19,7 +19,6 @@ from segpipe.sources.cityscapes.holdings import (
     find,
     lies_unpacked,
 )
-from segpipe.sources.cityscapes.site import find_credentials
 from segpipe.sources.cityscapes_layout.layout import TRUTH, Part
 from segpipe.sources.cityscapes_layout.samples import pair_names, parts_needed
 from segpipe.sources.copying import beside_data, copy_files, refuse_too_little_space
@@ -53,10 +52,10 @@ def fetch(source: SourceParams, target: Path, downloads: Path) -> None:
     copy_files(Path(source.path), beside_data(Path(source.path)), target)
 
 
-def check_without_unpacking(source: SourceParams, downloads: Path) -> Listing:
+def check_without_unpacking(source: SourceParams, downloads: Path) -> Listing | None:
     """Return what `list_samples` would after a fetch, where archives are only looked into.
 
-    Parts that fetch would download are a warning (`not_downloaded`), and there are no samples then.
+    None where parts are nowhere and fetch would download them; one line says so.
     Raises DataError when a part is missing and there is no login, or an archive is damaged.
     """
     parts = parts_needed(source)
@@ -65,14 +64,11 @@ def check_without_unpacking(source: SourceParams, downloads: Path) -> Listing:
     if not missing:
         return found
     _require_login(missing, source)
-    waiting = Finding(
-        "not_downloaded",
-        "warning",
-        f"{len(missing)} parts of Cityscapes are not on this machine, so nothing was looked at",
-        "fetch downloads them",
-        tuple(part.archive for part in missing),
+    say(
+        f"{len(missing)} parts of Cityscapes are not downloaded yet; there is a login, with which "
+        f"`dvc repro fetch` downloads them:\n{listing([part.archive for part in missing])}"
     )
-    return Listing({split: [] for split in SPLITS}, [waiting])
+    return None
 
 
 def is_unpacked(source: SourceParams) -> bool:
@@ -106,6 +102,10 @@ def _require_login(missing: list[Part], source: SourceParams) -> None:
         find_credentials()
     except SegpipeError as error:
         lines = listing([describe(part, Path(source.path)) for part in missing])
+        nested = sorted(Path(source.path).glob(f"*/{missing[0].folder}"))
+        lines += (
+            f"\nThere is {nested[0]}; if that is it, name {nested[0].parent}." if nested else ""
+        )
         raise DataError(
             f"params.yaml: source.path is {source.path}, but these parts of Cityscapes are not "
             f"there:\n{lines}\nPut them there, as downloaded or unpacked. Or have fetch download "

@@ -37,10 +37,23 @@ class Holding:
         if not found:
             text = (
                 f"{self.place}: holds no files {self.part.folder}/SPLIT/CITY/FILE of "
-                f"{' or '.join(self.part.splits)}; get {self.part.archive} anew"
+                f"{' or '.join(self.part.splits)}, but {self._instead(names)}"
             )
             raise DataError("\n".join([text, *map(str, self.findings)]))
         return found
+
+    def _instead(self, names: Collection[str]) -> str:
+        """Say what is there in place of the part's files, and what to do."""
+        anew = f"get {self.part.archive} anew"
+        for name in names:
+            outer, inside, _ = name.partition(f"/{self.part.folder}/")
+            if inside:
+                return (
+                    f"{name!r}: its files are below one folder more, {outer!r}; unpack it, and set "
+                    f"source.path to the folder that has {self.part.folder} right in it, or {anew}"
+                )
+        found = f"{len(names)} others, such as {min(names)!r}" if names else "nothing at all"
+        return f"{found}; {anew}"
 
     def size(self, names: Collection[str]) -> int:
         """Return how many bytes the named files have, unpacked."""

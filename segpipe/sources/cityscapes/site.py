@@ -8,45 +8,36 @@ redirect is followed.
 
 import contextlib
 import itertools
-import json
-import os
 import re
-import sys
+import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import requests
 import urllib3
-from pydantic import SecretStr
 
 from segpipe.runtime.console import say
 from segpipe.runtime.errors import SegpipeError
+from segpipe.runtime.small_files import parse_any_json
+from segpipe.sources.cityscapes.credentials import Credentials
 from segpipe.sources.cityscapes.faults import (
     BY_HAND,
     DownloadError,
     SiteError,
+    TransientError,
     network_fault,
     retry,
     status_fault,
 )
 
 SITE = "https://www.cityscapes-dataset.com"
-USERNAME, PASSWORD = "CITYSCAPES_USERNAME", "CITYSCAPES_PASSWORD"
 TIMEOUT = (15.0, 60.0)  # seconds to connect, and between two reads
+TEXT_SECONDS = 120.0  # for a whole text, and for the first bytes of a file
 _READ_BYTES, _TEXT_BYTES = 1 << 18, 1 << 20
+_GZIP = b"\x1f\x8b"
 _MAGIC_BYTES = 64  # enough to tell an archive from a web page
 _UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
-
-
-@dataclass(frozen=True)
-class Credentials:
-    """A login, and the place where it was found."""
-
-    username: str = field(repr=False)
-    password: SecretStr
-    origin: str
 
 
 @dataclass(frozen=True)
@@ -66,10 +57,21 @@ class Answer(NamedTuple):
     chunks: Iterator[bytes]
 
 
+class Session(requests.Session):
+    """A session that follows no redirect, and does not read the body that comes with one.
+
+    requests reads and decodes all of it, be it endless or not what its headers say.
+    """
+
+    def get_redirect_target(self, resp: requests.Response) -> str | None:
+        """Return that there is none."""
+        return None
+
+
 class Site:
     """The site and a login."""
 
-    def __init__(self, session: requests.Session, credentials: Credentials, address: str) -> None:
+    def __init__(self, session: Session, credentials: Credentials, address: str) -> None:
         """Raise SegpipeError when `address` is not https://HOST (or this machine's own, for tests)."""
         if not re.fullmatch(r"https://[\w.-]+(:\d+)?|http://127\.0\.0\.1:\d+", address):
             raise SegpipeError("the password is sent to an address of the form https://HOST only")
@@ -84,7 +86,7 @@ class Site:
         """
         retry("login", self._log_in)
         try:
-            rows = json.loads(self._text("/downloads/?list", "list of packages"))
+            rows = parse_any_json(self._text("/downloads/?list", "list of packages"))
             offered = {package.name: package for package in map(_package, rows)}
         except (ValueError, TypeError, KeyError) as error:
             raise SiteError(
@@ -120,9 +122,13 @@ class Site:
         """
         for is_new_login in (False, True):
             with self._send("GET", path, headers) as response:
-                chunks, first = self._chunks(response), b""
-                while len(first) < _MAGIC_BYTES and (chunk := next(chunks, b"")):
-                    first += chunk
+                chunks = self._chunks(response)
+                first = self._read(chunks, _MAGIC_BYTES)
+                if response.status_code == 200 and first.startswith(_GZIP):
+                    raise DownloadError(
+                        f"{subject}: {self.address}, or a proxy on the way, compresses its answers "
+                        f"(gzip), though it is asked not to; {BY_HAND}"
+                    )
                 if not _wants_login(response, first):
                     if response.status_code not in accept:
                         raise status_fault(response, subject, self.address)
@@ -143,13 +149,21 @@ class Site:
         """Return the first MiB of a text, retried."""
 
         def attempt() -> str:
-            content = b""
             with self.ask(path, subject, (200,), {}) as answer:
-                while len(content) < _TEXT_BYTES and (chunk := next(answer.chunks, b"")):
-                    content += chunk
-            return content.decode(errors="replace")
+                return self._read(answer.chunks, _TEXT_BYTES).decode(errors="replace")
 
         return retry(subject, attempt)
+
+    def _read(self, chunks: Iterator[bytes], enough: int) -> bytes:
+        """Return so many bytes or a little more, or all; TransientError when they take too long."""
+        content, until = b"", time.monotonic() + TEXT_SECONDS
+        while len(content) < enough and (chunk := next(chunks, b"")):
+            content += chunk
+            if time.monotonic() > until:
+                raise TransientError(
+                    f"{self.address} sent {len(content):,} bytes in {TEXT_SECONDS:.0f} s, too slowly"
+                )
+        return content
 
     def _log_in(self) -> None:
         self._session.cookies.clear()
@@ -199,47 +213,6 @@ class Site:
                 return
             yield chunk
         raise fault
-
-
-def find_credentials() -> Credentials:
-    """Return the login from the environment, else as the official downloader stored it.
-
-    An empty variable counts as none. Raises SegpipeError when there is no login, when only one of
-    the variables is set, or when the file cannot be used.
-    """
-    username, password = os.environ.get(USERNAME), os.environ.get(PASSWORD)
-    if username and password:
-        return Credentials(username, SecretStr(password), f"{USERNAME} and {PASSWORD}")
-    if username or password:
-        given, missing = (USERNAME, PASSWORD) if username else (PASSWORD, USERNAME)
-        raise SegpipeError(f"the environment has {given} but no {missing}; set both, or neither")
-    path = official_file()
-    problem = "does not hold a username and a password"
-    try:
-        # Its content reaches no message, because a part of it is the password.
-        match json.loads(path.read_text(encoding="utf-8")):
-            case {"username": str(username), "password": str(password)} if username and password:
-                return Credentials(username, SecretStr(password), str(path))
-    except OSError as error:
-        problem = f"cannot be read ({error.strerror})"
-    except ValueError:
-        problem = "is not valid JSON"
-    raise SegpipeError(
-        f"Cityscapes is downloaded with an account, and there is no login: set {USERNAME} and "
-        f"{PASSWORD} in the environment, or let the official downloader store it (csDownload of "
-        f"cityscapesscripts; {path} {problem}). An account is free for research: "
-        "https://www.cityscapes-dataset.com/register/. Archives that are on this machine already "
-        "need none: name their folder in source.path"
-    )
-
-
-def official_file() -> Path:
-    """Return where cityscapesscripts 2.3 keeps the login: appdirs' user_data_dir of its name."""
-    if sys.platform == "darwin":
-        folder = Path.home() / "Library" / "Application Support"
-    else:
-        folder = Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share")
-    return folder / "cityscapesscripts" / "credentials.json"
 
 
 def _wants_login(response: requests.Response, first: bytes) -> bool:

@@ -12,12 +12,12 @@ import sys
 from pathlib import Path
 
 import torch
-import yaml
 from torch.distributed.elastic.multiprocessing.api import SignalException
 from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
 from segpipe.runtime.errors import LaunchError
+from segpipe.runtime.yaml_file import read_yaml
 from segpipe.training.distributed.peers import PEER_FAILED
 from segpipe.training.distributed.signals import RESUMABLE, passing_on
 
@@ -120,7 +120,9 @@ def _from_accelerate() -> int | None:
     for name in ("default_config.yaml", "default_config.yml"):
         path = home / "accelerate" / name
         if path.is_file():
-            content = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+            content = read_yaml(path) or {}
+            if not isinstance(content, dict):
+                raise LaunchError(f"{path}: must hold what `accelerate config` writes; run it anew")
             machines = int(content.get("num_machines") or 1)
             if machines > 1:
                 raise LaunchError(

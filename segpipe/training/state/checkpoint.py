@@ -5,6 +5,7 @@ it, so that one rename makes all of it valid. sums.json has a checksum of every 
 """
 
 import json
+import re
 import shutil
 import time
 import zlib
@@ -18,11 +19,14 @@ from torch import Tensor, nn
 from segpipe.bundle import read_weights, write_weights
 from segpipe.runtime.atomic import atomic_dir, sync, write_json
 from segpipe.runtime.errors import BundleError, CheckpointError
+from segpipe.runtime.small_files import read_json
 from segpipe.training.distributed.sharding import gathered
 from segpipe.training.optimizer import optimizer_tensors
 
 NETWORK, AVERAGE, BEST, OPTIMIZER = "network", "average", "best", "optimizer"
 _PROGRESS, _SUMS, _TRACKED = "progress.json", "sums.json", "mlflow.json"
+_ALWAYS = {_PROGRESS, f"{NETWORK}.safetensors", f"{OPTIMIZER}.safetensors"}
+_NAME = re.compile(r"checkpoint-([0-9]{9,})")
 _CHUNK = 1 << 22
 Value = TypeVar("Value")
 
@@ -124,11 +128,9 @@ class Checkpoints:
         """Read a checkpoint; CheckpointError says which of its files is not what was written."""
         folder = self._place(step)
         try:
-            sums = json.loads((folder / _SUMS).read_text(encoding="utf-8"))
-            changed = [name for name, value in sums.items() if _sum(folder / name) != value]
-            if changed:
-                raise CheckpointError(f"{folder}: is damaged: {', '.join(changed)} was changed")
-            content = json.loads((folder / _PROGRESS).read_text(encoding="utf-8"))
+            sums = read_json(folder / _SUMS)
+            _refuse_changed(folder, sums)
+            content = read_json(folder / _PROGRESS)
             weights = [Path(name) for name in sums if name.endswith(".safetensors")]
             tensors = {path.stem: read_weights(folder / path) for path in weights}
             return State(_progress(content["progress"]), tensors, content["about"])
@@ -137,7 +139,13 @@ class Checkpoints:
 
     def steps(self) -> list[int]:
         """Return the steps of the checkpoints that are there, the newest last."""
-        return sorted(int(path.name.partition("-")[2]) for path in self.folder.glob("checkpoint-*"))
+        found = (_NAME.fullmatch(path.name) for path in self.folder.glob("checkpoint-*"))
+        return sorted(int(match[1]) for match in found if match)
+
+    def strays(self) -> list[Path]:
+        """Return what is named like a checkpoint without being one, such as checkpoint-old."""
+        found = self.folder.glob("checkpoint-*")
+        return sorted(path for path in found if not _NAME.fullmatch(path.name))
 
     def drop(self, step: int) -> None:
         """Delete a checkpoint; it is gone at once, never half there."""
@@ -169,6 +177,24 @@ class Checkpoints:
         return self.folder / f"checkpoint-{step:09d}"
 
 
+def _refuse_changed(folder: Path, sums: dict[str, Any]) -> None:
+    """Raise CheckpointError unless all files of a checkpoint, and no others, are as they were written.
+
+    No file is opened whose name leads out of the folder, wherever sums.json may point.
+    """
+    there = {path.name for path in folder.iterdir() if path.suffix in (".safetensors", ".json")}
+    there.discard(_SUMS)
+    if unnamed := (there | _ALWAYS) - sums.keys():
+        raise CheckpointError(
+            f"{folder}: is damaged: {_SUMS} has no checksum of {', '.join(sorted(unnamed))}"
+        )
+    changed = [name for name in sums if name not in there or _sum(folder / name) != sums[name]]
+    if changed:
+        raise CheckpointError(
+            f"{folder}: is damaged: {', '.join(changed)} was changed or is not there"
+        )
+
+
 def _progress(content: dict[str, Any]) -> Progress:
     """Make a Progress of what progress.json holds; an older version also noted the accumulations."""
     content.pop("accumulations", None)
@@ -182,7 +208,7 @@ def read_note(path: Path, key: str, kind: Callable[[Any], Value], without: str) 
     Raises CheckpointError, which tells to delete the file, when it cannot be read.
     """
     try:
-        return kind(json.loads(path.read_text(encoding="utf-8"))[key])
+        return kind(read_json(path)[key])
     except FileNotFoundError:
         return None
     except (OSError, ValueError, KeyError, TypeError) as error:

@@ -34,6 +34,11 @@ def resume(job: Job) -> tuple[Progress, list[str]]:
     if job.processes.leads:
         job.checkpoints.clear_up()
         found, notes = _newest_whole(job.checkpoints)
+        notes += [
+            f"{path}: is not named as a checkpoint, so it is passed over; the folder is deleted when "
+            "the training has finished, so move it elsewhere to keep it"
+            for path in job.checkpoints.strays()
+        ]
     step = _agreed(job.processes, found.progress.step if found else None)
     if step is None:
         return Progress(), notes

@@ -44,7 +44,8 @@ def archive(seed: int, count: int = 200_000) -> bytes:
 class Fault:
     """What the server does instead, once, at the next matching request.
 
-    status: answer with it at once. headers: with these. body: and this content. cut: send only so
+    status: answer with it at once. headers: with these. body: and this content, in one piece or, with
+    drip, a byte and then so many seconds nothing. cut: send only so
     many bytes of the file and close. stall: send so many bytes and then nothing until `resume` is
     set (the rest follows) or the server ends. plain: ignore Range. garbage: flip a byte. expire:
     forget all sessions first.
@@ -53,6 +54,7 @@ class Fault:
     status: int | None = None
     headers: dict[str, str] = field(default_factory=dict)
     body: bytes = b""
+    drip: float = 0.0
     cut: int | None = None
     stall: int | None = None
     plain: bool = False
@@ -86,6 +88,7 @@ class CityscapesSite:
         self.sessions: set[str] = set()
         self.seen: list[Seen] = []
         self.faults: dict[str, list[Fault]] = {}
+        self.labels: dict[str, dict[str, str]] = {}  # headers that answers under a path have always
         self.chunked = False
         self.ended = threading.Event()
         self.lock = threading.Lock()
@@ -169,6 +172,13 @@ class _Handler(BaseHTTPRequestHandler):
             self.site.connections.discard(self.connection)
         super().finish()
 
+    def end_headers(self) -> None:
+        for path, headers in self.site.labels.items():
+            if self.path.startswith(path):
+                for name, value in headers.items():
+                    self.send_header(name, value)
+        super().end_headers()
+
     def log_message(self, *_arguments: Any) -> None:
         return
 
@@ -176,7 +186,7 @@ class _Handler(BaseHTTPRequestHandler):
         self._begin({})
         fault = self._fault()
         if fault is not None and fault.status is not None:
-            return self._answer(fault.status, fault.body, fault.headers)
+            return self._answer(fault.status, fault.body, fault.headers, fault.drip)
         path = urlsplit(self.path).path
         if path == "/login":
             return self._answer(200, b"<html>login form</html>", {"Set-Cookie": f"{COOKIE}=guest"})
@@ -200,7 +210,7 @@ class _Handler(BaseHTTPRequestHandler):
         self._begin(form)
         fault = self._fault()
         if fault is not None and fault.status is not None:
-            return self._answer(fault.status, fault.body, fault.headers)
+            return self._answer(fault.status, fault.body, fault.headers, fault.drip)
         right = {"username": USERNAME, "password": self.site.password, "submit": "Login"}
         if form != right:
             return self._answer(200, b"<html>wrong username or password</html>")
@@ -208,7 +218,7 @@ class _Handler(BaseHTTPRequestHandler):
             token = f"session-cookie-{len(self.site.seen)}"
             self.site.sessions.add(token)
         cookie = f"{COOKIE}={token}; path=/; HttpOnly"
-        return self._answer(302, b"", {"Location": "/downloads/", "Set-Cookie": cookie})
+        return self._answer(302, b"moved", {"Location": "/downloads/", "Set-Cookie": cookie})
 
     def _begin(self, form: dict[str, str]) -> None:
         self.record = Seen(self.command, self.path, dict(self.headers), form)
@@ -245,7 +255,9 @@ class _Handler(BaseHTTPRequestHandler):
         names = list(self.site.packages)
         return names[int(number) - 1] if 0 < int(number) <= len(names) else None
 
-    def _answer(self, status: int, body: bytes, headers: dict[str, str] | None = None) -> None:
+    def _answer(
+        self, status: int, body: bytes, headers: dict[str, str] | None = None, drip: float = 0.0
+    ) -> None:
         self.record.status = status
         self.send_response(status)
         kind = "text/html; charset=UTF-8"  # as PHP calls everything that nobody named
@@ -253,7 +265,14 @@ class _Handler(BaseHTTPRequestHandler):
         for name, value in given.items():
             self.send_header(name, value)
         self.end_headers()
-        self.wfile.write(body)
+        if not drip:
+            self.wfile.write(body)
+            return
+        for value in body:
+            self.wfile.write(bytes([value]))
+            self.wfile.flush()
+            if self.site.ended.wait(drip):
+                return
 
     def _file(self, name: str, fault: Fault) -> None:
         content = self.site.packages[name]

@@ -8,6 +8,7 @@ import logging
 import resource
 import shutil
 import socket
+import time
 from collections.abc import Iterator
 from email.utils import format_datetime
 from pathlib import Path
@@ -277,7 +278,56 @@ def test_a_compressed_answer_is_refused(site: CityscapesSite, tmp_path: Path) ->
     body = gzip.compress(site.packages[FINE])
     headers = {"Content-Encoding": "gzip"}
     site.next(site.file_path(FINE), Fault(status=200, headers=headers, body=body))
-    assert "something that is not a zip archive" in refused(site.address, tmp_path, FINE)
+    assert "compresses its answers (gzip), though it is asked not to" in refused(
+        site.address, tmp_path, FINE
+    )
+
+
+@pytest.mark.parametrize("path", ["/login", "/downloads/", "/md5-sum/", "/file-handling/"])
+def test_plain_bytes_that_are_labelled_gzip_are_taken_as_they_are(
+    path: str, site: CityscapesSite, tmp_path: Path
+) -> None:
+    site.labels[path] = {"Content-Encoding": "gzip"}
+    download([FINE], tmp_path, site.address)
+    assert (tmp_path / FINE).read_bytes() == site.packages[FINE]
+
+
+@pytest.mark.parametrize("path", ["/downloads/", "/md5-sum/"])
+def test_a_compressed_text_is_named(path: str, site: CityscapesSite, tmp_path: Path) -> None:
+    headers = {"Content-Encoding": "gzip"}
+    site.next(path, Fault(status=200, headers=headers, body=gzip.compress(b"[]" * 99)))
+    message = refused(site.address, tmp_path, FINE)
+    assert "compresses its answers (gzip), though it is asked not to" in message
+    assert "proxy on the way" in message
+
+
+@pytest.mark.parametrize("status", [200, 302, 404, 500])
+@pytest.mark.parametrize("path", ["/login", "/downloads/", "/md5-sum/", "/file-handling/"])
+def test_of_an_endless_page_a_part_is_read(
+    path: str, status: int, site: CityscapesSite, tmp_path: Path
+) -> None:
+    """Only its first bytes decide what it means, be the rest many megabytes, or never come."""
+    page = b"<div>" * (4 << 20)
+    endless = {"Content-Length": str(1 << 40), "Location": "/elsewhere"}
+    site.next(path, *[Fault(status=status, headers=endless, body=page)] * 99)
+    begun = time.monotonic()
+    refused(site.address, tmp_path, FINE)
+    assert time.monotonic() - begun < 5
+
+
+@pytest.mark.parametrize("path", ["/downloads/", "/md5-sum/", "/file-handling/"])
+def test_a_text_that_drips_is_given_up(
+    path: str, site: CityscapesSite, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("segpipe.sources.cityscapes.site.TEXT_SECONDS", 0.3)
+    site.next(path, *[Fault(status=200, body=b"PK" + b"x" * 9999, drip=0.05)] * 99)
+    message = refused(site.address, tmp_path, FINE)
+    assert "bytes in 0 s, too slowly; given up after 4 attempts" in message
+
+
+def test_a_list_of_brackets_is_no_list(site: CityscapesSite, tmp_path: Path) -> None:
+    site.list_text = "[" * 3000
+    assert "?list is not as expected" in refused(site.address, tmp_path, FINE)
 
 
 def test_an_empty_answer_is_tried_again(site: CityscapesSite, tmp_path: Path) -> None:

@@ -166,6 +166,46 @@ def test_each_damage_to_each_file_is_noticed(harm, tmp_path: Path) -> None:
     assert checkpoints.read(1).progress.step == 1
 
 
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ("{}", "sums.json has no checksum of average.safetensors, best.safetensors, network"),
+        ("[]", "must hold a JSON object"),
+        ("[" * 3000, "more than 64 lists and objects inside each other"),
+        ('{"progress.json": {"progress.json": [1]}}', "sums.json has no checksum of average"),
+        ("missing", "sums.json has no checksum of progress.json"),
+        ("outside", r"\.\./\.\./secret was changed or is not there"),
+        ("nested", "progress.json was changed"),
+    ],
+)
+def test_sums_that_do_not_name_the_files_are_damage(
+    content: str, words: str, tmp_path: Path
+) -> None:
+    Checkpoints(tmp_path / "state").write(state_at(1))
+    path = tmp_path / "state/checkpoint-000000001/sums.json"
+    sums = json.loads(path.read_text())
+    if content == "missing":
+        del sums["progress.json"]
+    elif content == "outside":
+        (tmp_path / "secret").write_bytes(b"")
+        sums["../../secret"] = 0
+    elif content == "nested":
+        sums["progress.json"] = [[sums["progress.json"]]]
+    path.write_text(json.dumps(sums) if content.isalpha() else content)
+    with pytest.raises(CheckpointError, match=f"checkpoint-000000001: is damaged: .*{words}"):
+        Checkpoints(tmp_path / "state").read(1)
+
+
+@pytest.mark.parametrize("name", ["checkpoint-old", "checkpoint-1", "checkpoint-000000001.bak"])
+def test_what_is_only_named_like_a_checkpoint_is_passed_over(name: str, tmp_path: Path) -> None:
+    checkpoints = Checkpoints(tmp_path, 1)
+    (tmp_path / name).mkdir()
+    checkpoints.write(state_at(2))
+    checkpoints.write(state_at(3))
+    assert checkpoints.steps() == [3]
+    assert checkpoints.strays() == [tmp_path / name]
+
+
 def test_what_a_killed_process_left_is_cleared_up(tmp_path: Path) -> None:
     folder = tmp_path / "f00d"
     checkpoints = Checkpoints(folder)

@@ -69,8 +69,10 @@ def test_a_damaged_newest_is_said_deleted_and_the_one_before_restored(
     fresh, *_ = trained(dataset, state="other", **options)
     fresh.checkpoints.folder = tmp_path / "state"
     *_, before, _ = fresh.checkpoints.steps()
-    restored, [note] = resume(fresh)
+    (tmp_path / "state/checkpoint-old").mkdir()
+    restored, [note, stray] = resume(fresh)
     assert restored.step == before
+    assert "checkpoint-old: is not named as a checkpoint, so it is passed over" in stray
     assert "checkpoint-000000005: is damaged: best.safetensors was changed" in note
     assert "the one before is whole" in note
     assert fresh.checkpoints.steps()[-1] == before

@@ -11,8 +11,8 @@ import pytest
 from pydantic import SecretStr
 
 from segpipe.runtime.errors import SegpipeError
+from segpipe.sources.cityscapes.credentials import Credentials, find_credentials, official_file
 from segpipe.sources.cityscapes.download import download
-from segpipe.sources.cityscapes.site import Credentials, find_credentials, official_file
 from tests.sources.cityscapes.server import PASSWORD, USERNAME, CityscapesSite, archive
 
 FINE = "gtFine_trainvaltest.zip"
@@ -103,8 +103,8 @@ def test_one_variable_of_the_two(
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        (f'{{"username": "{PASSWORD}", ', "is not valid JSON"),
-        (f'["{PASSWORD}"]', "does not hold a username and a password"),
+        (f'{{"username": "{PASSWORD}", ', "is not a valid JSON object"),
+        (f'["{PASSWORD}"]', "is not a valid JSON object"),
         (f'{{"password": "{PASSWORD}"}}', "does not hold"),
         (f'{{"username": "", "password": "{PASSWORD}"}}', "does not hold"),
         (f'{{"username": "{PASSWORD}", "password": 7}}', "does not hold"),
@@ -121,7 +121,7 @@ def test_a_stored_login_of_another_kind(content: str, words: str) -> None:
 
 def test_a_stored_login_that_is_not_text() -> None:
     store("").write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(SegpipeError, match="is not valid JSON"):
+    with pytest.raises(SegpipeError, match="is not a valid JSON object"):
         find_credentials()
 
 
