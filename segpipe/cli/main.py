@@ -5,11 +5,14 @@ import sys
 from collections.abc import Sequence
 
 from segpipe.cli import check, compare, predict, show, use
-from segpipe.runtime.process_exit import explained
+from segpipe.runtime.process_exit import ended_by_signals, explained
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line; return its exit code: 0, 1 for a named error, 2 for wrong usage, 130."""
+    """Run the command line; return its exit code.
+
+    0, 1 for a named error, 2 for wrong usage, 130 after a Ctrl-C, 143 after SIGTERM, 129 after SIGHUP.
+    """
     parser = argparse.ArgumentParser(
         prog="segpipe",
         description="Semantic segmentation that a person can trust. The pipeline itself runs by `dvc repro`.",
@@ -18,7 +21,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for module in (use, check, show, compare, predict):
         module.add_command(commands)
     chosen = parser.parse_args(arguments)
-    return explained(lambda: int(chosen.run(chosen)))
+    with ended_by_signals():
+        return explained(lambda: int(chosen.run(chosen)), interrupted="interrupted")
 
 
 if __name__ == "__main__":

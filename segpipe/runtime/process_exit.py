@@ -16,10 +16,21 @@ INTERRUPTED = 130  # as a shell reports Ctrl-C
 READER_GONE = 141  # as a shell reports SIGPIPE
 
 
-def explained(work: Callable[[], int]) -> int:
+class Terminated(KeyboardInterrupt):
+    """The signal `number` has come; it ends the program through its `finally` blocks as Ctrl-C does."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__()
+        self.number = number
+
+
+def explained(
+    work: Callable[[], int], interrupted: str = "interrupted; nothing was published"
+) -> int:
     """Return what `work` returns; say expected errors in one message, without a traceback.
 
-    A crash of native code, which ends the process at once, says where Python was.
+    interrupted: what is said after a Ctrl-C or a signal that a `Terminated` stands for. A crash of
+    native code, which ends the process at once, says where Python was.
     """
     if sys.__stderr__ and not faulthandler.is_enabled():
         faulthandler.enable(sys.__stderr__)
@@ -33,9 +44,31 @@ def explained(work: Callable[[], int]) -> int:
         # Whoever read the output has gone, as `| head` does; what is still buffered goes nowhere.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return READER_GONE
-    except KeyboardInterrupt:
-        print("interrupted; nothing was published", file=sys.stderr)
-        return INTERRUPTED
+    except KeyboardInterrupt as error:
+        print(interrupted, file=sys.stderr)
+        return 128 + error.number if isinstance(error, Terminated) else INTERRUPTED
+
+
+@contextlib.contextmanager
+def ended_by_signals() -> Iterator[None]:
+    """Let SIGTERM, and SIGHUP unless it is ignored (nohup), raise `Terminated` within the block."""
+
+    def end(number: int, _: object) -> None:
+        # A second one must not cut the tidying short.
+        signal.signal(number, signal.SIG_IGN)
+        raise Terminated(number)
+
+    numbers = [signal.SIGTERM, signal.SIGHUP]
+    before = {
+        number: signal.signal(number, end)
+        for number in numbers
+        if signal.getsignal(number) is not signal.SIG_IGN
+    }
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 @contextlib.contextmanager
