@@ -1,6 +1,7 @@
 """Predictions as GeoTIFFs that line up with their image."""
 
 import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal
@@ -8,11 +9,13 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from segpipe.inference.targets import SOFTWARE
 from segpipe.labels.scheme import VOID, LabelScheme
 from segpipe.raw.rasters.gdal import created, require_rasterio
 from segpipe.raw.rasters.grid import Grid
 from segpipe.raw.sample import Window
 from segpipe.runtime.atomic import atomic_file
+from segpipe.runtime.errors import DataError
 
 _BLOCK = 256
 
@@ -51,7 +54,9 @@ class PredictionWriter:
     def __enter__(self) -> "PredictionWriter":
         with contextlib.ExitStack() as stack:
             partial = stack.enter_context(atomic_file(self._path))
+            stack.enter_context(_named(self._path, partial))
             self._dataset = stack.enter_context(created(partial, **self._profile()))
+            self._dataset.update_tags(TIFFTAG_SOFTWARE=SOFTWARE)
             if self._palette_K3 is not None:
                 colours = {label: tuple(rgb) for label, rgb in enumerate(self._palette_K3.tolist())}
                 self._dataset.write_colormap(1, colours)
@@ -98,6 +103,15 @@ class PredictionWriter:
             "compress": "deflate",
             "BIGTIFF": "IF_SAFER",
         }
+
+
+@contextlib.contextmanager
+def _named(path: Path, partial: Path) -> Iterator[None]:
+    """Let an error about the temporary file name the file that is to be."""
+    try:
+        yield
+    except DataError as error:
+        raise DataError(str(error).replace(str(partial), str(path))) from error
 
 
 def label_writer(path: Path, grid: Grid, ratio: int, scheme: LabelScheme) -> PredictionWriter:

@@ -76,10 +76,11 @@ def _new_folder(parent: Path) -> Iterator[Path]:
 
 def _remove_left_over(parent: Path) -> None:
     with contextlib.suppress(PermissionError):  # a folder may be written to and not be listed
-        for name in filter(_LEFT_OVER.fullmatch, os.listdir(parent)):
-            with held_folder(parent / name) as held:
-                if held:
-                    shutil.rmtree(parent / name, ignore_errors=True)
+        for folder in parent.iterdir():
+            if _LEFT_OVER.fullmatch(folder.name):
+                with held_folder(folder) as held:
+                    if held:
+                        shutil.rmtree(folder, ignore_errors=True)
 
 
 _remove_left_over_once = functools.cache(_remove_left_over)

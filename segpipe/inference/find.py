@@ -1,0 +1,106 @@
+"""What `segpipe predict` finds at a path: the files to predict, and what it passes over."""
+
+import os
+import re
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from segpipe.inference.targets import written_by_predict
+from segpipe.raw.reader import Reader
+from segpipe.runtime.errors import DataError
+
+_NUMBER = re.compile(r"(\d+)")
+
+
+@dataclass
+class Found:
+    """Files to predict, or folders of tiles.
+
+    root: the folder that the names of what is written are relative to. paths: sorted by name, tiles
+    by number. passed_over: how many files are not read, by suffix. own: how many are of an earlier
+    prediction, in the output folder. unreadable: a line for each folder that cannot be listed.
+    """
+
+    root: Path
+    paths: list[Path] = field(default_factory=list)
+    passed_over: Counter[str] = field(default_factory=Counter)
+    own: int = 0
+    unreadable: list[str] = field(default_factory=list)
+
+    def left_out(self) -> str:
+        """Say how many files are not read, such as "3 .gif, 1 .txt"; "" for none."""
+        return ", ".join(f"{count} {kind}" for kind, count in sorted(self.passed_over.items()))
+
+
+def find(reader: Reader, path: Path, out: Path) -> Found:
+    """Return what is to be predicted at `path`: itself, or all that the folder and those in it hold.
+
+    Hidden files and folders are passed over without a word, and so is what predict wrote below `out`
+    earlier. Links are followed; a folder that lies in itself by a link is entered once. Files of
+    other kinds, and what is no regular file (such as a FIFO, which would never end), are counted.
+
+    Raises DataError when there is nothing to predict.
+    """
+    if not path.exists():
+        raise DataError(f"{path}: there is no such file or folder")
+    if path.is_file():
+        if reader.folders:
+            raise DataError(f"{path}: {reader.nothing_found()}")
+        return Found(path.parent, [path])
+    if not path.is_dir():
+        raise DataError(f"{path}: is neither a regular file nor a folder, and is not read")
+    if reader.folders and reader.is_input(path, given=True):
+        named = path if path.name else path.resolve()  # of the present folder, "."
+        return Found(named.parent, [named])
+    found = Found(path)
+    for folder, files in _folders(reader, path, found):
+        inside = folder.resolve().is_relative_to(out.resolve())
+        for file in files:
+            if inside and written_by_predict(file):
+                found.own += 1
+            elif not file.is_file():
+                found.passed_over["that are no regular file"] += 1
+            elif reader.is_input(file) and not reader.folders:
+                found.paths.append(file)
+            else:
+                found.passed_over[file.suffix.lower() or "without suffix"] += 1
+    if not found.paths:
+        others = f"; there are {found.left_out()} files" if found.passed_over else ""
+        raise DataError(f"{path}: {reader.nothing_found()}{others}")
+    found.paths.sort(key=_by_number if reader.folders else None)
+    return found
+
+
+def _folders(reader: Reader, top: Path, found: Found) -> Iterator[tuple[Path, list[Path]]]:
+    """Yield the folders from `top` on with their files; tiles are added to what is found."""
+    waiting: list[tuple[Path, frozenset[tuple[int, int]]]] = [(top, frozenset())]
+    while waiting:
+        folder, above = waiting.pop()
+        try:
+            about = folder.stat()
+            identity = about.st_dev, about.st_ino
+            if identity in above:
+                continue
+            with os.scandir(folder) as entries:
+                shown = [entry for entry in entries if not entry.name.startswith(".")]
+        except OSError as error:
+            found.unreadable.append(f"{folder}: cannot be listed: {error.strerror}")
+            continue
+        files = []
+        for entry in shown:
+            item = folder / entry.name
+            if not entry.is_dir():
+                files.append(item)
+            elif reader.folders and reader.is_input(item):
+                found.paths.append(item)
+            else:
+                waiting.append((item, above | {identity}))
+        yield folder, files
+
+
+def _by_number(path: Path) -> list[tuple[str, int]]:
+    """Order Tile2 before Tile10."""
+    parts = _NUMBER.split(str(path))
+    return [(text, int(number)) for text, number in zip(parts[::2], [*parts[1::2], 0], strict=True)]
