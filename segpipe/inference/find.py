@@ -37,9 +37,10 @@ class Found:
 def find(reader: Reader, path: Path, out: Path) -> Found:
     """Return what is to be predicted at `path`: itself, or all that the folder and those in it hold.
 
-    Hidden files and folders are passed over without a word, and so is what predict wrote below `out`
-    earlier. Links are followed; a folder that lies in itself by a link is entered once. Files of
-    other kinds, and what is no regular file (such as a FIFO, which would never end), are counted.
+    Hidden files and folders are passed over without a word. What predict wrote earlier below `out`,
+    where that lies in the folder, is counted and passed over. Links are followed; a folder that lies
+    in itself by a link is entered once. Files of other kinds, and what is no regular file (such as a
+    FIFO, which would never end), are counted.
 
     Raises DataError when there is nothing to predict.
     """
@@ -54,9 +55,10 @@ def find(reader: Reader, path: Path, out: Path) -> Found:
     if reader.folders and reader.is_input(path, given=True):
         named = path if path.name else path.resolve()  # of the present folder, "."
         return Found(named.parent, [named])
-    found = Found(path)
+    found, written = Found(path), out.resolve()
+    named_itself = path.resolve().is_relative_to(written)
     for folder, files in _folders(reader, path, found):
-        inside = folder.resolve().is_relative_to(out.resolve())
+        inside = not named_itself and folder.resolve().is_relative_to(written)
         for file in files:
             if inside and written_by_predict(file):
                 found.own += 1
@@ -67,7 +69,7 @@ def find(reader: Reader, path: Path, out: Path) -> Found:
             else:
                 found.passed_over[file.suffix.lower() or "without suffix"] += 1
     if not found.paths:
-        others = f"; there are {found.left_out()} files" if found.passed_over else ""
+        others = f"; what it holds: {found.left_out()}" if found.passed_over else ""
         raise DataError(f"{path}: {reader.nothing_found()}{others}")
     found.paths.sort(key=_by_number if reader.folders else None)
     return found
