@@ -12,6 +12,7 @@ from segpipe.labels.scheme import LabelScheme, RawLabel
 from segpipe.models.build import build_model
 from segpipe.params.model import ModelParams, UNetParams
 from segpipe.raw.input_spec import PICTURES, InputSpec
+from segpipe.runtime.errors import DataError
 
 SCHEME = LabelScheme(
     "three",
@@ -72,3 +73,20 @@ def test_valid_padding_scores_every_pixel_in_its_place() -> None:
         rtol=1e-4,
         atol=1e-4,
     )
+
+
+def test_a_model_of_clips_is_shown_as_many_frames_as_in_its_training() -> None:
+    params = ModelParams.model_validate(
+        {"name": "resnet_lstm", "resnet_lstm": {"grid_height": 2, "grid_width": 2}}
+    )
+    spec = InputSpec(PICTURES, 32, 64, "stretch", 3, [0.5] * 3, [0.2] * 3)
+    torch.manual_seed(0)
+    one = Predictor(Bundle(build_model(params, 3, 3).eval(), params, SCHEME, spec, "fp32", {}))
+    assert one.frames == 3
+    frames_THWC = np.random.default_rng(0).integers(0, 256, (4, 32, 64, 3)).astype(np.uint8)
+    logits = one.logits(frames_THWC)
+    torch.testing.assert_close(logits, one.logits(frames_THWC[1:]))
+    still = one.logits(frames_THWC[-1:].repeat(3, 0))
+    assert (logits - still).abs().max() > 1e-4, "the frames before change the scores"
+    with pytest.raises(DataError, match="takes clips of 3 frames, and 1 are given"):
+        one.predict(frames_THWC[-1:])
