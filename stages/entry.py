@@ -12,13 +12,13 @@ Stage = Callable[[Params, Snapshot], None]
 
 
 def run_stage(name: str, stage: Stage, help_text: str | None) -> int:
-    """Run one stage from the repository root; return the exit code: 0, 1 for a named error, 130.
+    """Run one stage from the repository root; return the exit code: 0, 1 for a named error,
+    130 after a Ctrl-C, 143 after a SIGTERM.
 
     The whole of params.yaml is validated before any work, whatever the stage needs of it.
     """
     parse_help(name, help_text)
-    with interrupted_when_told():
-        return explained(lambda: _run(name, stage))
+    return explained(lambda: _run(name, stage))
 
 
 def parse_help(name: str, help_text: str | None) -> None:
@@ -32,6 +32,7 @@ def parse_help(name: str, help_text: str | None) -> None:
 
 
 def _run(name: str, stage: Stage) -> int:
-    params = load_params(PARAMETERS)
-    stage(params, take_snapshot(name))
+    with interrupted_when_told():
+        params = load_params(PARAMETERS)
+        stage(params, take_snapshot(name))
     return 0

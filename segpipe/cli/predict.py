@@ -11,7 +11,7 @@ from segpipe.inference.find import Found, find
 from segpipe.inference.targets import output_names, refuse_output_folder, refuse_overwriting
 from segpipe.params.source import ClipParams
 from segpipe.runtime.console import say
-from segpipe.runtime.errors import ParameterError, listing
+from segpipe.runtime.errors import DataError, ParameterError, listing
 
 if TYPE_CHECKING:
     from segpipe.inference.files import Predicted
@@ -88,9 +88,12 @@ def _run(options: argparse.Namespace) -> int:
     reader = build_reader(spec.files)
     _refuse_odd_options(options, spec, reader)
     refuse_output_folder(out)
-    found = find(reader, options.images, out)
-    names = output_names(found.paths, found.root)
-    refuse_overwriting(found.paths, names, out, reader, options.force)
+    try:
+        found = find(reader, options.images, out)
+        names = output_names(found.paths, found.root)
+        refuse_overwriting(found.paths, names, out, reader, options.force)
+    except OSError as error:
+        raise DataError(f"{error.filename}: {error.strerror}") from error
     # torch takes seconds to import; what is wrong with the call is said before.
     from segpipe.inference.files import predict_files
     from segpipe.inference.predictor import Predictor
@@ -101,8 +104,8 @@ def _run(options: argparse.Namespace) -> int:
     if predictor.frames > 1:
         clips = _clips(found, trained_clip(predictor.frames, predictor.bundle.lineage), reader)
         frames = {frame for earlier in clips.earlier.values() for frame in earlier}
+        names = {path: names[path] for path in clips.earlier}
         refuse_overwriting({*found.paths, *frames}, names, out, reader, options.force)
-        names = {path: name for path, name in names.items() if path in clips.earlier}
     earlier = clips.earlier if clips else None
     done = predict_files(predictor, names, out, opacity, options.overlap, earlier)
     say(f"{done.written} of {len(names)} label images are in {out}/")

@@ -3,7 +3,7 @@
 import os
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -12,6 +12,8 @@ from segpipe.raw.reader import Reader
 from segpipe.runtime.errors import DataError
 
 _NUMBER = re.compile(r"(\d+)")
+# Links in linked folders multiply; a folder that so many have led to is not followed further.
+_WAYS = 16
 
 
 @dataclass
@@ -38,9 +40,9 @@ def find(reader: Reader, path: Path, out: Path) -> Found:
     """Return what is to be predicted at `path`: itself, or all that the folder and those in it hold.
 
     Hidden files and folders are passed over without a word. What predict wrote earlier below `out`,
-    where that lies in the folder, is counted and passed over. Links are followed; a folder that lies
-    in itself by a link is entered once. Files of other kinds, and what is no regular file (such as a
-    FIFO, which would never end), are counted.
+    where that lies in the folder, is counted and passed over. Links are followed, but for those to a
+    folder that holds them. Files of other kinds, and what is no regular file (such as a FIFO, which
+    would never end), are counted.
 
     Raises DataError when there is nothing to predict.
     """
@@ -57,13 +59,13 @@ def find(reader: Reader, path: Path, out: Path) -> Found:
         return Found(named.parent, [named])
     found, written = Found(path), out.resolve()
     named_itself = path.resolve().is_relative_to(written)
-    for folder, files in _folders(reader, path, found):
-        inside = not named_itself and folder.resolve().is_relative_to(written)
+    for real, files in _folders(reader, path, found):
+        inside = not named_itself and real.is_relative_to(written)
         for file in files:
             if inside and written_by_predict(file):
                 found.own += 1
-            elif not file.is_file():
-                found.passed_over["that are no regular file"] += 1
+            elif not _is(file.is_file):
+                found.passed_over["that are no readable file"] += 1
             elif reader.is_input(file) and not reader.folders:
                 found.paths.append(file)
             else:
@@ -76,15 +78,14 @@ def find(reader: Reader, path: Path, out: Path) -> Found:
 
 
 def _folders(reader: Reader, top: Path, found: Found) -> Iterator[tuple[Path, list[Path]]]:
-    """Yield the folders from `top` on with their files; tiles are added to what is found."""
-    waiting: list[tuple[Path, frozenset[tuple[int, int]]]] = [(top, frozenset())]
+    """Yield where each folder from `top` on really lies, and its files; tiles are added to `found`."""
+    ways: Counter[Path] = Counter()
+    real_top = top.resolve()
+    # Each folder, where it really lies, and the folders that hold it on the way and there.
+    waiting = [(top, real_top, frozenset([real_top, *real_top.parents]))]
     while waiting:
-        folder, above = waiting.pop()
+        folder, real, above = waiting.pop()
         try:
-            about = folder.stat()
-            identity = about.st_dev, about.st_ino
-            if identity in above:
-                continue
             with os.scandir(folder) as entries:
                 shown = [entry for entry in entries if not entry.name.startswith(".")]
         except OSError as error:
@@ -92,14 +93,28 @@ def _folders(reader: Reader, top: Path, found: Found) -> Iterator[tuple[Path, li
             continue
         files = []
         for entry in shown:
-            item = folder / entry.name
-            if not entry.is_dir():
+            item, target = folder / entry.name, real / entry.name
+            if not _is(entry.is_dir):
                 files.append(item)
             elif reader.folders and reader.is_input(item):
                 found.paths.append(item)
-            else:
-                waiting.append((item, above | {identity}))
-        yield folder, files
+            elif not entry.is_symlink():
+                waiting.append((item, target, above | {target}))
+            elif (target := item.resolve()) not in above:
+                ways[target] += 1
+                if ways[target] > _WAYS:
+                    found.unreadable.append(f"{item}: leads where {_WAYS} other links lead to")
+                else:
+                    waiting.append((item, target, above | {target, *target.parents}))
+        yield real, files
+
+
+def _is(kind: Callable[[], bool]) -> bool:
+    """Return what `is_file` or `is_dir` says; False where a link leads to itself, or reading is forbidden."""
+    try:
+        return kind()
+    except OSError:
+        return False
 
 
 def _by_number(path: Path) -> list[tuple[str, int]]:

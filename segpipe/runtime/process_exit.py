@@ -8,20 +8,19 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import FrameType
 
 from segpipe.runtime.atomic import disk_errors_explained
 from segpipe.runtime.errors import SegpipeError
 
 INTERRUPTED = 130  # as a shell reports Ctrl-C
 READER_GONE = 141  # as a shell reports SIGPIPE
+TERMINATED = 143  # as a shell reports SIGTERM
+_AGAIN_SECONDS = 0.1
 
 
 class Terminated(KeyboardInterrupt):
-    """The signal `number` has come; it ends the program through its `finally` blocks as Ctrl-C does."""
-
-    def __init__(self, number: int) -> None:
-        super().__init__()
-        self.number = number
+    """The process got a SIGTERM; it ends as after a Ctrl-C, but with another exit code."""
 
 
 def explained(
@@ -29,8 +28,8 @@ def explained(
 ) -> int:
     """Return what `work` returns; say expected errors in one message, without a traceback.
 
-    interrupted: what is said after a Ctrl-C or a signal that a `Terminated` stands for. A crash of
-    native code, which ends the process at once, says where Python was.
+    interrupted: what is said after a Ctrl-C or SIGTERM. A crash of native code, which ends the
+    process at once, says where Python was.
     """
     if sys.__stderr__ and not faulthandler.is_enabled():
         faulthandler.enable(sys.__stderr__)
@@ -44,43 +43,51 @@ def explained(
         # Whoever read the output has gone, as `| head` does; what is still buffered goes nowhere.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return READER_GONE
-    except KeyboardInterrupt as error:
+    except KeyboardInterrupt as told:
         print(interrupted, file=sys.stderr)
-        return 128 + error.number if isinstance(error, Terminated) else INTERRUPTED
+        return TERMINATED if isinstance(told, Terminated) else INTERRUPTED
 
 
 @contextlib.contextmanager
-def ended_by_signals() -> Iterator[None]:
-    """Let SIGTERM, and SIGHUP unless it is ignored (nohup), raise `Terminated` within the block."""
+def interrupted_when_told(by_parent: bool = True) -> Iterator[None]:
+    """Let SIGTERM, and the death of the parent where `by_parent`, end the block by Terminated.
 
-    def end(number: int, _: object) -> None:
-        # A second one must not cut the tidying short.
-        signal.signal(number, signal.SIG_IGN)
-        raise Terminated(number)
-
-    numbers = [signal.SIGTERM, signal.SIGHUP]
-    before = {
-        number: signal.signal(number, end)
-        for number in numbers
-        if signal.getsignal(number) is not signal.SIG_IGN
-    }
+    by_parent: not for a command that a person may leave alone, as with nohup. Once told, further
+    SIGTERMs change nothing: the process is ending, and they would cut that short.
+    """
+    told = _Told()
+    before = signal.signal(signal.SIGTERM, told.terminate)
+    hook, sys.unraisablehook = sys.unraisablehook, told.tell_again
+    over = watch_parent() if by_parent else threading.Event()
     try:
         yield
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-@contextlib.contextmanager
-def interrupted_when_told() -> Iterator[None]:
-    """Let SIGTERM, and the death of the parent, end the block as Ctrl-C does."""
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
-    over = watch_parent()
-    try:
-        yield
-    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN if told.once else before)
+        sys.unraisablehook = hook
         over.set()
-        signal.signal(signal.SIGTERM, before)
+
+
+class _Told:
+    """Whether a SIGTERM has come."""
+
+    def __init__(self) -> None:
+        self.once = False
+
+    def terminate(self, _signal: int, _frame: FrameType | None) -> None:
+        """Raise Terminated at the first signal."""
+        if not self.once:
+            self.once = True
+            raise Terminated
+
+    def tell_again(self, dropped: "sys.UnraisableHookArgs") -> None:
+        """Have Terminated raised anew where Python dropped it, as in finalizers and weak references."""
+        if not issubclass(dropped.exc_type, Terminated):
+            sys.__unraisablehook__(dropped)
+            return
+        self.once = False
+        again = threading.Timer(_AGAIN_SECONDS, os.kill, (os.getpid(), signal.SIGTERM))
+        again.daemon = True
+        again.start()
 
 
 def watch_parent() -> threading.Event:

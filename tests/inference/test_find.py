@@ -54,3 +54,18 @@ def test_links_in_both_directions_end(tmp_path: Path) -> None:
     found = find(build_reader(PICTURES), tmp_path, tmp_path / "out")
     names = [path.relative_to(tmp_path).as_posix() for path in found.paths]
     assert names == ["a/one.png", "b/a/one.png"]
+
+
+def test_links_that_multiply_end(tmp_path: Path) -> None:
+    """Ten folders that link to one another have more than a million ways."""
+    for number in range(10):
+        save(tmp_path / f"in/{number}/x.png", scene(0)[0])
+        for other in range(10):
+            (tmp_path / f"in/{number}/to{other}").symlink_to(tmp_path / f"in/{other}")
+    (tmp_path / "in/up").symlink_to(tmp_path)
+    found = find(build_reader(PICTURES), tmp_path / "in", tmp_path / "out")
+    assert {f"in/{number}/x.png" for number in range(10)} < {
+        path.relative_to(tmp_path).as_posix() for path in found.paths
+    }
+    assert 10 < len(found.paths) <= 170
+    assert "leads where 16 other links lead to" in found.unreadable[0]
