@@ -1,7 +1,6 @@
 """Prediction of files at their full size: every image, raster or tile of a folder."""
 
 import errno
-import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -20,9 +19,7 @@ from segpipe.raw.rasters.read import coarse_valid
 from segpipe.rendering.overlay import overlay
 from segpipe.rendering.png import write_png
 from segpipe.runtime.console import progress, say
-from segpipe.runtime.errors import DataError, SegpipeError
-
-_FULL = 2**20  # bytes that are free; GDAL hides why a write has failed, so the disk is asked
+from segpipe.runtime.errors import DataError
 
 
 @dataclass
@@ -51,16 +48,16 @@ def predict_files(
     `predict_raster` takes it. earlier: the frames before each picture, where the model takes clips.
 
     A file that cannot be read, or whose labels cannot be written, does not end the others. Raises
-    SegpipeError when the disk is full. What ends the work early has it say how much is finished.
+    SegpipeError or OSError when the disk is full. Whatever ends the work early, how much is finished
+    is said.
     """
     reader, done = predictor.reader, Predicted()
     read_image = lru_cache(predictor.frames)(reader.read_image) if earlier else reader.read_image
     out.mkdir(parents=True, exist_ok=True)
     try:
         # A streamed file shows the progress over its windows.
-        for path in (
-            names if reader.streamed else progress(names, "predict", reader.unit, len(names))
-        ):
+        total = len(names)
+        for path in names if reader.streamed else progress(names, "predict", reader.unit, total):
             try:
                 if reader.streamed:
                     predict_raster(predictor, path, out / f"{names[path]}.tif", overlap)
@@ -68,11 +65,13 @@ def predict_files(
                     frames_THWC = _read_frames([*(earlier or {}).get(path, ()), path], read_image)
                     _predict_whole(predictor, path, frames_THWC, out, names[path], opacity)
                 left = reader.left_out(path)
-            except (DataError, OSError, UnicodeError) as error:
-                _refuse_full_disk(out, error)
-                done.skipped.append(
-                    str(error) if isinstance(error, DataError) else f"{path}: {error}"
-                )
+            except DataError as error:
+                done.skipped.append(str(error))
+                continue
+            except (OSError, UnicodeError) as error:
+                if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+                    raise
+                done.skipped.append(f"{path}: {error}")
                 continue
             done.written += 1
             done.left_out += [left] if left else []
@@ -80,12 +79,6 @@ def predict_files(
         say(f"ended early: the labels of {done.written} of {len(names)} are finished, in {out}/")
         raise
     return done
-
-
-def _refuse_full_disk(out: Path, error: Exception) -> None:
-    full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
-    if full or shutil.disk_usage(out).free < _FULL:
-        raise SegpipeError(f"{out}: the disk is full; free some space and start again") from error
 
 
 def predict_raster(

@@ -1,6 +1,7 @@
 """Predictions as GeoTIFFs that line up with their image."""
 
 import contextlib
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
@@ -15,9 +16,10 @@ from segpipe.raw.rasters.gdal import created, require_rasterio
 from segpipe.raw.rasters.grid import Grid
 from segpipe.raw.sample import Window
 from segpipe.runtime.atomic import atomic_file
-from segpipe.runtime.errors import DataError
+from segpipe.runtime.errors import DataError, SegpipeError
 
 _BLOCK = 256
+_FULL = 2**20  # bytes that are free; GDAL does not say why a write has failed
 
 
 class PredictionWriter:
@@ -30,7 +32,8 @@ class PredictionWriter:
     uint16 where labels are above 255.
 
     As a context manager: `with PredictionWriter(...) as writer: writer.write(window, labels_hw)`.
-    Raises ValueError when the image's sides do not divide by `ratio`, DataError when the disk fails.
+    Raises ValueError when the image's sides do not divide by `ratio`, SegpipeError when the disk is
+    full, DataError when it fails otherwise.
     """
 
     def __init__(
@@ -54,7 +57,7 @@ class PredictionWriter:
     def __enter__(self) -> "PredictionWriter":
         with contextlib.ExitStack() as stack:
             partial = stack.enter_context(atomic_file(self._path))
-            stack.enter_context(_named(self._path, partial))
+            stack.enter_context(_write_errors_explained(self._path, partial))
             self._dataset = stack.enter_context(created(partial, **self._profile()))
             self._dataset.update_tags(TIFFTAG_SOFTWARE=SOFTWARE)
             if self._palette_K3 is not None:
@@ -106,11 +109,17 @@ class PredictionWriter:
 
 
 @contextlib.contextmanager
-def _named(path: Path, partial: Path) -> Iterator[None]:
-    """Let an error about the temporary file name the file that is to be."""
+def _write_errors_explained(path: Path, partial: Path) -> Iterator[None]:
+    """Let an error about the temporary file name the file that is to be; see whether the disk is full."""
     try:
         yield
     except DataError as error:
+        if str(partial) not in str(error):
+            raise  # of the image that is read
+        if shutil.disk_usage(partial.parent).free < _FULL:
+            raise SegpipeError(
+                f"{path}: the disk is full; free some space and start again"
+            ) from error
         raise DataError(str(error).replace(str(partial), str(path))) from error
 
 

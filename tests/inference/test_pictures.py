@@ -20,11 +20,8 @@ from tests.forge import save
 IDS = {"a": 10, "b": 20, "c": 30}
 SCHEME = LabelScheme(
     "three",
-    ("a", "b", "c"),
-    tuple(
-        RawLabel(raw_id, name, (raw_id,) * 3, k)
-        for k, (raw_id, name) in enumerate(zip(IDS, "abc", strict=True))
-    ),
+    tuple(IDS),
+    tuple(RawLabel(number, name, (k, k, k), k) for k, (name, number) in enumerate(IDS.items())),
 )
 
 
