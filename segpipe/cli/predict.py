@@ -1,27 +1,36 @@
 """segpipe predict: label images for a folder of pictures, rasters or satellite tiles."""
 
 import argparse
-import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from segpipe.bundle_format import DESCRIPTION, SHIPPED, read_description
-from segpipe.runtime.console import say
-from segpipe.runtime.errors import ParameterError, listing
+from segpipe.inference.clips import Clips, find_clips, trained_clip
+from segpipe.inference.find import Found, find
+from segpipe.inference.targets import output_names, refuse_output_folder, refuse_overwriting
+from segpipe.params.source import ClipParams
+from segpipe.runtime.console import say, say_error
+from segpipe.runtime.errors import DataError, ParameterError, listing
 
 if TYPE_CHECKING:
+    from segpipe.inference.files import Predicted
     from segpipe.raw.input_spec import InputSpec
     from segpipe.raw.reader import Reader
 
 _DESCRIPTION = """
 Write the label image of every picture, raster or ESD tile, as the model was trained on:
 
-  pictures  OUT/<base name>.png (the data set's label ids, size of the image), OUT/overlays/
-  rasters   OUT/<base name>.tif, a GeoTIFF that lines up with the raster; void where it has no data
-  tiles     OUT/<tile>.tif (on the truth's grid), OUT/<tile>.png and OUT/overlays/
+  pictures  OUT/NAME.png (the data set's label ids, size of the image), OUT/overlays/NAME.png
+  rasters   OUT/NAME.tif, a GeoTIFF that lines up with the raster; void where it has no data
+  tiles     OUT/NAME.tif (on the truth's grid), OUT/NAME.png and OUT/overlays/NAME.png
 
-What cannot be read is named and skipped; the exit code is 1 then.
+NAME is the file's name without suffix (with it, where a.jpg lies beside a.png), below the same
+folders as in the folder that is read. Folders are read with all that they hold, links are followed,
+hidden files are not. A model of clips (source.clip) labels the pictures whose earlier frames it
+finds: by Cityscapes names, by numbers that count the frames, or else in the order of the names.
+
+What is not read is counted. What cannot be read is named and skipped; the exit code is 1 then.
+An input is never overwritten, and of other files only those that predict wrote itself.
 """
 _EXAMPLES = """
 examples:
@@ -62,32 +71,73 @@ def add_command(commands: "argparse._SubParsersAction[Any]") -> None:
         help="image pixels that neighbouring windows of a raster share (default: a quarter of a "
         "window); at its edge a network sees half of what it needs",
     )
+    parser.add_argument(
+        "--force",
+        action="store_true",
+        help="overwrite files in OUT that were not written by this command; never those that are read",
+    )
     parser.set_defaults(run=_run)
 
 
 def _run(options: argparse.Namespace) -> int:
     from segpipe.raw.build import build_reader
 
-    bundle = options.bundle or _default_bundle()
+    bundle, out = options.bundle or _default_bundle(), options.out
     spec = read_description(bundle).input
     reader = build_reader(spec.files)
     _refuse_odd_options(options, spec, reader)
-    found = reader.find(options.images)
-    _refuse_overwriting(options.images, found, options.out, reader)
+    refuse_output_folder(out)
+    try:
+        found = find(reader, options.images, out)
+        names = output_names(found.paths, found.root)
+        refuse_overwriting(found.paths, names, out, reader, options.force)
+    except OSError as error:
+        raise DataError(f"{error.filename}: {error.strerror}") from error
     # torch takes seconds to import; what is wrong with the call is said before.
     from segpipe.inference.files import predict_files
     from segpipe.inference.predictor import Predictor
 
     opacity = _OPACITY if options.opacity is None else options.opacity
     predictor = Predictor.load(bundle)
-    unreadable = predict_files(predictor, found, options.out, opacity, options.overlap)
-    say(f"{len(found) - len(unreadable)} of {len(found)} label images are in {options.out}/")
-    if unreadable:
-        print(
-            f"error: {len(unreadable)} {reader.unit}s were skipped:\n{listing(unreadable)}",
-            file=sys.stderr,
+    clips = None
+    if predictor.frames > 1:
+        clips = _clips(found, trained_clip(predictor.frames, predictor.bundle.lineage), reader)
+        frames = {frame for earlier in clips.earlier.values() for frame in earlier}
+        names = {path: names[path] for path in clips.earlier}
+        refuse_overwriting({*found.paths, *frames}, names, out, reader, options.force)
+    earlier = clips.earlier if clips else None
+    done = predict_files(predictor, names, out, opacity, options.overlap, earlier)
+    say(f"{done.written} of {len(names)} label images are in {out}/")
+    _say_left_out(found, done, clips, options, reader.unit)
+    return 1 if done.skipped or found.unreadable else 0
+
+
+def _clips(found: Found, clip: ClipParams, reader: "Reader") -> Clips:
+    clips = find_clips(found.paths, clip, reader)
+    say(clips.summary(clip))
+    return clips
+
+
+def _say_left_out(
+    found: Found, done: "Predicted", clips: Clips | None, options: argparse.Namespace, unit: str
+) -> None:
+    """Say what was not read and why; what should have been, as an error."""
+    if found.own:
+        say(f"{found.own} files of an earlier prediction, in {options.out}/, were not read")
+    if found.passed_over:
+        say(f"{options.images}: {found.left_out()} were not read")
+    if clips and clips.without:
+        without = [str(path) for path in clips.without]
+        say(
+            f"{len(without)} {unit}s have no label image, because frames before them are missing:\n"
+            f"{listing(without)}"
         )
-    return 1 if unreadable else 0
+    if done.left_out:
+        say(f"of {len(done.left_out)} {unit}s a part was not read:\n{listing(done.left_out)}")
+    if found.unreadable:
+        say_error(f"error: folders were skipped:\n{listing(found.unreadable)}")
+    if done.skipped:
+        say_error(f"error: {len(done.skipped)} {unit}s were skipped:\n{listing(done.skipped)}")
 
 
 def _default_bundle() -> Path:
@@ -126,12 +176,3 @@ def refuse_odd_overlap(spec: "InputSpec", overlap: int) -> None:
             f"--overlap is {overlap}; for this model, whose windows have "
             f"{spec.height}x{spec.width} pixels{truth}, it can be {wanted}"
         )
-
-
-def _refuse_overwriting(given: Path, found: Sequence[Path], out: Path, reader: "Reader") -> None:
-    """Refuse to write into the folder that is read, or into a tile, whose files would be more."""
-    read = {path if path.is_dir() else path.parent for path in found}
-    if given.is_dir():
-        read.add(given)
-    if out.resolve() in {folder.resolve() for folder in read}:
-        raise ParameterError(f"--out is the folder of the {reader.unit}s, {out}; name another one")

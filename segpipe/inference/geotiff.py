@@ -1,6 +1,8 @@
 """Predictions as GeoTIFFs that line up with their image."""
 
 import contextlib
+import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal
@@ -8,13 +10,16 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from segpipe.inference.targets import SOFTWARE
 from segpipe.labels.scheme import VOID, LabelScheme
 from segpipe.raw.rasters.gdal import created, require_rasterio
 from segpipe.raw.rasters.grid import Grid
 from segpipe.raw.sample import Window
 from segpipe.runtime.atomic import atomic_file
+from segpipe.runtime.errors import DataError, SegpipeError
 
 _BLOCK = 256
+_FULL = 2**20  # bytes that are free; GDAL does not say why a write has failed
 
 
 class PredictionWriter:
@@ -27,7 +32,8 @@ class PredictionWriter:
     uint16 where labels are above 255.
 
     As a context manager: `with PredictionWriter(...) as writer: writer.write(window, labels_hw)`.
-    Raises ValueError when the image's sides do not divide by `ratio`, DataError when the disk fails.
+    Raises ValueError when the image's sides do not divide by `ratio`, SegpipeError when the disk is
+    full, DataError when it fails otherwise.
     """
 
     def __init__(
@@ -51,7 +57,9 @@ class PredictionWriter:
     def __enter__(self) -> "PredictionWriter":
         with contextlib.ExitStack() as stack:
             partial = stack.enter_context(atomic_file(self._path))
+            stack.enter_context(_write_errors_explained(self._path, partial))
             self._dataset = stack.enter_context(created(partial, **self._profile()))
+            self._dataset.update_tags(TIFFTAG_SOFTWARE=SOFTWARE)
             if self._palette_K3 is not None:
                 colours = {label: tuple(rgb) for label, rgb in enumerate(self._palette_K3.tolist())}
                 self._dataset.write_colormap(1, colours)
@@ -98,6 +106,21 @@ class PredictionWriter:
             "compress": "deflate",
             "BIGTIFF": "IF_SAFER",
         }
+
+
+@contextlib.contextmanager
+def _write_errors_explained(path: Path, partial: Path) -> Iterator[None]:
+    """Let an error about the temporary file name the file that is to be; see whether the disk is full."""
+    try:
+        yield
+    except DataError as error:
+        if str(partial) not in str(error):
+            raise  # of the image that is read
+        if shutil.disk_usage(partial.parent).free < _FULL:
+            raise SegpipeError(
+                f"{path}: the disk is full; free some space and start again"
+            ) from error
+        raise DataError(str(error).replace(str(partial), str(path))) from error
 
 
 def label_writer(path: Path, grid: Grid, ratio: int, scheme: LabelScheme) -> PredictionWriter:

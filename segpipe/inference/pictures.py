@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from segpipe.inference.files import predict_raster
 from segpipe.inference.geotiff import write_labels
 from segpipe.inference.predictor import Predictor
+from segpipe.inference.targets import OVERLAYS, flat_names
 from segpipe.labels.scheme import VOID
 from segpipe.raw.input_spec import at_image_size, picture_of
 from segpipe.raw.sample import Sample
@@ -24,10 +25,11 @@ from segpipe.rendering.rows import draw_rows, make_row
 from segpipe.runtime.console import progress
 from segpipe.runtime.errors import file_named
 
-LABELS, COLOURS, OVERLAYS, COMPARISONS = "labels", "colours", "overlays", "comparisons"
+LABELS, COLOURS, COMPARISONS = "labels", "colours", "comparisons"
 TRUTH = "truth"
 SHEET, ROWS = "contact_sheet.png", "rows.png"
 _SHEET_COLUMNS = 2
+_LONGEST = 240  # bytes of a file's name without its suffix and the number before it
 
 
 @dataclass(frozen=True)
@@ -50,14 +52,16 @@ def draw_samples(samples: Sequence[Sample], drawing: Drawing) -> None:
 
     Of rasters and tiles labels/NAME.tif is the whole and lines up with it. Of a tile the pictures
     show the whole too; of other rasters, which may be huge, they show the windows of `samples`.
-    truth/NAME.png is the truth of what the pictures show, in its colours.
+    truth/NAME.png is the truth of what the pictures show, in its colours. NAME is the sample's (the
+    file's below images/, of whole rasters and tiles), with "__" for each slash; see `flat_names`.
     """
     tiles, rows, predictor = [], [], drawing.predictor
     files = predictor.input.files
+    file_names = flat_names((sample.name for sample in samples), _LONGEST)
+    whole_targets = _whole_targets(samples, drawing.target)
     if predictor.reader.streamed:
-        for sample in samples:
-            target = _labels_target(drawing.target, sample)
-            predict_raster(predictor, drawing.raw / sample.image, target)
+        for image, target in whole_targets.items():
+            predict_raster(predictor, drawing.raw / image, target)
     for place, sample in enumerate(progress(samples, "render", "image", len(samples)), start=1):
         found = predictor.reader.read(sample, drawing.raw, predictor.scheme)
         with file_named(drawing.raw / sample.image):
@@ -65,11 +69,12 @@ def draw_samples(samples: Sequence[Sample], drawing: Drawing) -> None:
         labels_hw, chance_hw = predictor.train_ids(logits_Khw), predictor.probability(logits_Khw)
         labels_hw[~found.seen_hw] = VOID
         if not predictor.reader.streamed:
-            _write_whole(drawing, sample, labels_hw)
+            _write_whole(drawing, sample, whole_targets[sample.image], labels_hw)
         image_HW3 = picture_of(found.frames_THWC[-1], files)
         prediction_HW = at_image_size(labels_hw, files)
         truth_HW = at_image_size(found.truth.mask_hw, files) if found.truth else None
-        sheet_HW3 = _draw_one(drawing, sample, place, image_HW3, truth_HW, prediction_HW)
+        file = f"{file_names[sample.name]}.png"
+        sheet_HW3 = _draw_one(drawing, sample, file, place, image_HW3, truth_HW, prediction_HW)
         caption, iou = f"{place}. {sample.name}", drawing.ious.get(sample.name)
         tiles.append((sheet_HW3, caption))
         chance_HW = None if chance_hw is None else at_image_size(chance_hw, files)
@@ -80,7 +85,17 @@ def draw_samples(samples: Sequence[Sample], drawing: Drawing) -> None:
     write_png(drawing.target / ROWS, draw_rows(rows, predictor.scheme))
 
 
-def _write_whole(drawing: Drawing, sample: Sample, labels_hw: NDArray[np.uint8]) -> None:
+def _whole_targets(samples: Sequence[Sample], target: Path) -> dict[str, Path]:
+    """Return the GeoTIFF for the labels of each whole image."""
+    parts = {sample.image: Path(sample.image.removeprefix("images/")) for sample in samples}
+    stems = {image: part.with_suffix("").as_posix() for image, part in parts.items()}
+    names = flat_names(stems.values(), _LONGEST)
+    return {image: target / LABELS / f"{names[stem]}.tif" for image, stem in stems.items()}
+
+
+def _write_whole(
+    drawing: Drawing, sample: Sample, target: Path, labels_hw: NDArray[np.uint8]
+) -> None:
     """Write the labels of a whole image where it lies on the earth."""
     predictor = drawing.predictor
     grid, ratio = (
@@ -88,18 +103,13 @@ def _write_whole(drawing: Drawing, sample: Sample, labels_hw: NDArray[np.uint8])
         predictor.input.files.truth_ratio,
     )
     if grid is not None:
-        target = _labels_target(drawing.target, sample)
         write_labels(target, grid, ratio, labels_hw, predictor.scheme)
-
-
-def _labels_target(target: Path, sample: Sample) -> Path:
-    name = sample.image.removeprefix("images/").replace("/", "__")
-    return (target / LABELS / name).with_suffix(".tif")
 
 
 def _draw_one(
     drawing: Drawing,
     sample: Sample,
+    file: str,
     place: int,
     image_HW3: NDArray[np.uint8],
     truth_HW: NDArray[np.uint8] | None,
@@ -112,7 +122,7 @@ def _draw_one(
     in the order that was asked for.
     """
     scheme, target, opacity = drawing.predictor.scheme, drawing.target, drawing.opacity
-    iou, file = drawing.ious.get(sample.name), f"{sample.name.replace('/', '__')}.png"
+    iou = drawing.ious.get(sample.name)
     compared = comparison(
         image_HW3, truth_HW, prediction_HW, scheme, sample.name, score=iou, opacity=opacity
     )

@@ -50,12 +50,17 @@ class Predictor:
         """How the files that it predicts become arrays, and what the network is fed."""
         return self.bundle.input
 
+    @property
+    def frames(self) -> int:
+        """How many frames it takes: 1 for single images, else those of a clip, the last one scored."""
+        return self.input.frames if self.bundle.model.takes_clips else 1
+
     def predict(self, frames_THWC: NDArray[Any]) -> NDArray[np.uint8]:
         """Return the train ids of the last frame, uint8, at the truth's resolution.
 
-        frames_THWC: uint8 RGB, or float16 in 0..1 of as many bands as in training; one frame where
-        the network takes single images. The truth's resolution is the image's own (H, W), or
-        coarser for data whose truth is.
+        frames_THWC: uint8 RGB, or float16 in 0..1 of as many bands as in training; `frames` of them,
+        or more, of which the last count. The truth's resolution is the image's own (H, W), or
+        coarser for data whose truth is. Raises DataError as `logits` does.
         """
         return self.train_ids(self.logits(frames_THWC))
 
@@ -78,17 +83,23 @@ class Predictor:
         A picture is resized as in training (stretched to the training size, or scaled with its
         proportions to fit or cover it), and the scores are brought back to its size bilinearly.
         Rasters and tiles keep their size; those larger than the windows of the training are cut into
-        such windows side by side. Of frames that are missing before the first, the first takes the
-        place.
+        such windows side by side.
 
         Raises DataError when the image has other channels than the network takes, a raster or tile
-        holds no whole number of truth pixels, or a score is not finite.
+        holds no whole number of truth pixels, a score is not finite, or there are fewer frames than
+        `frames`: what a network makes of a still that is shown as a clip is not what was trained and
+        scored.
         """
         height, width, channels = frames_THWC.shape[1:]
         if channels != len(self.input.mean):
             names = ", ".join(self.input.files.channels)
             raise DataError(
                 f"has {channels} channels, but the model takes {len(self.input.mean)}: {names}"
+            )
+        if len(frames_THWC) < self.frames:
+            raise DataError(
+                f"the model takes clips of {self.frames} frames, and {len(frames_THWC)} are given; "
+                "give the frames before the one to label too, the earliest first"
             )
         parts, ratio = self.reader.parts(height, width, self.input), self.input.files.truth_ratio
         if len(parts) == 1:
@@ -110,7 +121,7 @@ class Predictor:
         resized_Thwc = frames_THWC
         if resized != (height, width):
             resized_Thwc = np.stack([resize_image(frame, *resized) for frame in frames_THWC])
-        scores_1Khw = self._scores(self._whole_clip(resized_Thwc))
+        scores_1Khw = self._scores(resized_Thwc[-self.frames :])
         if resized == (height, width):
             return scores_1Khw[0]
         logits: Tensor = F.interpolate(
@@ -142,14 +153,6 @@ class Predictor:
         return (
             f"{fault}; the weights are too large: train again, for instance with a smaller train.lr"
         )
-
-    def _whole_clip(self, frames_Thwc: NDArray[Any]) -> NDArray[Any]:
-        """As many frames as the network takes, the last ones of those given."""
-        wanted = self.input.frames if self.bundle.model.takes_clips else 1
-        missing = wanted - len(frames_Thwc)
-        if missing > 0:
-            return np.concatenate([frames_Thwc[:1].repeat(missing, 0), frames_Thwc])
-        return frames_Thwc[-wanted:]
 
 
 def load_model(path: str | Path | None = None, device: torch.device | None = None) -> Predictor:

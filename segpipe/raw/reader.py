@@ -16,7 +16,6 @@ from segpipe.labels.scheme import LabelScheme
 from segpipe.raw.input_spec import FileSpec, Fit
 from segpipe.raw.rasters.grid import Grid
 from segpipe.raw.sample import Sample, Side, Window
-from segpipe.runtime.errors import DataError
 
 
 @dataclass(frozen=True)
@@ -100,7 +99,8 @@ class Reader(ABC):
     """Reads one kind of raw file as a FileSpec says; by itself, whole images that are not resized.
 
     unit: what one file is called. suffixes, file_type: of the files to predict, and what these are
-    called. streamed: whether a file may be larger than the memory, so that it is predicted and
+    called. folders: whether one to predict is a folder. on_earth: whether its labels are written as a
+    GeoTIFF. streamed: whether a file may be larger than the memory, so that it is predicted and
     written window by window and is never shown whole. samples_a_process: how many of them take as
     long to read as a process takes to start.
     """
@@ -108,6 +108,8 @@ class Reader(ABC):
     unit: ClassVar[str]
     suffixes: ClassVar[frozenset[str]]
     file_type: ClassVar[str]
+    folders: ClassVar[bool] = False
+    on_earth: ClassVar[bool] = False
     streamed: ClassVar[bool] = False
     samples_a_process: ClassVar[int] = 16
 
@@ -158,34 +160,13 @@ class Reader(ABC):
         """Return what is drawn for the first `number` images of `samples`."""
         return list(samples[:number])
 
-    def find(self, path: Path) -> list[Path]:
-        """Return what is to be predicted at `path`: one, or all that the folder holds, sorted.
+    def is_input(self, path: Path, given: bool = False) -> bool:
+        """Return whether a file, or a folder where `folders`, is one to predict.
 
-        Raises DataError when there is nothing, or two would get the same name.
+        given: whether a person has named this path; else it was found in the folder that was named.
         """
-        if not path.exists():
-            raise DataError(f"{path}: there is no such file or folder")
-        if not (path.is_file() or path.is_dir()):
-            raise DataError(f"{path}: is neither a regular file nor a folder")
-        found = self._found(path)
-        stems = [item.stem for item in found]
-        twice = sorted({stem for stem in stems if stems.count(stem) > 1})
-        if twice:
-            raise DataError(
-                f"{path}: {len(twice)} base names appear twice, so their predictions would overwrite "
-                f"each other: {', '.join(twice[:10])}"
-            )
-        return found
+        return path.suffix.lower() in self.suffixes
 
-    def _found(self, path: Path) -> list[Path]:
-        if path.is_file():
-            return [path]
-        found = sorted(
-            item
-            for item in path.iterdir()
-            if item.suffix.lower() in self.suffixes and not item.name.startswith(".")
-        )
-        if not found:
-            suffixes = ", ".join(sorted(self.suffixes))
-            raise DataError(f"{path}: holds no {self.file_type} ({suffixes})")
-        return found
+    def nothing_found(self) -> str:
+        """Say of a folder that there is nothing to predict in it."""
+        return f"holds no {self.file_type} ({', '.join(sorted(self.suffixes))})"

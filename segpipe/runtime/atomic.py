@@ -3,12 +3,13 @@
 import contextlib
 import csv
 import errno
+import functools
 import io
 import json
 import os
 import re
+import secrets
 import shutil
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,71 +17,73 @@ from typing import Any
 from segpipe.runtime.errors import SegpipeError
 from segpipe.runtime.lock import held_folder
 
-_PARTIAL = ".partial"
+# Of one length, whatever the target's name is: that may be as long as the file system allows.
+_PARTIAL = ".segpipe-{}.partial"
+_LEFT_OVER = re.compile(re.escape(_PARTIAL).replace(r"\{\}", "[0-9a-f]{16}"))
 _TRIALS = 4
 
 
 @contextlib.contextmanager
 def atomic_file(path: Path) -> Iterator[Path]:
-    """Yield a temporary path beside `path`; rename it onto `path` when the block ends well.
+    """Yield the path of a file to be written; rename it onto `path` when the block ends well.
 
-    When the block raises, the temporary file is removed and `path` is as it was.
+    It is in a folder of its own beside `path`, which goes at the end with all that is in it. When
+    the block raises, `path` is as it was. What killed processes have left in the folder of `path` is
+    removed when this process writes there for the first time. The file follows the umask.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    os.close(handle)
-    Path(name).chmod(0o644)  # mkstemp makes files that only their owner can read
-    partial = Path(name)
-    try:
+    _remove_left_over_once(path.parent.absolute())
+    with _new_folder(path.parent) as folder:
+        partial = folder / "file"
         yield partial
         sync(partial)
         partial.replace(path)
         sync(path.parent)
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager
 def atomic_dir(path: Path) -> Iterator[Path]:
     """Yield a temporary folder beside `path`; it takes the place of `path` when the block ends well.
 
-    When the block raises, the temporary folder is removed and `path` is as it was. What a killed
-    process has left of its own goes too.
+    When the block raises, the temporary folder is removed and `path` is as it was. What killed
+    processes have left in the folder of `path` goes too. The folder follows the umask.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    _remove_left_over(path)
-    with _new_beside(path) as partial:
+    _remove_left_over(path.parent)
+    with _new_folder(path.parent) as partial:
+        yield partial
+        if path.exists():
+            shutil.rmtree(path)
+        partial.replace(path)
+        sync(path.parent)
+
+
+@contextlib.contextmanager
+def _new_folder(parent: Path) -> Iterator[Path]:
+    """A new folder, whose lock says that it is in use; without one where there are no locks."""
+    for trial in range(_TRIALS):
+        partial = parent / _PARTIAL.format(secrets.token_hex(8))
         try:
-            yield partial
-            if path.exists():
-                shutil.rmtree(path)
-            partial.replace(path)
-            sync(path.parent)
+            partial.mkdir()
+            with held_folder(partial) as held:
+                # Not held: another process took it for left over, before it was locked.
+                if held or trial == _TRIALS - 1:
+                    yield partial
+                    return
         finally:
             shutil.rmtree(partial, ignore_errors=True)
 
 
-@contextlib.contextmanager
-def _new_beside(path: Path) -> Iterator[Path]:
-    """A new folder, whose lock says that it is in use; without one where there are no locks."""
-    for trial in range(_TRIALS):
-        partial = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=_PARTIAL, dir=path.parent))
-        with held_folder(partial) as held:
-            if held or trial == _TRIALS - 1:
-                partial.chmod(0o755)  # mkdtemp makes folders that only their owner can read
-                yield partial
-                return
-        # Another process took it for left over, before it was locked.
-        shutil.rmtree(partial, ignore_errors=True)
+def _remove_left_over(parent: Path) -> None:
+    with contextlib.suppress(PermissionError):  # a folder may be written to and not be listed
+        for folder in parent.iterdir():
+            if _LEFT_OVER.fullmatch(folder.name):
+                with held_folder(folder) as held:
+                    if held:
+                        shutil.rmtree(folder, ignore_errors=True)
 
 
-def _remove_left_over(path: Path) -> None:
-    made_here = re.compile(rf"\.{re.escape(path.name)}\.\w{{8}}{re.escape(_PARTIAL)}")
-    for folder in path.parent.iterdir():
-        if made_here.fullmatch(folder.name):
-            with held_folder(folder) as held:
-                if held:
-                    shutil.rmtree(folder, ignore_errors=True)
+_remove_left_over_once = functools.cache(_remove_left_over)
 
 
 def write_text(path: Path, text: str) -> None:
@@ -115,7 +118,7 @@ def disk_errors_explained(place: Path) -> Iterator[None]:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
         raise SegpipeError(
-            f"{place}: the disk is full; nothing was kept of this step. "
+            f"{place}: the disk is full; no file was left half-written. "
             "Free some space (`dvc gc --workspace --all-experiments` drops unused results) "
             "and start again."
         ) from error

@@ -24,10 +24,13 @@ class Terminated(KeyboardInterrupt):
     """The process got a SIGTERM; it ends as after a Ctrl-C, but with another exit code."""
 
 
-def explained(work: Callable[[], int]) -> int:
+def explained(
+    work: Callable[[], int], interrupted: str = "interrupted; nothing was published"
+) -> int:
     """Return what `work` returns; say expected errors in one message, without a traceback.
 
-    A crash of native code, which ends the process at once, says where Python was.
+    interrupted: what is said after a Ctrl-C or SIGTERM. A crash of native code, which ends the
+    process at once, says where Python was.
     """
     if sys.__stderr__ and not faulthandler.is_enabled():
         faulthandler.enable(sys.__stderr__)
@@ -42,20 +45,21 @@ def explained(work: Callable[[], int]) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return READER_GONE
     except KeyboardInterrupt as told:
-        say_error("interrupted; nothing was published")
+        say_error(interrupted)
         return TERMINATED if isinstance(told, Terminated) else INTERRUPTED
 
 
 @contextlib.contextmanager
-def interrupted_when_told() -> Iterator[None]:
-    """Let SIGTERM, and the death of the parent, end the block by Terminated.
+def interrupted_when_told(by_parent: bool = True) -> Iterator[None]:
+    """Let SIGTERM, and the death of the parent where `by_parent`, end the block by Terminated.
 
-    Once told, further SIGTERMs change nothing: the process is ending, and they would cut that short.
+    by_parent: not for a command that a person may leave alone, as with nohup. Once told, further
+    SIGTERMs change nothing: the process is ending, and they would cut that short.
     """
     told = _Told()
     before = signal.signal(signal.SIGTERM, told.terminate)
     hook, sys.unraisablehook = sys.unraisablehook, told.tell_again
-    over = watch_parent()
+    over = watch_parent() if by_parent else threading.Event()
     try:
         yield
     finally:

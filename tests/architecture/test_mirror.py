@@ -11,7 +11,6 @@ ELSEWHERE = {
     "dataset/layout": "preparation/test_prepare.py",
     "dataset/reader": "preparation/test_prepare.py",
     "dataset/subset": "training/test_subset.py",
-    "inference/pictures": "stages/test_raster_stages.py",
     "preflight/inspection": "stages/test_stages.py",
     "results/comparability": "cli/test_compare.py",
     "results/comparison": "cli/test_compare.py",

@@ -1,4 +1,4 @@
-"""The command line: segpipe predict, check and show."""
+"""The command line: wrong calls, help, bundles, check."""
 
 import hashlib
 import json
@@ -11,20 +11,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from PIL import Image
 from safetensors.torch import load_file, save_file
 
 from segpipe.bundle import BEST, load_bundle, plain_weights, save_bundle
 from segpipe.bundle_format import DESCRIPTION
 from segpipe.cli.main import main
-from segpipe.labels.load import load_scheme
 from segpipe.models.build import build_model
 from segpipe.params.model import ModelParams, UNetParams
-from segpipe.raw.input_spec import PICTURES, InputSpec
 from segpipe.runtime.errors import BundleError
 from segpipe.runtime.process_exit import READER_GONE
 from tests.forge import (
-    CLASSES_CSV,
     ROOT,
     child_environment,
     make_folder,
@@ -35,61 +31,11 @@ from tests.forge import (
 )
 
 
-@pytest.fixture(scope="module")
-def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("bundle")
-    (folder / "classes.csv").write_text(CLASSES_CSV)
-    params = ModelParams(unet=UNetParams(width=4, depth=3))
-    torch.manual_seed(0)
-    weights = plain_weights(build_model(params, 3, 3))
-    spec = InputSpec(PICTURES, 24, 40, "pad", 1, [0.4, 0.4, 0.4], [0.2, 0.2, 0.2])
-    scheme = load_scheme("classes.csv", {}, folder)
-    save_bundle(folder, weights, weights, params, scheme, spec, "fp32", {"data": "x"})
-    return folder
-
-
-def test_predict_labels_every_image_at_its_own_size(bundle: Path, tmp_path: Path) -> None:
-    sizes = {"a.png": (48, 64), "b.jpg": (31, 77), "c.PNG": (9, 200)}
-    for name, (height, width) in sizes.items():
-        save(tmp_path / "in" / name, scene(1, max(height, 40), max(width, 40))[0][:height, :width])
-    code = main(
-        ["predict", str(tmp_path / "in"), "--out", str(tmp_path / "out"), "--bundle", str(bundle)]
-    )
-    assert code == 0
-    for name, size in sizes.items():
-        stem = Path(name).stem
-        with Image.open(tmp_path / "out" / f"{stem}.png") as label:
-            assert np.asarray(label).shape == size
-            assert set(np.unique(label)) <= {0, 1, 2}
-        with Image.open(tmp_path / "out/overlays" / f"{stem}.png") as overlay:
-            assert np.asarray(overlay).shape == (*size, 3)
-
-
-def test_unreadable_images_are_named_and_skipped(
-    bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    save(tmp_path / "in/good.png", scene(0)[0])
-    (tmp_path / "in/bad.png").write_bytes(b"no picture")
-    whole = (tmp_path / "in/good.png").read_bytes()
-    (tmp_path / "in/cut.png").write_bytes(whole[: len(whole) // 2])
-    code = main(
-        ["predict", str(tmp_path / "in"), "--out", str(tmp_path / "out"), "--bundle", str(bundle)]
-    )
-    said = capsys.readouterr()
-    assert code == 1
-    assert "1 of 3 label images" in said.out
-    assert "2 images were skipped" in said.err
-    assert "bad.png" in said.err
-    assert "cut.png" in said.err
-    assert [path.name for path in (tmp_path / "out").glob("*.png")] == ["good.png"]
-
-
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (["predict", "nowhere", "--out", "o"], "there is no such file or folder"),
         (["predict", "empty", "--out", "o"], "holds no image"),
-        (["predict", "twins", "--out", "o"], "base names appear twice"),
         (["predict", "one", "--out", "one"], "--out is the folder of the images"),
         (["predict", "one", "--out", "o", "--opacity", "2"], "--opacity is 2.0"),
         (["predict", "one", "--out", "o", "--bundle", "none"], "train a model with `dvc repro`"),
@@ -108,8 +54,7 @@ def test_a_wrong_call_is_explained(
     monkeypatch.chdir(tmp_path)
     shutil.copytree(bundle, "models")
     (tmp_path / "empty").mkdir()
-    for name in ("twins/a.png", "twins/a.jpg", "one/a.png"):
-        save(tmp_path / name, scene(0)[0])
+    save(tmp_path / "one/a.png", scene(0)[0])
     assert main(arguments) == 1
     assert message in capsys.readouterr().err
 

@@ -100,3 +100,20 @@ def test_values_of_the_image_that_are_not_finite_are_named_as_the_cause() -> Non
 def test_an_image_of_other_channels_is_refused() -> None:
     with pytest.raises(DataError, match="has 4 channels, but the model takes 3: red, green, blue"):
         predictor().predict(np.zeros((1, 32, 48, 4), np.uint8))
+
+
+def test_a_model_of_clips_is_shown_as_many_frames_as_in_its_training() -> None:
+    params = ModelParams.model_validate(
+        {"name": "resnet_lstm", "resnet_lstm": {"grid_height": 2, "grid_width": 2}}
+    )
+    spec = InputSpec(PICTURES, 32, 64, "stretch", 3, [0.5] * 3, [0.2] * 3)
+    torch.manual_seed(0)
+    one = Predictor(Bundle(build_model(params, 3, 3).eval(), params, SCHEME, spec, "fp32", {}))
+    assert one.frames == 3
+    frames_THWC = np.random.default_rng(0).integers(0, 256, (4, 32, 64, 3)).astype(np.uint8)
+    logits = one.logits(frames_THWC)
+    torch.testing.assert_close(logits, one.logits(frames_THWC[1:]))
+    still = one.logits(frames_THWC[-1:].repeat(3, 0))
+    assert (logits - still).abs().max() > 1e-4, "the frames before change the scores"
+    with pytest.raises(DataError, match="takes clips of 3 frames, and 1 are given"):
+        one.predict(frames_THWC[-1:])

@@ -1,6 +1,7 @@
 """Rasters and tiles, window by window: the same labels as in one piece, on the image's own grid."""
 
 import os
+import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -256,7 +257,6 @@ def test_the_command_labels_the_rasters_of_a_folder_and_names_what_it_cannot_rea
         (["one", "--out", "o", "--opacity", "0.5"], "--opacity is for overlays"),
         (["one", "--out", "o", "--overlap", "9"], "it can be 0 to 8"),
         (["empty", "--out", "o"], "holds no GeoTIFF"),
-        (["twins", "--out", "o"], "base names appear twice"),
         (["nowhere", "--out", "o"], "there is no such file or folder"),
         (
             ["one/a.tif", "--out", "o", "--bundle", "tiles"],
@@ -282,7 +282,7 @@ def test_a_wrong_call_for_rasters_is_explained(
     save_random_bundle(Path("pictures"), PICTURES, 16, 16)
     save_random_bundle(Path("tiles"), esd_files(10), 20, 20)
     Path("empty").mkdir()
-    for name in ("one/a.tif", "twins/a.tif", "twins/a.tiff", "Tile3/a.tif"):
+    for name in ("one/a.tif", "Tile3/a.tif"):
         write_tif(Path(name), values(20, 20))
     before = Path("one/a.tif").read_bytes()
     save(Path("p.png"), scene(0)[0])
@@ -290,6 +290,51 @@ def test_a_wrong_call_for_rasters_is_explained(
     assert message in capsys.readouterr().err
     assert Path("one/a.tif").read_bytes() == before
     assert not Path("o").exists()
+
+
+def test_rasters_of_others_are_overwritten_by_force_alone(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bundle = save_random_bundle(tmp_path / "bundle", raster_files(), 16, 16)
+    for name in ("a.tif", "sub/a.tif", "sub/a.tiff"):
+        write_tif(tmp_path / "in" / name, values(20, 40))
+    arguments = (tmp_path / "in", "--out", tmp_path / "out", "--bundle", bundle)
+    for _ in range(2):  # what it wrote itself is no hindrance
+        assert predict(*arguments) == 0
+        names = sorted(
+            path.relative_to(tmp_path / "out").as_posix()
+            for path in (tmp_path / "out").rglob("*.tif")
+        )
+        assert names == ["a.tif", "sub/a.tif.tif", "sub/a.tiff.tif"]
+    theirs = write_tif(tmp_path / "out/a.tif", values(20, 40)).read_bytes()
+    assert predict(*arguments) == 1
+    assert "1 files there were not written by `segpipe predict`" in capsys.readouterr().err
+    assert (tmp_path / "out/a.tif").read_bytes() == theirs
+    assert predict(*arguments, "--force") == 0
+    assert set(np.unique(read(tmp_path / "out/a.tif"))) <= {DARK, BRIGHT}
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small file system needs root")
+def test_a_full_disk_ends_the_rasters(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Of which GDAL does not say why it could not write."""
+    bundle = save_random_bundle(tmp_path / "bundle", raster_files(), 16, 16)
+    for number in range(4):
+        write_tif(tmp_path / f"in/{number}.tif", values(600, 900, number))
+    small = tmp_path / "small"
+    small.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=150k", "tmpfs", str(small)]
+    if subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("this system does not let a test mount a file system")
+    try:
+        assert predict(tmp_path / "in", "--out", small / "out", "--bundle", bundle) == 1
+        kept = sorted(path.name for path in (small / "out").iterdir())
+    finally:
+        subprocess.run(["umount", str(small)], check=True)
+    said = capsys.readouterr()
+    assert f"the labels of {len(kept)} of 4 are finished" in said.out
+    assert kept == [f"{number}.tif" for number in range(len(kept))]
+    assert len(kept) < 4
+    assert f"{small}/out/{len(kept)}.tif: the disk is full" in said.err
 
 
 def test_a_tif_that_is_a_picture_goes_with_a_picture_model(tmp_path: Path) -> None:

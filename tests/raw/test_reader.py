@@ -13,7 +13,7 @@ from segpipe.raw.build import build_reader
 from segpipe.raw.input_spec import PICTURES, FileSpec, Scaling
 from segpipe.raw.sample import Sample, Window
 from segpipe.runtime.errors import DataError
-from tests.forge import save, scene
+from tests.forge import save
 from tests.raw.rasters.geotiffs import make_esd_tile, write_tif
 from tests.raw.test_build import RASTERS, TILES
 
@@ -52,12 +52,9 @@ def test_rasters_are_cut_and_never_resized(tmp_path: Path) -> None:
     assert [one.name for one in reader.drawn(samples, tmp_path, 2)] == ["a0", "b0"]
 
 
-def test_tiles_are_found_in_the_order_of_their_numbers_and_drawn_whole(tmp_path: Path) -> None:
+def test_tiles_are_drawn_whole(tmp_path: Path) -> None:
     reader = build_reader(TILES)
-    for number in (10, 2):
-        make_esd_tile(tmp_path / f"Tile{number}", truth=2, ratio=50)
-    assert [path.name for path in reader.find(tmp_path)] == ["Tile2", "Tile10"]
-    assert reader.find(tmp_path / "Tile2") == [tmp_path / "Tile2"]
+    make_esd_tile(tmp_path / "Tile2", truth=2, ratio=50)
     part = Sample(
         "Tile2/y0_x0", "Tile2", "Tile2", "Tile2/groundTruth.tif", (), Window(0, 0, 50, 50)
     )
@@ -83,17 +80,16 @@ def test_only_a_reader_of_streamed_files_leaves_them_on_the_disk(tmp_path: Path)
     assert image_HWC.shape == (8, 9, 1)
 
 
-def test_inputs_are_found_by_suffix_and_twins_are_refused(tmp_path: Path) -> None:
-    reader = build_reader(PICTURES)
-    for name in ("b.png", "a.JPG", ".hidden.png"):
-        save(tmp_path / name, scene(0)[0])
-    (tmp_path / "notes.txt").write_text("no picture")
-    assert [path.name for path in reader.find(tmp_path)] == ["a.JPG", "b.png"]
-    with pytest.raises(DataError, match="holds no GeoTIFF"):
-        build_reader(RASTERS).find(tmp_path)
-    save(tmp_path / "b.bmp", scene(0)[0])
-    with pytest.raises(DataError, match=r"base names appear twice.*: b"):
-        reader.find(tmp_path)
+def test_inputs_are_known_by_their_names(tmp_path: Path) -> None:
+    pictures, rasters, tiles = (build_reader(files) for files in (PICTURES, RASTERS, TILES))
+    names = ("a.JPG", "a.tif", "a.gif", "notes.txt", "Tile7", "Tile7b")
+    assert [pictures.is_input(Path(name)) for name in names] == [True, True, *[False] * 4]
+    assert [rasters.is_input(Path(name)) for name in names] == [False, True, *[False] * 4]
+    assert [tiles.is_input(Path(name)) for name in names] == [*[False] * 4, True, False]
+    write_tif(tmp_path / "mine/a.tif", np.zeros((2, 2), np.float32))
+    assert tiles.is_input(tmp_path / "mine", given=True)
+    assert not tiles.is_input(tmp_path, given=True)
+    assert pictures.left_out(tmp_path / "a.png") is None
 
 
 @pytest.mark.parametrize("dtype", [np.int16, np.int32])

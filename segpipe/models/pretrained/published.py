@@ -44,7 +44,7 @@ def published_tensors(
     """
     url = published_url(kind, model)
     path = _cached(url, kind)
-    _check_hash(path, path.name)
+    _check_hash(path, path)
     try:
         tensors: dict[str, Tensor] = torch.hub.load_state_dict_from_url(
             url, model_dir=str(path.parent), map_location="cpu", weights_only=True
@@ -85,18 +85,20 @@ def _download(url: str, path: Path) -> None:
     say(f"downloading {url} to {path.parent}")
     with atomic_file(path) as partial:
         torch.hub.download_url_to_file(url, str(partial), progress=sys.stderr.isatty())
-        _check_hash(partial, path.name)
+        _check_hash(partial, path)
 
 
-def _check_hash(path: Path, name: str) -> None:
-    """Refuse a file whose SHA-256 does not begin as its published name says."""
-    promised = _HASH.search(name)
+def _check_hash(path: Path, published: Path) -> None:
+    """Refuse a file whose SHA-256 does not begin as the name of `published`, what it is to be, says."""
+    promised = _HASH.search(published.name)
     if promised is None:
-        raise ParameterError(f"{name}: its name holds no hash, so that it cannot be checked")
+        raise ParameterError(
+            f"{published.name}: its name holds no hash, so that it cannot be checked"
+        )
     with path.open("rb") as file:
         found = hashlib.file_digest(file, "sha256").hexdigest()
     if not found.startswith(promised[1]):
         raise ParameterError(
-            f"{path.with_name(name)}: is damaged or another file: by its name its SHA-256 begins "
+            f"{published}: is damaged or another file: by its name its SHA-256 begins "
             f"with {promised[1]}, and it is {found}; delete it, and fetch it again"
         )

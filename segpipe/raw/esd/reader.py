@@ -15,15 +15,15 @@ from segpipe.raw.rasters.grid import Grid
 from segpipe.raw.rasters.read import ImageWindow
 from segpipe.raw.rasters.reader import RasterReader
 from segpipe.raw.sample import Sample, Window
-from segpipe.runtime.errors import DataError
 
-_TILE = re.compile(r"Tile(\d+)")
+_TILE = re.compile(r"Tile\d+")
 
 
 class TileReader(RasterReader):
     """Reads subtiles of tiles, whose bands lie in a folder of GeoTIFFs each."""
 
     unit = "tile"
+    folders = True
     streamed = False
     samples_a_process = 1  # a tile takes seconds
 
@@ -49,20 +49,13 @@ class TileReader(RasterReader):
             tiles.append(replace(sample, name=name, group=sample.image, window=window))
         return tiles
 
-    def _found(self, path: Path) -> list[Path]:
-        """Return the folder itself where it holds GeoTIFFs; else the folders Tile1, Tile2, ... in it."""
-        if any(path.glob("*.tif")):
-            return [path]
-        found = [
-            (int(number[1]), item)
-            for item in path.glob("Tile*")
-            if item.is_dir() and (number := _TILE.fullmatch(item.name))
-        ]
-        if not found:
-            raise DataError(
-                f"{path}: is not an ESD tile, nor a folder of tiles (Tile1, Tile2, ...)"
-            )
-        return [item for _, item in sorted(found)]
+    def is_input(self, path: Path, given: bool = False) -> bool:
+        """As `Reader.is_input`: Tile1, Tile2, ..., or a folder of GeoTIFFs that a person has named."""
+        return any(path.glob("*.tif")) if given else bool(_TILE.fullmatch(path.name))
+
+    def nothing_found(self) -> str:
+        """As `Reader.nothing_found`."""
+        return "is not an ESD tile, nor a folder of tiles (Tile1, Tile2, ...)"
 
 
 @lru_cache(maxsize=1)

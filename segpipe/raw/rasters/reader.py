@@ -24,6 +24,7 @@ class RasterReader(Reader):
     unit = "raster"
     suffixes = frozenset({".tif", ".tiff"})
     file_type = "GeoTIFF"
+    on_earth = True
     streamed = True
 
     def read(self, sample: Sample, raw: Path, scheme: LabelScheme) -> RawSample:

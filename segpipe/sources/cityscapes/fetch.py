@@ -10,7 +10,7 @@ from pathlib import Path
 from segpipe.params.source import SourceParams
 from segpipe.runtime.console import say
 from segpipe.runtime.errors import DataError, SegpipeError, listing
-from segpipe.runtime.findings import say_warnings
+from segpipe.runtime.findings import Finding, say_warnings
 from segpipe.sources.cityscapes.credentials import find_credentials
 from segpipe.sources.cityscapes.download import download
 from segpipe.sources.cityscapes.holdings import (

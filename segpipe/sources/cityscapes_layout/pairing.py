@@ -121,7 +121,7 @@ def _clips(
     """Give each sample its earlier frames; those without leave, and `missing` learns why."""
     kept = []
     for sample in members:
-        stems = _earlier_stems(sample.name, clip)
+        stems = earlier_stems(sample.name, clip)
         if stems is None:
             before = (clip.frames - 1) * clip.stride
             missing.append(f"{sample.image}: its name leaves no room for {before} frames before it")
@@ -159,7 +159,7 @@ def _torn_cities(samples: dict[str, list[Sample]]) -> list[Finding]:
     )
 
 
-def _earlier_stems(stem: str, clip: ClipParams) -> list[str] | None:
+def earlier_stems(stem: str, clip: ClipParams) -> list[str] | None:
     """Return <city>_<seq6>_<frame6> of the clip's frames before the annotated `stem`, earliest first.
 
     leftImg8bit_sequence holds 30 frames a snippet, 17 a second, of which the 20th is annotated. Frames
