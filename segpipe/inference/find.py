@@ -65,7 +65,7 @@ def find(reader: Reader, path: Path, out: Path) -> Found:
             if inside and written_by_predict(file):
                 found.own += 1
             elif not _is(file.is_file):
-                found.passed_over["that are no readable file"] += 1
+                found.passed_over["pipes, devices or broken links"] += 1
             elif reader.is_input(file) and not reader.folders:
                 found.paths.append(file)
             else:

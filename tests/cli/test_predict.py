@@ -137,7 +137,7 @@ def test_folders_in_folders_are_read_and_kept(
         assert written(out) == expected
         assert f"4 of 4 label images are in {out}/" in said
         assert (
-            f"{images}: 2 .gif, 1 .txt, 3 that are no readable file, 1 without suffix were not read"
+            f"{images}: 2 .gif, 1 .txt, 3 pipes, devices or broken links, 1 without suffix were not read"
             in said
         )
         assert (f"8 files of an earlier prediction, in {out}/, were not read" in said) == again
@@ -238,10 +238,11 @@ def test_what_a_reader_leaves_out_of_a_file_is_said(
     brightness()
     for name in "ab":
         save(tmp_path / f"in/{name}.png", flat(250))
-    pages = {"a.png": "a.png: 2 further pages"}
+    pages = {"a.png": "2 further pages"}
     monkeypatch.setattr(PictureReader, "left_out", lambda _, path: pages.get(path.name))
     assert predict(tmp_path / "in", "--out", tmp_path / "out") == 0
-    assert "of 1 images a part was not read:\n  a.png: 2 further pages" in capsys.readouterr().out
+    said = f"of 1 images a part was not read:\n  {tmp_path / 'in/a.png'}: 2 further pages"
+    assert said in capsys.readouterr().out
 
 
 def snapshot(folder: Path) -> dict[str, bytes]:

@@ -11,7 +11,7 @@ def contradiction(palette: list[Colour], values: Iterable[int], scheme: LabelSch
     palette: colours by value. values: those that occur in the mask. Only a palette that was made
     for the scheme says anything: one that a tool chose may share a colour with it by chance.
     """
-    used = {value: palette[value] for value in values if value < len(palette)}
+    used = {value: palette[value] for value in values if 0 <= value < len(palette)}
     telling = _telling(used, scheme) or _telling(dict(enumerate(palette)), scheme)
     known = {label.colour for label in scheme.raw}
     if not telling or 2 * len(telling & known) < len(telling):
