@@ -30,8 +30,10 @@ class Scores:
     miou: float
     mean_dice: float
     mean_accuracy: float
+    mean_precision: float
     pixel_accuracy: float
     frequency_weighted_iou: float
+    frequency_weighted_dice: float
 
 
 def scores(confusion_KK: NDArray[np.int64]) -> Scores:
@@ -50,10 +52,12 @@ def scores(confusion_KK: NDArray[np.int64]) -> Scores:
         precision_K=ratio(hits, predicted),
         pixels_K=truth.astype(np.int64),
         miou=float(mean_iou(confusion_KK)),
-        mean_dice=float(_mean(dice(confusion_KK))),
-        mean_accuracy=float(_mean(ratio(hits, truth))),
+        mean_dice=float(mean_defined(dice(confusion_KK))),
+        mean_accuracy=float(mean_defined(ratio(hits, truth))),
+        mean_precision=float(mean_defined(ratio(hits, predicted))),
         pixel_accuracy=float(pixel_accuracy(confusion_KK)),
-        frequency_weighted_iou=float(frequency_weighted_iou(confusion_KK)),
+        frequency_weighted_iou=float(weighted_mean(iou(confusion_KK), truth)),
+        frequency_weighted_dice=float(weighted_mean(dice(confusion_KK), truth)),
     )
 
 
@@ -71,7 +75,7 @@ def dice(confusion_KK: ConfusionCounts) -> Floats:
 
 def mean_iou(confusion_KK: ConfusionCounts) -> Floats:
     """Return the mean IoU of the classes that are not NaN, (...); NaN when none is."""
-    return _mean(iou(confusion_KK))
+    return mean_defined(iou(confusion_KK))
 
 
 def pixel_accuracy(confusion_KK: ConfusionCounts) -> Floats:
@@ -80,11 +84,14 @@ def pixel_accuracy(confusion_KK: ConfusionCounts) -> Floats:
     return ratio(hits.sum(axis=-1), truth.sum(axis=-1))
 
 
-def frequency_weighted_iou(confusion_KK: ConfusionCounts) -> Floats:
-    """Return the mean IoU weighted by the truth's pixels, (...) (Long et al. 2015, section 5)."""
-    _, truth, _ = _marginals(confusion_KK)
-    weighted = np.where(truth > 0, truth * iou(confusion_KK), 0.0)
-    return ratio(weighted.sum(axis=-1), truth.sum(axis=-1))
+def weighted_mean(values_K: Floats, truth_K: NDArray[Any]) -> Floats:
+    """Return the mean of scores by class weighted by the truth's pixels, (...).
+
+    Of IoU it is the frequency-weighted IoU (Long et al. 2015, section 5); of the recall it is the
+    pixel accuracy. A class without truth has no weight, also where its score is NaN.
+    """
+    weighted = np.where(truth_K > 0, truth_K * values_K, 0.0)
+    return ratio(weighted.sum(axis=-1), truth_K.sum(axis=-1))
 
 
 def ratio(part: NDArray[Any], whole: NDArray[Any]) -> Floats:
@@ -100,7 +107,7 @@ def _marginals(confusion_KK: ConfusionCounts) -> tuple[NDArray[Any], NDArray[Any
     return hits, confusion_KK.sum(axis=-1), confusion_KK.sum(axis=-2)
 
 
-def _mean(values_K: Floats) -> Floats:
-    """The mean over the last axis without its NaNs; NaN, and no warning, where all are."""
+def mean_defined(values_K: Floats) -> Floats:
+    """Return the mean over the last axis without its NaNs; NaN, and no warning, where all are."""
     defined = ~np.isnan(values_K)
     return ratio(np.where(defined, values_K, 0.0).sum(axis=-1), defined.sum(axis=-1))

@@ -18,13 +18,73 @@ ClassName = Annotated[
 
 
 class ClassScores(BaseModel):
-    """The scores of a class; accuracy is the recall. pixels: valid ones that truly belong to it."""
+    """The scores of a class; accuracy is the recall. pixels: valid ones that truly belong to it.
+
+    iou_by_image: the mean over the images that hold it. auroc, average_precision: against all others.
+    """
 
     iou: Annotated[Score, Shown("IoU")]
     dice: Annotated[Score, Shown("Dice")] = None
     accuracy: Annotated[Score, Shown("accuracy")] = None
     precision: Annotated[Score, Shown("precision")] = None
+    iou_by_image: Annotated[Score, Shown("image-IoU")] = None
+    auroc: Annotated[Score, Shown("AUROC")] = None
+    average_precision: Annotated[Score, Shown("AP")] = None
     pixels: int = Field(ge=0)
+
+
+class ImageMeanScores(BaseModel):
+    """Means over images, of which each has the same weight; a class counts where it is in the truth.
+
+    miou: over images, of the mean over the classes of each (mIoU^I). class_miou: over classes, of
+    the mean over the images that hold it (mIoU^C). worst: of the worst 5 or 25 % of the images, or
+    of the images of each class. Wang et al., NeurIPS 2023.
+    """
+
+    images: int
+    miou: Annotated[Score, Shown("mIoU by image")]
+    miou_interval: Interval | None
+    miou_worst_5: Annotated[Score, Shown("mIoU of the worst 5 % of images")]
+    miou_worst_25: Annotated[Score, Shown("mIoU of the worst 25 % of images")]
+    class_miou: Annotated[Score, Shown("mIoU by class of images")]
+    class_miou_interval: Interval | None
+    class_miou_worst_5: Annotated[Score, Shown("by class of images, worst 5 %")]
+    class_miou_worst_25: Annotated[Score, Shown("by class of images, worst 25 %")]
+
+
+class BoundaryScores(BaseModel):
+    """Means over classes of Boundary IoU and boundary F.
+
+    percent: how far an outline may be off, in percent of the image's diagonal.
+    """
+
+    percent: float
+    iou: Annotated[Score, Shown("Boundary IoU")]
+    iou_interval: Interval | None
+    f: Annotated[Score, Shown("boundary F")]
+    f_interval: Interval | None
+
+    @property
+    def variant(self) -> str:
+        """What tells it from the scores of another width."""
+        return f"within {self.percent:g} % of the diagonal"
+
+
+class ProbabilityScores(BaseModel):
+    """What the probabilities are worth. Of each class against all others: the area under the ROC curve
+    and average precision, means over classes and weighted by the truth's pixels.
+
+    auroc_bound: how far an AUROC may be off, since probabilities are counted in thousandths.
+    calibration_error: expected, of the largest probability, and over all classes.
+    """
+
+    mean_auroc: Annotated[Score, Shown("mean AUROC")]
+    weighted_auroc: Annotated[Score, Shown("weighted AUROC")]
+    auroc_bound: Score
+    mean_average_precision: Annotated[Score, Shown("mean average precision")]
+    weighted_average_precision: Annotated[Score, Shown("weighted average precision")]
+    calibration_error: Annotated[Score, Shown("calibration error")]
+    classwise_calibration_error: Annotated[Score, Shown("classwise calibration error")]
 
 
 class ForegroundByImage(BaseModel):
@@ -70,6 +130,7 @@ class EvaluationProtocol(BaseModel):
     resolution: str
     left_out: dict[str, int] | None = None
     image_sizes: dict[str, int] | None = None
+    groups: int | None = None
     label_scheme: str | None = None
     class_count: int | None = None
     ignored_ids: str | None = None
@@ -100,8 +161,13 @@ class Evaluation(_Evaluated):
     pixel_accuracy: Annotated[Score, Shown("pixel accuracy")]
     pixel_accuracy_interval: Interval | None
     mean_accuracy: Annotated[Score, Shown("mean accuracy")] = None
+    mean_precision: Annotated[Score, Shown("mean precision")] = None
     mean_dice: Annotated[Score, Shown("mean Dice")] = None
     frequency_weighted_iou: Annotated[Score, Shown("weighted IoU")] = None
+    frequency_weighted_dice: Annotated[Score, Shown("weighted Dice")] = None
+    by_image: ImageMeanScores | None = None
+    boundaries: list[BoundaryScores] = Field(default_factory=list)
+    probabilities: ProbabilityScores | None = None
     foreground: Foreground | None = None
     classes: dict[str, ClassScores] = Field(min_length=1)
     protocol: EvaluationProtocol
@@ -136,6 +202,18 @@ class ImageRow(_Evaluated):
     foreground_dice: Score = None
 
 
+class GroupRow(_Evaluated):
+    """A row of groups.csv: the scores of all pixels of a group (city, drive, scene, tile)."""
+
+    file: ClassVar[str] = "groups.csv"
+
+    group: str
+    images: int
+    miou: Score
+    pixel_accuracy: Score
+    pixels: int
+
+
 class ConfusionCell(_Evaluated):
     """A row of confusion.csv: pixels of the class `actual` that are predicted as `predicted`.
 
@@ -161,6 +239,31 @@ class PrecisionRecallPoint(_OfClass):
     threshold: float | None
     precision: Score
     recall: Score
+
+
+class BoundaryRow(_OfClass):
+    """A row of boundaries.csv: a class at a width, in percent of the image's diagonal."""
+
+    file: ClassVar[str] = "boundaries.csv"
+
+    percent: float
+    boundary_iou: Score
+    boundary_f: Score
+
+
+class ReliabilityBin(_Evaluated):
+    """A row of reliability.csv: the pixels whose largest probability is above low, up to high.
+
+    confidence: their mean probability. accuracy: the share whose most probable class is true.
+    """
+
+    file: ClassVar[str] = "reliability.csv"
+
+    low: float
+    high: float
+    pixels: int
+    confidence: Score
+    accuracy: Score
 
 
 def class_rows(evaluation: Evaluation) -> list[ClassRow]:

@@ -28,7 +28,9 @@ class Confusion(ConfusionByImage):
                 "pixel_accuracy_interval": self.interval(pixel_accuracy),
                 "mean_accuracy": rounded(found.mean_accuracy),
                 "mean_dice": rounded(found.mean_dice),
+                "mean_precision": rounded(found.mean_precision),
                 "frequency_weighted_iou": rounded(found.frequency_weighted_iou),
+                "frequency_weighted_dice": rounded(found.frequency_weighted_dice),
                 "classes": {name: _of_class(found, k) for k, name in enumerate(self.classes)},
                 "protocol": {"pixels": int(confusion_KK.sum())},
             },
@@ -37,7 +39,7 @@ class Confusion(ConfusionByImage):
                 "pixel_accuracy": {n: rounded(one.pixel_accuracy) for n, one in by_image.items()},
                 "pixels": {name: int(one.pixels_K.sum()) for name, one in by_image.items()},
             },
-            tables=[self._cells(confusion_KK)],
+            tables={ConfusionCell: self._cells(confusion_KK)},
         )
 
     def _cells(self, confusion_KK: NDArray[np.int64]) -> list[ConfusionCell]:

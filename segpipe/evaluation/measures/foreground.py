@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from segpipe.evaluation.measure import MeasureSummary, rounded
+from segpipe.evaluation.measure import MeasureSummary, mean_of_sums, rounded, sums_of_defined
 from segpipe.evaluation.measures.by_image import ConfusionByImage
 from segpipe.metrics.precision_recall import FOREGROUND
-from segpipe.metrics.scores import dice, iou, ratio
+from segpipe.metrics.scores import dice, iou
 
 ClassScore = Callable[[NDArray[Any]], NDArray[np.float64]]
 _SCORES: dict[str, ClassScore] = {"iou": iou, "dice": dice}
@@ -56,13 +56,7 @@ class Foreground(ConfusionByImage):
         return {name: value, f"{name}_interval": self.interval(of_class)}
 
     def _mean_by_image(self, name: str, score_N: NDArray[np.float64]) -> dict[str, Any]:
-        scored_N = ~np.isnan(score_N)
-        # The mean is a ratio of sums, so that windows of one raster can be drawn together.
-        sums_N2 = np.stack([np.where(scored_N, score_N, 0), scored_N], 1)
-        mean = rounded(float(_ratio_of_sums(sums_N2.sum(0))))
-        interval = self.bootstrap.interval(self.samples, sums_N2, _ratio_of_sums)
+        sums_N2 = sums_of_defined(score_N)
+        mean = rounded(float(mean_of_sums(sums_N2.sum(0))))
+        interval = self.bootstrap.interval(self.samples, sums_N2, mean_of_sums)
         return {name: mean, f"{name}_interval": interval}
-
-
-def _ratio_of_sums(sums_S2: NDArray[np.float64]) -> NDArray[np.float64]:
-    return ratio(sums_S2[..., 0], sums_S2[..., 1])

@@ -53,7 +53,9 @@ class Probabilities:
             "best_iou": rounded(best),
             "best_dice": rounded(2 * best / (1 + best)),
         }
-        return MeasureSummary(scores={"foreground": found}, tables=[self._points(drawn)])
+        return MeasureSummary(
+            scores={"foreground": found}, tables={PrecisionRecallPoint: self._points(drawn)}
+        )
 
     def _points(self, drawn: Curve) -> list[PrecisionRecallPoint]:
         columns = (drawn.threshold_T, drawn.precision_T, drawn.recall_T)
