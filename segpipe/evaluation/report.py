@@ -9,10 +9,10 @@ from segpipe.bundle import Bundle
 from segpipe.evaluation.counts import EvaluationCounts
 from segpipe.evaluation.measure import MeasureSummary
 from segpipe.inference.predictor import Predictor
-from segpipe.results.evaluation import (
+from segpipe.results.evaluation import Evaluation
+from segpipe.results.evaluation_tables import (
     BoundaryRow,
     ClassRow,
-    Evaluation,
     ImageRow,
     PrecisionRecallPoint,
     ReliabilityBin,

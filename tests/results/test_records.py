@@ -14,13 +14,15 @@ from pydantic import BaseModel, ValidationError
 
 from segpipe.cli.main import main
 from segpipe.results.evaluation import (
-    ClassRow,
     ClassScores,
-    ConfusionCell,
     Evaluation,
     EvaluationProtocol,
     Foreground,
     ForegroundByImage,
+)
+from segpipe.results.evaluation_tables import (
+    ClassRow,
+    ConfusionCell,
     ImageRow,
     PrecisionRecallPoint,
     class_rows,

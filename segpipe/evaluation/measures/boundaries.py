@@ -19,7 +19,7 @@ from segpipe.metrics.boundaries import boundary_counts, boundary_distance, bound
 from segpipe.metrics.image_scores import class_sums, mean_of_class_sums
 from segpipe.metrics.scores import mean_defined, ratio
 from segpipe.raw.sample import Sample
-from segpipe.results.evaluation import BoundaryRow
+from segpipe.results.evaluation_tables import BoundaryRow
 from segpipe.results.records import Interval
 
 

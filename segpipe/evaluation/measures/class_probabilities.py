@@ -22,7 +22,7 @@ from segpipe.metrics.class_probabilities import (
 )
 from segpipe.metrics.precision_recall import PROBABILITIES, average_precision
 from segpipe.metrics.scores import mean_defined, weighted_mean
-from segpipe.results.evaluation import ReliabilityBin
+from segpipe.results.evaluation_tables import ReliabilityBin
 
 
 class ClassProbabilities:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from segpipe.evaluation.measure import MeasureSummary, rounded
 from segpipe.evaluation.measures.by_image import ConfusionByImage
 from segpipe.metrics.scores import Scores, mean_iou, pixel_accuracy, scores
-from segpipe.results.evaluation import ConfusionCell
+from segpipe.results.evaluation_tables import ConfusionCell
 
 
 class Confusion(ConfusionByImage):

@@ -3,7 +3,7 @@
 from segpipe.evaluation.measure import MeasureSummary, rounded
 from segpipe.evaluation.measures.by_image import ConfusionByImage
 from segpipe.metrics.scores import scores
-from segpipe.results.evaluation import GroupRow
+from segpipe.results.evaluation_tables import GroupRow
 
 
 class Groups(ConfusionByImage):

@@ -19,7 +19,7 @@ from segpipe.metrics.precision_recall import (
     count_probabilities,
     curve,
 )
-from segpipe.results.evaluation import PrecisionRecallPoint
+from segpipe.results.evaluation_tables import PrecisionRecallPoint
 
 
 class Probabilities:

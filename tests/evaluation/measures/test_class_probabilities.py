@@ -6,7 +6,7 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 from segpipe.evaluation.measure import ScoredImage
 from segpipe.evaluation.measures.class_probabilities import ClassProbabilities
 from segpipe.raw.sample import Sample
-from segpipe.results.evaluation import ReliabilityBin
+from segpipe.results.evaluation_tables import ReliabilityBin
 
 CLASSES = ("road", "car", "sky")
 

@@ -13,7 +13,7 @@ from segpipe.evaluation.measures.groups import Groups
 from segpipe.evaluation.measures.image_means import ImageMeans
 from segpipe.metrics.boundaries import boundary_counts, boundary_f
 from segpipe.raw.sample import Sample
-from segpipe.results.evaluation import BoundaryRow, GroupRow
+from segpipe.results.evaluation_tables import BoundaryRow, GroupRow
 from tests.evaluation.images import scored_image
 
 CLASSES = ("road", "sky")
