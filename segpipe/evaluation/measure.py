@@ -41,8 +41,8 @@ class ScoredImage:
     classes: int
 
     @cached_property
-    def confusion_KK(self) -> NDArray[np.int64]:
-        """The pixels by true class (row) and predicted class (column), counted once for all."""
+    def confusion_KP(self) -> NDArray[np.int64]:
+        """The pixels by true class (row) and answer (column, the last for none), counted once for all."""
         return label_confusion(self.prediction_hw, self.truth_hw, self.classes)
 
 

@@ -4,7 +4,7 @@ Of one confusion matrix of all pixels, large objects and images full of a class 
 images do not let them (Wang et al., "Revisiting Evaluation Metrics for Semantic Segmentation:
 Optimization and Evaluation of Fine-grained Intersection over Union", NeurIPS 2023).
 
-Shapes: N images, K classes.
+Shapes: N images, K classes, P answers (see `segpipe.metrics.scores`).
 """
 
 import numpy as np
@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from segpipe.metrics.scores import Floats, iou, mean_defined, ratio
 
 
-def iou_of_present(confusion_NKK: NDArray[np.int64]) -> Floats:
+def iou_of_present(confusion_NKP: NDArray[np.int64]) -> Floats:
     """Return the IoU of each class in each image, (N, K); NaN where the truth has none of the class."""
-    return np.where(confusion_NKK.sum(2) > 0, iou(confusion_NKK), np.nan)
+    return np.where(confusion_NKP.sum(2) > 0, iou(confusion_NKP), np.nan)
 
 
 def image_means(iou_NK: Floats) -> Floats:

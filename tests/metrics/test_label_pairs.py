@@ -4,6 +4,7 @@ import torch
 
 from segpipe.metrics.confusion import confusion_matrix
 from segpipe.metrics.label_pairs import label_confusion
+from segpipe.metrics.scores import scores
 from segpipe.runtime.errors import DataError
 
 
@@ -18,13 +19,19 @@ def test_it_counts_as_the_training_does(classes: int) -> None:
     )
     found = label_confusion(guess, truth, classes)
     assert found.dtype == np.int64 and found.sum() == (truth != 255).sum()
-    np.testing.assert_array_equal(found, expected.numpy())
+    assert found.shape == (classes, classes + 1) and not found[:, -1].any()
+    np.testing.assert_array_equal(found[:, :-1], expected.numpy())
 
 
 def test_hand_case_of_2x4_pixels() -> None:
     truth = np.array([[0, 0, 1, 1], [0, 2, 255, 255]], np.uint8)
-    guess = np.array([[0, 1, 1, 1], [2, 2, 0, 200]], np.uint8)
-    assert label_confusion(guess, truth, 3).tolist() == [[1, 1, 1], [0, 2, 0], [0, 0, 1]]
+    guess = np.array([[0, 1, 255, 1], [2, 2, 0, 200]], np.uint8)
+    found = label_confusion(guess, truth, 3)
+    assert found.tolist() == [[1, 1, 1, 0], [0, 1, 0, 1], [0, 0, 1, 0]]
+    # The pixel without an answer misses its class, and is a false alarm of none.
+    assert scores(found).iou_K.tolist() == [1 / 3, 1 / 3, 1 / 2]
+    assert scores(found).precision_K.tolist() == [1, 1 / 2, 1 / 2]
+    assert scores(found).pixel_accuracy == 3 / 6
 
 
 def test_what_cannot_be_counted_is_refused() -> None:

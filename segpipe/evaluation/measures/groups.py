@@ -14,9 +14,9 @@ class Groups(ConfusionByImage):
         members: dict[str, list[int]] = {}
         for place, sample in enumerate(self.samples):
             members.setdefault(sample.group, []).append(place)
-        confusion_NKK, rows = self.confusion_NKK, []
+        confusion_NKP, rows = self.confusion_NKP, []
         for group, places in members.items():
-            found = scores(confusion_NKK[places].sum(0))
+            found = scores(confusion_NKP[places].sum(0))
             rows.append(
                 GroupRow(
                     group=group,

@@ -22,7 +22,7 @@ class ImageMeans(ConfusionByImage):
 
     def summary(self) -> MeasureSummary:
         """Return `by_image`, and of each class its mean IoU over the images that hold it."""
-        iou_NK = iou_of_present(self.confusion_NKK)
+        iou_NK = iou_of_present(self.confusion_NKP)
         mean_N, sums_NK2 = image_means(iou_NK), class_sums(iou_NK)
         found = {
             "images": int((mean_N == mean_N).sum()),
