@@ -36,7 +36,9 @@ def run(params: Params, snapshot: Snapshot) -> None:
     # Opened before the work: a server that does not answer is said at once.
     with training_run(params.tracking, METRICS / "mlflow.json") as tracker:
         samples = read_samples(PREPARED / options.split / INDEX)
-        counts = evaluate(predictor, samples, RAW, bootstrap)
+        counts = evaluate(
+            predictor, samples, RAW, bootstrap, options.boundaries, options.probabilities
+        )
         report = evaluation_report(counts, predictor, options.split)
         snapshot.verify()
         paths = report.write(METRICS)

@@ -22,7 +22,12 @@ from segpipe.rendering.figures import (
     precision_recall_figure,
     training_curves,
 )
-from segpipe.results.evaluation import ClassRow, ConfusionCell, ImageRow, PrecisionRecallPoint
+from segpipe.results.evaluation_tables import (
+    ClassRow,
+    ConfusionCell,
+    ImageRow,
+    PrecisionRecallPoint,
+)
 from segpipe.results.records import METRICS, Score, read_table
 from segpipe.results.training import HistoryRow
 from segpipe.runtime.atomic import atomic_dir

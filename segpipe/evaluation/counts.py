@@ -13,11 +13,16 @@ from segpipe.evaluation.measure import (
     MeasureSummary,
     ScoredImage,
 )
+from segpipe.evaluation.measures.boundaries import Boundaries
+from segpipe.evaluation.measures.class_probabilities import ClassProbabilities
 from segpipe.evaluation.measures.confusion import Confusion
 from segpipe.evaluation.measures.foreground import Foreground
+from segpipe.evaluation.measures.groups import Groups
+from segpipe.evaluation.measures.image_means import ImageMeans
 from segpipe.evaluation.measures.probabilities import Probabilities
 from segpipe.evaluation.measures.truth_pixels import TruthPixels
 from segpipe.metrics.precision_recall import FOREGROUND
+from segpipe.results.records import Record
 
 
 @dataclass
@@ -33,13 +38,31 @@ class EvaluationCounts:
     withheld: list[str] = field(default_factory=list)
 
     @classmethod
-    def of(cls, classes: Sequence[str], one_logit: bool, bootstrap: Bootstrap) -> Self:
-        """Return empty counts of all measures that a network has; a new measure is listed here.
+    def of(
+        cls,
+        classes: Sequence[str],
+        one_logit: bool,
+        bootstrap: Bootstrap,
+        boundaries: Sequence[float] = (),
+        probabilities: bool = False,
+    ) -> Self:
+        """Return empty counts of all measures that are asked for; a new measure is listed here.
 
         one_logit: whether the network has one logit a pixel, which scores the second class.
+        boundaries: widths in percent of the image's diagonal, as `Boundaries` takes them.
+        probabilities: whether to count them, which takes longer than to count labels.
         """
-        labels: list[LabelMeasure] = [Confusion(classes, bootstrap), TruthPixels()]
+        labels: list[LabelMeasure] = [
+            Confusion(classes, bootstrap),
+            ImageMeans(classes, bootstrap),
+            Groups(classes, bootstrap),
+            TruthPixels(),
+        ]
         logits: list[LogitMeasure] = []
+        if boundaries:
+            labels += [Boundaries(classes, boundaries, bootstrap)]
+        if probabilities:
+            logits += [ClassProbabilities(classes)]
         if one_logit:
             labels += [Foreground(classes, bootstrap)]
             logits += [Probabilities(classes[FOREGROUND])]
@@ -64,12 +87,12 @@ class EvaluationCounts:
         """Return what all measures say."""
         scores: dict[str, Any] = {}
         columns: dict[str, Mapping[str, Any]] = {}
-        tables = []
+        tables: dict[type[Record], Sequence[Record]] = {}
         for measure in (*self.label_measures, *self.logit_measures):
             found = measure.summary()
             scores = _united(scores, found.scores)
             columns |= found.image_columns
-            tables += list(found.tables)
+            tables |= found.tables
         return MeasureSummary(scores, columns, tables)
 
 

@@ -34,9 +34,16 @@ class _RawImage:
 
 
 def evaluate(
-    predictor: Predictor, samples: Sequence[Sample], raw: Path, bootstrap: Bootstrap
+    predictor: Predictor,
+    samples: Sequence[Sample],
+    raw: Path,
+    bootstrap: Bootstrap,
+    boundaries: Sequence[float] = (),
+    probabilities: bool = False,
 ) -> EvaluationCounts:
     """Predict every sample that has truth and compare it with its raw mask, pixel by pixel.
+
+    boundaries, probabilities: further measures, as `EvaluationCounts.of` takes them.
 
     Where the truth of all of them is withheld, as in the test split of Cityscapes, nothing is
     predicted and no score has a meaning. Raises DataError when there is no sample, a mask holds
@@ -46,7 +53,7 @@ def evaluate(
     if not samples:
         raise DataError("this split is empty; set evaluate.split in params.yaml to another")
     classes, one_logit = predictor.scheme.classes, predictor.bundle.threshold is not None
-    counts = EvaluationCounts.of(classes, one_logit, bootstrap)
+    counts = EvaluationCounts.of(classes, one_logit, bootstrap, boundaries, probabilities)
     counts.withheld = [sample.name for sample in samples if sample.mask is None]
     with_truth = [sample for sample in samples if sample.mask is not None]
     valid_pixels = 0

@@ -13,12 +13,12 @@ from math import isnan
 from typing import Any, Protocol, Self, TypeVar
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
 from segpipe.metrics.bootstrap import LEAST_IMAGES, Statistic, bootstrap_interval
-from segpipe.metrics.confusion import confusion_matrix
+from segpipe.metrics.label_pairs import label_confusion
+from segpipe.metrics.scores import ratio
 from segpipe.raw.sample import Sample
 from segpipe.results.records import Interval, Record
 
@@ -41,14 +41,9 @@ class ScoredImage:
     classes: int
 
     @cached_property
-    def confusion_KK(self) -> NDArray[np.int64]:
-        """The pixels by true class (row) and predicted class (column), counted once for all."""
-        prediction_1hw = torch.from_numpy(self.prediction_hw)[None]
-        truth_1hw = torch.from_numpy(self.truth_hw)[None]
-        counts: NDArray[np.int64] = confusion_matrix(
-            prediction_1hw, truth_1hw, self.classes
-        ).numpy()
-        return counts
+    def confusion_KP(self) -> NDArray[np.int64]:
+        """The pixels by true class (row) and answer (column, the last for none), counted once for all."""
+        return label_confusion(self.prediction_hw, self.truth_hw, self.classes)
 
 
 @dataclass(frozen=True)
@@ -56,12 +51,13 @@ class MeasureSummary:
     """What a measure says of all images that it has seen.
 
     scores: keys of evaluation.json, nested as there. image_columns: by column of images.csv and name
-    of the sample; one that is missing has no score. tables: the rows of files of the measure's own.
+    of the sample; one that is missing has no score. tables: the rows of
+    files of the measure's own, by their model.
     """
 
     scores: Mapping[str, Any]
     image_columns: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    tables: Sequence[Sequence[Record]] = ()
+    tables: Mapping[type[Record], Sequence[Record]] = field(default_factory=dict)
 
 
 class _Measure(Protocol):
@@ -132,6 +128,18 @@ def sums_by_file(samples: Sequence[Sample], values_N: NDArray[Number]) -> NDArra
     summed = np.zeros((len(places), *values_N.shape[1:]), values_N.dtype)
     np.add.at(summed, [places[sample.image] for sample in samples], values_N)
     return summed
+
+
+def sums_of_defined(values_N: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return what adds up over images to the mean of the values that are not NaN, (N, 2)."""
+    defined_N = ~np.isnan(values_N)
+    # The mean is a ratio of sums, so that windows of one raster can be drawn together.
+    return np.stack([np.where(defined_N, values_N, 0), defined_N], 1)
+
+
+def mean_of_sums(sums_S2: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the mean that such sums stand for, (...)."""
+    return ratio(sums_S2[..., 0], sums_S2[..., 1])
 
 
 def rounded(score: float) -> float | None:

@@ -1,6 +1,6 @@
 """The results of an evaluation: the scores with their protocol, and the tables beside them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,10 +9,13 @@ from segpipe.bundle import Bundle
 from segpipe.evaluation.counts import EvaluationCounts
 from segpipe.evaluation.measure import MeasureSummary
 from segpipe.inference.predictor import Predictor
-from segpipe.results.evaluation import (
-    Evaluation,
+from segpipe.results.evaluation import Evaluation
+from segpipe.results.evaluation_tables import (
+    BoundaryRow,
+    ClassRow,
     ImageRow,
     PrecisionRecallPoint,
+    ReliabilityBin,
     class_rows,
 )
 from segpipe.results.records import Record, new_record, write_record, write_table
@@ -20,18 +23,18 @@ from segpipe.results.records import Record, new_record, write_record, write_tabl
 
 @dataclass(frozen=True)
 class EvaluationReport:
-    """evaluation.json and the tables beside it, each of one kind of row."""
+    """evaluation.json and the tables beside it, by the model of their rows."""
 
     evaluation: Evaluation
-    tables: Sequence[Sequence[Record]]
+    tables: Mapping[type[Record], Sequence[Record]]
 
     def write(self, folder: Path) -> list[Path]:
         """Write all files into `folder`; return their paths."""
         paths = [folder / Evaluation.file]
         write_record(paths[0], self.evaluation)
-        for rows in self.tables:
-            paths.append(folder / rows[0].file)
-            write_table(paths[-1], rows)
+        for model, rows in self.tables.items():
+            paths.append(folder / model.file)
+            write_table(paths[-1], model, rows)
         return paths
 
 
@@ -47,9 +50,12 @@ def evaluation_report(
     about = _protocol(counts, predictor, split) | found.scores["protocol"]
     evaluation = new_record(Evaluation, {**found.scores, "protocol": about})
     images = _image_rows(found, counts.withheld)
-    tables: list[Sequence[Record]] = [class_rows(evaluation), images, *found.tables]
+    # DVC wants every file, also that of a measure that was not asked for.
+    tables: dict[type[Record], Sequence[Record]] = {BoundaryRow: [], ReliabilityBin: []}
+    tables |= found.tables
+    tables[ClassRow], tables[ImageRow] = class_rows(evaluation), images
     if predictor.bundle.threshold is None:
-        tables += [_class_points(evaluation)]
+        tables[PrecisionRecallPoint] = _class_points(evaluation)
     return EvaluationReport(evaluation, tables)
 
 

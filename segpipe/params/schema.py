@@ -43,6 +43,13 @@ class EvaluateParams(Section):
     """0..100000 samples for the 95% interval of the scores; 0: none"""
     seed: Seed = 0
     """of the bootstrap"""
+    boundaries: Annotated[list[Annotated[float, Field(gt=0, le=10)]], Field(max_length=4)] = Field(
+        default_factory=lambda: [0.75, 2.0]
+    )
+    """above 0, to 10; up to four widths of Boundary IoU and boundary F, in percent of the image's
+    diagonal (0.75 and 2 are usual); []: neither"""
+    probabilities: bool = True
+    """AUROC, average precision and calibration of each class; takes longer than scores of labels"""
 
 
 class RenderParams(Section):

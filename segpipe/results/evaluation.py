@@ -1,4 +1,4 @@
-"""What the evaluate stage writes: metrics/evaluation.json and the tables beside it.
+"""metrics/evaluation.json; the tables beside it are those of `evaluation_tables`.
 
 A new score is a field here, marked as `Shown`: then `segpipe show`, `segpipe compare`, classes.csv
 and MLflow have it. Fields that earlier versions did not write are None by default.
@@ -18,13 +18,73 @@ ClassName = Annotated[
 
 
 class ClassScores(BaseModel):
-    """The scores of a class; accuracy is the recall. pixels: valid ones that truly belong to it."""
+    """The scores of a class; accuracy is the recall. pixels: valid ones that truly belong to it.
+
+    iou_by_image: the mean over the images that hold it. auroc, average_precision: against all others.
+    """
 
     iou: Annotated[Score, Shown("IoU")]
     dice: Annotated[Score, Shown("Dice")] = None
     accuracy: Annotated[Score, Shown("accuracy")] = None
     precision: Annotated[Score, Shown("precision")] = None
+    iou_by_image: Annotated[Score, Shown("image-IoU")] = None
+    auroc: Annotated[Score, Shown("AUROC")] = None
+    average_precision: Annotated[Score, Shown("AP")] = None
     pixels: int = Field(ge=0)
+
+
+class ImageMeanScores(BaseModel):
+    """Means over images, of which each has the same weight; a class counts where it is in the truth.
+
+    miou: over images, of the mean over the classes of each (mIoU^I). class_miou: over classes, of
+    the mean over the images that hold it (mIoU^C). worst: of the worst 5 or 25 % of the images, or
+    of the images of each class. Wang et al., NeurIPS 2023.
+    """
+
+    images: int
+    miou: Annotated[Score, Shown("mIoU by image")]
+    miou_interval: Interval | None
+    miou_worst_5: Annotated[Score, Shown("mIoU of the worst 5 % of images")]
+    miou_worst_25: Annotated[Score, Shown("mIoU of the worst 25 % of images")]
+    class_miou: Annotated[Score, Shown("mIoU by class of images")]
+    class_miou_interval: Interval | None
+    class_miou_worst_5: Annotated[Score, Shown("by class of images, worst 5 %")]
+    class_miou_worst_25: Annotated[Score, Shown("by class of images, worst 25 %")]
+
+
+class BoundaryScores(BaseModel):
+    """Means over classes of Boundary IoU and boundary F.
+
+    percent: how far an outline may be off, in percent of the image's diagonal.
+    """
+
+    percent: float
+    iou: Annotated[Score, Shown("Boundary IoU")]
+    iou_interval: Interval | None
+    f: Annotated[Score, Shown("boundary F")]
+    f_interval: Interval | None
+
+    @property
+    def variant(self) -> str:
+        """What tells it from the scores of another width."""
+        return f"within {self.percent:g} % of the diagonal"
+
+
+class ProbabilityScores(BaseModel):
+    """What the probabilities are worth. Of each class against all others: the area under the ROC curve
+    and average precision, means over classes and weighted by the truth's pixels.
+
+    auroc_bound: how far an AUROC may be off, since probabilities are counted in thousandths.
+    calibration_error: expected, of the largest probability, and over all classes.
+    """
+
+    mean_auroc: Annotated[Score, Shown("mean AUROC")]
+    weighted_auroc: Annotated[Score, Shown("weighted AUROC")]
+    auroc_bound: Score
+    mean_average_precision: Annotated[Score, Shown("mean average precision")]
+    weighted_average_precision: Annotated[Score, Shown("weighted average precision")]
+    calibration_error: Annotated[Score, Shown("calibration error")]
+    classwise_calibration_error: Annotated[Score, Shown("classwise calibration error")]
 
 
 class ForegroundByImage(BaseModel):
@@ -74,6 +134,7 @@ class EvaluationProtocol(BaseModel):
     resolution: str
     left_out: dict[str, int] | None = None
     image_sizes: dict[str, int] | None = None
+    groups: int | None = None
     label_scheme: str | None = None
     class_count: int | None = None
     ignored_ids: str | None = None
@@ -94,11 +155,13 @@ class EvaluationProtocol(BaseModel):
         return reason if kind == "none" and reason else None
 
 
-class _Evaluated(Record):
+class Evaluated(Record):
+    """What the evaluate stage writes."""
+
     stage: ClassVar[str] = "evaluate"
 
 
-class Evaluation(_Evaluated):
+class Evaluation(Evaluated):
     """evaluation.json: the scores of a split and their protocol.
 
     foreground: only where the network has one logit. classes: by name, in the order of train ids.
@@ -111,75 +174,13 @@ class Evaluation(_Evaluated):
     pixel_accuracy: Annotated[Score, Shown("pixel accuracy")]
     pixel_accuracy_interval: Interval | None
     mean_accuracy: Annotated[Score, Shown("mean accuracy")] = None
+    mean_precision: Annotated[Score, Shown("mean precision")] = None
     mean_dice: Annotated[Score, Shown("mean Dice")] = None
     frequency_weighted_iou: Annotated[Score, Shown("weighted IoU")] = None
+    frequency_weighted_dice: Annotated[Score, Shown("weighted Dice")] = None
+    by_image: ImageMeanScores | None = None
+    boundaries: list[BoundaryScores] = Field(default_factory=list)
+    probabilities: ProbabilityScores | None = None
     foreground: Foreground | None = None
     classes: dict[str, ClassScores] = Field(min_length=1)
     protocol: EvaluationProtocol
-
-
-class _OfClass(_Evaluated):
-    class_name: ClassName
-
-
-class ClassRow(ClassScores, _OfClass):
-    """A row of classes.csv. share: of the class in the valid pixels, 0..1."""
-
-    # pydantic takes the fields of the last base first: the class's name is the first column.
-    file: ClassVar[str] = "classes.csv"
-
-    share: float
-
-
-class ImageRow(_Evaluated):
-    """A row of images.csv, the worst image first; means over the classes of that image.
-
-    The foreground's scores are there only where the network has one logit.
-    """
-
-    file: ClassVar[str] = "images.csv"
-
-    name: str
-    miou: Score
-    pixel_accuracy: Score
-    pixels: int
-    foreground_iou: Score = None
-    foreground_dice: Score = None
-
-
-class ConfusionCell(_Evaluated):
-    """A row of confusion.csv: pixels of the class `actual` that are predicted as `predicted`.
-
-    share: of all valid pixels of the class `actual`; None where it has none.
-    """
-
-    file: ClassVar[str] = "confusion.csv"
-
-    actual: str
-    predicted: str
-    count: int
-    share: Score
-
-
-class PrecisionRecallPoint(_OfClass):
-    """A row of precision_recall.csv: a threshold of one logit, or a class of several logits.
-
-    threshold: None for several logits, of which the largest wins.
-    """
-
-    file: ClassVar[str] = "precision_recall.csv"
-
-    threshold: float | None
-    precision: Score
-    recall: Score
-
-
-def class_rows(evaluation: Evaluation) -> list[ClassRow]:
-    """Return the rows of classes.csv, which are all scores by class with their share of the pixels."""
-    total = max(sum(scores.pixels for scores in evaluation.classes.values()), 1)
-    return [
-        ClassRow(
-            class_name=name, share=scores.pixels / total, **scores.model_dump(exclude_unset=True)
-        )
-        for name, scores in evaluation.classes.items()
-    ]

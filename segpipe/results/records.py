@@ -7,7 +7,7 @@ A JSON file holds one record, a CSV file a record a row. What tables show stands
 import csv
 import io
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
@@ -82,6 +82,12 @@ def shown_values(record: BaseModel) -> list[ShownValue]:
     for name, value in record:
         if isinstance(value, BaseModel):
             values += shown_values(value)
+        elif isinstance(value, list):
+            values += [
+                replace(shown, label=f"{shown.label} {one.variant}")
+                for one in value
+                for shown in shown_values(one)
+            ]
         elif name in shown and name in record.model_fields_set:
             interval = getattr(record, f"{name}_interval", None)
             values.append(ShownValue(shown[name].label, value, interval))
@@ -105,14 +111,18 @@ def write_record(path: Path, record: Record) -> None:
     write_json(path, record.model_dump(by_alias=True, exclude_unset=True))
 
 
-def write_table(path: Path, rows: Sequence[Record]) -> None:
-    """Write records as CSV, with a column for each field that is set in any of them.
+def write_table(path: Path, model: type[Record], rows: Sequence[Record]) -> None:
+    """Write records of one model as CSV, with a column for each field that is set in any of them.
+
+    Without rows there is the line of the columns alone, all that the model has.
 
     Fractions have six significant digits, whole numbers all of theirs; None is an empty cell.
     """
-    fields = set().union(*(row.model_fields_set for row in rows))
-    values = [row.model_dump(by_alias=True, include=fields) for row in rows]
-    write_csv(path, [{key: _cell(value) for key, value in row.items()} for row in values])
+    used = set().union(*(row.model_fields_set for row in rows))
+    fields = {name: one for name, one in model.model_fields.items() if name in used or not rows}
+    columns = [one.serialization_alias or name for name, one in fields.items()]
+    values = [row.model_dump(by_alias=True, include=set(fields)) for row in rows]
+    write_csv(path, [{key: _cell(value) for key, value in row.items()} for row in values], columns)
 
 
 def read_record(model: type[_Record], path: Path) -> _Record:

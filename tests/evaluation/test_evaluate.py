@@ -110,13 +110,16 @@ def test_scores_equal_the_reference_on_all_valid_pixels(tmp_path: Path) -> None:
 def test_the_tables_agree_with_the_summary(raw: Path, tmp_path: Path) -> None:
     report = reported(raw)
     names = [
-        "evaluation.json",
+        "boundaries.csv",
         "classes.csv",
-        "images.csv",
         "confusion.csv",
+        "evaluation.json",
+        "groups.csv",
+        "images.csv",
         "precision_recall.csv",
+        "reliability.csv",
     ]
-    assert report.write(tmp_path) == [tmp_path / name for name in names]
+    assert sorted(report.write(tmp_path)) == [tmp_path / name for name in names]
     summary = json.loads((tmp_path / "evaluation.json").read_text())
     assert summary["miou"] == report.evaluation.miou
     assert summary["miou_interval"] is None

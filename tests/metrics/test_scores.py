@@ -8,11 +8,11 @@ from hypothesis import strategies as st
 from sklearn import metrics as sk
 
 from segpipe.metrics.scores import (
-    frequency_weighted_iou,
     iou,
     mean_iou,
     pixel_accuracy,
     scores,
+    weighted_mean,
 )
 
 
@@ -93,6 +93,15 @@ def test_they_are_scikit_learns(seed):
     mean = sk.jaccard_score(truth, prediction, average="macro")
     assert found.miou == pytest.approx(mean, rel=1e-12)
     assert found.mean_dice == pytest.approx(sk.f1_score(truth, prediction, average="macro"))
+    weighted = {"average": "weighted", "zero_division": 0}
+    assert found.frequency_weighted_iou == pytest.approx(
+        sk.jaccard_score(truth, prediction, **weighted)
+    )
+    assert found.frequency_weighted_dice == pytest.approx(
+        sk.f1_score(truth, prediction, **weighted)
+    )
+    precision = found.precision_K[~np.isnan(found.precision_K)]
+    assert found.mean_precision == pytest.approx(precision.mean())
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # it remarks upon predicted classes that are never true
         balanced = sk.balanced_accuracy_score(truth, prediction)
@@ -120,7 +129,11 @@ def test_scores_lie_in_0_to_1_and_do_not_depend_on_the_scale(seed, classes):
     np.testing.assert_allclose(found.dice_K, 2 * found.iou_K / (1 + found.iou_K))
 
 
-@pytest.mark.parametrize("score", [iou, mean_iou, pixel_accuracy, frequency_weighted_iou])
+def weighted_iou(counts):
+    return weighted_mean(iou(counts), counts.sum(-1))
+
+
+@pytest.mark.parametrize("score", [iou, mean_iou, pixel_accuracy, weighted_iou])
 def test_many_matrices_at_once(score):
     stack = np.stack([matrix(seed) for seed in range(6)]).reshape(2, 3, 5, 5)
     one_by_one = [[score(counts) for counts in row] for row in stack]

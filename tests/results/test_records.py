@@ -14,13 +14,15 @@ from pydantic import BaseModel, ValidationError
 
 from segpipe.cli.main import main
 from segpipe.results.evaluation import (
-    ClassRow,
     ClassScores,
-    ConfusionCell,
     Evaluation,
     EvaluationProtocol,
     Foreground,
     ForegroundByImage,
+)
+from segpipe.results.evaluation_tables import (
+    ClassRow,
+    ConfusionCell,
     ImageRow,
     PrecisionRecallPoint,
     class_rows,
@@ -40,7 +42,7 @@ from segpipe.results.training import HistoryRow, PlannedRate, TrainedRun, Traini
 from segpipe.runtime.errors import DataError
 
 # Fields of evaluation.json that are numbers with a fraction and yet no scores.
-NO_SCORES = {"best_threshold"}
+NO_SCORES = {"best_threshold", "percent", "auroc_bound"}
 TRAINING: dict[str, Any] = {
     "best_epoch": 3,
     "epochs": 4.5,
@@ -99,6 +101,8 @@ def filled(model: type[BaseModel], number: Callable[[], float]) -> dict[str, Any
 def value_of(annotation: Any, number: Callable[[], float]) -> Any:
     inner = model_within(annotation)
     match kinds(annotation):
+        case found if list in found and inner:
+            return [filled(inner, number)]
         case found if dict in found:
             return {n: filled(inner, number) if inner else 3 for n in ("road", "sky")}
         case _ if inner:
@@ -209,15 +213,21 @@ def test_tables_are_read_as_they_were_written(
     rows: list[Record], text: str, tmp_path: Path
 ) -> None:
     path = tmp_path / "a.csv"
-    write_table(path, rows)
+    write_table(path, type(rows[0]), rows)
     assert path.read_text() == text
     assert read_table(type(rows[0]), path) == rows
+
+
+def test_a_table_without_rows_has_all_columns(tmp_path: Path) -> None:
+    write_table(tmp_path / "a.csv", PrecisionRecallPoint, [])
+    assert (tmp_path / "a.csv").read_text() == "class,threshold,precision,recall\n"
+    assert read_table(PrecisionRecallPoint, tmp_path / "a.csv") == []
 
 
 def test_the_table_of_classes_has_all_their_scores(tmp_path: Path) -> None:
     evaluation = Evaluation.model_validate(whole_evaluation())
     rows = class_rows(evaluation)
-    write_table(tmp_path / "a.csv", rows)
+    write_table(tmp_path / "a.csv", ClassRow, rows)
     assert read_table(ClassRow, tmp_path / "a.csv") == rows
     head = (tmp_path / "a.csv").read_text().splitlines()[0].split(",")
     assert head == ["class", *ClassScores.model_fields, "share"]

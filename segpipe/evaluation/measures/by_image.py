@@ -1,6 +1,6 @@
 """Counts of each image, from which measures of labels are made.
 
-Shapes: N images, K classes.
+Shapes: N images, K classes, P = K + 1 answers, the classes and none of them.
 """
 
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ from segpipe.results.records import Interval
 
 
 class ConfusionByImage:
-    """Keeps the confusion matrix of each image, K x K whole numbers; a base of measures.
+    """Keeps the confusion matrix of each image, K x P whole numbers; a base of measures.
 
     classes: their names, in the order of train ids.
     """
@@ -28,7 +28,7 @@ class ConfusionByImage:
 
     def update(self, image: ScoredImage) -> None:
         """Count an image."""
-        self.by_sample[image.sample] = image.confusion_KK
+        self.by_sample[image.sample] = image.confusion_KP
 
     def merge(self, other: Self) -> None:
         """Add what another one has counted on images that come after."""
@@ -40,11 +40,11 @@ class ConfusionByImage:
         return list(self.by_sample)
 
     @property
-    def confusion_NKK(self) -> NDArray[np.int64]:
+    def confusion_NKP(self) -> NDArray[np.int64]:
         """The confusion matrix of each sample, in the order of `samples`."""
-        shape = (len(self.by_sample), len(self.classes), len(self.classes))
+        shape = (len(self.by_sample), len(self.classes), len(self.classes) + 1)
         return np.array(list(self.by_sample.values()), np.int64).reshape(shape)
 
     def interval(self, statistic: Statistic) -> Interval | None:
         """Return the 95 % interval of a score of the confusion matrix of all images."""
-        return self.bootstrap.interval(self.samples, self.confusion_NKK, statistic)
+        return self.bootstrap.interval(self.samples, self.confusion_NKP, statistic)

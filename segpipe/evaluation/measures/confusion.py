@@ -1,6 +1,6 @@
 """Scores of the confusion matrix: of all valid pixels, by class, and of each image.
 
-Shapes: N images, K classes.
+Shapes: N images, K classes, P = K + 1 answers, the classes and none of them.
 """
 
 import numpy as np
@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from segpipe.evaluation.measure import MeasureSummary, rounded
 from segpipe.evaluation.measures.by_image import ConfusionByImage
 from segpipe.metrics.scores import Scores, mean_iou, pixel_accuracy, scores
-from segpipe.results.evaluation import ConfusionCell
+from segpipe.results.evaluation_tables import ConfusionCell
 
 
 class Confusion(ConfusionByImage):
@@ -17,8 +17,8 @@ class Confusion(ConfusionByImage):
 
     def summary(self) -> MeasureSummary:
         """Return the means, the scores by class, the columns of each image, and confusion.csv."""
-        confusion_KK: NDArray[np.int64] = self.confusion_NKK.sum(0)
-        found = scores(confusion_KK)
+        confusion_KP: NDArray[np.int64] = self.confusion_NKP.sum(0)
+        found = scores(confusion_KP)
         by_image = {sample.name: scores(counts) for sample, counts in self.by_sample.items()}
         return MeasureSummary(
             scores={
@@ -28,11 +28,13 @@ class Confusion(ConfusionByImage):
                 "pixel_accuracy_interval": self.interval(pixel_accuracy),
                 "mean_accuracy": rounded(found.mean_accuracy),
                 "mean_dice": rounded(found.mean_dice),
+                "mean_precision": rounded(found.mean_precision),
                 "frequency_weighted_iou": rounded(found.frequency_weighted_iou),
+                "frequency_weighted_dice": rounded(found.frequency_weighted_dice),
                 "classes": {name: _of_class(found, k) for k, name in enumerate(self.classes)},
                 "protocol": {
-                    "pixels": int(confusion_KK.sum()),
-                    "interval": self.bootstrap.protocol(self.samples, self.confusion_NKK),
+                    "pixels": int(confusion_KP.sum()),
+                    "interval": self.bootstrap.protocol(self.samples, self.confusion_NKP),
                 },
             },
             image_columns={
@@ -40,14 +42,17 @@ class Confusion(ConfusionByImage):
                 "pixel_accuracy": {n: rounded(one.pixel_accuracy) for n, one in by_image.items()},
                 "pixels": {name: int(one.pixels_K.sum()) for name, one in by_image.items()},
             },
-            tables=[self._cells(confusion_KK)],
+            tables={ConfusionCell: self._cells(confusion_KP)},
         )
 
-    def _cells(self, confusion_KK: NDArray[np.int64]) -> list[ConfusionCell]:
-        cells = []
-        for actual, row in zip(self.classes, confusion_KK.tolist(), strict=True):
+    def _cells(self, confusion_KP: NDArray[np.int64]) -> list[ConfusionCell]:
+        """Return the rows of confusion.csv; those of no answer only where there is one."""
+        cells, answers = [], [*self.classes, "void"]
+        if not confusion_KP[:, -1].any():
+            answers.pop()
+        for actual, row in zip(self.classes, confusion_KP.tolist(), strict=True):
             total = sum(row)
-            for predicted, pixels in zip(self.classes, row, strict=True):
+            for predicted, pixels in zip(answers, row, strict=False):
                 share = pixels / total if total else None
                 cells.append(
                     ConfusionCell(actual=actual, predicted=predicted, count=pixels, share=share)

@@ -1,6 +1,6 @@
 """Scores of the class that one logit scores, train id 1: over the split and by image.
 
-Shapes: N images, S bootstrap samples, K = 2 classes.
+Shapes: N images, S bootstrap samples, K = 2 classes, P = 3 answers, the classes and none of them.
 """
 
 from collections.abc import Callable
@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from segpipe.evaluation.measure import MeasureSummary, rounded
+from segpipe.evaluation.measure import MeasureSummary, mean_of_sums, rounded, sums_of_defined
 from segpipe.evaluation.measures.by_image import ConfusionByImage
 from segpipe.metrics.precision_recall import FOREGROUND
-from segpipe.metrics.scores import dice, iou, ratio
+from segpipe.metrics.scores import dice, iou
 
 ClassScore = Callable[[NDArray[Any]], NDArray[np.float64]]
 _SCORES: dict[str, ClassScore] = {"iou": iou, "dice": dice}
@@ -27,9 +27,9 @@ class Foreground(ConfusionByImage):
         by_image: means over the images that hold the class in truth or prediction. The others have
         no score there (0/0); they are counted, and left out.
         """
-        confusion_NKK = self.confusion_NKK
-        scored_N = ~np.isnan(iou(confusion_NKK)[:, FOREGROUND])
-        valid_N = confusion_NKK.any((1, 2))
+        confusion_NKP = self.confusion_NKP
+        scored_N = ~np.isnan(iou(confusion_NKP)[:, FOREGROUND])
+        valid_N = confusion_NKP.any((1, 2))
         found: dict[str, Any] = {"class": self.classes[FOREGROUND]}
         by_image: dict[str, Any] = {
             "images": int(scored_N.sum()),
@@ -37,8 +37,8 @@ class Foreground(ConfusionByImage):
         }
         columns = {}
         for name, score in _SCORES.items():
-            score_N = score(confusion_NKK)[:, FOREGROUND]
-            found |= self._of_all_pixels(name, score, confusion_NKK)
+            score_N = score(confusion_NKP)[:, FOREGROUND]
+            found |= self._of_all_pixels(name, score, confusion_NKP)
             by_image |= self._mean_by_image(name, score_N)
             rows = zip(self.samples, score_N, strict=True)
             columns[f"foreground_{name}"] = {sample.name: rounded(one) for sample, one in rows}
@@ -47,22 +47,16 @@ class Foreground(ConfusionByImage):
         )
 
     def _of_all_pixels(
-        self, name: str, score: ClassScore, confusion_NKK: NDArray[np.int64]
+        self, name: str, score: ClassScore, confusion_NKP: NDArray[np.int64]
     ) -> dict[str, Any]:
-        def of_class(confusion_SKK: NDArray[Any]) -> NDArray[np.float64]:
-            return np.asarray(score(confusion_SKK)[..., FOREGROUND])
+        def of_class(confusion_SKP: NDArray[Any]) -> NDArray[np.float64]:
+            return np.asarray(score(confusion_SKP)[..., FOREGROUND])
 
-        value = rounded(float(of_class(confusion_NKK.sum(0))))
+        value = rounded(float(of_class(confusion_NKP.sum(0))))
         return {name: value, f"{name}_interval": self.interval(of_class)}
 
     def _mean_by_image(self, name: str, score_N: NDArray[np.float64]) -> dict[str, Any]:
-        scored_N = ~np.isnan(score_N)
-        # The mean is a ratio of sums, so that windows of one raster can be drawn together.
-        sums_N2 = np.stack([np.where(scored_N, score_N, 0), scored_N], 1)
-        mean = rounded(float(_ratio_of_sums(sums_N2.sum(0))))
-        interval = self.bootstrap.interval(self.samples, sums_N2, _ratio_of_sums)
+        sums_N2 = sums_of_defined(score_N)
+        mean = rounded(float(mean_of_sums(sums_N2.sum(0))))
+        interval = self.bootstrap.interval(self.samples, sums_N2, mean_of_sums)
         return {name: mean, f"{name}_interval": interval}
-
-
-def _ratio_of_sums(sums_S2: NDArray[np.float64]) -> NDArray[np.float64]:
-    return ratio(sums_S2[..., 0], sums_S2[..., 1])

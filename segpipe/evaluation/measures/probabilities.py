@@ -19,7 +19,7 @@ from segpipe.metrics.precision_recall import (
     count_probabilities,
     curve,
 )
-from segpipe.results.evaluation import PrecisionRecallPoint
+from segpipe.results.evaluation_tables import PrecisionRecallPoint
 
 
 class Probabilities:
@@ -53,7 +53,9 @@ class Probabilities:
             "best_iou": rounded(best),
             "best_dice": rounded(2 * best / (1 + best)),
         }
-        return MeasureSummary(scores={"foreground": found}, tables=[self._points(drawn)])
+        return MeasureSummary(
+            scores={"foreground": found}, tables={PrecisionRecallPoint: self._points(drawn)}
+        )
 
     def _points(self, drawn: Curve) -> list[PrecisionRecallPoint]:
         columns = (drawn.threshold_T, drawn.precision_T, drawn.recall_T)

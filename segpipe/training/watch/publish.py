@@ -66,7 +66,7 @@ def write_bundle(
 
 def write_history(progress: Progress, path: Path) -> None:
     """Write a row for each validation and each whole epoch; cells without a value are empty."""
-    write_table(path, [new_record(HistoryRow, row) for row in progress.history])
+    write_table(path, HistoryRow, [new_record(HistoryRow, row) for row in progress.history])
 
 
 def write_planned_rates(train: TrainParams, lengths: StepLengths, path: Path) -> None:
@@ -85,7 +85,7 @@ def write_planned_rates(train: TrainParams, lengths: StepLengths, path: Path) ->
         )
         for step in steps
     ]
-    write_table(path, rows)
+    write_table(path, PlannedRate, rows)
 
 
 def training_summary(job: Job, progress: Progress) -> TrainingSummary:

@@ -1,0 +1,85 @@
+"""What the probabilities are worth: ranking by class, and calibration.
+
+Shapes: K classes, T ranges of probability; h and w of an image's truth.
+"""
+
+from collections.abc import Sequence
+from typing import Any, Self
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from segpipe.evaluation.measure import MeasureSummary, ScoredImage, rounded
+from segpipe.metrics.class_probabilities import (
+    BINS,
+    auroc,
+    class_probabilities,
+    classwise_error,
+    count_by_class,
+    count_confidence,
+    reliability,
+)
+from segpipe.metrics.precision_recall import PROBABILITIES, average_precision
+from segpipe.metrics.scores import mean_defined, weighted_mean
+from segpipe.results.evaluation_tables import ReliabilityBin
+
+
+class ClassProbabilities:
+    """AUROC and average precision of each class against all others, and calibration errors."""
+
+    def __init__(self, classes: Sequence[str]) -> None:
+        self._classes = classes
+        self._by_class_K2T = np.zeros((len(classes), 2, PROBABILITIES), np.int64)
+        self._confidence_2T = np.zeros((2, PROBABILITIES), np.int64)
+
+    def update(self, image: ScoredImage, logits_Khw: Tensor) -> None:
+        """Count the probabilities of an image's valid pixels."""
+        truth_hw = torch.from_numpy(image.truth_hw).to(logits_Khw.device)
+        chances_Khw = class_probabilities(logits_Khw)
+        self._by_class_K2T += count_by_class(chances_Khw, truth_hw).cpu().numpy()
+        self._confidence_2T += count_confidence(chances_Khw, truth_hw).cpu().numpy()
+
+    def merge(self, other: Self) -> None:
+        """Add what another one has counted."""
+        self._by_class_K2T += other._by_class_K2T
+        self._confidence_2T += other._confidence_2T
+
+    def summary(self) -> MeasureSummary:
+        """Return `probabilities`, two scores of each class, and reliability.csv."""
+        pairs = [auroc(counts_2T) for counts_2T in self._by_class_K2T]
+        auroc_K, bound_K = np.array(pairs).T
+        precision_K = np.array([average_precision(counts_2T) for counts_2T in self._by_class_K2T])
+        pixels_K = self._by_class_K2T[:, 1].sum(1)
+        found: dict[str, Any] = {
+            "mean_auroc": rounded(float(mean_defined(auroc_K))),
+            "weighted_auroc": rounded(float(weighted_mean(auroc_K, pixels_K))),
+            "auroc_bound": None if np.isnan(bound_K).all() else rounded(float(np.nanmax(bound_K))),
+            "mean_average_precision": rounded(float(mean_defined(precision_K))),
+            "weighted_average_precision": rounded(float(weighted_mean(precision_K, pixels_K))),
+            "calibration_error": rounded(reliability(self._confidence_2T).error),
+            "classwise_calibration_error": rounded(classwise_error(self._by_class_K2T)),
+        }
+        classes = zip(self._classes, auroc_K, precision_K, strict=True)
+        by_class = {
+            name: {"auroc": rounded(area), "average_precision": rounded(precision)}
+            for name, area, precision in classes
+        }
+        return MeasureSummary(
+            scores={"probabilities": found, "classes": by_class},
+            tables={ReliabilityBin: self._bins()},
+        )
+
+    def _bins(self) -> list[ReliabilityBin]:
+        found = reliability(self._confidence_2T)
+        columns = (found.pixels_B, found.confidence_B, found.accuracy_B)
+        return [
+            ReliabilityBin(
+                low=place / BINS,
+                high=(place + 1) / BINS,
+                pixels=int(pixels),
+                confidence=rounded(confidence),
+                accuracy=rounded(accuracy),
+            )
+            for place, (pixels, confidence, accuracy) in enumerate(zip(*columns, strict=True))
+        ]

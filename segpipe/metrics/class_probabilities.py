@@ -1,0 +1,124 @@
+"""Scores of probabilities over all classes, from counts of ranges of probability.
+
+Probabilities are told apart in thousandths, so that whole numbers hold what the scores need: counts of
+images and of processes add up (law 7), and memory does not grow with the images.
+
+Shapes: K classes; H, W of an image's truth; T ranges of probability, B bins of calibration.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from segpipe.labels.scheme import VOID
+from segpipe.metrics.precision_recall import PROBABILITIES
+from segpipe.metrics.scores import Floats, mean_defined, ratio
+
+BINS = 20  # of calibration, each of so many ranges:
+_RANGES_A_BIN = PROBABILITIES // BINS
+
+
+def class_probabilities(logits_KHW: Tensor) -> Tensor:
+    """Return probabilities by class, float32: softmax, or of one logit its sigmoid, for train id 1.
+
+    One logit gives (2, H, W), K logits give (K, H, W).
+    """
+    if len(logits_KHW) > 1:
+        return logits_KHW.float().softmax(0)
+    chance_HW = logits_KHW[0].float().sigmoid()
+    return torch.stack([1 - chance_HW, chance_HW])
+
+
+def count_by_class(probabilities_KHW: Tensor, truth_HW: Tensor) -> Tensor:
+    """Return how many valid pixels have a probability in each range, (K, 2, T) int64.
+
+    Row 1 counts the pixels that truly belong to the class, row 0 the others. Range t holds the
+    probabilities above t / T, up to (t + 1) / T.
+    """
+    classes, valid = len(probabilities_KHW), truth_HW != VOID
+    truth_N, counts = truth_HW[valid], []
+    for k in range(classes):
+        places_N = _range(probabilities_KHW[k][valid]) + PROBABILITIES * (truth_N == k)
+        counts.append(torch.bincount(places_N, minlength=2 * PROBABILITIES))
+    return torch.stack(counts).view(classes, 2, PROBABILITIES)
+
+
+def count_confidence(probabilities_KHW: Tensor, truth_HW: Tensor) -> Tensor:
+    """Return how many valid pixels have their largest probability in each range, (2, T) int64.
+
+    Row 1 counts the pixels whose most probable class is the true one, row 0 the others.
+    """
+    valid = truth_HW != VOID
+    confidence_HW, class_HW = probabilities_KHW.max(0)
+    right_N = (class_HW == truth_HW)[valid]
+    places_N = _range(confidence_HW[valid]) + PROBABILITIES * right_N
+    return torch.bincount(places_N, minlength=2 * PROBABILITIES).view(2, PROBABILITIES)
+
+
+def auroc(counts_2T: NDArray[np.int64]) -> tuple[float, float]:
+    """Return the area under the ROC curve of a class against all others, and how far off it may be.
+
+    Pairs of a pixel of the class and another one whose probabilities lie in one range count half, as
+    ties do; at worst all of them are the one or the other way round, which is the second value.
+    NaN where one of the two kinds has no pixel.
+    """
+    others_T, own_T = counts_2T.astype(np.float64)
+    pairs = own_T.sum() * others_T.sum()
+    if not pairs:
+        return float("nan"), float("nan")
+    below_T = others_T.cumsum() - others_T
+    tied = float((own_T * others_T).sum())
+    return float((own_T * below_T).sum() + tied / 2) / pairs, tied / 2 / pairs
+
+
+@dataclass(frozen=True)
+class Reliability:
+    """The bins of a reliability diagram: pixels_B, their mean probability, and the share that is right.
+
+    confidence_B and accuracy_B are NaN where a bin is empty. Within a range its middle stands for
+    all probabilities, so confidence is off by at most 0.0005.
+    """
+
+    pixels_B: NDArray[np.int64]
+    confidence_B: Floats
+    accuracy_B: Floats
+
+    @property
+    def error(self) -> float:
+        """The expected calibration error: the mean over pixels of |accuracy - confidence| of their bin
+        (Guo et al., "On calibration of modern neural networks", ICML 2017, equation 3).
+        """
+        gap_B = np.where(self.pixels_B > 0, np.abs(self.accuracy_B - self.confidence_B), 0.0)
+        return float(ratio(np.array((self.pixels_B * gap_B).sum()), np.array(self.pixels_B.sum())))
+
+
+def reliability(counts_2T: NDArray[np.int64]) -> Reliability:
+    """Return the bins, 0.05 wide, of counts of wrong (row 0) and right (row 1) pixels by range."""
+    middle_T = (np.arange(PROBABILITIES) + 0.5) / PROBABILITIES
+    pixels_T = counts_2T.sum(0)
+    pixels_B = _binned(pixels_T)
+    return Reliability(
+        pixels_B=pixels_B,
+        confidence_B=ratio(_binned(pixels_T * middle_T), pixels_B),
+        accuracy_B=ratio(_binned(counts_2T[1]), pixels_B),
+    )
+
+
+def classwise_error(counts_K2T: NDArray[np.int64]) -> float:
+    """Return the classwise calibration error: the mean over the classes in the truth of the error of
+    each class's own probability (Kull et al., "Beyond temperature scaling", NeurIPS 2019, section 2).
+    """
+    error_K = [reliability(counts_2T).error for counts_2T in counts_K2T if counts_2T[1].any()]
+    return float(mean_defined(np.array(error_K))) if error_K else float("nan")
+
+
+def _range(probability_N: Tensor) -> Tensor:
+    return (probability_N * PROBABILITIES).ceil().long().sub(1).clamp(0, PROBABILITIES - 1)
+
+
+def _binned(values_T: NDArray[Any]) -> NDArray[Any]:
+    return np.asarray(values_T.reshape(BINS, _RANGES_A_BIN).sum(1))

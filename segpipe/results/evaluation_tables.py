@@ -1,0 +1,110 @@
+"""The rows of the tables that the evaluate stage writes beside metrics/evaluation.json."""
+
+from typing import ClassVar
+
+from segpipe.results.evaluation import ClassName, ClassScores, Evaluated, Evaluation
+from segpipe.results.records import Score
+
+
+class _OfClass(Evaluated):
+    class_name: ClassName
+
+
+class ClassRow(ClassScores, _OfClass):
+    """A row of classes.csv. share: of the class in the valid pixels, 0..1."""
+
+    # pydantic takes the fields of the last base first: the class's name is the first column.
+    file: ClassVar[str] = "classes.csv"
+
+    share: float
+
+
+class ImageRow(Evaluated):
+    """A row of images.csv, the worst image first; means over the classes of that image.
+
+    The foreground's scores are there only where the network has one logit.
+    """
+
+    file: ClassVar[str] = "images.csv"
+
+    name: str
+    miou: Score
+    pixel_accuracy: Score
+    pixels: int
+    foreground_iou: Score = None
+    foreground_dice: Score = None
+
+
+class GroupRow(Evaluated):
+    """A row of groups.csv: the scores of all pixels of a group (city, drive, scene, tile)."""
+
+    file: ClassVar[str] = "groups.csv"
+
+    group: str
+    images: int
+    miou: Score
+    pixel_accuracy: Score
+    pixels: int
+
+
+class ConfusionCell(Evaluated):
+    """A row of confusion.csv: pixels of the class `actual` that are predicted as `predicted`.
+
+    share: of all valid pixels of the class `actual`; None where it has none.
+    """
+
+    file: ClassVar[str] = "confusion.csv"
+
+    actual: str
+    predicted: str
+    count: int
+    share: Score
+
+
+class PrecisionRecallPoint(_OfClass):
+    """A row of precision_recall.csv: a threshold of one logit, or a class of several logits.
+
+    threshold: None for several logits, of which the largest wins.
+    """
+
+    file: ClassVar[str] = "precision_recall.csv"
+
+    threshold: float | None
+    precision: Score
+    recall: Score
+
+
+class BoundaryRow(_OfClass):
+    """A row of boundaries.csv: a class at a width, in percent of the image's diagonal."""
+
+    file: ClassVar[str] = "boundaries.csv"
+
+    percent: float
+    boundary_iou: Score
+    boundary_f: Score
+
+
+class ReliabilityBin(Evaluated):
+    """A row of reliability.csv: the pixels whose largest probability is above low, up to high.
+
+    confidence: their mean probability. accuracy: the share whose most probable class is true.
+    """
+
+    file: ClassVar[str] = "reliability.csv"
+
+    low: float
+    high: float
+    pixels: int
+    confidence: Score
+    accuracy: Score
+
+
+def class_rows(evaluation: Evaluation) -> list[ClassRow]:
+    """Return the rows of classes.csv, which are all scores by class with their share of the pixels."""
+    total = max(sum(scores.pixels for scores in evaluation.classes.values()), 1)
+    return [
+        ClassRow(
+            class_name=name, share=scores.pixels / total, **scores.model_dump(exclude_unset=True)
+        )
+        for name, scores in evaluation.classes.items()
+    ]

@@ -1,0 +1,76 @@
+import numpy as np
+import pytest
+import torch
+from sklearn.metrics import average_precision_score, roc_auc_score
+
+from segpipe.evaluation.measure import ScoredImage
+from segpipe.evaluation.measures.class_probabilities import ClassProbabilities
+from segpipe.raw.sample import Sample
+from segpipe.results.evaluation_tables import ReliabilityBin
+
+CLASSES = ("road", "car", "sky")
+
+
+def images(classes: int, number: int) -> list[tuple[ScoredImage, torch.Tensor]]:
+    """Images with void; sky is in none of them. One logit where `classes` is 1."""
+    rng, found = np.random.default_rng(classes), []
+    for place in range(number):
+        truth = rng.integers(0, 2, (20, 30)).astype(np.uint8)
+        logits = torch.from_numpy(rng.normal(size=(classes, 20, 30)).astype(np.float32))
+        for k in range(classes):
+            logits[k] += torch.from_numpy((truth == (k if classes > 1 else 1)) * 1.5)
+        truth[rng.random(truth.shape) < 0.1] = 255
+        sample = Sample(f"{place}", "group", f"{place}.png", f"{place}_mask.png")
+        image = ScoredImage(sample, truth, truth, np.ones(truth.shape, bool), classes)
+        found.append((image, logits))
+    return found
+
+
+def counted(measure: ClassProbabilities, part: list) -> ClassProbabilities:
+    for image, logits in part:
+        measure.update(image, logits)
+    return measure
+
+
+def test_scores_over_all_images_are_those_of_scikit_learn() -> None:
+    parts = images(3, 5)
+    found = counted(ClassProbabilities(CLASSES), parts).summary()
+    truth = np.concatenate([image.truth_hw.ravel() for image, _ in parts])
+    chance = np.concatenate([logits.softmax(0).flatten(1).T.numpy() for _, logits in parts])
+    valid, areas, precisions = truth != 255, [], []
+    for k, name in enumerate(CLASSES[:2]):
+        areas.append(roc_auc_score(truth[valid] == k, chance[valid, k]))
+        precisions.append(average_precision_score(truth[valid] == k, chance[valid, k]))
+        by_class = found.scores["classes"][name]
+        assert by_class["auroc"] == pytest.approx(areas[-1], abs=1e-3)
+        assert by_class["average_precision"] == pytest.approx(precisions[-1], abs=2e-3)
+    assert found.scores["classes"]["sky"] == {"auroc": None, "average_precision": None}
+    scores, weights = found.scores["probabilities"], np.bincount(truth[valid], minlength=2)
+    for name, each in (("auroc", areas), ("average_precision", precisions)):
+        assert scores[f"mean_{name}"] == pytest.approx(np.mean(each), abs=2e-3)
+        wanted = np.average(each, weights=weights)
+        assert scores[f"weighted_{name}"] == pytest.approx(wanted, abs=2e-3)
+    assert abs(scores["mean_auroc"] - np.mean(areas)) <= scores["auroc_bound"] < 1e-3
+    bins = found.tables[ReliabilityBin]
+    assert sum(row.pixels for row in bins) == valid.sum()
+    gaps = [row.pixels * abs(row.accuracy - row.confidence) for row in bins if row.pixels]
+    assert scores["calibration_error"] == pytest.approx(sum(gaps) / valid.sum(), abs=1e-5)
+
+
+def test_one_logit_scores_two_classes() -> None:
+    parts = images(1, 3)
+    found = counted(ClassProbabilities(CLASSES[:2]), parts).summary().scores
+    truth = np.concatenate([image.truth_hw.ravel() for image, _ in parts])
+    logit = np.concatenate([logits.flatten().numpy() for _, logits in parts])
+    wanted = roc_auc_score(truth[truth != 255], logit[truth != 255])
+    for name in CLASSES[:2]:
+        assert found["classes"][name]["auroc"] == pytest.approx(wanted, abs=1e-3)
+
+
+def test_parts_add_up_and_nothing_has_no_score() -> None:
+    parts = images(3, 4)
+    first = counted(ClassProbabilities(CLASSES), parts[:1])
+    first.merge(counted(ClassProbabilities(CLASSES), parts[1:]))
+    assert first.summary() == counted(ClassProbabilities(CLASSES), parts).summary()
+    nothing = ClassProbabilities(CLASSES).summary().scores["probabilities"]
+    assert set(nothing.values()) == {None}

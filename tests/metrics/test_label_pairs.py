@@ -1,0 +1,44 @@
+import numpy as np
+import pytest
+import torch
+
+from segpipe.metrics.confusion import confusion_matrix
+from segpipe.metrics.label_pairs import label_confusion
+from segpipe.metrics.scores import scores
+from segpipe.runtime.errors import DataError
+
+
+@pytest.mark.parametrize("classes", [1, 2, 19, 254])
+def test_it_counts_as_the_training_does(classes: int) -> None:
+    rng = np.random.default_rng(classes)
+    truth = rng.integers(0, classes, (40, 50)).astype(np.uint8)
+    truth[rng.random(truth.shape) < 0.2] = 255
+    guess = rng.integers(0, classes, (40, 50)).astype(np.uint8)
+    expected = confusion_matrix(
+        torch.from_numpy(guess)[None], torch.from_numpy(truth)[None], classes
+    )
+    found = label_confusion(guess, truth, classes)
+    assert found.dtype == np.int64 and found.sum() == (truth != 255).sum()
+    assert found.shape == (classes, classes + 1) and not found[:, -1].any()
+    np.testing.assert_array_equal(found[:, :-1], expected.numpy())
+
+
+def test_hand_case_of_2x4_pixels() -> None:
+    truth = np.array([[0, 0, 1, 1], [0, 2, 255, 255]], np.uint8)
+    guess = np.array([[0, 1, 255, 1], [2, 2, 0, 200]], np.uint8)
+    found = label_confusion(guess, truth, 3)
+    assert found.tolist() == [[1, 1, 1, 0], [0, 1, 0, 1], [0, 0, 1, 0]]
+    # The pixel without an answer misses its class, and is a false alarm of none.
+    assert scores(found).iou_K.tolist() == [1 / 3, 1 / 3, 1 / 2]
+    assert scores(found).precision_K.tolist() == [1, 1 / 2, 1 / 2]
+    assert scores(found).pixel_accuracy == 3 / 6
+
+
+def test_what_cannot_be_counted_is_refused() -> None:
+    zero, three = np.zeros((2, 2), np.uint8), np.full((2, 2), 3, np.uint8)
+    with pytest.raises(DataError, match=r"a mask holds train id 3, outside of 0\.\.2"):
+        label_confusion(zero, three, 3)
+    with pytest.raises(ValueError, match=r"a prediction holds train id 3, outside of 0\.\.2"):
+        label_confusion(three, zero, 3)
+    with pytest.raises(ValueError, match="differ"):
+        label_confusion(zero[:1], three, 3)
