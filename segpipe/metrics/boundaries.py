@@ -111,7 +111,8 @@ def _touching(labels_HW: Labels, distance: int) -> NDArray[np.bool_]:
     # Void is neither the smallest nor the largest: 255 is above all labels, and 0 not above any.
     smallest_HW = ndimage.minimum_filter(labels_HW, size, mode="nearest")
     largest_HW = ndimage.maximum_filter(np.where(void_HW, 0, labels_HW), size, mode="nearest")
-    return np.asarray((smallest_HW != largest_HW) & ~void_HW)
+    touching_HW: NDArray[np.bool_] = (smallest_HW != largest_HW) & ~void_HW
+    return touching_HW
 
 
 def _by_class(labels_P: Labels, classes: int) -> NDArray[np.int64]:

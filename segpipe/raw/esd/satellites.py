@@ -39,7 +39,7 @@ def sentinel1(values_THW: NDArray[Any], valid_THW: Valid) -> Values:
     Quantiles and extremes are those of each date by itself. Zeros and negative values have no
     logarithm: they count in no quantile and become the darkest value.
     """
-    from scipy.ndimage import gaussian_filter  # type: ignore[import-untyped]
+    from scipy.ndimage import gaussian_filter
 
     scaled_THW = np.zeros(values_THW.shape, np.float32)
     for date, values_HW in enumerate(values_THW):
