@@ -98,7 +98,8 @@ def _near(labels_HW: Labels, distance: int) -> NDArray[np.bool_]:
         (slice(None), slice(-distance, None)),
     ):
         near_HW[rows, columns] = True
-    return near_HW & (labels_HW != VOID)
+    own_HW: NDArray[np.bool_] = near_HW & (labels_HW != VOID)
+    return own_HW
 
 
 def _touching(labels_HW: Labels, distance: int) -> NDArray[np.bool_]:
