@@ -15,7 +15,7 @@ from tests.forge import ROOT, child_environment
 _WAITING = """
 import sys, time, threading
 from concurrent.futures import ThreadPoolExecutor
-from segpipe.runtime.process_exit import explained, interrupted_when_told
+from segpipe.runtime.process_exit import explained, interrupted_when_told, uninterrupted
 from segpipe.runtime.workers import closing
 
 def work():
@@ -26,7 +26,8 @@ def work():
 def stage():
     with interrupted_when_told():
         with closing(ThreadPoolExecutor(1)) as beside:
-            beside.submit(work)
+            with uninterrupted():
+                beside.submit(work)
         return 0
 
 code = explained(stage)
