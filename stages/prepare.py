@@ -25,6 +25,7 @@ from segpipe.preparation.sample_job import PrepareContext
 from segpipe.runtime.atomic import atomic_dir
 from segpipe.runtime.console import say
 from segpipe.runtime.findings import refuse, say_warnings
+from segpipe.runtime.process_exit import uninterrupted
 from segpipe.runtime.provenance import Snapshot
 from segpipe.runtime.workers import closing
 from segpipe.sources.build import list_samples
@@ -43,7 +44,8 @@ def run(params: Params, snapshot: Snapshot) -> None:
     )
     with closing(ThreadPoolExecutor(1)) as beside, atomic_dir(PREPARED) as partial:
         # Importing torch takes seconds, in which the workers read already.
-        memory = beside.submit(_forecast, params, context)
+        with uninterrupted():
+            memory = beside.submit(_forecast, params, context)
         totals = None
         if context is not None and fit_to_prepare(listing):
             survey, totals = prepare_data(listing.samples, context, partial)
