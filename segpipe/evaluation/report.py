@@ -92,9 +92,10 @@ def _threshold_choice(bundle: Bundle) -> str | None:
     """Return in words where the threshold of one logit is from; None where there is none."""
     if bundle.threshold is None:
         return None
-    if bundle.lineage["parameters"]["train"]["threshold"] == "auto":
+    train = bundle.lineage.get("parameters", {}).get("train", {})
+    if train.get("threshold") == "auto":
         return "largest IoU on the prepared validation split, for the kept weights"
-    return "train.threshold"
+    return "train.threshold" if "threshold" in train else None
 
 
 def _image_rows(found: MeasureSummary, withheld: Sequence[str]) -> list[ImageRow]:
