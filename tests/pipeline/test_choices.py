@@ -12,17 +12,25 @@ from dvc.repo import Repo
 
 from segpipe.params.model import ModelName
 from segpipe.params.source import SourceName
-from tests.forge import make_folder, tiny_parameters, write_parameters
+from segpipe.runtime.yaml_file import read_yaml
+from tests.forge import ROOT, make_folder, tiny_parameters, write_parameters
 from tests.pipeline.conftest import copy_project
 
 pytestmark = pytest.mark.slow
 
 MODELS, SOURCES = get_args(ModelName), get_args(SourceName)
-OUTPUTS = ("data/raw/x", "data/prepared/x", "data/report/x", "data/statistics/x", "models/x")
-OUTPUTS += ("predictions/x", "metrics/mlflow.json", "metrics/training.json", "metrics/history.csv")
-OUTPUTS += ("metrics/learning_rate.csv", "metrics/augmentation.png", "metrics/evaluation.json")
-OUTPUTS += ("metrics/classes.csv", "metrics/images.csv", "metrics/confusion.csv")
-OUTPUTS += ("metrics/precision_recall.csv",)
+
+
+def outputs() -> list[str]:
+    """A file for each output of dvc.yaml: itself, or one in the folder."""
+    stages = read_yaml(ROOT / "dvc.yaml")["stages"].values()
+    declared = [
+        next(iter(one)) if isinstance(one, dict) else one
+        for stage in stages
+        for kind in ("outs", "metrics", "plots")
+        for one in stage.get(kind, [])
+    ]
+    return [name if Path(name).suffix else f"{name}/x" for name in declared]
 
 
 class Project:
@@ -47,7 +55,7 @@ class Project:
 def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
     root = tmp_path_factory.mktemp("choices")
     copy_project(root)
-    for name in OUTPUTS:
+    for name in outputs():
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).write_text(name)
     write_parameters(root / "params.yaml", settings(root))
