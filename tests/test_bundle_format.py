@@ -60,6 +60,7 @@ def test_a_description_is_written_as_it_was_read(tmp_path: Path) -> None:
     write_description(tmp_path, read_description(PRESENT.parent))
     content = json.loads((tmp_path / DESCRIPTION).read_text())
     # Optional, and later than the bundle.
+    assert content.pop("temperature") == 1
     assert [label.pop("category") for label in content["scheme"]["raw"]] == [None] * 4
     assert json.dumps(content, indent=2) + "\n" == PRESENT.read_text()
 

@@ -1,6 +1,6 @@
 """EvaluationCounts: the list of measures, and what they have counted."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Self
 
@@ -50,6 +50,8 @@ class EvaluationCounts:
         boundaries: Sequence[float] = (),
         probabilities: bool = False,
         scheme: LabelScheme | None = None,
+        temperature: float = 1.0,
+        fitted_on: Collection[str] = (),
     ) -> Self:
         """Return empty counts of all measures that are asked for; a new measure is listed here.
 
@@ -57,6 +59,7 @@ class EvaluationCounts:
         boundaries: widths in percent of the image's diagonal, as `Boundaries` takes them.
         probabilities: whether to count them, which takes longer than to count labels.
         scheme: where its labels have categories, or objects as in Cityscapes, they are scored as well.
+        temperature, fitted_on: of the probabilities, as `ClassProbabilities` takes them.
         """
         labels: list[LabelMeasure] = [
             Confusion(classes, bootstrap),
@@ -74,7 +77,7 @@ class EvaluationCounts:
         if boundaries:
             labels += [Boundaries(classes, boundaries, bootstrap)]
         if probabilities:
-            logits += [ClassProbabilities(classes)]
+            logits += [ClassProbabilities(classes, temperature, fitted_on)]
         if one_logit:
             labels += [Foreground(classes, bootstrap)]
             logits += [Probabilities(classes[FOREGROUND])]

@@ -56,7 +56,14 @@ def evaluate(
         raise DataError("this split is empty; set evaluate.split in params.yaml to another")
     classes, one_logit = predictor.scheme.classes, predictor.bundle.threshold is not None
     counts = EvaluationCounts.of(
-        classes, one_logit, bootstrap, boundaries, probabilities, predictor.scheme
+        classes,
+        one_logit,
+        bootstrap,
+        boundaries,
+        probabilities,
+        scheme=predictor.scheme,
+        temperature=predictor.bundle.temperature,
+        fitted_on=predictor.bundle.fit_images,
     )
     counts.withheld = [sample.name for sample in samples if sample.mask is None]
     with_truth = [sample for sample in samples if sample.mask is not None]

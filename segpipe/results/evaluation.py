@@ -85,7 +85,8 @@ class ProbabilityScores(BaseModel):
     and average precision, means over classes and weighted by the truth's pixels.
 
     auroc_bound: how far an AUROC may be off, since probabilities are counted in thousandths.
-    calibration_error: expected, of the largest probability, and over all classes.
+    calibration_error: expected, of the largest probability, and over all classes, on images that the
+    temperature was not fitted on. uncalibrated_error: that of the same images without temperature.
     """
 
     mean_auroc: Annotated[Score, Shown("mean AUROC")]
@@ -95,6 +96,7 @@ class ProbabilityScores(BaseModel):
     weighted_average_precision: Annotated[Score, Shown("weighted average precision")]
     calibration_error: Annotated[Score, Shown("calibration error")]
     classwise_calibration_error: Annotated[Score, Shown("classwise calibration error")]
+    uncalibrated_error: Annotated[Score, Shown("calibration error without temperature")] = None
 
 
 class ForegroundByImage(BaseModel):
@@ -134,6 +136,7 @@ class EvaluationProtocol(BaseModel):
 
     edges: `mirrored: ` and why, where the network is shown more than the image; else `none`. interval:
     how the 95 % intervals were found, or `none: ` and why there is none. instances: likewise of iIoU.
+    temperature, calibration: of the probabilities, and what their calibration was measured on.
     """
 
     split: str
@@ -157,6 +160,8 @@ class EvaluationProtocol(BaseModel):
     views: str | None = None
     interval: str | None = None
     instances: str | None = None
+    temperature: float | None = None
+    calibration: str | None = None
     data: str | None = None
 
     @property

@@ -1,5 +1,5 @@
 """Categories and iIoU against the official evaluator of Cityscapes: measures/categories.py,
-measures/instances.py, and segpipe.metrics.instances, of which they are made.
+measures/instances.py, which is made of segpipe.metrics.instances.
 """
 
 import copy
@@ -149,13 +149,6 @@ def test_every_score_is_the_official_one(
     agrees(scored(images).summary().scores, expected)
 
 
-def test_the_table_of_objects_is_the_official_one() -> None:
-    names = {name: pixels for (_, name), pixels in AVERAGE_PIXELS.items()}
-    assert names == official.args.avgClassSize
-    numbers = {(label.id, label.name) for label in labels if label.hasInstances}
-    assert AVERAGE_PIXELS.keys() == numbers
-
-
 @pytest.mark.parametrize("name", ["cityscapes19", "cityscapes34", "cityscapes24"])
 def test_categories_of_the_labels_are_the_official_ones(name: str) -> None:
     category = {label.name: label.category for label in labels}
@@ -189,17 +182,6 @@ def test_an_image_without_instances_leaves_no_score_of_them() -> None:
 def scored_without_instances() -> ScoredImage:
     ids = np.zeros((2, 2), np.uint8)
     return ScoredImage(Sample("x", "g", "x.png", "m.png"), ids, ids, ids == 0, 19)
-
-
-def test_schemes_without_objects_or_categories(tmp_path: Path) -> None:
-    for name in ("camvid11", "sky", "cityscapes19_trainids"):
-        scheme = built_in_scheme(name)
-        assert instance_sets(scheme, class_categories(scheme)) is None
-    (tmp_path / "own.csv").write_text("id,name\n24,person\n7,road\n26,bus\n")
-    own = load_scheme("own.csv", {}, tmp_path)
-    assert class_categories(own) == [None, None, None]
-    sets = instance_sets(own, class_categories(own))
-    assert sets is not None and sets.names == ("person",), "26 is no bus in Cityscapes"
 
 
 def test_joined_classes_have_objects_where_all_their_labels_have() -> None:
