@@ -42,8 +42,7 @@ class Bundle:
     """A bundle read from disk.
 
     precision: as asked for in training; auto takes what the hardware has. lineage: training
-    parameters, data, code and scores, as recorded. threshold: of the probability, where the network
-    has one logit a pixel; None where it has one for each class.
+    parameters, data, code and scores, as recorded. threshold, temperature: as in Description.
     """
 
     model: Network
@@ -53,6 +52,12 @@ class Bundle:
     precision: Precision
     lineage: dict[str, Any]
     threshold: float | None = None
+    temperature: float = 1.0
+
+    @property
+    def fit_images(self) -> frozenset[str]:
+        """The image files of the validation split that the temperature was fitted on."""
+        return frozenset(self.lineage.get("temperature", {}).get("images", ()))
 
 
 def predicted_ids(logits_BKHW: Tensor, threshold: float | None) -> Tensor:
@@ -126,6 +131,7 @@ def load_bundle(folder: Path, weights: str = BEST) -> Bundle:
         precision=about.precision,
         lineage=about.lineage,
         threshold=about.threshold,
+        temperature=about.temperature,
     )
 
 

@@ -31,7 +31,9 @@ class Description(BaseModel):
     """The content of model.json.
 
     precision: as asked for in training; auto takes what the hardware has. threshold: of the
-    probability, where the network has one logit a pixel; None where it has one for each class.
+    probability at temperature 1, where the network has one logit a pixel; None where it has one for
+    each class. temperature: what logits are divided by before they become probabilities, which no
+    label depends on; 1 where none was fitted.
     sha256: of the files of weights, by name; empty in bundles of formats before 5, which do not
     know it. lineage: training parameters, data, code and scores, as recorded.
     """
@@ -46,6 +48,7 @@ class Description(BaseModel):
     threshold: Annotated[float, Field(gt=0, lt=1)] | None
     sha256: dict[str, Annotated[str, Field(pattern="^[0-9a-f]{64}$")]]
     lineage: dict[str, Any]
+    temperature: Annotated[float, Field(gt=0)] = 1.0
 
     @model_validator(mode="after")
     def _one_logit_tells_two_classes_apart(self) -> "Description":

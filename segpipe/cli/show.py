@@ -2,9 +2,10 @@
 
 import argparse
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 from segpipe.results.evaluation import (
+    CategoryScores,
     ClassScores,
     Evaluation,
     EvaluationProtocol,
@@ -21,6 +22,7 @@ from segpipe.results.records import (
 from segpipe.results.training import TrainingSummary
 from segpipe.runtime.console import say
 
+_Scores = TypeVar("_Scores", ClassScores, CategoryScores)
 _PLACES = (
     ("model", "models/", "weights and description; `segpipe predict IMAGES --out DIR` uses it"),
     ("pictures", "predictions/contact_sheet.png", "truth against prediction, the worst first"),
@@ -50,22 +52,23 @@ def add_command(commands: "argparse._SubParsersAction[Any]") -> None:
 def _run(_options: argparse.Namespace) -> int:
     evaluation = read_record(Evaluation, METRICS / Evaluation.file)
     training = read_record(TrainingSummary, METRICS / TrainingSummary.file)
-    lines = [*_classes(evaluation.classes), "", *_totals(evaluation), *_training(training)]
+    lines = [*_table("class", ClassScores, evaluation.classes), ""]
+    if evaluation.categories:
+        lines += [*_table("category", CategoryScores, evaluation.categories), ""]
+    lines += [*_totals(evaluation), *_training(training)]
     for line in [*lines, "", *_places()]:
         say(line)
     return 0
 
 
-def _classes(classes: Mapping[str, ClassScores]) -> list[str]:
-    """Return a table with a column for each score that any class has."""
+def _table(head: str, model: type[_Scores], classes: Mapping[str, _Scores]) -> list[str]:
+    """Return a table with a column for each score that any class (or category) has."""
     total = max(sum(found.pixels for found in classes.values()), 1)
-    width = max(len(name) for name in classes)
+    width = max(map(len, (head, *classes)))
     had = set().union(*(found.model_fields_set for found in classes.values()))
-    columns = {
-        name: shown.label for name, shown in shown_fields(ClassScores).items() if name in had
-    }
-    head = "".join(f"  {label:>6}" for label in columns.values())
-    lines = [f"{'class':<{width}}{head}  {'pixels':>7}"]
+    columns = {name: shown.label for name, shown in shown_fields(model).items() if name in had}
+    labels = "".join(f"  {label:>6}" for label in columns.values())
+    lines = [f"{head:<{width}}{labels}  {'pixels':>7}"]
     for name, found in classes.items():
         scores = (
             f"  {_percent(getattr(found, column)):>{max(6, len(label))}}"
@@ -92,7 +95,12 @@ def _totals(evaluation: Evaluation) -> list[str]:
 def _protocol_lines(protocol: EvaluationProtocol) -> dict[str, str | None]:
     """Return what else of the protocol the scores cannot be read without."""
     mirrored = (protocol.edges or "none") != "none"
-    return {"edges": protocol.edges if mirrored else None, "95% interval": protocol.interval}
+    return {
+        "edges": protocol.edges if mirrored else None,
+        "95% interval": protocol.interval,
+        "iIoU": protocol.instances,
+        "calibration": protocol.calibration,
+    }
 
 
 def _foreground(evaluation: Evaluation, found: Foreground | None) -> list[str]:

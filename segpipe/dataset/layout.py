@@ -13,7 +13,7 @@ FORMAT = 3
 DESCRIPTION, IMAGES, MASKS, INDEX = "dataset.json", "images.npy", "masks.npy", "index.csv"
 # Splits that training reads; a test split is checked and listed, and scored from the raw files.
 STORED_SPLITS = ("train", "val")
-_COLUMNS = ("name", "group", "image", "mask", "copy", "frames", "window")
+_COLUMNS = ("name", "group", "image", "mask", "copy", "frames", "window", "instances")
 # Stands in no path of a data set that can be read on every system.
 _BETWEEN_FRAMES = "|"
 
@@ -39,6 +39,7 @@ def write_index(path: Path, rows: Iterable[Row]) -> None:
             str(row.copy),
             _BETWEEN_FRAMES.join(sample.frames),
             " ".join(map(str, astuple(sample.window))) if sample.window else "",
+            sample.instances or "",
         )
         lines.append(",".join(_quoted(cell) for cell in cells))
     write_text(path, "\n".join(lines) + "\n")
@@ -56,6 +57,7 @@ def read_index(path: Path) -> list[Row]:
                     line["mask"] or None,
                     tuple(line["frames"].split(_BETWEEN_FRAMES)) if line["frames"] else (),
                     Window(*map(int, line["window"].split())) if line["window"] else None,
+                    line.get("instances") or None,  # earlier versions wrote no such column
                 ),
                 int(line["copy"]),
             )

@@ -1,6 +1,6 @@
 """EvaluationCounts: the list of measures, and what they have counted."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Self
 
@@ -14,13 +14,17 @@ from segpipe.evaluation.measure import (
     ScoredImage,
 )
 from segpipe.evaluation.measures.boundaries import Boundaries
+from segpipe.evaluation.measures.categories import Categories, class_categories
 from segpipe.evaluation.measures.class_probabilities import ClassProbabilities
 from segpipe.evaluation.measures.confusion import Confusion
 from segpipe.evaluation.measures.foreground import Foreground
 from segpipe.evaluation.measures.groups import Groups
 from segpipe.evaluation.measures.image_means import ImageMeans
+from segpipe.evaluation.measures.instances import Instances
 from segpipe.evaluation.measures.probabilities import Probabilities
 from segpipe.evaluation.measures.truth_pixels import TruthPixels
+from segpipe.labels.scheme import LabelScheme
+from segpipe.metrics.instances import instance_sets
 from segpipe.metrics.precision_recall import FOREGROUND
 from segpipe.results.records import Record
 
@@ -45,12 +49,17 @@ class EvaluationCounts:
         bootstrap: Bootstrap,
         boundaries: Sequence[float] = (),
         probabilities: bool = False,
+        scheme: LabelScheme | None = None,
+        temperature: float = 1.0,
+        fitted_on: Collection[str] = (),
     ) -> Self:
         """Return empty counts of all measures that are asked for; a new measure is listed here.
 
         one_logit: whether the network has one logit a pixel, which scores the second class.
         boundaries: widths in percent of the image's diagonal, as `Boundaries` takes them.
         probabilities: whether to count them, which takes longer than to count labels.
+        scheme: where its labels have categories, or objects as in Cityscapes, they are scored as well.
+        temperature, fitted_on: of the probabilities, as `ClassProbabilities` takes them.
         """
         labels: list[LabelMeasure] = [
             Confusion(classes, bootstrap),
@@ -59,14 +68,25 @@ class EvaluationCounts:
             TruthPixels(),
         ]
         logits: list[LogitMeasure] = []
+        if scheme is not None:
+            categories = class_categories(scheme)
+            if any(categories):
+                labels += [Categories(classes, categories, bootstrap)]
+            if sets := instance_sets(scheme, categories):
+                labels += [Instances(sets, bootstrap)]
         if boundaries:
             labels += [Boundaries(classes, boundaries, bootstrap)]
         if probabilities:
-            logits += [ClassProbabilities(classes)]
+            logits += [ClassProbabilities(classes, temperature, fitted_on)]
         if one_logit:
             labels += [Foreground(classes, bootstrap)]
             logits += [Probabilities(classes[FOREGROUND])]
         return cls(bootstrap, labels, logits)
+
+    @property
+    def needs_instances(self) -> bool:
+        """Whether a measure asks which object each pixel shows."""
+        return any(isinstance(measure, Instances) for measure in self.label_measures)
 
     def update(self, image: ScoredImage, logits_Khw: Tensor) -> None:
         """Count an image."""

@@ -18,6 +18,7 @@ from segpipe.inference.predictor import Predictor
 from segpipe.labels.scheme import VOID
 from segpipe.loading.batches import Prefetch
 from segpipe.raw.build import read_raw
+from segpipe.raw.pictures.files import read_instances
 from segpipe.raw.rasters.windows import ownership_mask
 from segpipe.raw.sample import Sample
 from segpipe.runtime.console import progress
@@ -26,11 +27,12 @@ from segpipe.runtime.errors import DataError, file_named
 
 @dataclass(frozen=True)
 class _RawImage:
-    """An image and its truth. scored_mask_hw: the pixels not scored in a neighbouring window."""
+    """An image and its truth; scored_mask_hw, instances_hw: as in ScoredImage."""
 
     frames_THWC: NDArray[Any]
     truth_hw: NDArray[np.uint8]
     scored_mask_hw: NDArray[np.bool_]
+    instances_hw: NDArray[np.int32] | None
 
 
 def evaluate(
@@ -53,11 +55,21 @@ def evaluate(
     if not samples:
         raise DataError("this split is empty; set evaluate.split in params.yaml to another")
     classes, one_logit = predictor.scheme.classes, predictor.bundle.threshold is not None
-    counts = EvaluationCounts.of(classes, one_logit, bootstrap, boundaries, probabilities)
+    counts = EvaluationCounts.of(
+        classes,
+        one_logit,
+        bootstrap,
+        boundaries,
+        probabilities,
+        scheme=predictor.scheme,
+        temperature=predictor.bundle.temperature,
+        fitted_on=predictor.bundle.fit_images,
+    )
     counts.withheld = [sample.name for sample in samples if sample.mask is None]
     with_truth = [sample for sample in samples if sample.mask is not None]
     valid_pixels = 0
-    images = Prefetch(with_truth, partial(_read, raw=raw, predictor=predictor))
+    read = partial(_read, raw=raw, predictor=predictor, instances=counts.needs_instances)
+    images = Prefetch(with_truth, read)
     shown = progress(images, "evaluate", "image", len(with_truth))
     for sample, found in zip(with_truth, shown, strict=True):
         with file_named(raw / sample.image):
@@ -68,6 +80,7 @@ def evaluate(
             prediction_hw=predictor.train_ids(logits_Khw),
             scored_mask_hw=found.scored_mask_hw,
             classes=len(classes),
+            instances_hw=found.instances_hw,
         )
         counts.update(image, logits_Khw)
         valid_pixels += int((found.truth_hw != VOID).sum())
@@ -76,7 +89,7 @@ def evaluate(
     return counts
 
 
-def _read(sample: Sample, raw: Path, predictor: Predictor) -> _RawImage:
+def _read(sample: Sample, raw: Path, predictor: Predictor, instances: bool) -> _RawImage:
     found = read_raw(sample, raw, predictor.scheme, predictor.input.files)
     truth = found.truth
     assert truth is not None
@@ -88,4 +101,7 @@ def _read(sample: Sample, raw: Path, predictor: Predictor) -> _RawImage:
     scored_mask_hw = np.ones(truth.mask_hw.shape, np.bool_)
     if sample.window is not None:
         scored_mask_hw = ownership_mask(sample.window, predictor.input.files.truth_ratio)
-    return _RawImage(found.frames_THWC, truth.mask_hw, scored_mask_hw)
+    instances_hw = None
+    if instances and sample.instances is not None:
+        instances_hw = read_instances(raw / sample.instances, truth.mask_hw.shape)
+    return _RawImage(found.frames_THWC, truth.mask_hw, scored_mask_hw, instances_hw)

@@ -31,7 +31,8 @@ class ScoredImage:
 
     truth_hw, prediction_hw: train ids, uint8; pixels whose truth is VOID are not scored.
     scored_mask_hw: which pixels belong to this sample and not to a neighbouring window; of the others
-    the truth is VOID. classes: their number, K.
+    the truth is VOID. classes: their number, K. instances_hw: which object each pixel shows, as
+    Cityscapes numbers them; None where no file says so.
     """
 
     sample: Sample
@@ -39,6 +40,7 @@ class ScoredImage:
     prediction_hw: NDArray[np.uint8]
     scored_mask_hw: NDArray[np.bool_]
     classes: int
+    instances_hw: NDArray[np.int32] | None = None
 
     @cached_property
     def confusion_KP(self) -> NDArray[np.int64]:

@@ -70,10 +70,13 @@ class Predictor:
         return ids_1hw[0].to(torch.uint8).cpu().numpy()
 
     def probability(self, logits_Khw: Tensor) -> NDArray[np.float32] | None:
-        """Return the probability of train id 1, (h, w), where `logits` is one score; else None."""
+        """Return the probability of train id 1, (h, w), where `logits` is one score; else None.
+
+        It is calibrated: the bundle's threshold is that of temperature 1, as `train_ids` takes it.
+        """
         if self.bundle.threshold is None:
             return None
-        return logits_Khw[0].sigmoid().cpu().numpy()
+        return (logits_Khw[0] / self.bundle.temperature).sigmoid().cpu().numpy()
 
     def logits(self, frames_THWC: NDArray[Any]) -> Tensor:
         """Return the scores of all classes, (K, h, w) float32 on the device, as `predict` says.

@@ -1,4 +1,4 @@
-"""Labels as CSV: `id,name,red,green,blue[,class]`, a line for each value of a mask.
+"""Labels as CSV: `id,name,red,green,blue[,class][,category]`, a line for each value of a mask.
 
     ID;Name;Red;Green;Blue
     7;road;128;64;128
@@ -23,7 +23,8 @@ from segpipe.runtime.errors import DataError, did_you_mean
 
 _SEPARATORS = (",", ";", "\t")
 _CHANNELS = ("red", "green", "blue")
-_KNOWN = ("id", "name", *_CHANNELS, "class")
+_NEEDED = ("id", "name", *_CHANNELS)
+_KNOWN = (*_NEEDED, "class", "category")
 HEADER = "id,name,red,green,blue"
 # Spreadsheets and pandas write whole numbers of a column with gaps as 7.0.
 _WHOLE = re.compile(r"[+-]?[0-9]{1,9}(\.0*)?")
@@ -31,13 +32,17 @@ _WHOLE = re.compile(r"[+-]?[0-9]{1,9}(\.0*)?")
 
 @dataclass(frozen=True)
 class _Row:
-    """A row of the file; target: the name of its class, None for void. colour: None to be chosen."""
+    """A row of the file; target: the name of its class, None for void. colour: None to be chosen.
+
+    category: None where the cell is empty or a name of void.
+    """
 
     line: int
     id: int
     name: str
     colour: Colour | None
     target: str | None
+    category: str | None
 
 
 def read_csv_labels(path: Path) -> tuple[list[str], list[tuple[str, RawLabel]], list[str]]:
@@ -102,7 +107,7 @@ def _header_fault(columns: Sequence[str]) -> str | None:
     if twice:
         return f"the column {twice[0]} appears twice"
     others = [column for column in columns if column and column not in _KNOWN]
-    missing = [column for column in _KNOWN[:-1] if column not in columns]
+    missing = [column for column in _NEEDED if column not in columns]
     if missing == [*_CHANNELS] and not others:
         return None
     if missing and _WHOLE.fullmatch(columns[0]):
@@ -135,10 +140,15 @@ def _row(line: int, columns: Sequence[str], cells: Sequence[str]) -> _Row:
         red, green, blue = (_whole(row, channel, 0, 255) for channel in _CHANNELS)
         colour = red, green, blue
     name, target = row["name"], row.get("class") or row["name"]
-    for text in (name, target):
+    category = row.get("category") or "void"
+    for text in (name, target, category):
         if fault := name_fault(text):
             raise DataError(fault)
-    return _Row(line, number, name, colour, None if target.lower() in VOID_NAMES else target)
+    return _Row(line, number, name, colour, _not_void(target), _not_void(category))
+
+
+def _not_void(name: str) -> str | None:
+    return None if name.lower() in VOID_NAMES else name
 
 
 def _whole(row: Mapping[str, str], column: str, smallest: int, largest: int) -> int:
@@ -159,7 +169,7 @@ def _labels(rows: Sequence[_Row], classes: Sequence[str]) -> list[tuple[str, Raw
 
     def label(row: _Row, otherwise: Colour) -> RawLabel:
         colour = row.colour or chosen.get(row.target, otherwise)
-        return RawLabel(row.id, row.name, colour, train_ids[row.target])
+        return RawLabel(row.id, row.name, colour, train_ids[row.target], row.category)
 
     known = [label(row, BLACK) for row in rows if row.colour or row.target]
     of_void = void_colour(known)

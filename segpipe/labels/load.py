@@ -156,7 +156,8 @@ def _with_map(scheme: LabelScheme, extra: Mapping[int, str]) -> LabelScheme:
         else:
             train_id = train_ids[target]
             known = raw.get(value) or _new_label(value, train_id, scheme)
-            raw[value] = replace(known, train_id=train_id)
+            alike = (label.category for label in scheme.raw if label.train_id == train_id)
+            raw[value] = replace(known, train_id=train_id, category=next(alike, None))
     # Predictions are written with a raw value of 0 or more.
     written = {label.train_id for label in raw.values() if label.id >= 0}
     missing = sorted({*range(scheme.num_classes)} - written)

@@ -8,7 +8,7 @@ Three kinds of number name a class:
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import chain
 from typing import Annotated, Any
@@ -43,6 +43,8 @@ class RawLabel:
     name: str
     colour: tuple[_Byte, _Byte, _Byte]
     train_id: _Byte
+    # Of a car it is vehicle. Not in repr, which is part of the fingerprint of prepared data.
+    category: str | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True)
@@ -58,9 +60,7 @@ class LabelScheme:
     def __post_init__(self) -> None:
         known, used = {*range(self.num_classes)}, {label.train_id for label in self.raw}
         if odd := used - known - {VOID}:
-            raise ValueError(
-                f"train id {min(odd)} is not in 0..{len(known) - 1}, nor {VOID} (void)"
-            )
+            raise ValueError(f"train id {min(odd)} is not in 0..{len(known) - 1}, nor {VOID}")
         # Ids below 0 are read alone: a class needs one that can be written.
         if missing := known - {label.train_id for label in self.raw if label.id >= 0}:
             raise ValueError(f"no raw label of 0 or more has train id {min(missing)}")

@@ -5,9 +5,10 @@
       car: 26
     void: [0, 255]
 
-An entry is an id, a list of ids, or a section of `ids` and `colour`. `colour` is one colour, or a
-list with one for each id. Where no class has ids they are 0, 1, 2, ... in order (`classes` may then
-be a list of names), one for each colour of a class. Colours that are left out are chosen.
+An entry is an id, a list of ids, or a section of `ids`, `colour` and `category`. `colour` is one
+colour, or a list with one for each id. Where no class has ids they are 0, 1, 2, ... in order
+(`classes` may then be a list of names), one for each colour of a class. Colours that are left out are
+chosen.
 """
 
 from collections.abc import Mapping, Sequence
@@ -23,7 +24,7 @@ from segpipe.runtime.errors import DataError, ParameterError, did_you_mean
 from segpipe.runtime.yaml_file import parse_yaml
 
 _PARTS = ("classes", "void")
-_KEYS = ("ids", "colour")
+_KEYS = ("ids", "colour", "category")
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,7 @@ class _Entry:
     name: str
     ids: tuple[int, ...] | None = None
     colours: tuple[Colour, ...] = ()
+    category: str | None = None
 
 
 def read_yaml_labels(path: Path) -> tuple[list[str], list[tuple[str, RawLabel]], list[str]]:
@@ -100,7 +102,19 @@ def _entry(name: str, content: Any, faults: list[str]) -> _Entry:
             f"{name} has {len(ids)} ids and {len(colours)} colours; give one colour, or one for each"
         )
         colours = ()
-    return _Entry(name, ids, colours)
+    return _Entry(name, ids, colours, _category(name, content.get("category"), faults))
+
+
+def _category(name: str, content: Any, faults: list[str]) -> str | None:
+    if content is None:
+        return None
+    if not isinstance(content, str):
+        faults.append(f"{name}.category: {quote(content)} is not a name; write it in quotes")
+    elif fault := name_fault(content.strip()):
+        faults.append(f"{name}.category: {fault}")
+    elif content.strip().lower() not in VOID_NAMES:
+        return content.strip()
+    return None
 
 
 def _ids(place: str, content: Any, faults: list[str]) -> tuple[int, ...] | None:
@@ -176,7 +190,13 @@ def _numbered(entry: _Entry, colours: tuple[Colour, ...], train_id: int) -> list
     each = colours if len(colours) == len(ids) else colours * len(ids)
     alone = len(ids) == 1
     return [
-        RawLabel(value, entry.name if alone else f"{entry.name} {value}", colour, train_id)
+        RawLabel(
+            id=value,
+            name=entry.name if alone else f"{entry.name} {value}",
+            colour=colour,
+            train_id=train_id,
+            category=entry.category,
+        )
         for value, colour in zip(ids, each, strict=True)
     ]
 

@@ -22,14 +22,15 @@ BINS = 20  # of calibration, each of so many ranges:
 _RANGES_A_BIN = PROBABILITIES // BINS
 
 
-def class_probabilities(logits_KHW: Tensor) -> Tensor:
+def class_probabilities(logits_KHW: Tensor, temperature: float = 1.0) -> Tensor:
     """Return probabilities by class, float32: softmax, or of one logit its sigmoid, for train id 1.
 
-    One logit gives (2, H, W), K logits give (K, H, W).
+    One logit gives (2, H, W), K logits give (K, H, W). temperature: what the logits are divided by.
     """
+    scaled_KHW = logits_KHW.float() / temperature
     if len(logits_KHW) > 1:
-        return logits_KHW.float().softmax(0)
-    chance_HW = logits_KHW[0].float().sigmoid()
+        return scaled_KHW.softmax(0)
+    chance_HW = scaled_KHW[0].sigmoid()
     return torch.stack([1 - chance_HW, chance_HW])
 
 

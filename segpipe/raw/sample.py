@@ -1,6 +1,6 @@
 """Sample: one image of a raw data set, with its truth where there is one."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 SPLITS = ("train", "val", "test")
 Side = tuple[int, int]  # height and width in pixels
@@ -43,6 +43,7 @@ class Sample:
     image, mask: paths below data/raw with forward slashes; mask is None where truth is withheld.
     frames: of a clip, the frames before `image`, the earliest first.
     window: of a raster, the part that the sample is; None where it is the whole image.
+    instances: a picture that tells apart the objects in the mask, path as above; None without.
     """
 
     name: str
@@ -51,3 +52,5 @@ class Sample:
     mask: str | None
     frames: tuple[str, ...] = ()
     window: Window | None = None
+    # Not in repr, which is part of the fingerprint of prepared data: it decides no training.
+    instances: str | None = field(default=None, repr=False)

@@ -21,6 +21,7 @@ class ClassScores(BaseModel):
     """The scores of a class; accuracy is the recall. pixels: valid ones that truly belong to it.
 
     iou_by_image: the mean over the images that hold it. auroc, average_precision: against all others.
+    instance_iou: where each object has the same weight (iIoU of Cityscapes).
     """
 
     iou: Annotated[Score, Shown("IoU")]
@@ -28,8 +29,17 @@ class ClassScores(BaseModel):
     accuracy: Annotated[Score, Shown("accuracy")] = None
     precision: Annotated[Score, Shown("precision")] = None
     iou_by_image: Annotated[Score, Shown("image-IoU")] = None
+    instance_iou: Annotated[Score, Shown("iIoU")] = None
     auroc: Annotated[Score, Shown("AUROC")] = None
     average_precision: Annotated[Score, Shown("AP")] = None
+    pixels: int = Field(ge=0)
+
+
+class CategoryScores(BaseModel):
+    """The scores of a category, as in ClassScores; a class taken for another one of it is right."""
+
+    iou: Annotated[Score, Shown("IoU")]
+    instance_iou: Annotated[Score, Shown("iIoU")] = None
     pixels: int = Field(ge=0)
 
 
@@ -75,7 +85,8 @@ class ProbabilityScores(BaseModel):
     and average precision, means over classes and weighted by the truth's pixels.
 
     auroc_bound: how far an AUROC may be off, since probabilities are counted in thousandths.
-    calibration_error: expected, of the largest probability, and over all classes.
+    calibration_error: expected, of the largest probability, and over all classes, on images that the
+    temperature was not fitted on. uncalibrated_error: that of the same images without temperature.
     """
 
     mean_auroc: Annotated[Score, Shown("mean AUROC")]
@@ -85,6 +96,7 @@ class ProbabilityScores(BaseModel):
     weighted_average_precision: Annotated[Score, Shown("weighted average precision")]
     calibration_error: Annotated[Score, Shown("calibration error")]
     classwise_calibration_error: Annotated[Score, Shown("classwise calibration error")]
+    uncalibrated_error: Annotated[Score, Shown("calibration error without temperature")] = None
 
 
 class ForegroundByImage(BaseModel):
@@ -123,7 +135,8 @@ class EvaluationProtocol(BaseModel):
     """How the scores were measured; what it does not say is None.
 
     edges: `mirrored: ` and why, where the network is shown more than the image; else `none`. interval:
-    how the 95 % intervals were found, or `none: ` and why there is none.
+    how the 95 % intervals were found, or `none: ` and why there is none. instances: likewise of iIoU.
+    temperature, calibration: of the probabilities, and what their calibration was measured on.
     """
 
     split: str
@@ -146,6 +159,9 @@ class EvaluationProtocol(BaseModel):
     threshold_choice: str | None = None
     views: str | None = None
     interval: str | None = None
+    instances: str | None = None
+    temperature: float | None = None
+    calibration: str | None = None
     data: str | None = None
 
     @property
@@ -165,6 +181,8 @@ class Evaluation(Evaluated):
     """evaluation.json: the scores of a split and their protocol.
 
     foreground: only where the network has one logit. classes: by name, in the order of train ids.
+    categories, category_iou: where the label scheme has categories. instance_iou: the mean over the
+    classes (iIoU of Cityscapes), category_instance_iou: over categories; protocol.instances says more.
     """
 
     file: ClassVar[str] = "evaluation.json"
@@ -178,9 +196,16 @@ class Evaluation(Evaluated):
     mean_dice: Annotated[Score, Shown("mean Dice")] = None
     frequency_weighted_iou: Annotated[Score, Shown("weighted IoU")] = None
     frequency_weighted_dice: Annotated[Score, Shown("weighted Dice")] = None
+    category_iou: Annotated[Score, Shown("category IoU")] = None
+    category_iou_interval: Interval | None = None
+    instance_iou: Annotated[Score, Shown("class iIoU")] = None
+    instance_iou_interval: Interval | None = None
+    category_instance_iou: Annotated[Score, Shown("category iIoU")] = None
+    category_instance_iou_interval: Interval | None = None
     by_image: ImageMeanScores | None = None
     boundaries: list[BoundaryScores] = Field(default_factory=list)
     probabilities: ProbabilityScores | None = None
     foreground: Foreground | None = None
     classes: dict[str, ClassScores] = Field(min_length=1)
+    categories: dict[str, CategoryScores] = Field(default_factory=dict)
     protocol: EvaluationProtocol

@@ -36,6 +36,7 @@ from segpipe.training.state.checkpoint import Progress
 from segpipe.training.state.identity import Identity
 from segpipe.training.state.resume import resume
 from segpipe.training.suitability import outputs_of, refuse_exchanged
+from segpipe.training.temperature import calibrate
 from segpipe.training.watch.console import announce, say_early_stop, say_result
 from segpipe.training.watch.memory import memory_watched
 from segpipe.training.watch.pictures import write_sheet
@@ -155,6 +156,7 @@ def _publish(
     summary = training_summary(job, progress)
     with atomic_dir(outputs.bundle) as partial_folder:
         write_bundle(job, progress, last, plan.model, _lineage(plan, job.learner), partial_folder)
+        calibrate(partial_folder, job)
         plan.snapshot.verify()
     write_history(progress, outputs.history)
     write_record(outputs.summary, summary)

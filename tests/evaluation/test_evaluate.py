@@ -5,6 +5,7 @@ and measures/truth_pixels.py), and the files that say so (report.py).
 import csv
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from segpipe.labels.load import load_scheme
 from segpipe.metrics.bootstrap import LEAST_IMAGES
 from segpipe.params.prepare import SplitParams
 from segpipe.raw.input_spec import PICTURES, InputSpec
+from segpipe.raw.sample import Sample
 from segpipe.runtime.errors import DataError
 from segpipe.sources.folder.samples import list_samples
 from stages.evaluate import _say_scores
@@ -105,6 +107,40 @@ def test_scores_equal_the_reference_on_all_valid_pixels(tmp_path: Path) -> None:
     assert protocol.ignored_ids == "9"
     assert protocol.images == LEAST_IMAGES
     assert protocol.edges == "none"
+
+
+def test_files_of_instances_are_read_where_objects_have_a_score(tmp_path: Path) -> None:
+    class Reader(Oracle):
+        def logits(self, frames: NDArray[np.uint8]) -> torch.Tensor:
+            return torch.from_numpy(np.eye(19, dtype=np.float32)[frames[-1, ..., 0]]).permute(
+                2, 0, 1
+            )
+
+    scheme = load_scheme("cityscapes19", {}, tmp_path)
+    car, road = scheme.classes.index("car"), scheme.classes.index("road")
+    mask = np.where(np.arange(12) < 6, 26, 7)[None].repeat(4, 0)
+    guess = np.where(np.arange(12) < 3, car, road)[None].repeat(4, 0)
+    save(tmp_path / "image.png", guess[..., None].repeat(3, 2).astype(np.uint8))
+    save(tmp_path / "mask.png", mask.astype(np.uint8))
+    save(tmp_path / "instances.png", np.where(mask == 26, 26003, mask).astype(np.uint16))
+    sample = Sample("a", "g", "image.png", "mask.png", instances="instances.png")
+    oracle = Reader(scheme)
+    report = evaluation_report(
+        evaluate(oracle, [sample], tmp_path, Bootstrap(0, 0)), oracle, "val"
+    ).evaluation
+    assert report.classes["car"].instance_iou == report.instance_iou == 0.5
+    assert report.categories["vehicle"].instance_iou == report.categories["vehicle"].iou == 0.5
+    assert report.categories["flat"].pixels == 24
+    assert str(report.protocol.instances).startswith("files of all 1 images")
+    without = [sample, replace(sample, name="b", instances=None)]
+    report = evaluation_report(
+        evaluate(oracle, without, tmp_path, Bootstrap(0, 0)), oracle, "val"
+    ).evaluation
+    assert report.instance_iou is None and report.category_iou is not None
+    assert report.protocol.instances == "none: 1 of 2 images have no file of instances"
+    save(tmp_path / "instances.png", np.zeros((4, 11), np.uint16))
+    with pytest.raises(DataError, match=r"instances\.png: is 4 x 11, but the mask .* 4 x 12"):
+        evaluate(oracle, [sample], tmp_path, Bootstrap(0, 0))
 
 
 def test_the_tables_agree_with_the_summary(raw: Path, tmp_path: Path) -> None:

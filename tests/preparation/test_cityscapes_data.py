@@ -1,11 +1,13 @@
 """Cityscapes from its archives to prepared clips, through the same functions as the stages."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from segpipe.dataset.layout import INDEX, read_samples
 from segpipe.dataset.reader import open_dataset
 from segpipe.labels.load import load_scheme
 from segpipe.labels.scheme import VOID
@@ -55,6 +57,37 @@ def test_clips_are_prepared_with_their_earlier_frames(raw: Path, tmp_path: Path)
                 expected = np.asarray(frame.resize((64, 32), Image.Resampling.BILINEAR))
             assert (split.images_NTHWC[number, place] == expected).all()
         assert [name.split("_")[-2] for name in row.sample.frames] == ["000015", "000017"]
+
+
+def test_what_tells_objects_apart_is_kept_and_decides_no_training(
+    raw: Path, tmp_path: Path
+) -> None:
+    listing = list_samples(source(raw), PREPARE, raw)
+    fingerprints = []
+    for folder in ("with", "without"):
+        scheme = load_scheme("cityscapes19", {}, raw)
+        context = plan_preparation("cityscapes", LabelParams(), PREPARE, listing, scheme, raw)
+        assert context is not None
+        samples = listing.samples
+        if folder == "without":
+            raw_labels = tuple(replace(label, category=None) for label in scheme.raw)
+            context = replace(context, scheme=replace(scheme, raw=raw_labels))
+            samples = {
+                split: [replace(one, instances=None) for one in members]
+                for split, members in samples.items()
+            }
+        (tmp_path / folder).mkdir()
+        prepare_data(samples, context, tmp_path / folder)
+        fingerprints.append(open_dataset(tmp_path / folder).fingerprint)
+    assert fingerprints[0] == fingerprints[1], "as earlier versions made it"
+    index = tmp_path / "with/val" / INDEX
+    (sample,) = read_samples(index)
+    with Image.open(raw / str(sample.instances)) as picture:
+        assert np.asarray(picture).max() >= 24000
+    # Earlier versions wrote no such column.
+    text = index.read_text().replace(f",{sample.instances}", "").replace(",instances", "")
+    index.write_text(text)
+    assert read_samples(index) == [replace(sample, instances=None)]
 
 
 def test_the_car_and_the_border_are_void_and_the_test_split_has_no_truth(raw: Path) -> None:

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ValidationError
 
 from segpipe.cli.main import main
 from segpipe.results.evaluation import (
+    CategoryScores,
     ClassScores,
     Evaluation,
     EvaluationProtocol,
@@ -152,12 +153,15 @@ def test_every_score_is_shown_and_compared(
         assert [*one.label.split(), percent, percent, "+0.00"] in compared
     for name, shown in shown_fields(ClassScores).items():
         percent = f"{100 * content['classes']['sky'][name]:.2f}"
-        [line] = [line.split() for line in said.splitlines() if line.startswith("sky")]
-        assert percent in line
+        lines = [line.split() for line in said.splitlines() if line.startswith("sky")]
+        of_class, of_category = lines  # two tables
+        assert percent in of_class
         assert shown.label in said.splitlines()[0].split()
         assert main(["compare", "workspace", "other", "--score", name]) == 0
         compared = [line.split() for line in capsys.readouterr().out.splitlines()]
         assert ["sky", "50.00%", percent, percent, "+0.00"] in compared
+    for name in shown_fields(CategoryScores):
+        assert f"{100 * content['categories']['sky'][name]:.2f}" in of_category
 
 
 def test_json_is_read_as_it_was_written(tmp_path: Path) -> None:

@@ -370,7 +370,17 @@ class TestTruth:
             "berlin",
             "leftImg8bit/test/berlin/berlin_000000_000019_leftImg8bit.png",
             "gtFine/test/berlin/berlin_000000_000019_gtFine_labelIds.png",
+            instances="gtFine/test/berlin/berlin_000000_000019_gtFine_instanceIds.png",
         )
+
+    def test_a_scene_without_instances_is_a_sample_all_the_same(self, tmp_path: Path) -> None:
+        names = [name for name in names_of_release() if name.startswith(("leftImg8bit/", "gtFine"))]
+        names.remove(path_of("gtFine", "val", FINE["val"][0], "instanceIds.png"))
+        found = listed(write(tmp_path, *names))
+        assert found.findings == []
+        by_name = {one.name: one.instances for one in found.samples["val"]}
+        assert by_name.pop(FINE["val"][0]) is None
+        assert all(by_name.values()) and by_name
 
     @pytest.mark.parametrize("withheld", [True, False])
     def test_what_test_lacks_is_a_fault_where_it_is_truth(

@@ -98,6 +98,18 @@ def read_mask(path: Path, scheme: LabelScheme) -> tuple[NDArray[np.uint8], dict[
     return mask.encoded(scheme, mask.picture), mask.unknown(scheme), mask.painted
 
 
+def read_instances(path: Path, shape: tuple[int, ...]) -> NDArray[np.int32]:
+    """Return the numbers of a file that tells objects apart, (H, W).
+
+    shape: of the mask beside it. Raises DataError for another one, and as `read_mask` does.
+    """
+    instances_HW = np.asarray(_numbers(path, open_picture(path).picture)).astype(np.int32)
+    if instances_HW.shape != shape:
+        found, wanted = (" x ".join(map(str, one)) for one in (instances_HW.shape, shape))
+        raise DataError(f"{path}: is {found}, but the mask beside it is {wanted}; get both anew")
+    return instances_HW
+
+
 def open_mask(path: Path, scheme: LabelScheme) -> MaskFile:
     """Return a mask file, upright, with all values in it; DataError as `read_mask` says."""
     opened = open_picture(path)

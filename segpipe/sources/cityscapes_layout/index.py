@@ -9,6 +9,7 @@ from segpipe.sources.cityscapes_layout.layout import (
     COARSE_TRUTH,
     EXTRA_SPLIT,
     IMAGES,
+    INSTANCES_END,
     SEQUENCES,
     TRUTH,
     Place,
@@ -23,7 +24,8 @@ class Index:
     """The places of the files by stem.
 
     images, truth: of the finely annotated scenes; extra_images, coarse_truth: of train_extra;
-    sequences: frames. findings: what lies in no split or appears twice.
+    sequences: frames. instances: the paths of the files that tell objects apart. findings: what lies
+    in no split or appears twice.
     """
 
     images: _Places = field(default_factory=dict)
@@ -31,6 +33,7 @@ class Index:
     extra_images: _Places = field(default_factory=dict)
     coarse_truth: _Places = field(default_factory=dict)
     sequences: _Places = field(default_factory=dict)
+    instances: set[str] = field(default_factory=set)
     findings: list[Finding] = field(default_factory=list)
 
 
@@ -43,6 +46,8 @@ def index_names(names: Iterable[str]) -> Index:
         found = place(name)
         stem = found.stem if found else None
         if found is None or stem is None:
+            if name.endswith(INSTANCES_END):
+                index.instances.add(name)
             continue
         if found.stray is not None:
             strays[found.stray] = strays.get(found.stray, 0) + 1

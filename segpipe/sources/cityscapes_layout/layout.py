@@ -34,6 +34,8 @@ EXTRA_SPLIT = "train_extra"
 _OTHER_SPLITS = ("demoVideo",)
 _KNOWN_SPLITS = frozenset({*SPLITS, EXTRA_SPLIT, *_OTHER_SPLITS})
 _IMAGE_END = "_leftImg8bit.png"
+# Beside the truth: which object each pixel shows.
+INSTANCES_END = "_gtFine_instanceIds.png"
 
 
 @dataclass(frozen=True)

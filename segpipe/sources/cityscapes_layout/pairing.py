@@ -14,6 +14,7 @@ from segpipe.sources.cityscapes_layout.layout import (
     COARSE_TRUTH,
     EXTRA_IMAGES,
     IMAGES,
+    INSTANCES_END,
     SEQUENCES,
     TRUTH,
     Part,
@@ -74,7 +75,16 @@ def _fine(index: Index, truth_withheld: bool) -> tuple[dict[str, list[Sample]], 
         elif mask.split != split:
             faults.append(f"{image.name} lies in {split}, its truth in {mask.split}: {mask.name}")
         else:
-            samples[split].append(Sample(stem, image.city, image.name, mask.name))
+            beside = mask.name.removesuffix(TRUTH.end) + INSTANCES_END
+            samples[split].append(
+                Sample(
+                    name=stem,
+                    group=image.city,
+                    image=image.name,
+                    mask=mask.name,
+                    instances=beside if beside in index.instances else None,
+                )
+            )
     for mask in lonely.values():
         # What the publisher lays into gtFine/test is no truth, so nothing needs an image.
         if not (truth_withheld and mask.split == "test"):

@@ -57,6 +57,36 @@ def test_scores_over_all_images_are_those_of_scikit_learn() -> None:
     assert scores["calibration_error"] == pytest.approx(sum(gaps) / valid.sum(), abs=1e-5)
 
 
+def test_calibration_is_measured_on_images_that_the_temperature_was_not_fitted_on() -> None:
+    parts = images(3, 6)
+    fitted = {"1.png", "4.png"}
+    whole = counted(ClassProbabilities(CLASSES, 2.5, fitted), parts)
+    found, protocol = whole.summary().scores["probabilities"], whole.summary().scores["protocol"]
+    others = [part for part in parts if part[0].sample.image not in fitted]
+    cooled = [(image, logits / 2.5) for image, logits in others]
+    for key, alone in (("calibration_error", cooled), ("uncalibrated_error", others)):
+        scores = counted(ClassProbabilities(CLASSES), alone).summary().scores
+        assert found[key] == scores["probabilities"]["calibration_error"]
+        assert "uncalibrated_error" not in scores["probabilities"]
+        assert scores["protocol"]["calibration"].endswith("errors on all 4 images")
+    scores = counted(ClassProbabilities(CLASSES), cooled).summary().scores["probabilities"]
+    assert found["classwise_calibration_error"] == scores["classwise_calibration_error"]
+    everything = [(image, logits / 2.5) for image, logits in parts]
+    scores = counted(ClassProbabilities(CLASSES), everything).summary().scores["probabilities"]
+    assert found["mean_auroc"] == scores["mean_auroc"], "the ranking is that of all images"
+    assert protocol == {
+        "temperature": 2.5,
+        "calibration": "temperature fitted on 2 validation images; errors, before and after, on the "
+        "4 others of 6 images",
+    }
+    first = counted(ClassProbabilities(CLASSES, 2.5, fitted), parts[:2])
+    first.merge(counted(ClassProbabilities(CLASSES, 2.5, fitted), parts[2:]))
+    assert first.summary() == whole.summary()
+    nothing = counted(ClassProbabilities(CLASSES, 2.5, fitted), [parts[1], parts[4]]).summary()
+    assert nothing.scores["probabilities"]["calibration_error"] is None
+    assert nothing.scores["probabilities"]["mean_auroc"] is not None
+
+
 def test_one_logit_scores_two_classes() -> None:
     parts = images(1, 3)
     found = counted(ClassProbabilities(CLASSES[:2]), parts).summary().scores
