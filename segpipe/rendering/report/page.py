@@ -1,0 +1,45 @@
+"""HTML pages of one look, from jinja2 templates: self-contained, without scripts, light and dark."""
+
+import math
+from typing import Any
+
+import jinja2
+
+_FOLDER = "templates"
+_NOTHING = "-"
+
+
+def render_page(template: str, **values: Any) -> str:
+    """Return the page that `template`, a file of templates/, makes of the values.
+
+    Every text is escaped. Raises jinja2.UndefinedError for a value that the template does not find.
+    """
+    pages = jinja2.Environment(
+        loader=jinja2.PackageLoader(__package__, _FOLDER),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    pages.filters |= {"percent": percent, "interval": interval, "number": number}
+    return pages.get_template(template).render(**values)
+
+
+def percent(fraction: float | None, digits: int = 2) -> str:
+    """Write a fraction in 0..1 as a number of percent without its sign; a dash for no value."""
+    known = fraction is not None and math.isfinite(fraction)
+    return f"{100 * fraction:.{digits}f}" if known and fraction is not None else _NOTHING
+
+
+def interval(bounds: Any, digits: int = 2) -> str:
+    """Write the ends of an interval (`low` and `high`, 0..1) in percent; nothing for none."""
+    return (
+        "" if bounds is None else f"{percent(bounds.low, digits)} to {percent(bounds.high, digits)}"
+    )
+
+
+def number(value: float | None, digits: int | None = None) -> str:
+    """Write a number with separators of thousands; digits: after the point, None for the shortest form."""
+    if value is None or not math.isfinite(value):
+        return _NOTHING
+    return f"{value:,.{digits}f}" if digits is not None else f"{value:,}"
