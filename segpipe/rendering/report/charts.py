@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from markupsafe import Markup, escape
 
 _WIDTH, _HEIGHT = 560, 300  # units of the drawing; the page scales it
-_LEFT, _RIGHT, _TOP, _BOTTOM = 58, 14, 12, 42
+_LEFT, _RIGHT, _TOP, _BOTTOM = 58, 26, 12, 42
 _MOST_DOTS = 60  # points of a line that can still be told apart
 _TICKS = 5
 Point = tuple[float, float]

@@ -29,8 +29,8 @@ def training_charts(history: Sequence[HistoryRow]) -> list[Chart]:
     losses = {"train_loss": "training", "val_loss": "validation"}
     scores = {"val_miou": "mIoU", "val_pixel_accuracy": "pixel accuracy"}
     return [
-        *_over_epochs("Loss", "loss per valid pixel", rows, losses),
-        *_over_epochs("Validation", "score", rows, scores, percent=True),
+        *_over_epochs("Loss per valid pixel", "loss", rows, losses),
+        *_over_epochs("Scores of the validation images", "score", rows, scores, percent=True),
     ]
 
 
@@ -68,7 +68,7 @@ def reliability_chart(bins: Sequence[ReliabilityBin]) -> list[Chart]:
     drawing = line_chart(
         [Line("pixels", points)], x, Scale("accuracy", 0.0, 1.0, percent=True), diagonal=True
     )
-    return [Chart("Reliability", [], drawing)]
+    return [Chart("Accuracy over confidence", [], drawing)]
 
 
 def precision_recall_chart(points: Sequence[PrecisionRecallPoint]) -> list[Chart]:
@@ -82,7 +82,7 @@ def precision_recall_chart(points: Sequence[PrecisionRecallPoint]) -> list[Chart
         return []
     whole = (Scale(label, 0.0, 1.0, percent=True) for label in ("recall", "precision"))
     drawing = line_chart([Line(points[0].class_name, _thinned(known))], *whole)
-    return [Chart(f"Precision and recall of {points[0].class_name}", [], drawing)]
+    return [Chart(f"Precision over recall of {points[0].class_name}", [], drawing)]
 
 
 def _thinned(rows: Sequence[_Row]) -> list[_Row]:

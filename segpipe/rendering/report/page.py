@@ -5,6 +5,8 @@ from typing import Any
 
 import jinja2
 
+from segpipe.runtime.console import printable
+
 _FOLDER = "templates"
 _NOTHING = "-"
 
@@ -12,7 +14,8 @@ _NOTHING = "-"
 def render_page(template: str, **values: Any) -> str:
     """Return the page that `template`, a file of templates/, makes of the values.
 
-    Every text is escaped. Raises jinja2.UndefinedError for a value that the template does not find.
+    Every text is escaped, for HTML and as `printable` does. Raises jinja2.UndefinedError for a value
+    that the template does not find.
     """
     pages = jinja2.Environment(
         loader=jinja2.PackageLoader(__package__, _FOLDER),
@@ -22,7 +25,7 @@ def render_page(template: str, **values: Any) -> str:
         lstrip_blocks=True,
     )
     pages.filters |= {"percent": percent, "interval": interval, "number": number}
-    return pages.get_template(template).render(**values)
+    return printable(pages.get_template(template).render(**values))
 
 
 def percent(fraction: float | None, digits: int = 2) -> str:
@@ -42,4 +45,6 @@ def number(value: float | None, digits: int | None = None) -> str:
     """Write a number with separators of thousands; digits: after the point, None for the shortest form."""
     if value is None or not math.isfinite(value):
         return _NOTHING
-    return f"{value:,.{digits}f}" if digits is not None else f"{value:,}"
+    if digits is not None:
+        return f"{value:,.{digits}f}"
+    return f"{value:,}" if isinstance(value, int) else f"{value:.6g}"
