@@ -4,6 +4,7 @@ import math
 from typing import Any
 
 import jinja2
+from markupsafe import Markup, escape
 
 from segpipe.runtime.console import printable
 
@@ -24,7 +25,7 @@ def render_page(template: str, **values: Any) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    pages.filters |= {"percent": percent, "interval": interval, "number": number}
+    pages.filters |= {"percent": percent, "interval": interval, "number": number, "code": code}
     return printable(pages.get_template(template).render(**values))
 
 
@@ -48,3 +49,12 @@ def number(value: float | None, digits: int | None = None) -> str:
     if digits is not None:
         return f"{value:,.{digits}f}"
     return f"{value:,}" if isinstance(value, int) else f"{value:.6g}"
+
+
+def code(text: str) -> Markup:
+    """Mark what stands between backticks as code; a last backtick without its partner stays."""
+    parts = [escape(part) for part in text.split("`")]
+    ends = len(parts) % 2 == 0
+    tail = f"`{parts.pop()}" if ends else ""
+    marked = (f"<code>{part}</code>" if at % 2 else part for at, part in enumerate(parts))
+    return Markup("".join(marked) + tail)  # each part is escaped
