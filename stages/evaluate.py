@@ -60,11 +60,11 @@ def _say_scores(found: Evaluation) -> None:
         return
     spread, reason = "", found.protocol.no_interval
     if bounds is not None:
-        spread = f" (95% interval {bounds.low:.4f} to {bounds.high:.4f})"
+        spread = f" (95 % interval {100 * bounds.low:.2f} to {100 * bounds.high:.2f} %)"
     elif reason is not None:
         spread = f" (no interval: {reason})"
     say(
-        f"{split}: mIoU {found.miou:.4f}{spread}, pixel accuracy {_shown(found.pixel_accuracy)} on "
+        f"{split}: mIoU {_shown(found.miou)}{spread}, pixel accuracy {_shown(found.pixel_accuracy)} on "
         f"{found.protocol.images} images; see {METRICS / Evaluation.file}"
     )
     if found.foreground is not None:
@@ -81,7 +81,7 @@ def _say_foreground(found: Foreground) -> None:
 
 
 def _shown(score: float | None) -> str:
-    return "-" if score is None else f"{score:.4f}"
+    return "-" if score is None else f"{100 * score:.2f} %"
 
 
 def _flat(evaluation: Evaluation) -> dict[str, float]:

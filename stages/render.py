@@ -1,20 +1,24 @@
 """Stage render: draw predictions beside the truth, and the figures of the training.
 
 reads   models/, data/raw/, data/prepared/, metrics/
-writes  predictions/ (labels, colours, overlays, comparisons, figures, contact_sheet.png, rows.png)
+writes  predictions/ (labels, colours, overlays, comparisons, figures, contact_sheet.png, rows.png),
+        metrics/report.html
 
 Example: dvc exp run -S render.images=20 -S render.order=name
 """
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
 from segpipe.dataset.layout import INDEX, read_samples
-from segpipe.inference.pictures import SHEET, Drawing, draw_samples
+from segpipe.inference.pictures import SHEET, Drawing, draw_examples, draw_samples
 from segpipe.inference.predictor import Predictor
 from segpipe.params.schema import Params
+from segpipe.raw.sample import Sample
+from segpipe.rendering.choice import spread_choice, worst_median_best
 from segpipe.rendering.figures import (
     Point,
     class_bars,
@@ -22,6 +26,8 @@ from segpipe.rendering.figures import (
     precision_recall_figure,
     training_curves,
 )
+from segpipe.rendering.report.report import REPORT, write_report
+from segpipe.rendering.report.reproduction import reproduction
 from segpipe.results.evaluation_tables import (
     ClassRow,
     ConfusionCell,
@@ -41,23 +47,51 @@ PREDICTIONS = Path("predictions")
 
 
 def run(params: Params, snapshot: Snapshot) -> None:
-    """Render into predictions/, whole or not at all, and add the pictures to the MLflow run."""
+    """Render into predictions/, whole or not at all, write the report, and add both to the MLflow run."""
     ious = {row.name: row.miou for row in read_table(ImageRow, METRICS / ImageRow.file)}
     samples = {
         sample.name: sample for sample in read_samples(PREPARED / params.evaluate.split / INDEX)
     }
     # images.csv lists the worst first.
-    ordered = list(ious) if params.render.order == "worst" else sorted(samples)
+    ranked = [samples[name] for name in ious]
     predictor = Predictor.load(BUNDLE)
-    chosen = predictor.reader.drawn([samples[name] for name in ordered], RAW, params.render.images)
+    chosen, title = _chosen(params, ranked, predictor)
+    examples = worst_median_best([sample for sample in ranked if ious[sample.name] is not None])
+    report = METRICS / REPORT
     # Opened before the work: a server that does not answer is said at once.
     with training_run(params.tracking, METRICS / "mlflow.json") as tracker:
         with atomic_dir(PREDICTIONS) as partial:
-            draw_samples(chosen, Drawing(predictor, RAW, partial, params.render.opacity, ious))
+            drawing = Drawing(predictor, RAW, partial, params.render.opacity, ious)
+            draw_samples(chosen, drawing, title)
             _draw_figures(partial / "figures", predictor.bundle.threshold)
+            shown, legend = draw_examples(examples, drawing)
             snapshot.verify()
+        write_report(
+            report,
+            METRICS,
+            examples=shown,
+            legend=legend,
+            reproduction=reproduction(predictor.bundle.lineage, params),
+        )
         tracker.log_files(PREDICTIONS, "predictions")
+        tracker.log_files(report, "evaluation")
     say(f"{len(chosen)} predictions are in {PREDICTIONS}/; {PREDICTIONS / SHEET} shows them all")
+    say(f"the report: {report}; `segpipe show --open` opens it")
+
+
+def _chosen(
+    params: Params, ranked: Sequence[Sample], predictor: Predictor
+) -> tuple[list[Sample], str]:
+    """Return what is drawn, in its order, and the title of the sheet. ranked: the worst first."""
+    number, split = params.render.images, params.evaluate.split
+    if params.render.order == "name":
+        ordered, words = sorted(ranked, key=lambda sample: sample.name), "the first by name"
+    else:
+        worst = spread_choice(ranked, number)
+        ordered = [*worst, *(sample for sample in ranked if sample not in worst)]
+        words = "the worst by mIoU, of different groups as far as there are"
+    drawn = predictor.reader.drawn(ordered, RAW, number)
+    return drawn, f"Split {split}: {len(drawn)} of {len(ranked)} images, {words}"
 
 
 def _draw_figures(folder: Path, threshold: float | None) -> None:

@@ -1,9 +1,12 @@
 """segpipe show: the scores of the last run, and where everything is."""
 
 import argparse
+import webbrowser
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, TypeVar
 
+from segpipe.rendering.report.report import REPORT
 from segpipe.results.evaluation import (
     CategoryScores,
     ClassScores,
@@ -21,20 +24,26 @@ from segpipe.results.records import (
 )
 from segpipe.results.training import TrainingSummary
 from segpipe.runtime.console import say
+from segpipe.runtime.errors import DataError
 
 _Scores = TypeVar("_Scores", ClassScores, CategoryScores)
 _PLACES = (
-    ("model", "models/", "weights and description; `segpipe predict IMAGES --out DIR` uses it"),
-    ("pictures", "predictions/contact_sheet.png", "truth against prediction, the worst first"),
-    ("rows", "predictions/rows.png", "image, truth and prediction below each other"),
+    ("report", METRICS / REPORT, "all of it on one page; `segpipe show --open` opens it"),
+    (
+        "model",
+        Path("models"),
+        "weights and description; `segpipe predict IMAGES --out DIR` uses it",
+    ),
+    ("pictures", Path("predictions/contact_sheet.png"), "truth against prediction"),
+    ("rows", Path("predictions/rows.png"), "image, truth and prediction below each other"),
     (
         "figures",
-        "predictions/figures/",
+        Path("predictions/figures"),
         "training curves, IoU by class, confusion, precision and recall",
     ),
-    ("plots", "dvc_plots/index.html", "made by `dvc plots show`"),
-    ("scores", "metrics/evaluation.json", "with their protocol; `dvc metrics diff` compares"),
-    ("MLflow", "mlflow.db", "`make ui` shows the runs on http://127.0.0.1:5000"),
+    ("plots", Path("dvc_plots/index.html"), "made by `dvc plots show`"),
+    ("scores", METRICS / Evaluation.file, "with their protocol; `dvc metrics diff` compares"),
+    ("MLflow", Path("mlflow.db"), "`make ui` shows the runs on http://127.0.0.1:5000"),
 )
 
 
@@ -44,12 +53,13 @@ def add_command(commands: "argparse._SubParsersAction[Any]") -> None:
         "show",
         help="show the scores of the last run and where its results are",
         description="Print the scores of metrics/ as a table, and the places of the model, pictures, "
-        "plots and MLflow run.",
+        "plots and MLflow run, as far as they are there.",
     )
+    parser.add_argument("--open", action="store_true", help="open the report in the browser")
     parser.set_defaults(run=_run)
 
 
-def _run(_options: argparse.Namespace) -> int:
+def _run(options: argparse.Namespace) -> int:
     evaluation = read_record(Evaluation, METRICS / Evaluation.file)
     training = read_record(TrainingSummary, METRICS / TrainingSummary.file)
     lines = [*_table("class", ClassScores, evaluation.classes), ""]
@@ -58,7 +68,16 @@ def _run(_options: argparse.Namespace) -> int:
     lines += [*_totals(evaluation), *_training(training)]
     for line in [*lines, "", *_places()]:
         say(line)
+    if options.open:
+        _open(METRICS / REPORT)
     return 0
+
+
+def _open(report: Path) -> None:
+    if not report.is_file():
+        raise DataError(f"{report}: there is no such file; run `dvc repro render`, or `dvc pull`")
+    if not webbrowser.open(report.absolute().as_uri()):
+        say(f"no browser was found here; open {report.absolute()} in one")
 
 
 def _table(head: str, model: type[_Scores], classes: Mapping[str, _Scores]) -> list[str]:
@@ -133,7 +152,11 @@ def _training(training: TrainingSummary) -> list[str]:
 
 
 def _places() -> list[str]:
-    return [f"{what:<10}{place:<32}{note}" for what, place, note in _PLACES]
+    """Return what is there; a fresh clone, for instance, has neither MLflow's store nor plots."""
+    names = {place: f"{place}/" if place.is_dir() else f"{place}" for _, place, _ in _PLACES}
+    return [
+        f"{what:<10}{names[place]:<32}{note}" for what, place, note in _PLACES if place.exists()
+    ]
 
 
 def _percent(value: Score) -> str:

@@ -17,10 +17,17 @@ from segpipe.inference.targets import OVERLAYS, flat_names
 from segpipe.labels.scheme import VOID
 from segpipe.raw.input_spec import at_image_size, picture_of
 from segpipe.raw.sample import Sample
-from segpipe.rendering.comparison import comparison
-from segpipe.rendering.layout import contact_sheet
+from segpipe.rendering.comparison import (
+    Comparison,
+    compared,
+    comparison_sheet,
+    draw_comparison,
+    joined_entries,
+)
+from segpipe.rendering.layout import LegendEntry
 from segpipe.rendering.overlay import overlay
 from segpipe.rendering.png import write_png
+from segpipe.rendering.report.examples import Example
 from segpipe.rendering.rows import draw_rows, make_row
 from segpipe.runtime.console import progress
 from segpipe.runtime.errors import file_named
@@ -28,7 +35,6 @@ from segpipe.runtime.errors import file_named
 LABELS, COLOURS, COMPARISONS = "labels", "colours", "comparisons"
 TRUTH = "truth"
 SHEET, ROWS = "contact_sheet.png", "rows.png"
-_SHEET_COLUMNS = 2
 _LONGEST = 240  # bytes of a file's name without its suffix and the number before it
 
 
@@ -47,42 +53,86 @@ class Drawing:
     ious: Mapping[str, float | None]
 
 
-def draw_samples(samples: Sequence[Sample], drawing: Drawing) -> None:
+def draw_samples(samples: Sequence[Sample], drawing: Drawing, title: str) -> None:
     """Write the pictures of `samples`, as `Reader.drawn` gives them, in their order.
 
     Of rasters and tiles labels/NAME.tif is the whole and lines up with it. Of a tile the pictures
     show the whole too; of other rasters, which may be huge, they show the windows of `samples`.
     truth/NAME.png is the truth of what the pictures show, in its colours. NAME is the sample's (the
     file's below images/, of whole rasters and tiles), with "__" for each slash; see `flat_names`.
+    title: of the sheet that shows them all.
     """
-    tiles, rows, predictor = [], [], drawing.predictor
-    files = predictor.input.files
+    shown, rows, predictor = [], [], drawing.predictor
     file_names = flat_names((sample.name for sample in samples), _LONGEST)
     whole_targets = _whole_targets(samples, drawing.target)
     if predictor.reader.streamed:
         for image, target in whole_targets.items():
             predict_raster(predictor, drawing.raw / image, target)
     for place, sample in enumerate(progress(samples, "render", "image", len(samples)), start=1):
-        found = predictor.reader.read(sample, drawing.raw, predictor.scheme)
-        with file_named(drawing.raw / sample.image):
-            logits_Khw = predictor.logits(found.frames_THWC)
-        labels_hw, chance_hw = predictor.train_ids(logits_Khw), predictor.probability(logits_Khw)
-        labels_hw[~found.seen_hw] = VOID
+        found = _predict(sample, drawing)
         if not predictor.reader.streamed:
-            _write_whole(drawing, sample, whole_targets[sample.image], labels_hw)
-        image_HW3 = picture_of(found.frames_THWC[-1], files)
-        prediction_HW = at_image_size(labels_hw, files)
-        truth_HW = at_image_size(found.truth.mask_hw, files) if found.truth else None
+            _write_whole(drawing, sample, whole_targets[sample.image], found.labels_hw)
         file = f"{file_names[sample.name]}.png"
-        sheet_HW3 = _draw_one(drawing, sample, file, place, image_HW3, truth_HW, prediction_HW)
-        caption, iou = f"{place}. {sample.name}", drawing.ious.get(sample.name)
-        tiles.append((sheet_HW3, caption))
-        chance_HW = None if chance_hw is None else at_image_size(chance_hw, files)
-        caption += "" if iou is None else f", mIoU {100 * iou:.1f} %"
-        row = make_row(caption, image_HW3, truth_HW, prediction_HW, chance_HW, predictor.scheme)
-        rows.append(row)
-    write_png(drawing.target / SHEET, contact_sheet(tiles, _SHEET_COLUMNS))
+        one = _draw_one(drawing, sample, found, file, place)
+        shown.append(one)
+        caption = ", ".join(text for text in (f"{place}. {sample.name}", one.numbers) if text)
+        rows.append(
+            make_row(
+                caption,
+                found.pictures_THW3[-1],
+                found.truth_HW,
+                found.prediction_HW,
+                found.chance_HW,
+                predictor.scheme,
+            )
+        )
+    sheet_HW3 = comparison_sheet(shown, predictor.scheme, title)
+    write_png(drawing.target / SHEET, sheet_HW3)
     write_png(drawing.target / ROWS, draw_rows(rows, predictor.scheme))
+
+
+def draw_examples(
+    samples: Mapping[str, Sequence[Sample]], drawing: Drawing
+) -> tuple[list[Example], list[LegendEntry]]:
+    """Return the samples, by what they stand for, as a report shows them, and the legend of all."""
+    examples, shown = [], []
+    for kind, chosen in samples.items():
+        for sample in chosen:
+            found = _predict(sample, drawing)
+            one = _compared(drawing, sample, found)
+            examples.append(Example(kind, sample.name, one.panels, found.pictures_THW3[:-1]))
+            shown.append(one)
+    return examples, joined_entries(shown, drawing.predictor.scheme)
+
+
+@dataclass(frozen=True)
+class _Predicted:
+    """A sample and its prediction at the image's size. labels_hw: at the truth's own resolution.
+
+    pictures_THW3: its frames, the annotated one last. chance_HW: of the class of one logit.
+    """
+
+    pictures_THW3: list[NDArray[np.uint8]]
+    truth_HW: NDArray[np.uint8] | None
+    labels_hw: NDArray[np.uint8]
+    prediction_HW: NDArray[np.uint8]
+    chance_HW: NDArray[np.float32] | None
+
+
+def _predict(sample: Sample, drawing: Drawing) -> _Predicted:
+    predictor, files = drawing.predictor, drawing.predictor.input.files
+    found = predictor.reader.read(sample, drawing.raw, predictor.scheme)
+    with file_named(drawing.raw / sample.image):
+        logits_Khw = predictor.logits(found.frames_THWC)
+    labels_hw, chance_hw = predictor.train_ids(logits_Khw), predictor.probability(logits_Khw)
+    labels_hw[~found.seen_hw] = VOID
+    return _Predicted(
+        pictures_THW3=[picture_of(frame_HWC, files) for frame_HWC in found.frames_THWC],
+        truth_HW=at_image_size(found.truth.mask_hw, files) if found.truth else None,
+        labels_hw=labels_hw,
+        prediction_HW=at_image_size(labels_hw, files),
+        chance_HW=None if chance_hw is None else at_image_size(chance_hw, files),
+    )
 
 
 def _whole_targets(samples: Sequence[Sample], target: Path) -> dict[str, Path]:
@@ -106,30 +156,34 @@ def _write_whole(
         write_labels(target, grid, ratio, labels_hw, predictor.scheme)
 
 
+def _compared(drawing: Drawing, sample: Sample, found: _Predicted) -> Comparison:
+    return compared(
+        found.pictures_THW3[-1],
+        found.truth_HW,
+        found.prediction_HW,
+        drawing.predictor.scheme,
+        sample.name,
+        score=drawing.ious.get(sample.name),
+        opacity=drawing.opacity,
+    )
+
+
 def _draw_one(
-    drawing: Drawing,
-    sample: Sample,
-    file: str,
-    place: int,
-    image_HW3: NDArray[np.uint8],
-    truth_HW: NDArray[np.uint8] | None,
-    prediction_HW: NDArray[np.uint8],
-) -> NDArray[np.uint8]:
+    drawing: Drawing, sample: Sample, found: _Predicted, file: str, place: int
+) -> Comparison:
     """Write the pictures of one sample; return the comparison.
 
     The truth by itself is written for rasters, whose pictures are parts or made of several bands:
     it is nowhere else to be looked at. Comparisons are numbered, so that a folder view shows them
     in the order that was asked for.
     """
-    scheme, target, opacity = drawing.predictor.scheme, drawing.target, drawing.opacity
-    iou = drawing.ious.get(sample.name)
-    compared = comparison(
-        image_HW3, truth_HW, prediction_HW, scheme, sample.name, score=iou, opacity=opacity
-    )
-    write_png(target / LABELS / file, scheme.decode(prediction_HW))
-    write_png(target / COLOURS / file, scheme.paint(prediction_HW))
-    write_png(target / OVERLAYS / file, overlay(image_HW3, prediction_HW, scheme, opacity))
-    if truth_HW is not None and sample.window is not None:
-        write_png(target / TRUTH / file, scheme.paint(truth_HW))
-    write_png(target / COMPARISONS / f"{place:03d}_{file}", compared)
-    return compared
+    scheme, target = drawing.predictor.scheme, drawing.target
+    labels_HW, image_HW3 = found.prediction_HW, found.pictures_THW3[-1]
+    one = _compared(drawing, sample, found)
+    write_png(target / LABELS / file, scheme.decode(labels_HW))
+    write_png(target / COLOURS / file, scheme.paint(labels_HW))
+    write_png(target / OVERLAYS / file, overlay(image_HW3, labels_HW, scheme, drawing.opacity))
+    if found.truth_HW is not None and sample.window is not None:
+        write_png(target / TRUTH / file, scheme.paint(found.truth_HW))
+    write_png(target / COMPARISONS / f"{place:03d}_{file}", draw_comparison(one))
+    return one

@@ -1,4 +1,4 @@
-"""The report on a data set: report.md to read, report.json for programmes, pictures of offenders."""
+"""The report on a data set: report.html and report.md to read, report.json for programmes, pictures."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -9,13 +9,14 @@ from segpipe.preflight.page import page
 from segpipe.preflight.pictures import draw_offenders
 from segpipe.preflight.summary import summarise
 from segpipe.preparation.sample_stats import Survey
+from segpipe.rendering.report.page import render_page
 from segpipe.runtime.atomic import atomic_dir, write_json, write_text
 from segpipe.runtime.console import printable
 from segpipe.runtime.errors import ParameterError, listing
 from segpipe.runtime.findings import Finding
 
 FORMAT = 1
-PAGE, NUMBERS, PICTURES = "report.md", "report.json", "pictures"
+PAGE, HTML, NUMBERS, PICTURES = "report.md", "report.html", "report.json", "pictures"
 
 
 def write_report(
@@ -26,7 +27,7 @@ def write_report(
     raw: Path,
     forecast: Mapping[str, Any] | None = None,
 ) -> Path:
-    """Write report.md, report.json and pictures/*.png to `folder`, whole or not at all.
+    """Write report.html, report.md, report.json and pictures/*.png to `folder`, whole or not at all.
 
     findings: as `judge` gives them. raw: the folder of the files, of which pictures are drawn.
     forecast: the memory that training will need, as plain values; it is shown as it is.
@@ -61,6 +62,7 @@ def write_report(
         }
         write_json(partial / NUMBERS, report)
         write_text(partial / PAGE, printable(page(report)))
+        write_text(partial / HTML, render_page("data.html.jinja", report=report))
     return folder / PAGE
 
 
@@ -78,7 +80,7 @@ def refuse_foreign(folder: Path) -> None:
     others = sorted(
         path.relative_to(folder).as_posix()
         for path in folder.rglob("*")
-        if path.relative_to(folder).as_posix() not in (PAGE, NUMBERS, PICTURES)
+        if path.relative_to(folder).as_posix() not in (PAGE, HTML, NUMBERS, PICTURES)
         and not (path.parent == folder / PICTURES and path.suffix == ".png")
     )
     if others:

@@ -19,11 +19,12 @@ from segpipe.raw.input_spec import picture_of
 from segpipe.rendering.channels import channel_histograms
 from segpipe.rendering.layout import Mask, Picture
 from segpipe.rendering.png import write_png
+from segpipe.rendering.report.page import render_page
 from segpipe.rendering.samples import copies_sheet, sample_sheet
 from segpipe.rendering.statistics import brightness_histogram, class_frequencies, image_sizes
 from segpipe.runtime.atomic import write_csv, write_text
 
-PAGE = "statistics.md"
+PAGE, HTML = "statistics.md", "statistics.html"
 CLASSES, BRIGHTNESS = "classes.csv", "brightness.csv"
 _BINS = 32
 _SHOWN = 9
@@ -34,7 +35,7 @@ Counts = NDArray[np.int64]
 def write_statistics(
     folder: Path, survey: Survey, prepared: Path, histogram_CB: Counts | None
 ) -> None:
-    """Write the pictures, tables and statistics.md of a prepared data set into `folder`.
+    """Write the pictures, tables and pages (statistics.html and .md) of a prepared data set into `folder`.
 
     survey: the statistics of its samples. prepared: the folder of its arrays, from which samples are
     shown. histogram_CB: training pixels by channel and value (256 steps from 0 to 1).
@@ -65,7 +66,10 @@ def write_statistics(
     copies = _copies(dataset)
     if copies is not None:
         write_png(folder / "copies.png", copies)
-    write_text(folder / PAGE, _page(dataset, images, copies is not None))
+    summary, sections = _summary(dataset, images), _sections(copies is not None)
+    write_text(folder / PAGE, _page(summary, sections))
+    page = render_page("statistics.html.jinja", summary=summary, sections=sections)
+    write_text(folder / HTML, page)
 
 
 def _pixels_K(samples: Sequence[SampleStats], scheme: LabelScheme) -> Counts:
@@ -166,21 +170,32 @@ def _picture(dataset: Dataset, split: Split, row: int) -> NDArray[np.uint8]:
     return picture_of(split.images_NTHWC[row, -1], dataset.input.files)
 
 
-def _page(dataset: Dataset, images: Mapping[str, int], copies: bool) -> str:
+def _summary(dataset: Dataset, images: Mapping[str, int]) -> str:
     counts = ", ".join(f"{number} {split}" for split, number in images.items())
-    parts = [
-        "# What the data is like",
+    return (
         f"{counts} images with truth; {dataset.scheme.num_classes} classes of the scheme "
-        f"{dataset.scheme.name}; prepared at {dataset.input.height}x{dataset.input.width}.",
-        f"## Classes\n\n![classes](classes.png)\n\nThe numbers: [{CLASSES}]({CLASSES}). Pixels are "
-        "counted at the masks' own resolution, void left out.",
-        "## Samples\n\n![samples](samples.png)",
+        f"{dataset.scheme.name}; prepared at {dataset.input.height}x{dataset.input.width}."
+    )
+
+
+def _sections(copies: bool) -> list[tuple[str, str, str]]:
+    """Return title, picture and note of each section."""
+    return [
+        (
+            "Classes",
+            "classes.png",
+            f"The numbers: {CLASSES}. Pixels are counted at the masks' own resolution, void left out.",
+        ),
+        ("Samples", "samples.png", ""),
+        *([("Before and after offline augmentation", "copies.png", "")] if copies else []),
+        ("Sizes", "sizes.png", ""),
+        ("Brightness", "brightness.png", f"The numbers: {BRIGHTNESS}."),
+        ("Channels", "channels.png", "Training split, as prepared."),
     ]
-    if copies:
-        parts.append("## Before and after offline augmentation\n\n![copies](copies.png)")
-    parts += [
-        "## Sizes\n\n![sizes](sizes.png)",
-        f"## Brightness\n\n![brightness](brightness.png)\n\nThe numbers: [{BRIGHTNESS}]({BRIGHTNESS}).",
-        "## Channels\n\n![channels](channels.png)\n\nTraining split, as prepared.",
-    ]
+
+
+def _page(summary: str, sections: Sequence[tuple[str, str, str]]) -> str:
+    parts = ["# What the data is like", summary]
+    for title, picture, note in sections:
+        parts += [f"## {title}", f"![{Path(picture).stem}]({picture})", *([note] if note else [])]
     return "\n\n".join(parts) + "\n"

@@ -1,34 +1,60 @@
-"""Image, truth, prediction and errors side by side.
+"""Image, truth, prediction and errors side by side, of one sample and of many on a sheet.
 
 Shapes: H height, W width, 3 colour channels. Images are uint8; masks are uint8 train ids, VOID
 where nothing counts.
 """
 
 import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
+import numpy as np
 from PIL import Image
 
 from segpipe.labels.scheme import VOID, LabelScheme
 from segpipe.rendering import layout
-from segpipe.rendering.layout import LegendEntry, Mask, Picture
+from segpipe.rendering.layout import GAP, WIDEST, LegendEntry, Mask, Picture
 from segpipe.rendering.overlay import WRONG, error_panel, overlay
 
+_WRONG = LegendEntry("wrong", WRONG)
 
-def comparison(
+
+@dataclass(frozen=True)
+class Comparison:
+    """A sample as it is shown: panels of the same size by name, and what their colours mean.
+
+    errors: fraction of the valid pixels that are wrong; None without truth or valid pixels.
+    """
+
+    name: str
+    panels: dict[str, Picture]
+    entries: list[LegendEntry]
+    score: float | None
+    errors: float | None
+
+    @property
+    def numbers(self) -> str:
+        """Mean IoU and errors in percent, as far as they are there."""
+        known = self.score is not None and not math.isnan(self.score)
+        texts = [f"mIoU {100 * self.score:.1f} %"] if known and self.score is not None else []
+        texts += [] if self.errors is None else [f"{100 * self.errors:.1f} % of the pixels wrong"]
+        return ", ".join(texts)
+
+
+def compared(
     image_HW3: Picture,
     truth_HW: Mask | None,
     prediction_HW: Mask,
     scheme: LabelScheme,
-    title: str,
+    name: str,
     *,
     score: float | None = None,
     opacity: float = 0.55,
-) -> Picture:
-    """Return one picture of image, truth, prediction and errors, with captions and a legend.
+) -> Comparison:
+    """Return image, truth, prediction and errors of a sample as panels.
 
     truth_HW: None where there is no ground truth; then truth and errors are left out.
-    title: the sample's name.
-    score: the sample's mean IoU in 0..1, shown beside the title; None or NaN is not shown.
+    score: the sample's mean IoU in 0..1, shown beside the name; None or NaN is not shown.
     opacity: of the class colours over the image, in 0..1.
 
     Small images are enlarged by a whole factor, large ones reduced to panels of at most 640 x 800
@@ -36,50 +62,102 @@ def comparison(
     """
     for mask_HW in (truth_HW, prediction_HW):
         if mask_HW is not None and mask_HW.shape != image_HW3.shape[:2]:
-            raise ValueError(f"{title}: a mask of {mask_HW.shape} on an image of {image_HW3.shape}")
+            raise ValueError(f"{name}: a mask of {mask_HW.shape} on an image of {image_HW3.shape}")
     sides = layout.panel_size(*prediction_HW.shape)
     view_HW3 = layout.scaled(image_HW3, *sides, Image.Resampling.LANCZOS)
     shown_HW = layout.scaled(prediction_HW, *sides, Image.Resampling.NEAREST)
     predicted_HW3 = overlay(view_HW3, shown_HW, scheme, opacity)
     if truth_HW is None:
         panels = {"image": view_HW3, "prediction": predicted_HW3}
-        return _sheet(panels, title, score, layout.present_classes(scheme, prediction_HW))
+        return Comparison(
+            name, panels, layout.present_classes(scheme, prediction_HW), score, errors=None
+        )
     right_HW = layout.scaled(truth_HW, *sides, Image.Resampling.NEAREST)
     panels = {
         "image": view_HW3,
         "truth": overlay(view_HW3, right_HW, scheme, opacity),
         "prediction": predicted_HW3,
-        _error_caption(truth_HW, prediction_HW): error_panel(view_HW3, right_HW, shown_HW),
+        "errors": error_panel(view_HW3, right_HW, shown_HW),
     }
     entries = layout.present_classes(scheme, truth_HW, prediction_HW)
-    entries += [LegendEntry("wrong", WRONG), *layout.void_entry(truth_HW)]
-    return _sheet(panels, title, score, entries)
+    entries += [_WRONG, *layout.void_entry(truth_HW)]
+    return Comparison(name, panels, entries, score, _wrong_fraction(truth_HW, prediction_HW))
 
 
-def _error_caption(truth_HW: Mask, prediction_HW: Mask) -> str:
-    valid_HW = truth_HW != VOID
-    valid = int(valid_HW.sum())
-    if not valid:
-        return "errors: every pixel is void"
-    wrong = int(((truth_HW != prediction_HW) & valid_HW).sum())
-    return f"errors: {100 * wrong / valid:.1f} % of the pixels"
-
-
-def _sheet(
-    panels: dict[str, Picture], title: str, score: float | None, entries: list[LegendEntry]
-) -> Picture:
-    """Put the panels, by caption, in a row below title and score and above the legend."""
-    width = panels["image"].shape[1]
+def draw_comparison(found: Comparison) -> Picture:
+    """Return one sample with its name and scores above, names of the panels, and a legend below."""
+    width = found.panels["image"].shape[1]
     points = min(20, max(13, width // 30))
-    columns = []
-    for caption, panel_HW3 in panels.items():
-        strip = layout.text_strip(caption, width, round(1.9 * points), points, ink=layout.SOFT_INK)
-        columns.append(layout.stacked([strip, panel_HW3]))
-    row = layout.beside(columns, gap=points // 2)
-    across = row.shape[1]
-    number = "" if score is None or math.isnan(score) else f"mIoU {100 * score:.1f} %"
-    head = layout.text_strip(title, across, 2 * points, round(1.3 * points), right=number)
-    below = layout.legend(entries, across, points)
-    sheet = layout.stacked([layout.stacked([head, row]), below], gap=points)
+    row_HW3 = _row(found, list(found.panels), width, points)
+    across = row_HW3.shape[1]
+    head = layout.text_strip(
+        found.name, across, 2 * points, round(1.3 * points), right=found.numbers
+    )
+    names = _column_names(list(found.panels), width, points)
+    below = layout.legend(found.entries, across, points)
+    sheet = layout.stacked([layout.stacked([head, names, row_HW3]), below], gap=points)
     top, bottom = round(0.4 * points), points // 2
     return layout.padded(sheet, top=top, bottom=bottom, left=points, right=points)
+
+
+def comparison_sheet(samples: Sequence[Comparison], scheme: LabelScheme, title: str) -> Picture:
+    """Return the samples below each other under one title, with one legend: (H, W, 3) uint8.
+
+    Panels without truth leave their columns empty where other samples have truth. The sheet is at
+    most `WIDEST` pixels wide. Raises ValueError without samples.
+    """
+    if not samples:
+        raise ValueError("a sheet of comparisons needs a sample")
+    columns = list(max((one.panels for one in samples), key=len))
+    widest = max(one.panels["image"].shape[1] for one in samples)
+    cell = min(widest, (WIDEST - GAP) // len(columns) - GAP)
+    points = min(20, max(13, cell // 28))
+    rows = [_row(one, columns, cell, points) for one in samples]
+    across = rows[0].shape[1]
+    body = [
+        layout.stacked(
+            [
+                row_HW3,
+                layout.text_strip(
+                    f"{place}. {one.name}", across, 2 * points, points, right=one.numbers
+                ),
+            ]
+        )
+        for place, (one, row_HW3) in enumerate(zip(samples, rows, strict=True), start=1)
+    ]
+    head = layout.text_strip(title, across, 3 * points, round(1.4 * points))
+    below = layout.legend(joined_entries(samples, scheme), across, points)
+    names = _column_names(columns, cell, points)
+    sheet = layout.stacked([layout.stacked([head, names, body[0]]), *body[1:], below], gap=GAP)
+    return layout.padded(sheet, bottom=GAP, left=GAP, right=GAP)
+
+
+def joined_entries(samples: Iterable[Comparison], scheme: LabelScheme) -> list[LegendEntry]:
+    """Return the entries of all samples, each once: classes in the scheme's order, wrong, void."""
+    found = {entry for one in samples for entry in one.entries}
+    classes = layout.present_classes(scheme, np.arange(scheme.num_classes, dtype=np.uint8))
+    return [entry for entry in (*classes, _WRONG, layout.HATCHED_VOID) if entry in found]
+
+
+def _row(found: Comparison, columns: Sequence[str], cell: int, points: int) -> Picture:
+    """Return the panels of these columns, each in the middle of `cell` pixels."""
+    blank = np.zeros((1, 0, 3), np.uint8)
+    panels = [
+        layout.fitting(found.panels[name], cell) if name in found.panels else blank
+        for name in columns
+    ]
+    return layout.beside([layout.centred(panel, cell) for panel in panels], gap=points // 2)
+
+
+def _column_names(columns: Sequence[str], cell: int, points: int) -> Picture:
+    strips = [
+        layout.text_strip(name, cell, round(1.9 * points), points, ink=layout.SOFT_INK)
+        for name in columns
+    ]
+    return layout.beside(strips, gap=points // 2)
+
+
+def _wrong_fraction(truth_HW: Mask, prediction_HW: Mask) -> float | None:
+    valid_HW = truth_HW != VOID
+    valid = int(valid_HW.sum())
+    return int(((truth_HW != prediction_HW) & valid_HW).sum()) / valid if valid else None

@@ -41,7 +41,7 @@ class LegendEntry:
     colour: Colour | None
 
 
-_HATCHED_VOID = LegendEntry("void, not counted", None)
+HATCHED_VOID = LegendEntry("void, not counted", None)
 
 
 def middle_cut(text: str, longest: int, length: Callable[[str], int] = len) -> str:
@@ -164,7 +164,7 @@ def contact_sheet(tiles: Sequence[tuple[Picture, str]], columns: int) -> Picture
     cells = [
         stacked(
             [
-                centred(_fitting(tile_HW3, cell), cell),
+                centred(fitting(tile_HW3, cell), cell),
                 text_strip(caption, cell, round(points * 1.8), points, centred=True),
             ]
         )
@@ -172,6 +172,16 @@ def contact_sheet(tiles: Sequence[tuple[Picture, str]], columns: int) -> Picture
     ]
     rows = [beside(cells[at : at + columns], GAP) for at in range(0, len(cells), columns)]
     return padded(stacked(rows, GAP), top=GAP, bottom=GAP, left=GAP, right=GAP)
+
+
+def fitting(tile_HW3: Picture, cell: int) -> Picture:
+    """Reduce a tile to `cell` pixels of width, or enlarge a small one by a whole factor."""
+    height, width = tile_HW3.shape[:2]
+    if width > cell:
+        reduced = max(1, round(height * cell / width))
+        return scaled(tile_HW3, reduced, cell, Image.Resampling.LANCZOS)
+    factor = cell // width
+    return scaled(tile_HW3, height * factor, width * factor, Image.Resampling.NEAREST)
 
 
 def present_classes(scheme: LabelScheme, *masks_HW: Mask) -> list[LegendEntry]:
@@ -184,7 +194,7 @@ def present_classes(scheme: LabelScheme, *masks_HW: Mask) -> list[LegendEntry]:
     return entries
 
 
-def void_entry(*masks_HW: Mask, entry: LegendEntry = _HATCHED_VOID) -> list[LegendEntry]:
+def void_entry(*masks_HW: Mask, entry: LegendEntry = HATCHED_VOID) -> list[LegendEntry]:
     """Return the entry of void, in a list, where a mask holds void; else an empty list."""
     return [entry] if any((mask_HW == VOID).any() for mask_HW in masks_HW) else []
 
@@ -206,16 +216,6 @@ def legend(entries: Sequence[LegendEntry], width: int, points: int) -> Picture:
         rows[-1].append(picture)
     blank = np.full((pitch, width, 3), _PAPER, np.uint8)
     return stacked([beside(row, gap) for row in rows if row] or [blank])
-
-
-def _fitting(tile_HW3: Picture, cell: int) -> Picture:
-    """Reduce a tile to the cell's width, or enlarge a small one by a whole factor."""
-    height, width = tile_HW3.shape[:2]
-    if width > cell:
-        reduced = max(1, round(height * cell / width))
-        return scaled(tile_HW3, reduced, cell, Image.Resampling.LANCZOS)
-    factor = cell // width
-    return scaled(tile_HW3, height * factor, width * factor, Image.Resampling.NEAREST)
 
 
 def _box(entry: LegendEntry, side: int) -> Picture:

@@ -107,3 +107,33 @@ def test_files_that_are_missing_or_of_another_kind_are_named(
     said = capsys.readouterr().err
     assert "metrics/evaluation.json: is not what the evaluate stage writes" in said
     assert "classes is missing" in said
+
+
+def test_only_what_is_there_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def places(lines: list[str]) -> list[str]:
+        return [line.split()[0] for line in lines[lines.index("", 4) + 1 :]]
+
+    assert places(shown(tmp_path, EVALUATION, capsys)) == ["scores"]
+    (tmp_path / "models").mkdir()
+    for name in ("metrics/report.html", "mlflow.db"):
+        (tmp_path / name).touch()
+    assert main(["show"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert places(lines) == ["report", "model", "scores", "MLflow"]
+    assert any(line.startswith("model     models/ ") for line in lines)
+
+
+def test_the_report_is_opened_in_the_browser(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown(tmp_path, EVALUATION, capsys)
+    opened: list[str] = []
+    monkeypatch.setattr("webbrowser.open", lambda address: bool(opened.append(address)))
+    assert main(["show", "--open"]) == 1
+    assert "metrics/report.html: there is no such file; run `dvc repro render`" in (
+        capsys.readouterr().err
+    )
+    (tmp_path / "metrics/report.html").touch()
+    assert main(["show", "--open"]) == 0
+    assert opened == [(tmp_path / "metrics/report.html").as_uri()]
+    assert "no browser was found here; open " in capsys.readouterr().out

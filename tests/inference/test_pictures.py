@@ -44,7 +44,7 @@ def test_each_sample_has_files_of_its_own(tmp_path: Path) -> None:
     spec = InputSpec(PICTURES, 8, 12, "stretch", 1, [0.0] * 3, [1.0] * 3)
     bundle = Bundle(Channel().eval(), ModelParams(), SCHEME, spec, "fp32", {})
     predictor, target = Predictor(bundle, torch.device("cpu")), tmp_path / "predictions"
-    draw_samples(samples, Drawing(predictor, tmp_path / "raw", target, 0.5, {}))
+    draw_samples(samples, Drawing(predictor, tmp_path / "raw", target, 0.5, {}), "All")
     for folder in ("labels", "colours", "overlays", "comparisons"):
         assert len(list((target / folder).iterdir())) == len(names), folder
     found = {}

@@ -63,6 +63,7 @@ def test_the_data_are_read_only_and_the_report_is_all_that_is_written(tmp_path: 
     written = {path.as_posix() for path in Path().rglob("*") if path.is_file()}
     assert written == {
         "params.yaml",
+        ".segpipe/preflight/report.html",
         ".segpipe/preflight/report.md",
         ".segpipe/preflight/report.json",
     }

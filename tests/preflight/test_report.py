@@ -1,6 +1,7 @@
 """The report: a page to read, numbers for programmes, pictures that never stand in the way."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -133,6 +134,31 @@ def test_names_with_marks_of_markdown_stay_whole(raw: Path, tmp_path: Path) -> N
     row = next(line for line in page.splitlines() if "r\\|o" in line)
     assert row.startswith("| r\\|o\\_a\\*d |")
     assert "- ``masks/train/a`b|c.png``" in page
+
+
+def test_the_html_page_has_the_same_numbers_and_pictures(raw: Path, tmp_path: Path) -> None:
+    text = (raw / "classes.csv").read_text().replace("road", "<b>&r")
+    (raw / "classes.csv").write_text(text)
+    save(raw / "masks/train/drive0_000.png", np.full((48, 64), 77, np.uint8))
+    report, _ = reported(raw, tmp_path / "report")
+    html = (tmp_path / "report/report.html").read_text()
+    assert "<b>" not in html
+    assert "not fit for training" in html
+    (finding,) = [each for each in report["findings"] if each["kind"] == "unknown_value"]
+    assert re.findall(r'src="([^"]+)"', html) == [
+        name for each in report["findings"] for name in each["pictures"]
+    ]
+    for item in finding["items"]:
+        assert f"<li><code>{item}</code></li>" in html
+    cells = [re.findall(r"<td>(.*?)</td>", line) for line in html.splitlines()]
+    (row,) = [row for row in cells if row[:1] == ["&lt;b&gt;&amp;r"]]
+    about = report["classes"][1]
+    splits = about["splits"].values()
+    shares = ["-" if one["share"] is None else f"{100 * one['share']:.3f}" for one in splits]
+    images, weights = [f"{one['images']}" for one in splits], about["weights"].values()
+    assert row[1:] == [*shares, *images, *(f"{weight:.3f}" for weight in weights)]
+    assert "http" not in html
+    assert not re.search(r"\b(None|nan)\b", html)
 
 
 def test_without_one_readable_file_there_is_still_a_report(raw: Path, tmp_path: Path) -> None:

@@ -80,9 +80,12 @@ def test_each_image_has_its_place_in_the_brightness(page: Path) -> None:
 def test_every_picture_of_the_page_is_there(page: Path) -> None:
     text = (page / "statistics.md").read_text()
     linked = re.findall(r"\]\(([^)]+)\)", text)
-    assert len(linked) == 7
+    html = (page / "statistics.html").read_text()
+    assert re.findall(r'src="([^"]+)"', html) == linked
+    assert len(linked) == 5
     assert all((page / name).stat().st_size > 100 for name in linked)
     assert "5 train, 3 val, 2 test images with truth; 3 classes" in text
+    assert "5 train, 3 val, 2 test images with truth; 3 classes" in html
     assert not (page / "copies.png").exists()
 
 

@@ -66,7 +66,9 @@ def announce(job: Job, loss: LossParams, progress: Progress, notes: list[str]) -
 def row_line(row: Row) -> str:
     """Return what a person reads of a row of the history: what was learnt, and what it cost."""
     miou = row["val_miou"]
-    found = "" if miou is None else f", validation loss {row['val_loss']:.4f}, mIoU {miou:.4f}"
+    found = (
+        "" if miou is None else f", validation loss {row['val_loss']:.4f}, mIoU {100 * miou:.2f} %"
+    )
     return (
         f"epoch {row['epoch']:.6g}, step {row['step']}: loss {row['train_loss']:.4f}{found}; "
         f"{row['images_per_second']:.1f} images/s, {row['wait_seconds']:.2f} s waiting for data, "
@@ -90,7 +92,7 @@ def say_result(progress: Progress, place: str) -> None:
     threshold = progress.best_threshold
     chosen = "" if threshold is None else f", threshold {threshold:g}"
     say(
-        f"best validation mIoU {progress.best_miou:.4f} at epoch {best['epoch']:.6g} of "
+        f"best validation mIoU {100 * progress.best_miou:.2f} % at epoch {best['epoch']:.6g} of "
         f"{progress.history[-1]['epoch']:.6g}{chosen}; the model is in {place}/"
     )
 

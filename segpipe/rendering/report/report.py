@@ -1,0 +1,145 @@
+"""metrics/report.html: the results of a run on one page, from the records that the stages wrote."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TypeVar
+
+from segpipe.rendering.layout import LegendEntry
+from segpipe.rendering.report.curves import (
+    precision_recall_chart,
+    reliability_chart,
+    training_charts,
+)
+from segpipe.rendering.report.examples import Example, embedded_examples
+from segpipe.rendering.report.page import render_page
+from segpipe.rendering.report.reproduction import Reproduction
+from segpipe.results.evaluation import ClassScores, Evaluation, EvaluationProtocol
+from segpipe.results.evaluation_tables import (
+    BoundaryRow,
+    ClassRow,
+    ConfusionCell,
+    GroupRow,
+    ImageRow,
+    PrecisionRecallPoint,
+    ReliabilityBin,
+    class_rows,
+)
+from segpipe.results.records import Record, read_record, read_table, shown_fields, shown_values
+from segpipe.results.training import HistoryRow, TrainingSummary
+from segpipe.runtime.atomic import write_text
+
+REPORT = "report.html"
+_MOST_CLASSES = 40  # of a confusion matrix; of more the largest confusions are listed
+_MOST_ROWS = 60  # of groups and of confusions
+_Row = TypeVar("_Row", bound=Record)
+
+
+def write_report(
+    path: Path,
+    metrics: Path,
+    *,
+    examples: Sequence[Example] = (),
+    legend: Sequence[LegendEntry] = (),
+    reproduction: Reproduction | None = None,
+) -> None:
+    """Write the page, self-contained and under 5 MB, from the files in the folder `metrics`.
+
+    evaluation.json must be there; a file that is missing or empty, as results of earlier versions and
+    scores of label images lack some, leaves its section out. examples: images to show; legend: of
+    their colours. Raises DataError when a file is damaged.
+    """
+    evaluation = read_record(Evaluation, metrics / Evaluation.file)
+    training_file = metrics / TrainingSummary.file
+    training = read_record(TrainingSummary, training_file) if training_file.is_file() else None
+    groups = _table(GroupRow, metrics)
+    page = render_page(
+        "report.html.jinja",
+        evaluation=evaluation,
+        protocol=_protocol(evaluation.protocol),
+        scores=shown_values(evaluation),
+        training=training,
+        costs=_costs(training),
+        class_columns=_class_columns(evaluation),
+        classes=_by_need(class_rows(evaluation)),
+        curves=training_charts(_table(HistoryRow, metrics)),
+        precision_recall=precision_recall_chart(_table(PrecisionRecallPoint, metrics)),
+        reliability=reliability_chart(_table(ReliabilityBin, metrics)),
+        confusion=_confusion(_table(ConfusionCell, metrics)),
+        confusions=_largest_confusions(_table(ConfusionCell, metrics)),
+        groups=groups[:_MOST_ROWS] if len(groups) > 1 else [],
+        group_count=len(groups),
+        outlines=_outlines(_table(BoundaryRow, metrics)),
+        images={row.name: row for row in _table(ImageRow, metrics)},
+        examples=embedded_examples(examples),
+        legend=legend,
+        reproduction=reproduction,
+    )
+    write_text(path, page)
+
+
+def _table(model: type[_Row], folder: Path) -> list[_Row]:
+    path = folder / model.file
+    return read_table(model, path) if path.is_file() else []
+
+
+def _protocol(protocol: EvaluationProtocol) -> dict[str, str]:
+    """Return what the protocol says, in words, under the names of its fields."""
+    found = {}
+    for name, value in protocol:
+        if value is None or value in ("", {}):
+            continue
+        if isinstance(value, dict):
+            text = ", ".join(f"{key}: {count:,}" for key, count in value.items())
+        else:
+            text = f"{value:,}" if isinstance(value, int) else str(value)
+        found[name.replace("_", " ")] = text
+    return found
+
+
+def _costs(training: TrainingSummary | None) -> dict[str, tuple[float, int | None]]:
+    """Return the costs that tables show: value and digits after the point, by label."""
+    if training is None:
+        return {}
+    return {
+        shown.label: (getattr(training, name), shown.decimals)
+        for name, shown in shown_fields(TrainingSummary).items()
+        if getattr(training, name) is not None
+    }
+
+
+def _class_columns(evaluation: Evaluation) -> dict[str, str]:
+    """Return the labels of the scores that any class has, by field; IoU apart, which is always shown."""
+    had = set().union(*(found.model_fields_set for found in evaluation.classes.values()))
+    shown = shown_fields(ClassScores)
+    return {name: one.label for name, one in shown.items() if name in had and name != "iou"}
+
+
+def _by_need(rows: Sequence[ClassRow]) -> list[ClassRow]:
+    """Return the lowest IoU first, the classes without a score last."""
+    return sorted(rows, key=lambda row: (row.iou is None, row.iou or 0.0, row.class_name))
+
+
+def _confusion(cells: Sequence[ConfusionCell]) -> dict[str, list[ConfusionCell]]:
+    """Return the cells by true class; nothing where there are more classes than a page can show."""
+    rows: dict[str, list[ConfusionCell]] = {}
+    for cell in cells:
+        rows.setdefault(cell.actual, []).append(cell)
+    return rows if len(rows) <= _MOST_CLASSES else {}
+
+
+def _largest_confusions(cells: Sequence[ConfusionCell]) -> list[ConfusionCell]:
+    """Return the cells beside the diagonal that hold most of their true class."""
+    wrong = [cell for cell in cells if cell.actual != cell.predicted and cell.share]
+    return sorted(wrong, key=lambda cell: -(cell.share or 0.0))[:_MOST_ROWS]
+
+
+def _outlines(rows: Sequence[BoundaryRow]) -> dict[str, dict[float, BoundaryRow]]:
+    """Return the scores of outlines by class and width, the lowest Boundary IoU first."""
+    found: dict[str, dict[float, BoundaryRow]] = {}
+    for row in rows:
+        found.setdefault(row.class_name, {})[row.percent] = row
+    return dict(sorted(found.items(), key=lambda item: _need(next(iter(item[1].values())))))
+
+
+def _need(row: BoundaryRow) -> tuple[bool, float]:
+    return row.boundary_iou is None, row.boundary_iou or 0.0
