@@ -7,7 +7,6 @@ from typing import Any, Self
 from torch import Tensor
 
 from segpipe.evaluation.measure import (
-    Bootstrap,
     LabelMeasure,
     LogitMeasure,
     MeasureSummary,
@@ -32,7 +31,6 @@ class EvaluationCounts:
     withheld: the names of the samples whose truth is withheld, which no measure has seen.
     """
 
-    bootstrap: Bootstrap
     label_measures: Sequence[LabelMeasure]
     logit_measures: Sequence[LogitMeasure]
     withheld: list[str] = field(default_factory=list)
@@ -42,7 +40,6 @@ class EvaluationCounts:
         cls,
         classes: Sequence[str],
         one_logit: bool,
-        bootstrap: Bootstrap,
         boundaries: Sequence[float] = (),
         probabilities: bool = False,
     ) -> Self:
@@ -53,20 +50,20 @@ class EvaluationCounts:
         probabilities: whether to count them, which takes longer than to count labels.
         """
         labels: list[LabelMeasure] = [
-            Confusion(classes, bootstrap),
-            ImageMeans(classes, bootstrap),
-            Groups(classes, bootstrap),
+            Confusion(classes),
+            ImageMeans(classes),
+            Groups(classes),
             TruthPixels(),
         ]
         logits: list[LogitMeasure] = []
         if boundaries:
-            labels += [Boundaries(classes, boundaries, bootstrap)]
+            labels += [Boundaries(classes, boundaries)]
         if probabilities:
             logits += [ClassProbabilities(classes)]
         if one_logit:
-            labels += [Foreground(classes, bootstrap)]
+            labels += [Foreground(classes)]
             logits += [Probabilities(classes[FOREGROUND])]
-        return cls(bootstrap, labels, logits)
+        return cls(labels, logits)
 
     def update(self, image: ScoredImage, logits_Khw: Tensor) -> None:
         """Count an image."""

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segpipe.evaluation.counts import EvaluationCounts
-from segpipe.evaluation.measure import Bootstrap, ScoredImage
+from segpipe.evaluation.measure import ScoredImage
 from segpipe.inference.predictor import Predictor
 from segpipe.labels.scheme import VOID
 from segpipe.loading.batches import Prefetch
@@ -37,7 +37,6 @@ def evaluate(
     predictor: Predictor,
     samples: Sequence[Sample],
     raw: Path,
-    bootstrap: Bootstrap,
     boundaries: Sequence[float] = (),
     probabilities: bool = False,
 ) -> EvaluationCounts:
@@ -53,7 +52,7 @@ def evaluate(
     if not samples:
         raise DataError("this split is empty; set evaluate.split in params.yaml to another")
     classes, one_logit = predictor.scheme.classes, predictor.bundle.threshold is not None
-    counts = EvaluationCounts.of(classes, one_logit, bootstrap, boundaries, probabilities)
+    counts = EvaluationCounts.of(classes, one_logit, boundaries, probabilities)
     counts.withheld = [sample.name for sample in samples if sample.mask is None]
     with_truth = [sample for sample in samples if sample.mask is not None]
     valid_pixels = 0
