@@ -1,8 +1,8 @@
 """Stage evaluate: score the model on the raw labels of a split, at their own resolution.
 
 reads   models/, data/raw/, data/prepared/ (which images belong to the split)
-writes  metrics/evaluation.json and the tables classes.csv, images.csv, confusion.csv and
-        precision_recall.csv beside it
+writes  metrics/evaluation.json and the tables classes.csv, images.csv, groups.csv, image_counts.csv,
+        confusion.csv, precision_recall.csv, boundaries.csv and reliability.csv beside it
 
 Example: dvc exp run -S evaluate.split=test
 """

@@ -114,6 +114,7 @@ def test_the_tables_agree_with_the_summary(raw: Path, tmp_path: Path) -> None:
         "confusion.csv",
         "evaluation.json",
         "groups.csv",
+        "image_counts.csv",
         "images.csv",
         "precision_recall.csv",
         "reliability.csv",

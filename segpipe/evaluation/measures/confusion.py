@@ -10,7 +10,7 @@ from segpipe.evaluation.measure import MeasureSummary, interval, rounded, uncert
 from segpipe.evaluation.measures.by_image import ConfusionByImage
 from segpipe.metrics.class_counts import class_counts, miou, pixel_accuracy
 from segpipe.metrics.scores import Scores, scores
-from segpipe.results.evaluation_tables import ConfusionCell
+from segpipe.results.evaluation_tables import ConfusionCell, ImageCountsRow
 
 
 class Confusion(ConfusionByImage):
@@ -43,8 +43,26 @@ class Confusion(ConfusionByImage):
                 "pixel_accuracy": {n: rounded(one.pixel_accuracy) for n, one in by_image.items()},
                 "pixels": {name: int(one.pixels_K.sum()) for name, one in by_image.items()},
             },
-            tables={ConfusionCell: self._cells(confusion_KP)},
+            tables={
+                ConfusionCell: self._cells(confusion_KP),
+                ImageCountsRow: self._image_counts(counts_NK3),
+            },
         )
+
+    def _image_counts(self, counts_NK3: NDArray[np.int64]) -> list[ImageCountsRow]:
+        return [
+            ImageCountsRow(
+                name=sample.name,
+                group=sample.group,
+                image=sample.image,
+                truth=truth,
+                predicted=predicted,
+                hits=hits,
+            )
+            for sample, (truth, predicted, hits) in zip(
+                self.samples, counts_NK3.swapaxes(1, 2).tolist(), strict=True
+            )
+        ]
 
     def _cells(self, confusion_KP: NDArray[np.int64]) -> list[ConfusionCell]:
         """Return the rows of confusion.csv; those of no answer only where there is one."""
