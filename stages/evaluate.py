@@ -1,8 +1,8 @@
 """Stage evaluate: score the model on the raw labels of a split, at their own resolution.
 
 reads   models/, data/raw/, data/prepared/ (which images belong to the split)
-writes  metrics/evaluation.json and the tables classes.csv, images.csv, confusion.csv and
-        precision_recall.csv beside it
+writes  metrics/evaluation.json and the tables classes.csv, images.csv, groups.csv, image_counts.csv,
+        confusion.csv, precision_recall.csv, boundaries.csv and reliability.csv beside it
 
 Example: dvc exp run -S evaluate.split=test
 """
@@ -14,7 +14,6 @@ from pydantic import BaseModel
 
 from segpipe.dataset.layout import INDEX, read_samples
 from segpipe.evaluation.evaluate import evaluate
-from segpipe.evaluation.measure import Bootstrap
 from segpipe.evaluation.report import evaluation_report
 from segpipe.inference.predictor import Predictor
 from segpipe.params.schema import Params
@@ -32,13 +31,10 @@ def run(params: Params, snapshot: Snapshot) -> None:
     """Evaluate, write the tables, and add the scores to the training's MLflow run."""
     options = params.evaluate
     predictor = Predictor.load(BUNDLE)
-    bootstrap = Bootstrap(options.bootstrap, options.seed)
     # Opened before the work: a server that does not answer is said at once.
     with training_run(params.tracking, METRICS / "mlflow.json") as tracker:
         samples = read_samples(PREPARED / options.split / INDEX)
-        counts = evaluate(
-            predictor, samples, RAW, bootstrap, options.boundaries, options.probabilities
-        )
+        counts = evaluate(predictor, samples, RAW, options.boundaries, options.probabilities)
         report = evaluation_report(counts, predictor, options.split)
         snapshot.verify()
         paths = report.write(METRICS)

@@ -75,7 +75,6 @@ def tiny_parameters(data: Path, **changes: Any) -> dict[str, Any]:
     content["train"] |= {"length": 2, "batch_size": 4, "lr": 0.01, "precision": "fp32"}
     content["train"]["warmup"] = 0.5
     content["train"]["validate_every"] = 1
-    content["evaluate"]["bootstrap"] = 50
     content["render"]["images"] = 2
     content["tracking"]["enabled"] = False
     for key, value in changes.items():

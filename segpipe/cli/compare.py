@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from segpipe.cli.compare_tables import markdown_lines, text_lines, write_csv
+from segpipe.evaluation.paired import Differences, paired_differences, with_intervals
 from segpipe.results.comparability import comparability, differing_parameters
-from segpipe.results.comparison import class_rows, cost_rows, rare_classes, score_rows
+from segpipe.results.comparison import Row, class_rows, cost_rows, rare_classes, score_rows
 from segpipe.results.evaluation import ClassScores
 from segpipe.results.experiments import RunResults, read_run
 from segpipe.results.records import shown_fields
@@ -29,7 +30,8 @@ experiment of DVC (`dvc exp list` names them); revisions and experiments are rea
 them out. Rare classes come first. `rare mIoU` is the mean IoU of the rarest third of the classes,
 which are named. The pixel shares are those of the truth. Differences are to the first name, in
 percentage points for scores. The 95 % interval is that of other images of the same kind; what
-another seed of the training would change is not in it.
+another seed of the training would change is not in it. A difference is shown where its interval, which
+is that of the same images scored by both, does not hold 0.
 """
 
 
@@ -74,17 +76,20 @@ def _run(options: argparse.Namespace) -> int:
         score_rows(runs, rare),
         cost_rows(runs),
     ]
+    differences = [paired_differences(runs[0], run, rare, options.score) for run in runs[1:]]
+    groups = [with_intervals(rows, differences) for rows in groups]
     if options.markdown:
         said = [
             f"> {line}"
             for line in (*comparability(runs, names), *differing_parameters(runs, names))
         ]
-        lines = [*said, *[""] * bool(said), *markdown_lines(groups, names)]
+        lines = [*said, *[""] * bool(said), *markdown_lines(groups, names), ""]
+        lines += _verdicts(groups, differences, names)
     else:
         letters = _LETTERS[: len(names)]
         lines = [*comparability(runs, letters), *_legend(letters, runs)]
         lines += [*differing_parameters(runs, letters), ""]
-        lines += text_lines(groups, letters)
+        lines += [*text_lines(groups, letters), "", *_verdicts(groups, differences, letters)]
     lines += ["", *_footnotes(rare, options.score)]
     for line in lines:
         say(line)
@@ -111,6 +116,15 @@ def _legend(letters: str, runs: Sequence[RunResults]) -> list[str]:
         + ("" if run.place.rstrip("/") == run.name.rstrip("/") else f" ({run.place})")
         for letter, run in zip(letters, runs, strict=True)
     ]
+
+
+def _verdicts(
+    groups: Sequence[Sequence[Row]], differences: Sequence[Differences], names: Sequence[str]
+) -> list[str]:
+    """Return a line for each run but the first: whether its mIoU differs."""
+    row = next(row for rows in groups for row in rows if (row.kind, row.name) == ("score", "mIoU"))
+    found = zip(differences, row.differences, names[1:], strict=True)
+    return [one.verdict(difference, (names[0], name)) for one, difference, name in found]
 
 
 def _footnotes(rare: Sequence[str], score: str) -> list[str]:

@@ -35,20 +35,20 @@ def write_csv(path: Path, groups: Sequence[Sequence[Row]], names: Sequence[str])
     """Write all rows; scores and shares in 0..1, what is missing as an empty cell.
 
     Columns: kind, name, share, for each evaluation its value, its low and its high end of the 95 %
-    interval, and for each but the first its difference to the first.
+    interval, and for each but the first its difference to the first, with the ends of its interval.
     """
     if path.is_dir():
         raise ParameterError(f"--csv is {path}, which is a folder; name a file in it")
     text = io.StringIO()
     table = csv.writer(text, lineterminator="\n")
-    valued = [column for name in names for column in (name, f"{name} low", f"{name} high")]
-    table.writerow(["kind", "name", "share", *valued, *_against(names)])
+    head = [f"{name}{end}" for name in (*names, *_against(names)) for end in ("", " low", " high")]
+    table.writerow(["kind", "name", "share", *head])
     for row in (row for rows in groups for row in rows):
-        intervals = row.intervals or (None,) * len(names)
         numbers: list[float | None] = [row.share]
-        for value, ends in zip(row.values, intervals, strict=True):
+        intervals = (*row.intervals, *row.difference_intervals)
+        for value, ends in zip((*row.values, *row.differences), intervals, strict=True):
             numbers += [value, *((None, None) if ends is None else (ends.low, ends.high))]
-        cells = ["" if one is None else f"{one:.6g}" for one in (*numbers, *row.differences)]
+        cells = ["" if one is None else f"{one:.6g}" for one in numbers]
         table.writerow([row.kind, row.name, *cells])
     write_text(path, text.getvalue())
 
@@ -68,9 +68,10 @@ def _cells(rows: Sequence[Row]) -> list[list[str]]:
         share = "" if row.share is None else f"{100 * row.share:.2f}%"
         values = [_shown(row, value, "") for value in row.values]
         lines.append([row.name, share, *values, *(_shown(row, d, "+") for d in row.differences)])
-        if any(row.intervals):
-            ends = [_between(interval) for interval in row.intervals]
-            lines.append(["  95% interval", "", *ends, *[""] * len(row.differences)])
+        if any((*row.intervals, *row.difference_intervals)):
+            ends = [_between(interval, "") for interval in row.intervals]
+            ends += [_between(interval, "+") for interval in row.difference_intervals]
+            lines.append(["  95% interval", "", *ends])
     return lines
 
 
@@ -82,8 +83,10 @@ def _shown(row: Row, value: float | None, sign: str) -> str:
     return f"{100 * value:{sign}.2f}"
 
 
-def _between(interval: Interval | None) -> str:
-    return "-" if interval is None else f"{100 * interval.low:.1f}..{100 * interval.high:.1f}"
+def _between(interval: Interval | None, sign: str) -> str:
+    if interval is None:
+        return "-"
+    return f"{100 * interval.low:{sign}.1f}..{100 * interval.high:{sign}.1f}"
 
 
 def _aligned(row: Sequence[str], widths: Sequence[int]) -> str:

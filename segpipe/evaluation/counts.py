@@ -7,7 +7,6 @@ from typing import Any, Self
 from torch import Tensor
 
 from segpipe.evaluation.measure import (
-    Bootstrap,
     LabelMeasure,
     LogitMeasure,
     MeasureSummary,
@@ -36,7 +35,6 @@ class EvaluationCounts:
     withheld: the names of the samples whose truth is withheld, which no measure has seen.
     """
 
-    bootstrap: Bootstrap
     label_measures: Sequence[LabelMeasure]
     logit_measures: Sequence[LogitMeasure]
     withheld: list[str] = field(default_factory=list)
@@ -46,7 +44,6 @@ class EvaluationCounts:
         cls,
         classes: Sequence[str],
         one_logit: bool,
-        bootstrap: Bootstrap,
         boundaries: Sequence[float] = (),
         probabilities: bool = False,
         scheme: LabelScheme | None = None,
@@ -62,26 +59,26 @@ class EvaluationCounts:
         temperature, fitted_on: of the probabilities, as `ClassProbabilities` takes them.
         """
         labels: list[LabelMeasure] = [
-            Confusion(classes, bootstrap),
-            ImageMeans(classes, bootstrap),
-            Groups(classes, bootstrap),
+            Confusion(classes),
+            ImageMeans(classes),
+            Groups(classes),
             TruthPixels(),
         ]
         logits: list[LogitMeasure] = []
         if scheme is not None:
             categories = class_categories(scheme)
             if any(categories):
-                labels += [Categories(classes, categories, bootstrap)]
+                labels += [Categories(classes, categories)]
             if sets := instance_sets(scheme, categories):
-                labels += [Instances(sets, bootstrap)]
+                labels += [Instances(sets)]
         if boundaries:
-            labels += [Boundaries(classes, boundaries, bootstrap)]
+            labels += [Boundaries(classes, boundaries)]
         if probabilities:
             logits += [ClassProbabilities(classes, temperature, fitted_on)]
         if one_logit:
-            labels += [Foreground(classes, bootstrap)]
+            labels += [Foreground(classes)]
             logits += [Probabilities(classes[FOREGROUND])]
-        return cls(bootstrap, labels, logits)
+        return cls(labels, logits)
 
     @property
     def needs_instances(self) -> bool:

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segpipe.evaluation.counts import EvaluationCounts
-from segpipe.evaluation.measure import Bootstrap, ScoredImage
+from segpipe.evaluation.measure import ScoredImage
 from segpipe.inference.predictor import Predictor
 from segpipe.labels.scheme import VOID
 from segpipe.loading.batches import Prefetch
@@ -39,7 +39,6 @@ def evaluate(
     predictor: Predictor,
     samples: Sequence[Sample],
     raw: Path,
-    bootstrap: Bootstrap,
     boundaries: Sequence[float] = (),
     probabilities: bool = False,
 ) -> EvaluationCounts:
@@ -58,7 +57,6 @@ def evaluate(
     counts = EvaluationCounts.of(
         classes,
         one_logit,
-        bootstrap,
         boundaries,
         probabilities,
         scheme=predictor.scheme,

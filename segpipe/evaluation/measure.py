@@ -10,19 +10,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from math import isnan
-from typing import Any, Protocol, Self, TypeVar
+from typing import Any, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from segpipe.metrics.bootstrap import LEAST_IMAGES, Statistic, bootstrap_interval
+from segpipe.metrics.jackknife import Statistic, Uncertainty, jackknife, sums_by
 from segpipe.metrics.label_pairs import label_confusion
 from segpipe.metrics.scores import ratio
 from segpipe.raw.sample import Sample
 from segpipe.results.records import Interval, Record
-
-Number = TypeVar("Number", np.int64, np.float64)
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,52 +82,25 @@ class LogitMeasure(_Measure, Protocol):
         """Count an image; the logits, float32, lie on the network's device."""
 
 
-@dataclass(frozen=True)
-class Bootstrap:
-    """How the uncertainty of scores is found: bootstrap samples (0: not at all) and their seed."""
+def uncertainty(
+    samples: Sequence[Sample], values_N: NDArray[Any], statistic: Statistic
+) -> Uncertainty:
+    """Return the 95 % interval of a statistic of the sum of `values_N`, of any shape a sample.
 
-    samples: int
-    seed: int
-
-    def interval(
-        self, samples: Sequence[Sample], values_N: NDArray[Number], statistic: Statistic
-    ) -> Interval | None:
-        """Return the 95 % interval of a statistic of the sum of `values_N`, of any shape a sample.
-
-        What is drawn is image files: windows of one raster are too alike to be drawn apart, and the
-        interval would be too narrow. Files without a count are left out. None for fewer than
-        `LEAST_IMAGES` of them, and where `bootstrap_interval` has none.
-        """
-        counted_F = _counted_files(samples, values_N)
-        if len(counted_F) < LEAST_IMAGES:
-            return None
-        found = bootstrap_interval(counted_F, statistic, self.samples, self.seed)
-        return None if found is None else Interval(low=round(found[0], 6), high=round(found[1], 6))
-
-    def protocol(self, samples: Sequence[Sample], values_N: NDArray[Number]) -> str:
-        """Say how `interval` finds the intervals of such values, or `none: ` and why there is none."""
-        if not self.samples:
-            return "none: evaluate.bootstrap is 0"
-        images = len(_counted_files(samples, values_N))
-        if images < LEAST_IMAGES:
-            return f"none: {images} image files with truth; at least {LEAST_IMAGES} are needed"
-        return (
-            f"95% percentile bootstrap over images, {self.samples} samples, seed {self.seed}; none for "
-            f"a score that fewer than {LEAST_IMAGES} images have"
-        )
+    Windows of one raster count as one image: they are too alike to be told apart. Files follow each
+    other as the samples do.
+    """
+    files = [sample.image for sample in samples]
+    groups = list({sample.image: sample.group for sample in samples}.values())
+    return jackknife(sums_by(files, values_N), groups, statistic)
 
 
-def _counted_files(samples: Sequence[Sample], values_N: NDArray[Number]) -> NDArray[Number]:
-    summed_F = sums_by_file(samples, values_N)
-    return summed_F[summed_F.any(tuple(range(1, summed_F.ndim)))]
-
-
-def sums_by_file(samples: Sequence[Sample], values_N: NDArray[Number]) -> NDArray[Number]:
-    """Return what stands for each sample, of any shape, added up by image file, (F, ...)."""
-    places = {file: place for place, file in enumerate(dict.fromkeys(s.image for s in samples))}
-    summed = np.zeros((len(places), *values_N.shape[1:]), values_N.dtype)
-    np.add.at(summed, [places[sample.image] for sample in samples], values_N)
-    return summed
+def interval(
+    samples: Sequence[Sample], values_N: NDArray[Any], statistic: Statistic
+) -> Interval | None:
+    """Return the interval of `uncertainty` as the results have it; None where there is none."""
+    found = uncertainty(samples, values_N, statistic)
+    return Interval(low=round(found.low, 6), high=round(found.high, 6)) if found.known else None
 
 
 def sums_of_defined(values_N: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -18,12 +18,15 @@ from segpipe.runtime.console import say
 from segpipe.runtime.errors import ParameterError, excerpt
 from segpipe.runtime.yaml_file import read_yaml
 
-# Parameters of older versions that are gone: the value at which they did nothing, and what is instead.
-_REMOVED = {
+# Parameters of older versions that are gone: the value at which they did nothing, and what is instead;
+# None where any value may stay, since nothing depends on it any more.
+_REMOVED: dict[str, tuple[Any, str]] = {
     "train.auto_accumulate": (
         False,
         "a training that runs out of memory says which train.accumulation would need less",
     ),
+    "evaluate.bootstrap": (None, "intervals need no random samples"),
+    "evaluate.seed": (None, "intervals need no random samples"),
 }
 _WANTED = {
     "float_type": "a number",
@@ -118,7 +121,7 @@ def _without_removed(content: dict[str, Any]) -> tuple[dict[str, Any], list[str]
     for place, (neutral, instead) in _REMOVED.items():
         if _has(content, place):
             section, _, key = place.rpartition(".")
-            if _section(content, section).pop(key) != neutral:
+            if _section(content, section).pop(key) != neutral and neutral is not None:
                 faults.append(
                     f"{place} is no longer a parameter: {instead}; take it out, or set it to "
                     f"{yaml_value(neutral)}"

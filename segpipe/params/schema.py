@@ -17,7 +17,6 @@ from segpipe.params.section import (
     Fraction,
     PositiveInt,
     Section,
-    Seed,
 )
 from segpipe.params.source import CLIP_SOURCES, SourceParams
 from segpipe.params.train import TrainParams
@@ -39,10 +38,6 @@ class EvaluateParams(Section):
 
     split: Literal["val", "test"] = "val"
     """val | test"""
-    bootstrap: Annotated[int, Field(ge=0, le=100_000)] = 1000
-    """0..100000 samples for the 95% interval of the scores; 0: none"""
-    seed: Seed = 0
-    """of the bootstrap"""
     boundaries: Annotated[list[Annotated[float, Field(gt=0, le=10)]], Field(max_length=4)] = Field(
         default_factory=lambda: [0.75, 2.0]
     )

@@ -18,6 +18,7 @@ class Row:
 
     kind: `class` for IoU by class, `class NAME` for another score by class, `score` or `cost`.
     share: of the class in the valid pixels of the truth. intervals: the 95 % interval of each value.
+    difference_intervals: that of each of `differences`.
     decimals: digits after the point that are shown; None for a score in 0..1, shown in percent.
     """
 
@@ -27,6 +28,7 @@ class Row:
     share: float | None = None
     intervals: tuple[Interval | None, ...] = ()
     decimals: int | None = None
+    difference_intervals: tuple[Interval | None, ...] = ()
 
     @property
     def differences(self) -> tuple[float | None, ...]:

@@ -1,9 +1,23 @@
 """The rows of the tables that the evaluate stage writes beside metrics/evaluation.json."""
 
-from typing import ClassVar
+from typing import Annotated, Any, ClassVar
+
+from pydantic import BeforeValidator, PlainSerializer
 
 from segpipe.results.evaluation import ClassName, ClassScores, Evaluated, Evaluation
 from segpipe.results.records import Score
+
+
+def _numbers(cell: Any) -> Any:
+    return cell.split() if isinstance(cell, str) else cell
+
+
+# Whole numbers of all classes, in the order of train ids, with spaces between them in the file.
+ByClass = Annotated[
+    list[int],
+    BeforeValidator(_numbers),
+    PlainSerializer(lambda numbers: " ".join(map(str, numbers)), return_type=str),
+]
 
 
 class _OfClass(Evaluated):
@@ -33,6 +47,23 @@ class ImageRow(Evaluated):
     pixels: int
     foreground_iou: Score = None
     foreground_dice: Score = None
+
+
+class ImageCountsRow(Evaluated):
+    """A row of image_counts.csv, a sample in the order of the split: the valid pixels by class.
+
+    They tell what other images would change, and whether one run is better than another.
+    truth, predicted, hits: in the truth, in the prediction, and in both. image: its file.
+    """
+
+    file: ClassVar[str] = "image_counts.csv"
+
+    name: str
+    group: str
+    image: str
+    truth: ByClass
+    predicted: ByClass
+    hits: ByClass
 
 
 class GroupRow(Evaluated):

@@ -12,7 +12,8 @@ from segpipe.params.chosen import chosen, flat
 from segpipe.params.load import validate
 from segpipe.params.overlay import overlaid
 from segpipe.results.evaluation import Evaluation
-from segpipe.results.records import METRICS, parse_record, read_record
+from segpipe.results.evaluation_tables import ImageCountsRow
+from segpipe.results.records import METRICS, parse_record, parse_table, read_record, read_table
 from segpipe.results.training import TrainingSummary
 from segpipe.runtime.errors import DataError, ParameterError, listing
 from segpipe.runtime.revision import git_output
@@ -30,6 +31,7 @@ class RunResults:
 
     place: where they were found, in words. training: None where there is no training.json. parameters:
     those that count, by dotted key, None where no params.yaml that can be read is beside them.
+    image_counts: None where an earlier version, which wrote none, evaluated.
     """
 
     name: str
@@ -37,6 +39,7 @@ class RunResults:
     evaluation: Evaluation
     training: TrainingSummary | None
     parameters: dict[str, str] | None = None
+    image_counts: list[ImageCountsRow] | None = None
 
 
 def read_run(name: str) -> RunResults:
@@ -95,12 +98,14 @@ def commit_with(path: Path) -> str | None:
 
 def _from_folder(name: str, folder: Path) -> RunResults:
     training, params = folder / TrainingSummary.file, folder.absolute().parent / _PARAMS
+    counts = folder / ImageCountsRow.file
     return RunResults(
         name=name,
         place=f"{folder}/",
         evaluation=read_record(Evaluation, folder / Evaluation.file),
         training=read_record(TrainingSummary, training) if training.is_file() else None,
         parameters=_parameters(params.read_bytes() if params.is_file() else None),
+        image_counts=read_table(ImageCountsRow, counts) if counts.is_file() else None,
     )
 
 
@@ -114,6 +119,7 @@ def _from_commit(name: str, commit: str) -> RunResults:
             f"in an experiment always{_known()}"
         )
     training = _file_of(commit, METRICS / TrainingSummary.file)
+    counts = _file_of(commit, METRICS / ImageCountsRow.file)
     return RunResults(
         name=name,
         place=place,
@@ -122,6 +128,9 @@ def _from_commit(name: str, commit: str) -> RunResults:
         if training is None
         else parse_record(TrainingSummary, training, f"{where}/{TrainingSummary.file}"),
         parameters=_parameters(_file_of(commit, _PARAMS)),
+        image_counts=None
+        if counts is None
+        else parse_table(ImageCountsRow, counts, f"{where}/{ImageCountsRow.file}"),
     )
 
 

@@ -132,9 +132,16 @@ def read_record(model: type[_Record], path: Path) -> _Record:
 
 def read_table(model: type[_Record], path: Path) -> list[_Record]:
     """Read a CSV file; raises DataError when it is missing or not as the stage writes it."""
-    rows = csv.DictReader(io.StringIO(_content(path).decode(), newline=""))
+    return parse_table(model, _content(path), str(path))
+
+
+def parse_table(model: type[_Record], content: bytes, place: str) -> list[_Record]:
+    """Read the content of a CSV file; place: where it was found, for the DataError."""
+    rows = csv.DictReader(io.StringIO(content.decode(), newline=""))
     return [
-        _validated(model, {key: cell or None for key, cell in row.items()}, f"{path}, row {number}")
+        _validated(
+            model, {key: cell or None for key, cell in row.items()}, f"{place}, row {number}"
+        )
         for number, row in enumerate(rows, 1)
     ]
 

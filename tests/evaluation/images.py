@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from segpipe.evaluation.counts import EvaluationCounts
-from segpipe.evaluation.measure import Bootstrap, ScoredImage
+from segpipe.evaluation.measure import ScoredImage
 from segpipe.raw.sample import Sample
 
 # In place of a network whose output is as large as its input.
@@ -16,11 +16,11 @@ SAME_SIZE: Any = SimpleNamespace(missing_pixels=lambda side: 0)
 
 
 def scored_image(name: str, confusion_KK: ArrayLike, file: str | None = None) -> ScoredImage:
-    """An image whose pixels have this confusion matrix, and one void pixel more."""
+    """An image whose pixels have this confusion matrix, and one void pixel more; its file is its group."""
     counts_KK = np.asarray(confusion_KK)
     truth, prediction = np.indices(counts_KK.shape).reshape(2, -1).repeat(counts_KK.ravel(), axis=1)
     return ScoredImage(
-        sample=Sample(name, "group", file or f"{name}.png", f"{name}_mask.png"),
+        sample=Sample(name, file or name, file or f"{name}.png", f"{name}_mask.png"),
         truth_hw=np.append(truth, 255).astype(np.uint8)[None],
         prediction_hw=np.append(prediction, 0).astype(np.uint8)[None],
         scored_mask_hw=np.ones((1, len(truth) + 1), np.bool_),
@@ -28,11 +28,9 @@ def scored_image(name: str, confusion_KK: ArrayLike, file: str | None = None) ->
     )
 
 
-def counts_of(
-    classes: Sequence[str], images: Iterable[ScoredImage], samples: int = 0
-) -> EvaluationCounts:
+def counts_of(classes: Sequence[str], images: Iterable[ScoredImage]) -> EvaluationCounts:
     """What an evaluation of a network with a logit for each class has counted."""
-    counts = EvaluationCounts.of(classes, False, Bootstrap(samples, 0))
+    counts = EvaluationCounts.of(classes, False)
     for image in images:
         counts.update(image, logits_Khw=None)  # type: ignore[arg-type]
     return counts

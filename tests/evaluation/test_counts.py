@@ -8,9 +8,9 @@ import torch
 from torch import Tensor
 
 from segpipe.evaluation.counts import EvaluationCounts
-from segpipe.evaluation.measure import Bootstrap, ScoredImage
+from segpipe.evaluation.measure import ScoredImage
 from segpipe.evaluation.measures.truth_pixels import TruthPixels
-from segpipe.metrics.bootstrap import LEAST_IMAGES
+from segpipe.metrics.jackknife import LEAST_UNITS
 from tests.evaluation.images import scored_image
 
 CLASSES = ("rest", "sky")
@@ -28,7 +28,7 @@ def images() -> list[tuple[ScoredImage, Tensor]]:
 
 
 def counted(part: Sequence[tuple[ScoredImage, Tensor]], withheld: list[str]) -> EvaluationCounts:
-    counts = EvaluationCounts.of(CLASSES, True, Bootstrap(200, 0))
+    counts = EvaluationCounts.of(CLASSES, True)
     counts.withheld += withheld
     for image, logits_1hw in part:
         counts.update(image, logits_1hw)
@@ -52,16 +52,16 @@ def test_counts_of_parts_add_up_to_those_of_the_whole() -> None:
     scores = whole.summary().scores
     assert scores["protocol"] == {
         "pixels": sum(int((image.truth_hw != 255).sum()) for image, _ in images()),
-        "interval": f"none: 3 image files with truth; at least {LEAST_IMAGES} are needed",
+        "interval": f"none: 3 image files with truth; at least {LEAST_UNITS} are needed",
         "images": 9,
         "void_pixels": 9,
         "image_sizes": scores["protocol"]["image_sizes"],
-        "groups": 1,
+        "groups": 3,
     }
     assert 0 < scores["foreground"]["average_precision"] < 1
 
 
 def test_a_score_of_two_measures_is_refused() -> None:
-    counts = EvaluationCounts(Bootstrap(0, 0), [TruthPixels(), TruthPixels()], [])
+    counts = EvaluationCounts([TruthPixels(), TruthPixels()], [])
     with pytest.raises(ValueError, match="two measures have the score images"):
         counts.summary()

@@ -18,11 +18,10 @@ from sklearn.metrics import confusion_matrix, jaccard_score
 
 from segpipe.bundle import Bundle
 from segpipe.evaluation.evaluate import evaluate
-from segpipe.evaluation.measure import Bootstrap
 from segpipe.evaluation.report import EvaluationReport, evaluation_report
 from segpipe.inference.predictor import Predictor
 from segpipe.labels.load import load_scheme
-from segpipe.metrics.bootstrap import LEAST_IMAGES
+from segpipe.metrics.jackknife import LEAST_UNITS
 from segpipe.params.prepare import SplitParams
 from segpipe.raw.input_spec import PICTURES, InputSpec
 from segpipe.raw.sample import Sample
@@ -62,10 +61,10 @@ def raw(tmp_path: Path) -> Path:
     return make_folder(tmp_path / "raw", train=1, val=4)
 
 
-def reported(raw: Path, split: str = "val", bootstrap: int = 0) -> EvaluationReport:
+def reported(raw: Path, split: str = "val") -> EvaluationReport:
     oracle = Oracle(load_scheme("classes.csv", {}, raw))
     samples = list_samples(raw, SplitParams()).samples[split]
-    return evaluation_report(evaluate(oracle, samples, raw, Bootstrap(bootstrap, 0)), oracle, split)
+    return evaluation_report(evaluate(oracle, samples, raw), oracle, split)
 
 
 def table(path: Path) -> list[dict[str, str]]:
@@ -81,11 +80,11 @@ def test_scores_that_are_not_finite_name_the_image(raw: Path) -> None:
     samples = list_samples(raw, SplitParams()).samples["val"]
     broken = Broken(load_scheme("classes.csv", {}, raw))
     with pytest.raises(DataError, match=f"^{raw / samples[0].image}: the network's scores"):
-        evaluate(broken, samples, raw, Bootstrap(0, 0))
+        evaluate(broken, samples, raw)
 
 
 def test_scores_equal_the_reference_on_all_valid_pixels(tmp_path: Path) -> None:
-    raw = make_folder(tmp_path / "raw", train=1, val=LEAST_IMAGES)
+    raw = make_folder(tmp_path / "raw", train=1, val=LEAST_UNITS)
     oracle, truth, guess = Oracle(load_scheme("classes.csv", {}, raw)), [], []
     for sample in list_samples(raw, SplitParams()).samples["val"]:
         with Image.open(raw / str(sample.mask)) as mask, Image.open(raw / sample.image) as image:
@@ -93,7 +92,7 @@ def test_scores_equal_the_reference_on_all_valid_pixels(tmp_path: Path) -> None:
             truth.append(np.asarray(mask)[valid])
             guess.append(oracle.predict(np.asarray(image)[None])[valid])
     truth, guess = np.concatenate(truth), np.concatenate(guess)
-    report = reported(raw, bootstrap=200)
+    report = reported(raw)
     found, protocol = report.evaluation, report.evaluation.protocol
     report.write(tmp_path)
     written = [int(row["count"]) for row in table(tmp_path / "confusion.csv")]
@@ -102,10 +101,10 @@ def test_scores_equal_the_reference_on_all_valid_pixels(tmp_path: Path) -> None:
     assert found.pixel_accuracy == pytest.approx((truth == guess).mean(), abs=1e-6)
     assert found.miou_interval.low <= found.miou <= found.miou_interval.high
     assert protocol.pixels == len(truth)
-    assert protocol.pixels + protocol.void_pixels == LEAST_IMAGES * 48 * 64
-    assert protocol.image_sizes == {"48x64": LEAST_IMAGES}
+    assert protocol.pixels + protocol.void_pixels == LEAST_UNITS * 48 * 64
+    assert protocol.image_sizes == {"48x64": LEAST_UNITS}
     assert protocol.ignored_ids == "9"
-    assert protocol.images == LEAST_IMAGES
+    assert protocol.images == LEAST_UNITS
     assert protocol.edges == "none"
 
 
@@ -125,22 +124,18 @@ def test_files_of_instances_are_read_where_objects_have_a_score(tmp_path: Path) 
     save(tmp_path / "instances.png", np.where(mask == 26, 26003, mask).astype(np.uint16))
     sample = Sample("a", "g", "image.png", "mask.png", instances="instances.png")
     oracle = Reader(scheme)
-    report = evaluation_report(
-        evaluate(oracle, [sample], tmp_path, Bootstrap(0, 0)), oracle, "val"
-    ).evaluation
+    report = evaluation_report(evaluate(oracle, [sample], tmp_path), oracle, "val").evaluation
     assert report.classes["car"].instance_iou == report.instance_iou == 0.5
     assert report.categories["vehicle"].instance_iou == report.categories["vehicle"].iou == 0.5
     assert report.categories["flat"].pixels == 24
     assert str(report.protocol.instances).startswith("files of all 1 images")
     without = [sample, replace(sample, name="b", instances=None)]
-    report = evaluation_report(
-        evaluate(oracle, without, tmp_path, Bootstrap(0, 0)), oracle, "val"
-    ).evaluation
+    report = evaluation_report(evaluate(oracle, without, tmp_path), oracle, "val").evaluation
     assert report.instance_iou is None and report.category_iou is not None
     assert report.protocol.instances == "none: 1 of 2 images have no file of instances"
     save(tmp_path / "instances.png", np.zeros((4, 11), np.uint16))
     with pytest.raises(DataError, match=r"instances\.png: is 4 x 11, but the mask .* 4 x 12"):
-        evaluate(oracle, [sample], tmp_path, Bootstrap(0, 0))
+        evaluate(oracle, [sample], tmp_path)
 
 
 def test_the_tables_agree_with_the_summary(raw: Path, tmp_path: Path) -> None:
@@ -151,6 +146,7 @@ def test_the_tables_agree_with_the_summary(raw: Path, tmp_path: Path) -> None:
         "confusion.csv",
         "evaluation.json",
         "groups.csv",
+        "image_counts.csv",
         "images.csv",
         "precision_recall.csv",
         "reliability.csv",
@@ -179,7 +175,7 @@ def test_a_class_in_neither_truth_nor_prediction_has_no_score(tmp_path: Path) ->
         save(path, np.zeros((48, 64), np.uint8))
     for path in (raw / "images/val").iterdir():
         save(path, np.full((48, 64, 3), (100, 160, 210), np.uint8))
-    found = reported(raw, bootstrap=10).evaluation
+    found = reported(raw).evaluation
     assert found.classes["car"].iou is None
     assert found.miou == 1.0
 
@@ -192,7 +188,7 @@ def test_a_split_without_truth_has_no_scores_and_one_without_valid_pixels_is_ref
         path.unlink()
     for path in (raw / "masks/val").iterdir():
         save(path, np.full((48, 64), 9, np.uint8))
-    report = reported(raw, "test", bootstrap=100)
+    report = reported(raw, "test")
     report.write(tmp_path)
     found, protocol = report.evaluation, report.evaluation.protocol
     assert json.loads((tmp_path / "evaluation.json").read_text())["miou"] is None
@@ -204,22 +200,22 @@ def test_a_split_without_truth_has_no_scores_and_one_without_valid_pixels_is_ref
     with pytest.raises(DataError, match="every pixel of this split's masks is void"):
         reported(raw)
     with pytest.raises(DataError, match="this split is empty"):
-        evaluate(Oracle(load_scheme("classes.csv", {}, raw)), [], raw, Bootstrap(0, 0))
+        evaluate(Oracle(load_scheme("classes.csv", {}, raw)), [], raw)
 
 
-def test_windows_of_one_raster_are_drawn_together_by_the_bootstrap() -> None:
+def test_windows_of_one_raster_are_one_image_to_the_interval() -> None:
     """Windows of twenty rasters that are all alike are no more certain than the twenty rasters."""
     good, bad = np.diag([90, 10]), np.array([[50, 40], [10, 0]])
 
     def width(*images: tuple[NDArray[np.int64], str]) -> float:
         found = [scored_image(str(n), counts, file) for n, (counts, file) in enumerate(images)]
-        interval = counts_of(["a", "b"], found, samples=500).summary().scores["miou_interval"]
+        interval = counts_of(["a", "b"], found).summary().scores["miou_interval"]
         return interval.high - interval.low
 
-    rasters = [((good, bad)[n % 2], str(n)) for n in range(LEAST_IMAGES)]
+    rasters = [((good, bad)[n % 2], str(n)) for n in range(LEAST_UNITS)]
     one_a_file = width(*rasters)
     assert width(*rasters * 5) == pytest.approx(one_a_file)
-    apart = [((good, bad)[n % 2], str(n)) for n in range(5 * LEAST_IMAGES)]
+    apart = [((good, bad)[n % 2], str(n)) for n in range(5 * LEAST_UNITS)]
     assert width(*apart) < 0.9 * one_a_file
 
 
@@ -235,27 +231,24 @@ def test_a_few_images_give_no_interval_and_the_protocol_says_why(windows: int) -
             for n in range(windows)
         ]
         void = scored_image("void", np.zeros((2, 2), np.int64))
-        return counts_of(["a", "b"], [*images, void], samples=50).summary().scores
+        return counts_of(["a", "b"], [*images, void]).summary().scores
 
-    few, enough = summary(LEAST_IMAGES - 1), summary(LEAST_IMAGES)
+    few, enough = summary(LEAST_UNITS - 1), summary(LEAST_UNITS)
     assert few["miou_interval"] is few["pixel_accuracy_interval"] is None
-    reason = f"{LEAST_IMAGES - 1} image files with truth; at least {LEAST_IMAGES} are needed"
+    reason = f"{LEAST_UNITS - 1} image files with truth; at least {LEAST_UNITS} are needed"
     assert few["protocol"]["interval"] == f"none: {reason}"
     assert enough["miou_interval"] is not None is not enough["pixel_accuracy_interval"]
-    assert enough["protocol"]["interval"].startswith(
-        "95% percentile bootstrap over images, 50 samples"
-    )
+    assert enough["protocol"]["interval"] == f"95% jackknife over {LEAST_UNITS} images"
 
 
 def test_evaluate_says_why_there_is_no_interval(
     raw: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    found = reported(raw, bootstrap=50).evaluation
+    found = reported(raw).evaluation
     assert found.miou_interval is None
     _say_scores(found)
-    said = f"(no interval: 4 image files with truth; at least {LEAST_IMAGES} are needed)"
+    said = f"(no interval: 4 image files with truth; at least {LEAST_UNITS} are needed)"
     assert said in "".join(capsys.readouterr())
-    assert reported(raw).evaluation.protocol.no_interval == "evaluate.bootstrap is 0"
 
 
 def test_masks_of_another_scheme_are_refused(raw: Path) -> None:

@@ -129,7 +129,7 @@ def test_each_option_in_use_makes_its_stage_stale(project: Project) -> None:
         ("train", ("train",), "lr", 0.5),
         ("train", ("model", "unet"), "width", 8),
         ("train", ("model",), "pretrained", "w.safetensors"),
-        ("evaluate", ("evaluate",), "bootstrap", 7),
+        ("evaluate", ("evaluate",), "boundaries", [3.0]),
         ("render", ("render",), "images", 3),
         ("prepare", ("prepare",), "height", 64),
         ("prepare", ("labels",), "scheme", "sky"),

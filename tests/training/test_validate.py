@@ -11,7 +11,6 @@ import segpipe.training.validate as validation
 from segpipe.bundle import Bundle
 from segpipe.dataset.reader import open_dataset
 from segpipe.evaluation.evaluate import evaluate
-from segpipe.evaluation.measure import Bootstrap
 from segpipe.evaluation.measures.confusion import Confusion
 from segpipe.evaluation.report import evaluation_report
 from segpipe.inference.predictor import Predictor
@@ -62,7 +61,7 @@ def test_validation_and_evaluation_have_the_same_confusion_matrix(
 
     bundle = Bundle(job.learner.result, model, scheme, data.input, "fp32", {"data": "x"})
     predictor = Predictor(bundle, torch.device("cpu"))
-    counts = evaluate(predictor, samples["val"], raw, Bootstrap(0, 0))
+    counts = evaluate(predictor, samples["val"], raw)
     report = evaluation_report(counts, predictor, "val").evaluation
     confusion = counts.label_measures[0]
     assert isinstance(confusion, Confusion)

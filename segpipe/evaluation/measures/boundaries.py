@@ -1,6 +1,6 @@
 """How well the outlines of classes are met: Boundary IoU and boundary F.
 
-Shapes: N images, W widths, K classes; S bootstrap samples.
+Shapes: N images, W widths, K classes; S sums over images.
 """
 
 from collections.abc import Sequence
@@ -9,12 +9,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from segpipe.evaluation.measure import (
-    Bootstrap,
-    MeasureSummary,
-    ScoredImage,
-    rounded,
-)
+from segpipe.evaluation.measure import MeasureSummary, ScoredImage, interval, rounded
 from segpipe.metrics.boundaries import boundary_counts, boundary_distance, boundary_f
 from segpipe.metrics.image_scores import class_sums, mean_of_class_sums
 from segpipe.metrics.scores import mean_defined, ratio
@@ -30,11 +25,9 @@ class Boundaries:
     images that hold an outline of the class.
     """
 
-    def __init__(
-        self, classes: Sequence[str], percents: Sequence[float], bootstrap: Bootstrap
-    ) -> None:
+    def __init__(self, classes: Sequence[str], percents: Sequence[float]) -> None:
         """percents: how far an outline may be off, each in percent of the image's diagonal."""
-        self._classes, self._percents, self._bootstrap = classes, percents, bootstrap
+        self._classes, self._percents = classes, percents
         self._samples: list[Sample] = []
         self._pixels_NWK3: list[NDArray[np.int64]] = []
         self._f_NWK: list[NDArray[np.float64]] = []
@@ -82,7 +75,6 @@ class Boundaries:
     def _means(
         self, pixels_NK3: NDArray[np.int64], f_NK2: NDArray[np.float64]
     ) -> dict[str, float | Interval | None]:
-        interval = self._bootstrap.interval
         return {
             "iou": rounded(float(_mean_iou(pixels_NK3.sum(0)))),
             "iou_interval": interval(self._samples, pixels_NK3, _mean_iou),

@@ -9,10 +9,8 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from segpipe.evaluation.measure import Bootstrap, ScoredImage
-from segpipe.metrics.bootstrap import Statistic
+from segpipe.evaluation.measure import ScoredImage
 from segpipe.raw.sample import Sample
-from segpipe.results.records import Interval
 
 
 class ConfusionByImage:
@@ -21,9 +19,8 @@ class ConfusionByImage:
     classes: their names, in the order of train ids.
     """
 
-    def __init__(self, classes: Sequence[str], bootstrap: Bootstrap) -> None:
+    def __init__(self, classes: Sequence[str]) -> None:
         self.classes = classes
-        self.bootstrap = bootstrap
         self.by_sample: dict[Sample, NDArray[np.int64]] = {}
 
     def update(self, image: ScoredImage) -> None:
@@ -44,7 +41,3 @@ class ConfusionByImage:
         """The confusion matrix of each sample, in the order of `samples`."""
         shape = (len(self.by_sample), len(self.classes), len(self.classes) + 1)
         return np.array(list(self.by_sample.values()), np.int64).reshape(shape)
-
-    def interval(self, statistic: Statistic) -> Interval | None:
-        """Return the 95 % interval of a score of the confusion matrix of all images."""
-        return self.bootstrap.interval(self.samples, self.confusion_NKP, statistic)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from segpipe.evaluation.measure import Bootstrap, MeasureSummary, rounded
+from segpipe.evaluation.measure import MeasureSummary, interval, rounded
 from segpipe.evaluation.measures.by_image import ConfusionByImage
 from segpipe.labels.scheme import LabelScheme
 from segpipe.metrics.scores import iou, mean_defined
@@ -28,11 +28,9 @@ class Categories(ConfusionByImage):
     false alarms where a category is predicted (`getIouScoreForCategory` of cityscapesscripts).
     """
 
-    def __init__(
-        self, classes: Sequence[str], categories_K: Sequence[str | None], bootstrap: Bootstrap
-    ) -> None:
+    def __init__(self, classes: Sequence[str], categories_K: Sequence[str | None]) -> None:
         """categories_K: the category of each class; None for one without."""
-        super().__init__(classes, bootstrap)
+        super().__init__(classes)
         self._names = list(dict.fromkeys(name for name in categories_K if name is not None))
         others = len(self._names)
         places_K = [others if name is None else self._names.index(name) for name in categories_K]
@@ -46,7 +44,7 @@ class Categories(ConfusionByImage):
         return MeasureSummary(
             scores={
                 "category_iou": rounded(float(self._mean_iou(confusion_KP))),
-                "category_iou_interval": self.interval(self._mean_iou),
+                "category_iou_interval": interval(self.samples, self.confusion_NKP, self._mean_iou),
                 "categories": {
                     name: {"iou": rounded(score), "pixels": pixels}
                     for name, score, pixels in columns

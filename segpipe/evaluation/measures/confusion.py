@@ -6,10 +6,11 @@ Shapes: N images, K classes, P = K + 1 answers, the classes and none of them.
 import numpy as np
 from numpy.typing import NDArray
 
-from segpipe.evaluation.measure import MeasureSummary, rounded
+from segpipe.evaluation.measure import MeasureSummary, interval, rounded, uncertainty
 from segpipe.evaluation.measures.by_image import ConfusionByImage
-from segpipe.metrics.scores import Scores, mean_iou, pixel_accuracy, scores
-from segpipe.results.evaluation_tables import ConfusionCell
+from segpipe.metrics.class_counts import class_counts, miou, pixel_accuracy
+from segpipe.metrics.scores import Scores, scores
+from segpipe.results.evaluation_tables import ConfusionCell, ImageCountsRow
 
 
 class Confusion(ConfusionByImage):
@@ -18,14 +19,14 @@ class Confusion(ConfusionByImage):
     def summary(self) -> MeasureSummary:
         """Return the means, the scores by class, the columns of each image, and confusion.csv."""
         confusion_KP: NDArray[np.int64] = self.confusion_NKP.sum(0)
-        found = scores(confusion_KP)
+        found, counts_NK3 = scores(confusion_KP), class_counts(self.confusion_NKP)
         by_image = {sample.name: scores(counts) for sample, counts in self.by_sample.items()}
         return MeasureSummary(
             scores={
                 "miou": rounded(found.miou),
-                "miou_interval": self.interval(mean_iou),
+                "miou_interval": interval(self.samples, counts_NK3, miou),
                 "pixel_accuracy": rounded(found.pixel_accuracy),
-                "pixel_accuracy_interval": self.interval(pixel_accuracy),
+                "pixel_accuracy_interval": interval(self.samples, counts_NK3, pixel_accuracy),
                 "mean_accuracy": rounded(found.mean_accuracy),
                 "mean_dice": rounded(found.mean_dice),
                 "mean_precision": rounded(found.mean_precision),
@@ -34,7 +35,7 @@ class Confusion(ConfusionByImage):
                 "classes": {name: _of_class(found, k) for k, name in enumerate(self.classes)},
                 "protocol": {
                     "pixels": int(confusion_KP.sum()),
-                    "interval": self.bootstrap.protocol(self.samples, self.confusion_NKP),
+                    "interval": uncertainty(self.samples, counts_NK3, miou).basis,
                 },
             },
             image_columns={
@@ -42,8 +43,26 @@ class Confusion(ConfusionByImage):
                 "pixel_accuracy": {n: rounded(one.pixel_accuracy) for n, one in by_image.items()},
                 "pixels": {name: int(one.pixels_K.sum()) for name, one in by_image.items()},
             },
-            tables={ConfusionCell: self._cells(confusion_KP)},
+            tables={
+                ConfusionCell: self._cells(confusion_KP),
+                ImageCountsRow: self._image_counts(counts_NK3),
+            },
         )
+
+    def _image_counts(self, counts_NK3: NDArray[np.int64]) -> list[ImageCountsRow]:
+        return [
+            ImageCountsRow(
+                name=sample.name,
+                group=sample.group,
+                image=sample.image,
+                truth=truth,
+                predicted=predicted,
+                hits=hits,
+            )
+            for sample, (truth, predicted, hits) in zip(
+                self.samples, counts_NK3.swapaxes(1, 2).tolist(), strict=True
+            )
+        ]
 
     def _cells(self, confusion_KP: NDArray[np.int64]) -> list[ConfusionCell]:
         """Return the rows of confusion.csv; those of no answer only where there is one."""

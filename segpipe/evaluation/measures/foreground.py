@@ -1,6 +1,6 @@
 """Scores of the class that one logit scores, train id 1: over the split and by image.
 
-Shapes: N images, S bootstrap samples, K = 2 classes, P = 3 answers, the classes and none of them.
+Shapes: N images, S sums over images, K = 2 classes, P = 3 answers, the classes and none of them.
 """
 
 from collections.abc import Callable
@@ -9,7 +9,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from segpipe.evaluation.measure import MeasureSummary, mean_of_sums, rounded, sums_of_defined
+from segpipe.evaluation.measure import (
+    MeasureSummary,
+    interval,
+    mean_of_sums,
+    rounded,
+    sums_of_defined,
+)
 from segpipe.evaluation.measures.by_image import ConfusionByImage
 from segpipe.metrics.precision_recall import FOREGROUND
 from segpipe.metrics.scores import dice, iou
@@ -53,10 +59,9 @@ class Foreground(ConfusionByImage):
             return np.asarray(score(confusion_SKP)[..., FOREGROUND])
 
         value = rounded(float(of_class(confusion_NKP.sum(0))))
-        return {name: value, f"{name}_interval": self.interval(of_class)}
+        return {name: value, f"{name}_interval": interval(self.samples, confusion_NKP, of_class)}
 
     def _mean_by_image(self, name: str, score_N: NDArray[np.float64]) -> dict[str, Any]:
         sums_N2 = sums_of_defined(score_N)
         mean = rounded(float(mean_of_sums(sums_N2.sum(0))))
-        interval = self.bootstrap.interval(self.samples, sums_N2, mean_of_sums)
-        return {name: mean, f"{name}_interval": interval}
+        return {name: mean, f"{name}_interval": interval(self.samples, sums_N2, mean_of_sums)}

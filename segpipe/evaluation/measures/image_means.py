@@ -5,7 +5,13 @@ Shapes: N images, K classes.
 
 import numpy as np
 
-from segpipe.evaluation.measure import MeasureSummary, mean_of_sums, rounded, sums_of_defined
+from segpipe.evaluation.measure import (
+    MeasureSummary,
+    interval,
+    mean_of_sums,
+    rounded,
+    sums_of_defined,
+)
 from segpipe.evaluation.measures.by_image import ConfusionByImage
 from segpipe.metrics.image_scores import (
     class_sums,
@@ -29,13 +35,9 @@ class ImageMeans(ConfusionByImage):
         found = {
             "images": int((~np.isnan(mean_N)).sum()),
             "miou": rounded(float(mean_defined(mean_N))),
-            "miou_interval": self.bootstrap.interval(
-                self.samples, sums_of_defined(mean_N), mean_of_sums
-            ),
+            "miou_interval": interval(self.samples, sums_of_defined(mean_N), mean_of_sums),
             "class_miou": rounded(float(mean_of_class_sums(sums_NK2.sum(0)))),
-            "class_miou_interval": self.bootstrap.interval(
-                self.samples, sums_NK2, mean_of_class_sums
-            ),
+            "class_miou_interval": interval(self.samples, sums_NK2, mean_of_class_sums),
         }
         for percent in WORST:
             worst_K = np.array([worst_mean(iou_N, percent) for iou_N in iou_NK.T])

@@ -8,7 +8,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from segpipe.evaluation.measure import Bootstrap, MeasureSummary, ScoredImage, rounded
+from segpipe.evaluation.measure import MeasureSummary, ScoredImage, interval, rounded
 from segpipe.metrics.instances import InstanceSets, instance_counts, instance_iou
 from segpipe.metrics.scores import mean_defined
 from segpipe.raw.sample import Sample
@@ -20,8 +20,8 @@ class Instances:
     It has a meaning only where all images tell objects apart: without, there are false alarms alone.
     """
 
-    def __init__(self, sets: InstanceSets, bootstrap: Bootstrap) -> None:
-        self._sets, self._bootstrap = sets, bootstrap
+    def __init__(self, sets: InstanceSets) -> None:
+        self._sets = sets
         self._samples: list[Sample] = []
         self._counts_NR3: list[NDArray[np.float64]] = []
         self._without = 0
@@ -71,7 +71,7 @@ class Instances:
             if not own_NR3.size:
                 continue
             found[name] = rounded(float(_mean(own_NR3.sum(0))))
-            found[f"{name}_interval"] = self._bootstrap.interval(self._samples, own_NR3, _mean)
+            found[f"{name}_interval"] = interval(self._samples, own_NR3, _mean)
         return MeasureSummary(found)
 
 

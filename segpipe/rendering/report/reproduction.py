@@ -41,7 +41,7 @@ def reproduction(lineage: Mapping[str, Any], params: Params) -> Reproduction:
     commit = lineage.get("git_commit")
     return Reproduction(
         commit=commit and commit.removesuffix(_DIRTY),
-        edited=bool(commit) and commit.endswith(_DIRTY),
+        edited=bool(commit and commit.endswith(_DIRTY)),
         data=lineage.get("data"),
         seed=used.get("train", {}).get("seed"),
         changed={

@@ -14,12 +14,12 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from segpipe.evaluation.counts import EvaluationCounts
-from segpipe.evaluation.measure import Bootstrap, ScoredImage
+from segpipe.evaluation.measure import ScoredImage
 from segpipe.evaluation.measures.categories import class_categories
 from segpipe.labels.load import built_in_scheme, load_scheme
 from segpipe.labels.scheme import LabelScheme
-from segpipe.metrics.bootstrap import LEAST_IMAGES
 from segpipe.metrics.instances import AVERAGE_PIXELS, instance_sets
+from segpipe.metrics.jackknife import LEAST_UNITS
 from segpipe.raw.sample import Sample
 
 SCHEME = built_in_scheme("cityscapes19")
@@ -68,14 +68,12 @@ def official_scores(images: Images, folder: Path) -> dict[str, Any]:
         return dict(official.evaluateImgLists(files["pred"], files["labelIds"], args))
 
 
-def scored(
-    images: Images, bootstrap: int = 0, scheme: LabelScheme = SCHEME, first: int = 0
-) -> EvaluationCounts:
-    counts = EvaluationCounts.of(scheme.classes, False, Bootstrap(bootstrap, 0), scheme=scheme)
+def scored(images: Images, scheme: LabelScheme = SCHEME, first: int = 0) -> EvaluationCounts:
+    counts = EvaluationCounts.of(scheme.classes, False, scheme=scheme)
     for place, (prediction, truth, instances) in enumerate(images, first):
         counts.update(
             ScoredImage(
-                sample=Sample(f"{place}", "g", f"{place}.png", f"{place}_mask.png"),
+                sample=Sample(f"{place}", f"{place}", f"{place}.png", f"{place}_mask.png"),
                 truth_hw=scheme.encode(truth)[0],
                 prediction_hw=scheme.encode(prediction)[0],
                 scored_mask_hw=np.ones(truth.shape, np.bool_),
@@ -159,9 +157,9 @@ def test_categories_of_the_labels_are_the_official_ones(name: str) -> None:
 
 
 def test_counts_of_parts_add_up_and_have_intervals() -> None:
-    images = generated(7, LEAST_IMAGES)
-    whole, first = scored(images, 100).summary(), scored(images[:9], 100)
-    first.merge(scored(images[9:], 100, first=9))
+    images = generated(7, LEAST_UNITS)
+    whole, first = scored(images).summary(), scored(images[:9])
+    first.merge(scored(images[9:], first=9))
     found = first.summary()
     assert found == whole
     for score in ("category_iou", "instance_iou", "category_instance_iou"):

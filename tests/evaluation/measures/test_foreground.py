@@ -17,12 +17,11 @@ from sklearn.metrics import average_precision_score, f1_score, jaccard_score
 from segpipe.bundle import Bundle
 from segpipe.evaluation.counts import EvaluationCounts
 from segpipe.evaluation.evaluate import evaluate
-from segpipe.evaluation.measure import Bootstrap
 from segpipe.evaluation.measures.foreground import Foreground
 from segpipe.evaluation.report import EvaluationReport, evaluation_report
 from segpipe.inference.predictor import Predictor
 from segpipe.labels.load import load_scheme
-from segpipe.metrics.bootstrap import LEAST_IMAGES
+from segpipe.metrics.jackknife import LEAST_UNITS
 from segpipe.params.prepare import SplitParams
 from segpipe.raw.input_spec import PICTURES, InputSpec
 from segpipe.sources.folder.samples import list_samples
@@ -66,9 +65,7 @@ def raw(tmp_path: Path) -> Path:
     return root
 
 
-def evaluated(
-    raw: Path, bootstrap: int = 0, **options: Any
-) -> tuple[EvaluationReport, list[tuple[Any, Any]]]:
+def evaluated(raw: Path, **options: Any) -> tuple[EvaluationReport, list[tuple[Any, Any]]]:
     """The report, and for each image truth and probability of the valid pixels."""
     predictor: Any = Blueness(raw, **options)
     samples = list_samples(raw, SplitParams()).samples["val"]
@@ -78,7 +75,7 @@ def evaluated(
             valid = np.asarray(mask) != 9
             logit = predictor.logits(np.asarray(image)[None])[0]
             pixels.append((np.asarray(mask)[valid] == 0, logit.sigmoid().numpy()[valid]))
-    counts = evaluate(predictor, samples, raw, Bootstrap(bootstrap, 0))
+    counts = evaluate(predictor, samples, raw)
     return evaluation_report(counts, predictor, "val"), pixels
 
 
@@ -86,8 +83,8 @@ def evaluated(
 def test_scores_over_the_split_and_by_image_are_those_of_scikit_learn(
     raw: Path, threshold: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("segpipe.evaluation.measure.LEAST_IMAGES", 2)
-    report, pixels = evaluated(raw, bootstrap=300, threshold=threshold)
+    monkeypatch.setattr("segpipe.metrics.jackknife.LEAST_UNITS", 2)
+    report, pixels = evaluated(raw, threshold=threshold)
     found = report.evaluation.foreground
     truth, probability = (np.concatenate(part) for part in zip(*pixels, strict=True))
     guess = probability > np.float32(threshold)
@@ -164,7 +161,7 @@ def test_of_several_logits_each_class_is_a_point_of_the_table(raw: Path, tmp_pat
     predictor.bundle = Bundle(SAME_SIZE, None, predictor.scheme, predictor.input, "fp32", {})  # type: ignore[arg-type]
     predictor.train_ids = lambda logits_Khw: (logits_Khw[0] > 0).numpy().astype(np.uint8)
     samples = list_samples(raw, SplitParams()).samples["val"]
-    counts = evaluate(predictor, samples, raw, Bootstrap(0, 0))
+    counts = evaluate(predictor, samples, raw)
     report = evaluation_report(counts, predictor, "val")
     assert report.evaluation.foreground is None
     assert report.evaluation.protocol.threshold_choice is None
@@ -182,7 +179,7 @@ def test_a_split_without_truth_or_without_the_class_has_no_scores(
 ) -> None:
     predictor: Any = Blueness(raw)
     for image in ([], [scored_image("void", np.zeros((2, 2), np.int64))]):
-        counts = EvaluationCounts.of(predictor.scheme.classes, True, Bootstrap(50, 0))
+        counts = EvaluationCounts.of(predictor.scheme.classes, True)
         counts.withheld = ["a"]
         for one in image:
             counts.update(one, torch.zeros(1, 1, 1))
@@ -210,26 +207,26 @@ def test_windows_of_one_raster_are_drawn_together_for_the_mean_by_image() -> Non
     good, bad = [[50, 0], [5, 45]], [[50, 30], [10, 10]]
 
     def width(*images: tuple[Any, str]) -> float:
-        measure = Foreground(["rest", "sky"], Bootstrap(500, 0))
+        measure = Foreground(["rest", "sky"])
         for number, (counts, file) in enumerate(images):
             measure.update(scored_image(str(number), counts, file))
         found = measure.summary().scores["foreground"]["by_image"]["iou_interval"]
         return float(found.high - found.low)
 
-    rasters = [((good, bad)[n % 2], str(n)) for n in range(LEAST_IMAGES)]
+    rasters = [((good, bad)[n % 2], str(n)) for n in range(LEAST_UNITS)]
     together = width(*rasters * 5)
     assert together == pytest.approx(width(*rasters))
-    apart = [((good, bad)[n % 2], str(n)) for n in range(5 * LEAST_IMAGES)]
+    apart = [((good, bad)[n % 2], str(n)) for n in range(5 * LEAST_UNITS)]
     assert width(*apart) < 0.9 * together
 
 
 def test_a_class_that_few_images_hold_has_no_interval_by_image() -> None:
-    measure = Foreground(["rest", "sky"], Bootstrap(100, 0))
-    for number in range(LEAST_IMAGES + 5):
-        with_sky = number < LEAST_IMAGES - 1
+    measure = Foreground(["rest", "sky"])
+    for number in range(LEAST_UNITS + 5):
+        with_sky = number < LEAST_UNITS - 1
         counts = [[50, 0], [5, 45]] if with_sky else [[100, 0], [0, 0]]
         measure.update(scored_image(str(number), counts))
     found = measure.summary().scores["foreground"]
     assert found["iou_interval"] is not None
-    assert found["by_image"]["images"] == LEAST_IMAGES - 1
+    assert found["by_image"]["images"] == LEAST_UNITS - 1
     assert found["by_image"]["iou_interval"] is found["by_image"]["dice_interval"] is None

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from segpipe.evaluation.measure import Bootstrap, ScoredImage
+from segpipe.evaluation.measure import ScoredImage
 from segpipe.evaluation.measures.boundaries import Boundaries
 from segpipe.evaluation.measures.groups import Groups
 from segpipe.evaluation.measures.image_means import ImageMeans
@@ -32,7 +32,7 @@ def test_image_means_by_hand() -> None:
         scored_image("c", [[0, 0], [4, 0]]),
         scored_image("void", [[0, 0], [0, 0]]),
     ]
-    found = of(ImageMeans(CLASSES, Bootstrap(0, 0)), images).scores
+    found = of(ImageMeans(CLASSES), images).scores
     road, sky = [3 / 4, 1 / 2], [2 / 3, 0]
     mean_of_image = [3 / 4, (1 / 2 + 2 / 3) / 2, 0]
     by_image = found["by_image"]
@@ -48,7 +48,7 @@ def test_image_means_by_hand() -> None:
 def test_image_means_have_intervals_over_images() -> None:
     rng = np.random.default_rng(0)
     images = [scored_image(f"{n}", rng.integers(1, 30, (2, 2))) for n in range(60)]
-    by_image = of(ImageMeans(CLASSES, Bootstrap(500, 0)), images).scores["by_image"]
+    by_image = of(ImageMeans(CLASSES), images).scores["by_image"]
     for name in ("miou", "class_miou"):
         interval = by_image[f"{name}_interval"]
         assert interval.low < by_image[name] < interval.high < interval.low + 0.2
@@ -64,7 +64,7 @@ def test_a_group_is_scored_as_one_image_of_all_its_pixels() -> None:
         image("b", "bonn", [[1, 1], [0, 2]]),
         image("c", "ulm", [[0, 0], [2, 2]]),
     ]
-    found = of(Groups(CLASSES, Bootstrap(0, 0)), images)
+    found = of(Groups(CLASSES), images)
     ulm = (3 / 6 + 2 / 5) / 2
     bonn = (1 / 2 + 2 / 3) / 2
     assert found.tables[GroupRow] == [
@@ -79,14 +79,14 @@ def noisy(seed: int) -> ScoredImage:
     truth = rng.integers(0, 2, (6, 8)).astype(np.uint8).repeat(5, 0).repeat(5, 1)
     guess = np.roll(truth, seed % 3, axis=1)
     truth[:3, :3] = 255
-    sample = Sample(f"{seed}", "group", f"{seed}.png", f"{seed}_mask.png")
+    sample = Sample(f"{seed}", f"{seed}", f"{seed}.png", f"{seed}_mask.png")
     return ScoredImage(sample, truth, guess, np.ones(truth.shape, bool), 2)
 
 
 def test_boundary_scores_add_up_over_images_and_widths() -> None:
     images = [noisy(seed) for seed in range(40)]
     # The diagonal is 50 pixels long: 2 % of it is one pixel, 6 % are three.
-    found = of(Boundaries(CLASSES, [2.0, 6.0], Bootstrap(300, 0)), images)
+    found = of(Boundaries(CLASSES, [2.0, 6.0]), images)
     rows = {(row.percent, row.class_name): row for row in found.tables[BoundaryRow]}
     for scores, (percent, distance) in zip(
         found.scores["boundaries"], ((2.0, 1), (6.0, 3)), strict=True
@@ -113,9 +113,9 @@ def test_boundary_scores_add_up_over_images_and_widths() -> None:
 def test_parts_add_up_to_the_whole() -> None:
     images = [noisy(seed) for seed in range(6)]
     for make in (
-        lambda: Boundaries(CLASSES, [2.0], Bootstrap(50, 0)),
-        lambda: ImageMeans(CLASSES, Bootstrap(50, 0)),
-        lambda: Groups(CLASSES, Bootstrap(50, 0)),
+        lambda: Boundaries(CLASSES, [2.0]),
+        lambda: ImageMeans(CLASSES),
+        lambda: Groups(CLASSES),
     ):
         first, second = make(), make()
         of(first, images[:2]), of(second, images[2:])
@@ -125,9 +125,9 @@ def test_parts_add_up_to_the_whole() -> None:
 
 def test_nothing_to_score(tmp_path: Path) -> None:
     for measure in (
-        Boundaries(CLASSES, [2.0], Bootstrap(50, 0)),
-        ImageMeans(CLASSES, Bootstrap(50, 0)),
-        Groups(CLASSES, Bootstrap(50, 0)),
+        Boundaries(CLASSES, [2.0]),
+        ImageMeans(CLASSES),
+        Groups(CLASSES),
     ):
         found = of(measure, [])
         flat = str(found.scores)

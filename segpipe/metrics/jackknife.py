@@ -1,0 +1,160 @@
+"""How far a score would move with other images of the same kind: jackknife intervals.
+
+What is left out, one at a time, is a unit: an image, a group of images, or a stretch of consecutive
+images. docs/uncertainty.md has the coverage that was measured (bench/coverage.py).
+
+Shapes: F image files, U units; the counts of a file have any shape, here C.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import expit, logit, stdtrit
+
+Counts = NDArray[Any]  # int64 or float64
+# Sums over images, (U, *C), to one number each, (U,); NaN where it has no meaning.
+Statistic = Callable[[NDArray[Any]], NDArray[np.float64]]
+
+# Independent images or groups, and frames of few drives; docs/uncertainty.md says what was measured.
+LEAST_UNITS = 20
+LEAST_FRAMES = 100
+STRETCHES = 10
+_LEVEL = 0.95
+
+
+@dataclass(frozen=True)
+class Uncertainty:
+    """The 95 % interval of a score, or why there is none.
+
+    basis: how it was found; where there is none, `none: ` and the reason. low, high: then NaN.
+    """
+
+    low: float
+    high: float
+    basis: str
+
+    @property
+    def known(self) -> bool:
+        """Whether there is an interval."""
+        return not np.isnan(self.low)
+
+
+@dataclass(frozen=True)
+class _Leverage:
+    """A score, and by how much each unit moves it: the jackknife's pseudo-values less their mean."""
+
+    score: float
+    moves_U: NDArray[np.float64]
+
+    def half_width(self, widening: float) -> float:
+        """Return Student's t of 97.5 % times the standard error.
+
+        The degrees of freedom are those of a variance of such values (Satterthwaite 1946): 2 U / (k - 1)
+        for the kurtosis k, 3 for normal ones, at most U, less one. So a score that a few units decide,
+        as the mIoU of rare classes is, has a wide interval.
+        """
+        units, squares = len(self.moves_U), float((self.moves_U**2).sum())
+        if not squares:
+            return 0.0
+        kurtosis = units * float((self.moves_U**4).sum()) / squares**2
+        effective = min(2 * units / max(kurtosis - 1, 1e-9), units)
+        t = stdtrit(max(effective - 1, 1.0), (1 + _LEVEL) / 2)
+        return float(t * np.sqrt(widening * squares / (units * (units - 1))))
+
+    def correlation(self) -> float:
+        """Return the correlation of neighbouring units, at least 0."""
+        products = float((self.moves_U[1:] * self.moves_U[:-1]).sum())
+        return max(products / max(float((self.moves_U**2).sum()), 1e-300), 0.0)
+
+
+def jackknife(
+    counts_FC: Counts, groups: Sequence[str], statistic: Statistic, difference: bool = False
+) -> Uncertainty:
+    """Return the interval of a score of the sum of all counts.
+
+    groups: the group of each file; files follow each other as they were taken. difference: whether the
+    score is one of two scores, in -1..1, and not one in 0..1, whose interval is symmetric in its logit.
+
+    The units are the groups where files share groups and there are `LEAST_UNITS`. Otherwise they are
+    the files, where neighbouring ones are not alike: their correlation is at most 1 / sqrt(F), or twice
+    that for fewer than `LEAST_FRAMES`. Frames of a few drives are left out by `STRETCHES` equal
+    stretches (batch means, Schmeiser 1982), and the variance is widened for what neighbouring stretches
+    still share. Files without a count are no units. Nothing is drawn at random.
+    """
+    held_F = np.asarray(counts_FC.any(tuple(range(1, counts_FC.ndim))))
+    counted_FC = counts_FC[held_F]
+    members = [group for group, held in zip(groups, held_F, strict=True) if held]
+    names, files = set(members), len(members)
+    shared = len(names) < files
+    if shared and len(names) >= LEAST_UNITS:
+        units_UC = sums_by(members, counted_FC)
+        return _interval(units_UC, statistic, difference, f"{len(names)} groups")
+    if files < LEAST_UNITS:
+        return _none(f"{files} image files with truth; at least {LEAST_UNITS} are needed")
+    found = _leverage(counted_FC, statistic)
+    alike = found.correlation() if found else 0.0
+    # Of independent files 16 % exceed one standard error, which costs little, or 2 % two, which costs all.
+    errors = 1 if files >= LEAST_FRAMES else 2
+    if not shared and alike <= errors * files**-0.5:
+        return _interval(counted_FC, statistic, difference, f"{files} images")
+    cause = f"in {len(names)} groups" if shared else f"of which neighbours correlate by {alike:.2f}"
+    if files < LEAST_FRAMES:
+        return _none(
+            f"{files} images {cause}; at least {LEAST_FRAMES} such images are needed"
+            + (f", or {LEAST_UNITS} groups" if shared else "")
+        )
+    # Its standard error more, since few images show too little of the correlation.
+    alike = min(alike + files**-0.5, 0.99)
+    worth = files * (1 - alike) / (1 + alike)
+    if worth < LEAST_UNITS:
+        return _none(
+            f"{files} images {cause}, neighbours so alike that they may say no more than {worth:.0f} "
+            f"independent ones; at least {LEAST_UNITS} are needed"
+        )
+    # As in an autoregressive series of the first order, whose neighbours correlate so.
+    length = files / STRETCHES
+    lost = 2 * alike * (1 - alike**length) / (length * (1 - alike**2))
+    units_UC = np.stack([part_FC.sum(0) for part_FC in np.array_split(counted_FC, STRETCHES)])
+    units = f"{STRETCHES} stretches of {files} consecutive images {cause}"
+    return _interval(units_UC, statistic, difference, units, 1 / (1 - lost))
+
+
+def sums_by(keys: Sequence[str], values_N: Counts) -> Counts:
+    """Return the sum of the values that have the same key, in the order of the keys' first places."""
+    places = {key: place for place, key in enumerate(dict.fromkeys(keys))}
+    summed = np.zeros((len(places), *values_N.shape[1:]), values_N.dtype)
+    np.add.at(summed, [places[key] for key in keys], values_N)
+    return summed
+
+
+def _interval(
+    units_UC: Counts, statistic: Statistic, difference: bool, units: str, widening: float = 1.0
+) -> Uncertainty:
+    found = _leverage(units_UC, statistic)
+    if found is None:
+        return _none("the score hangs on one image or group, or has no meaning")
+    basis, score, half = f"95% jackknife over {units}", found.score, found.half_width(widening)
+    if difference or not half or not 0 < score < 1:
+        return Uncertainty(score - half, score + half, basis)
+    half /= score * (1 - score)
+    return Uncertainty(float(expit(logit(score) - half)), float(expit(logit(score) + half)), basis)
+
+
+def _leverage(units_UC: Counts, statistic: Statistic) -> _Leverage | None:
+    # float64 holds whole numbers up to 2^53, so sums of counts are exact.
+    units_UC = units_UC.astype(np.float64)
+    total_C = units_UC.sum(0)
+    score = float(statistic(total_C[None])[0])
+    without_U = statistic(total_C - units_UC)
+    if np.isnan(score) or np.isnan(without_U).any():
+        return None
+    # Equal images move nothing; what is left of the subtraction is rounding.
+    apart_U = np.round(without_U.mean() - without_U, 14)
+    return _Leverage(score, (len(units_UC) - 1) * apart_U)
+
+
+def _none(reason: str) -> Uncertainty:
+    return Uncertainty(float("nan"), float("nan"), f"none: {reason}")
