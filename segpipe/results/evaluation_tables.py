@@ -2,8 +2,8 @@
 
 from typing import ClassVar
 
-from segpipe.results.evaluation import ClassName, ClassScores, Evaluated, Evaluation
-from segpipe.results.records import Score
+from segpipe.results.evaluation import ClassScores, Evaluated, Evaluation
+from segpipe.results.records import ClassName, Score
 
 
 class _OfClass(Evaluated):
