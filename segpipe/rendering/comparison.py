@@ -108,7 +108,7 @@ def comparison_sheet(samples: Sequence[Comparison], scheme: LabelScheme, title: 
     """
     if not samples:
         raise ValueError("a sheet of comparisons needs a sample")
-    columns = list(max((one.panels for one in samples), key=len))
+    columns = max((list(one.panels) for one in samples), key=len)
     widest = max(one.panels["image"].shape[1] for one in samples)
     cell = min(widest, (WIDEST - GAP) // len(columns) - GAP)
     points = min(20, max(13, cell // 28))

@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 
 from segpipe.params.schema import Params
+from segpipe.rendering.html.page import interval, number, percent
 from segpipe.rendering.layout import LegendEntry
 from segpipe.rendering.report import examples as embedding
 from segpipe.rendering.report.charts import Line, Scale, fitted, line_chart
 from segpipe.rendering.report.examples import Example, embedded_examples
-from segpipe.rendering.report.page import interval, number, percent
 from segpipe.rendering.report.report import write_report
 from segpipe.rendering.report.reproduction import reproduction
 from segpipe.results.evaluation import Evaluation

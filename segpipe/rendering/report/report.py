@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TypeVar
 
+from segpipe.rendering.html.page import render_page
 from segpipe.rendering.layout import LegendEntry
 from segpipe.rendering.report.curves import (
     precision_recall_chart,
@@ -11,7 +12,6 @@ from segpipe.rendering.report.curves import (
     training_charts,
 )
 from segpipe.rendering.report.examples import Example, embedded_examples
-from segpipe.rendering.report.page import render_page
 from segpipe.rendering.report.reproduction import Reproduction
 from segpipe.results.evaluation import ClassScores, Evaluation, EvaluationProtocol
 from segpipe.results.evaluation_tables import (
@@ -61,7 +61,7 @@ def write_report(
     training = read_record(TrainingSummary, training_file) if training_file.is_file() else None
     groups = _table(GroupRow, metrics)
     page = render_page(
-        "report.html.jinja",
+        "report/report.html.jinja",
         evaluation=evaluation,
         protocol=_protocol(evaluation.protocol),
         scores=shown_values(evaluation),
