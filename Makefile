@@ -58,4 +58,4 @@ bench: $(STAMP)  ## measure training and preparation against plain loops on this
 	$(RUN) python -m bench.prepare
 
 clean:  ## delete what the pipeline made here: data, models, scores, state; not .venv, downloads or the DVC cache
-	rm -rf data/raw data/prepared data/report data/statistics models predictions metrics/*.json metrics/*.csv metrics/*.png .segpipe/state .segpipe/profile .segpipe/preflight dvc_plots
+	rm -rf data/raw data/prepared data/report data/statistics models predictions metrics/*.json metrics/*.csv metrics/*.png metrics/report.html .segpipe/state .segpipe/profile .segpipe/preflight dvc_plots

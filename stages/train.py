@@ -1,7 +1,7 @@
 """Stage train: train the network, in as many processes as there are GPUs or as are asked for.
 
 reads   data/prepared/
-writes  models/ (the bundle), metrics/history.csv, metrics/learning_rate.csv (as planned),
+writes  models/ (the bundle), metrics/history.csv, class_history.csv, learning_rate.csv (as planned),
         metrics/training.json, metrics/mlflow.json
 
 A run that was interrupted goes on from its last checkpoint.

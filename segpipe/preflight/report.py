@@ -9,7 +9,7 @@ from segpipe.preflight.page import page
 from segpipe.preflight.pictures import draw_offenders
 from segpipe.preflight.summary import summarise
 from segpipe.preparation.sample_stats import Survey
-from segpipe.rendering.report.page import render_page
+from segpipe.rendering.html.page import render_page
 from segpipe.runtime.atomic import atomic_dir, write_json, write_text
 from segpipe.runtime.console import printable
 from segpipe.runtime.errors import ParameterError, listing
@@ -62,7 +62,7 @@ def write_report(
         }
         write_json(partial / NUMBERS, report)
         write_text(partial / PAGE, printable(page(report)))
-        write_text(partial / HTML, render_page("data.html.jinja", report=report))
+        write_text(partial / HTML, render_page("html/data.html.jinja", report=report))
     return folder / PAGE
 
 

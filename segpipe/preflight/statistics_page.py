@@ -17,9 +17,9 @@ from segpipe.labels.scheme import LabelScheme
 from segpipe.preparation.sample_stats import SampleStats, Survey
 from segpipe.raw.input_spec import picture_of
 from segpipe.rendering.channels import channel_histograms
+from segpipe.rendering.html.page import render_page
 from segpipe.rendering.layout import Mask, Picture
 from segpipe.rendering.png import write_png
-from segpipe.rendering.report.page import render_page
 from segpipe.rendering.samples import copies_sheet, sample_sheet
 from segpipe.rendering.statistics import brightness_histogram, class_frequencies, image_sizes
 from segpipe.runtime.atomic import write_csv, write_text
@@ -68,7 +68,7 @@ def write_statistics(
         write_png(folder / "copies.png", copies)
     summary, sections = _summary(dataset, images), _sections(copies is not None)
     write_text(folder / PAGE, _page(summary, sections))
-    page = render_page("statistics.html.jinja", summary=summary, sections=sections)
+    page = render_page("html/statistics.html.jinja", summary=summary, sections=sections)
     write_text(folder / HTML, page)
 
 

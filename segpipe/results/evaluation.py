@@ -6,15 +6,9 @@ and MLflow have it. Fields that earlier versions did not write are None by defau
 
 from typing import Annotated, ClassVar
 
-from pydantic import AliasChoices, BaseModel, Field
+from pydantic import BaseModel, Field
 
-from segpipe.results.records import Interval, Record, Score, Shown
-
-# `class`, as the files call it, is no name for an argument in Python.
-ClassName = Annotated[
-    str,
-    Field(validation_alias=AliasChoices("class", "class_name"), serialization_alias="class"),
-]
+from segpipe.results.records import ClassName, Interval, Record, Score, Shown
 
 
 class ClassScores(BaseModel):

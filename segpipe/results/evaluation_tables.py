@@ -4,8 +4,8 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import BeforeValidator, PlainSerializer
 
-from segpipe.results.evaluation import ClassName, ClassScores, Evaluated, Evaluation
-from segpipe.results.records import Score
+from segpipe.results.evaluation import ClassScores, Evaluated, Evaluation
+from segpipe.results.records import ClassName, Score
 
 
 def _numbers(cell: Any) -> Any:

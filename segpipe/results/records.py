@@ -9,9 +9,9 @@ import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, ClassVar, TypeVar
+from typing import Annotated, Any, ClassVar, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError
 
 from segpipe.runtime.atomic import write_csv, write_json
 from segpipe.runtime.errors import DataError, listing
@@ -20,6 +20,11 @@ from segpipe.runtime.validation import faults_of
 
 METRICS = Path("metrics")
 
+# `class`, as the files call it, is no name for an argument in Python.
+ClassName = Annotated[
+    str,
+    Field(validation_alias=AliasChoices("class", "class_name"), serialization_alias="class"),
+]
 Score = float | None  # in 0..1; None where a score has no meaning
 
 

@@ -2,7 +2,7 @@
 
 from typing import Annotated, ClassVar
 
-from segpipe.results.records import Record, Score, Shown
+from segpipe.results.records import ClassName, Record, Score, Shown
 
 Epochs = int | float  # whole numbers stay whole
 
@@ -62,6 +62,17 @@ class HistoryRow(_Trained):
     wait_seconds: float
     peak_memory_mb: float
     seconds: float
+
+
+class ClassHistoryRow(_Trained):
+    """A row of class_history.csv: the IoU of a class at a validation."""
+
+    file: ClassVar[str] = "class_history.csv"
+
+    epoch: Epochs
+    step: int
+    class_name: ClassName
+    iou: Score
 
 
 class PlannedRate(_Trained):

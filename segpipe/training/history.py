@@ -16,6 +16,7 @@ from segpipe.training.state.checkpoint import Progress
 from segpipe.training.validate import Validation
 
 Row = dict[str, float | None]
+CLASS_IOU = "val_iou/"  # before the class's name: its IoU in a row with a validation
 
 
 def metric_values(history: Sequence[Row], metric: Metric) -> list[float]:
@@ -80,6 +81,8 @@ def new_row(job: Job, progress: Progress, found: Validation | None, start: float
     peaks, waits = accelerator.gather(own).reshape(-1, 2).unbind(1)
     steps = progress.step - int(progress.history[-1]["step"] or 0 if progress.history else 0)
     scored = found if found and not math.isnan(found.miou) else None
+    classes = job.data.dataset.scheme.classes
+    ious = dict(zip(classes, found.ious_K, strict=True)) if found else {}
     epochs = progress.step / job.lengths.epoch
     return {
         "epoch": int(epochs) if epochs.is_integer() else epochs,
@@ -93,6 +96,7 @@ def new_row(job: Job, progress: Progress, found: Validation | None, start: float
         "wait_seconds": float(waits.mean()),
         "peak_memory_mb": float(peaks.max()),
         "seconds": progress.seconds + perf_counter() - start,
+        **{f"{CLASS_IOU}{k}": None if math.isnan(iou) else iou for k, iou in ious.items()},
     }
 
 

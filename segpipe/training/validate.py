@@ -4,7 +4,7 @@ Shapes: B batch, K classes.
 """
 
 import contextlib
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from math import isfinite
@@ -35,13 +35,15 @@ class Validation:
     """The scores of the validation split, from one confusion matrix of all its valid pixels.
 
     threshold: of the probability, where the network has one logit: the one that was asked for, or
-    the best for these weights; the scores are those at the one asked for, or at 0.5.
+    the best for these weights; the scores are those at the one asked for, or at 0.5. ious_K: IoU by
+    class, NaN where it has no meaning.
     """
 
     loss: float
     miou: float
     pixel_accuracy: float
     threshold: float | None
+    ious_K: Sequence[float]
 
 
 def validate(
@@ -91,7 +93,13 @@ def validate(
         samples = validated_suspects(split, seen, processes)
         end_together(processes, _not_finite(mean_loss, samples))
     found = scores(counts.confusion_KK.cpu().numpy())
-    return Validation(mean_loss, found.miou, found.pixel_accuracy, counts.threshold(objective))
+    return Validation(
+        loss=mean_loss,
+        miou=found.miou,
+        pixel_accuracy=found.pixel_accuracy,
+        threshold=counts.threshold(objective),
+        ious_K=found.iou_K.tolist(),
+    )
 
 
 def result_logits(

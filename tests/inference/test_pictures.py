@@ -8,13 +8,14 @@ from PIL import Image
 from torch import Tensor
 
 from segpipe.bundle import Bundle
-from segpipe.inference.pictures import Drawing, draw_samples
+from segpipe.inference.pictures import Drawing, draw_examples, draw_samples
 from segpipe.inference.predictor import Predictor
 from segpipe.labels.scheme import LabelScheme, RawLabel
 from segpipe.models.parts.network import Network
 from segpipe.params.model import ModelParams
 from segpipe.raw.input_spec import PICTURES, InputSpec
 from segpipe.raw.sample import Sample
+from segpipe.rendering.overlay import WRONG
 from tests.forge import save
 
 IDS = {"a": 10, "b": 20, "c": 30}
@@ -30,6 +31,37 @@ class Channel(Network):
 
     def forward(self, image_BCHW: Tensor) -> Tensor:
         return image_BCHW
+
+
+class LastFrame(Network):
+    """The class of each pixel is the brightest channel of the last frame."""
+
+    takes_clips = True
+
+    def forward(self, image_BTCHW: Tensor) -> Tensor:
+        return image_BTCHW[:, -1]
+
+
+def test_an_example_has_its_earlier_frames_and_its_errors(tmp_path: Path) -> None:
+    for number in range(3):
+        image = np.zeros((8, 12, 3), np.uint8)
+        image[..., number] = 255
+        save(tmp_path / f"raw/{number}.png", image)
+    truth = np.full((8, 12), 30, np.uint8)
+    truth[:2] = 10
+    save(tmp_path / "raw/mask.png", truth)
+    sample = Sample("a/b", "", "2.png", "mask.png", ("0.png", "1.png"))
+    spec = InputSpec(PICTURES, 8, 12, "stretch", 3, [0.0] * 3, [1.0] * 3)
+    bundle = Bundle(LastFrame().eval(), ModelParams(), SCHEME, spec, "fp32", {})
+    predictor = Predictor(bundle, torch.device("cpu"))
+    drawing = Drawing(predictor, tmp_path / "raw", tmp_path, 0.5, {})
+    [example], legend = draw_examples({"worst": [sample], "best": []}, drawing)
+    assert (example.kind, example.name) == ("worst", "a/b")
+    assert [int(frame[0, 0].argmax()) for frame in example.frames] == [0, 1]
+    assert list(example.panels) == ["image", "truth", "prediction", "errors"]
+    wrong = (example.panels["errors"] == WRONG).all(-1).mean()
+    assert wrong == 2 / 8
+    assert [entry.name for entry in legend] == ["a", "c", "wrong"]
 
 
 def test_each_sample_has_files_of_its_own(tmp_path: Path) -> None:

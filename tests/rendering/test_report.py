@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 
 from segpipe.params.schema import Params
+from segpipe.rendering.html.page import interval, number, percent
 from segpipe.rendering.layout import LegendEntry
 from segpipe.rendering.report import examples as embedding
 from segpipe.rendering.report.charts import Line, Scale, fitted, line_chart
 from segpipe.rendering.report.examples import Example, embedded_examples
-from segpipe.rendering.report.page import interval, number, percent
 from segpipe.rendering.report.report import write_report
 from segpipe.rendering.report.reproduction import reproduction
 from segpipe.results.evaluation import Evaluation
@@ -27,7 +27,7 @@ from segpipe.results.evaluation_tables import (
     ReliabilityBin,
 )
 from segpipe.results.records import new_record, read_table, write_record, write_table
-from segpipe.results.training import HistoryRow, TrainingSummary
+from segpipe.results.training import ClassHistoryRow, HistoryRow, TrainingSummary
 
 EVIL = """<b>&"'"""
 CLASSES = {
@@ -121,6 +121,11 @@ def metrics(tmp_path: Path) -> Path:
     write_record(folder / TrainingSummary.file, new_record(TrainingSummary, TRAINING))
     tables: dict[Any, list[dict[str, Any]]] = {
         HistoryRow: [REST | row for row in HISTORY],
+        ClassHistoryRow: [
+            {"epoch": epoch, "step": 1, "class": name, "iou": iou}
+            for epoch, ious in ((0.5, (0.1, None, 0.3)), (2, (0.4, None, 0.0)))
+            for name, iou in zip(("road", EVIL, "pole"), ious, strict=True)
+        ],
         ConfusionCell: [
             {"actual": actual, "predicted": predicted, "count": 5, "share": share}
             for actual, shares in (("road", (0.9, 0.1)), (EVIL, (None, None)))
@@ -176,6 +181,12 @@ def test_every_number_is_that_of_the_records(metrics: Path) -> None:
         ["pixel accuracy", "87.65", ""],
         ["Boundary IoU within 0.75 % of the diagonal", "31.31", ""],
         ["boundary F within 0.75 % of the diagonal", "41.41", ""],
+    ]
+    assert page.tables["class-history"] == [
+        ["epoch", "0.5", "2"],
+        ["pole", "30.0", "0.0"],
+        ["road", "10.0", "40.0"],
+        [EVIL, "-", "-"],
     ]
     assert page.tables["confusion"] == [
         ["true class", "road", EVIL],

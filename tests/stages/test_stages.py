@@ -100,6 +100,7 @@ def test_the_whole_pipeline_leaves_what_it_promises(tmp_path: Path, data: Path) 
         done = run_stage(stage, workspace)
         assert done.returncode == 0, done.stderr
         assert done.stdout.strip(), "the last line says where the result is"
+    assert done.stdout.splitlines()[-1].startswith("the report: metrics/report.html")
     files = {
         path.relative_to(workspace).as_posix()
         for top in ("models", "metrics", "predictions")
@@ -114,6 +115,8 @@ def test_the_whole_pipeline_leaves_what_it_promises(tmp_path: Path, data: Path) 
         "metrics/evaluation.json",
         "metrics/training.json",
         "metrics/history.csv",
+        "metrics/class_history.csv",
+        "metrics/report.html",
         "metrics/classes.csv",
         "metrics/images.csv",
         "metrics/confusion.csv",

@@ -13,7 +13,8 @@ from segpipe.params.length import Length
 from segpipe.params.loss import LossParams
 from segpipe.params.schedule import PlateauParams
 from segpipe.params.train import EarlyStoppingParams, RMSpropParams, SGDParams
-from segpipe.results.training import TrainingSummary
+from segpipe.results.records import read_table
+from segpipe.results.training import ClassHistoryRow, TrainingSummary
 from segpipe.training.distributed.signals import Interrupted
 from segpipe.training.optimizer import optimizer_tensors
 from segpipe.training.watch.publish import training_summary, write_history, write_planned_rates
@@ -49,6 +50,13 @@ def test_a_row_at_each_validation_and_at_each_epochs_end(dataset, trained, tmp_p
         written = list(csv.DictReader(file))
     assert [row["epoch"] for row in written] == ["0.6", "1", "1.2", "1.8", "2", "2.4"]
     assert written[1]["val_miou"] == "" != written[0]["val_miou"]
+    by_class = read_table(ClassHistoryRow, tmp_path / "class_history.csv")
+    classes = job.data.dataset.scheme.classes
+    assert [(row.step, row.class_name) for row in by_class] == [
+        (step, name) for step in validated for name in classes
+    ]
+    last = [row.iou for row in by_class[-len(classes) :] if row.iou is not None]
+    assert sum(last) / len(last) == pytest.approx(rows[-1]["val_miou"], abs=1e-5)
     summary = training_summary(job, progress)
     assert (summary.steps, summary.epochs) == (12, 2.4)
     assert summary.val_miou == max(row["val_miou"] or 0 for row in rows)

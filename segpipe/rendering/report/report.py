@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TypeVar
 
+from segpipe.rendering.html.page import render_page
 from segpipe.rendering.layout import LegendEntry
 from segpipe.rendering.report.curves import (
     precision_recall_chart,
@@ -11,7 +12,6 @@ from segpipe.rendering.report.curves import (
     training_charts,
 )
 from segpipe.rendering.report.examples import Example, embedded_examples
-from segpipe.rendering.report.page import render_page
 from segpipe.rendering.report.reproduction import Reproduction
 from segpipe.results.evaluation import ClassScores, Evaluation, EvaluationProtocol
 from segpipe.results.evaluation_tables import (
@@ -24,13 +24,21 @@ from segpipe.results.evaluation_tables import (
     ReliabilityBin,
     class_rows,
 )
-from segpipe.results.records import Record, read_record, read_table, shown_fields, shown_values
-from segpipe.results.training import HistoryRow, TrainingSummary
+from segpipe.results.records import (
+    Record,
+    Score,
+    read_record,
+    read_table,
+    shown_fields,
+    shown_values,
+)
+from segpipe.results.training import ClassHistoryRow, HistoryRow, TrainingSummary
 from segpipe.runtime.atomic import write_text
 
 REPORT = "report.html"
 _MOST_CLASSES = 40  # of a confusion matrix; of more the largest confusions are listed
 _MOST_ROWS = 60  # of groups and of confusions
+_MOST_EPOCHS = 16  # of the validations by class
 _Row = TypeVar("_Row", bound=Record)
 
 
@@ -53,7 +61,7 @@ def write_report(
     training = read_record(TrainingSummary, training_file) if training_file.is_file() else None
     groups = _table(GroupRow, metrics)
     page = render_page(
-        "report.html.jinja",
+        "report/report.html.jinja",
         evaluation=evaluation,
         protocol=_protocol(evaluation.protocol),
         scores=shown_values(evaluation),
@@ -64,6 +72,7 @@ def write_report(
         curves=training_charts(_table(HistoryRow, metrics)),
         precision_recall=precision_recall_chart(_table(PrecisionRecallPoint, metrics)),
         reliability=reliability_chart(_table(ReliabilityBin, metrics)),
+        class_history=_class_history(_table(ClassHistoryRow, metrics)),
         confusion=_confusion(_table(ConfusionCell, metrics)),
         confusions=_largest_confusions(_table(ConfusionCell, metrics)),
         groups=groups[:_MOST_ROWS] if len(groups) > 1 else [],
@@ -117,6 +126,16 @@ def _class_columns(evaluation: Evaluation) -> dict[str, str]:
 def _by_need(rows: Sequence[ClassRow]) -> list[ClassRow]:
     """Return the lowest IoU first, the classes without a score last."""
     return sorted(rows, key=lambda row: (row.iou is None, row.iou or 0.0, row.class_name))
+
+
+def _class_history(rows: Sequence[ClassHistoryRow]) -> dict[float, dict[str, Score]]:
+    """Return IoU by class at each validation, by epoch; of many validations every n-th and the last."""
+    found: dict[float, dict[str, Score]] = {}
+    for row in rows:
+        found.setdefault(row.epoch, {})[row.class_name] = row.iou
+    epochs = list(found)
+    step = max(1, -(-len(epochs) // _MOST_EPOCHS))
+    return {epoch: found[epoch] for epoch in [*epochs[:-1:step], *epochs[-1:]]}
 
 
 def _confusion(cells: Sequence[ConfusionCell]) -> dict[str, list[ConfusionCell]]:

@@ -38,10 +38,10 @@ def reproduction(lineage: Mapping[str, Any], params: Params) -> Reproduction:
     now = chosen(params)
     used = {**lineage.get("parameters", {}), "evaluate": now["evaluate"], "render": now["render"]}
     defaults = flat(Params().model_dump(mode="json"))
-    commit = lineage.get("git_commit")
+    commit: str | None = lineage.get("git_commit")
     return Reproduction(
         commit=commit and commit.removesuffix(_DIRTY),
-        edited=bool(commit and commit.endswith(_DIRTY)),
+        edited=commit is not None and commit.endswith(_DIRTY),
         data=lineage.get("data"),
         seed=used.get("train", {}).get("seed"),
         changed={

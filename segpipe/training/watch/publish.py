@@ -14,10 +14,11 @@ from segpipe.models.parts.network import count_parameters
 from segpipe.params.model import ModelParams
 from segpipe.params.train import TrainParams
 from segpipe.results.records import new_record, write_table
-from segpipe.results.training import HistoryRow, PlannedRate, TrainingSummary
+from segpipe.results.training import ClassHistoryRow, HistoryRow, PlannedRate, TrainingSummary
 from segpipe.runtime.atomic import write_json
 from segpipe.runtime.hardware import device_name
 from segpipe.tracking.datasets import DataUsed
+from segpipe.training.history import CLASS_IOU
 from segpipe.training.job import Job, TrainingData
 from segpipe.training.lengths import StepLengths
 from segpipe.training.schedules import learning_rate
@@ -65,8 +66,29 @@ def write_bundle(
 
 
 def write_history(progress: Progress, path: Path) -> None:
-    """Write a row for each validation and each whole epoch; cells without a value are empty."""
-    write_table(path, HistoryRow, [new_record(HistoryRow, row) for row in progress.history])
+    """Write a row for each validation and each whole epoch; cells without a value are empty.
+
+    The IoU of each class at each validation is written to class_history.csv beside `path`.
+    """
+    rows, by_class = [], []
+    for row in progress.history:
+        means = {name: value for name, value in row.items() if not name.startswith(CLASS_IOU)}
+        rows.append(new_record(HistoryRow, means))
+        by_class += [
+            new_record(
+                ClassHistoryRow,
+                {
+                    "epoch": row["epoch"],
+                    "step": row["step"],
+                    "class": name.removeprefix(CLASS_IOU),
+                    "iou": value,
+                },
+            )
+            for name, value in row.items()
+            if name.startswith(CLASS_IOU)
+        ]
+    write_table(path, HistoryRow, rows)
+    write_table(path.with_name(ClassHistoryRow.file), ClassHistoryRow, by_class)
 
 
 def write_planned_rates(train: TrainParams, lengths: StepLengths, path: Path) -> None:

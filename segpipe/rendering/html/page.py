@@ -1,6 +1,7 @@
 """HTML pages of one look, from jinja2 templates: self-contained, without scripts, light and dark."""
 
 import math
+from pathlib import Path
 from typing import Any
 
 import jinja2
@@ -8,18 +9,18 @@ from markupsafe import Markup, escape
 
 from segpipe.runtime.console import printable
 
-_FOLDER = "templates"
+_TEMPLATES = Path(__file__).parent.parent
 _NOTHING = "-"
 
 
 def render_page(template: str, **values: Any) -> str:
-    """Return the page that `template`, a file of templates/, makes of the values.
+    """Return the page that `template`, such as html/data.html.jinja, makes of the values.
 
     Every text is escaped, for HTML and as `printable` does. Raises jinja2.UndefinedError for a value
     that the template does not find.
     """
     pages = jinja2.Environment(
-        loader=jinja2.PackageLoader(__package__, _FOLDER),
+        loader=jinja2.FileSystemLoader(_TEMPLATES),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
