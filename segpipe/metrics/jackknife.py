@@ -84,9 +84,10 @@ def jackknife(
     stretches (batch means, Schmeiser 1982), and the variance is widened for what neighbouring stretches
     still share. Files without a count are no units. Nothing is drawn at random.
     """
-    held_F = np.asarray(counts_FC.any(tuple(range(1, counts_FC.ndim))))
-    counted_FC = counts_FC[held_F]
-    members = [group for group, held in zip(groups, held_F, strict=True) if held]
+    places = np.flatnonzero(counts_FC.any(tuple(range(1, counts_FC.ndim)))).tolist()
+    # float64 holds whole numbers up to 2^53, so sums of counts are exact.
+    counted_FC = counts_FC[places].astype(np.float64)
+    members = [groups[place] for place in places]
     names, files = set(members), len(members)
     shared = len(names) < files
     if shared and len(names) >= LEAST_UNITS:
@@ -131,7 +132,11 @@ def sums_by(keys: Sequence[str], values_N: Counts) -> Counts:
 
 
 def _interval(
-    units_UC: Counts, statistic: Statistic, difference: bool, units: str, widening: float = 1.0
+    units_UC: NDArray[np.float64],
+    statistic: Statistic,
+    difference: bool,
+    units: str,
+    widening: float = 1.0,
 ) -> Uncertainty:
     found = _leverage(units_UC, statistic)
     if found is None:
@@ -143,9 +148,7 @@ def _interval(
     return Uncertainty(float(expit(logit(score) - half)), float(expit(logit(score) + half)), basis)
 
 
-def _leverage(units_UC: Counts, statistic: Statistic) -> _Leverage | None:
-    # float64 holds whole numbers up to 2^53, so sums of counts are exact.
-    units_UC = units_UC.astype(np.float64)
+def _leverage(units_UC: NDArray[np.float64], statistic: Statistic) -> _Leverage | None:
     total_C = units_UC.sum(0)
     score = float(statistic(total_C[None])[0])
     without_U = statistic(total_C - units_UC)
