@@ -95,10 +95,13 @@ def commit_with(path: Path) -> str | None:
 
 def _from_folder(name: str, folder: Path) -> RunResults:
     training, params = folder / TrainingSummary.file, folder.absolute().parent / _PARAMS
+    evaluation = read_record(Evaluation, folder / Evaluation.file)
+    if evaluation.protocol.of_labels_alone:  # no parameters made them, whatever lies beside them
+        return RunResults(name, f"{folder}/", evaluation, training=None)
     return RunResults(
         name=name,
         place=f"{folder}/",
-        evaluation=read_record(Evaluation, folder / Evaluation.file),
+        evaluation=evaluation,
         training=read_record(TrainingSummary, training) if training.is_file() else None,
         parameters=_parameters(params.read_bytes() if params.is_file() else None),
     )
