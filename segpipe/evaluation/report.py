@@ -9,6 +9,7 @@ from segpipe.bundle import Bundle
 from segpipe.evaluation.counts import EvaluationCounts
 from segpipe.evaluation.measure import MeasureSummary
 from segpipe.inference.predictor import Predictor
+from segpipe.labels.scheme import LabelScheme
 from segpipe.results.evaluation import Evaluation
 from segpipe.results.evaluation_tables import (
     BoundaryRow,
@@ -46,31 +47,52 @@ def evaluation_report(
     `foreground` is there only where the network has one logit a pixel. precision_recall.csv is there
     for all: with several logits the largest wins, so each class is one point.
     """
+    one_logit = predictor.bundle.threshold is not None
+    protocol = _protocol_of_labels(counts, predictor.scheme, split) | _protocol_of_model(predictor)
+    return _report(counts, protocol, one_point_a_class=not one_logit)
+
+
+def label_report(counts: EvaluationCounts, scheme: LabelScheme, split: str) -> EvaluationReport:
+    """Return what was measured of label images; what only a model has is None in the protocol."""
+    protocol = _protocol_of_labels(counts, scheme, split) | {"left_out": {}}
+    return _report(counts, protocol, one_point_a_class=True)
+
+
+def _report(
+    counts: EvaluationCounts, protocol: Mapping[str, Any], one_point_a_class: bool
+) -> EvaluationReport:
     found = counts.summary()
-    about = _protocol(counts, predictor, split) | found.scores["protocol"]
+    about = {**protocol, **found.scores["protocol"]}
     evaluation = new_record(Evaluation, {**found.scores, "protocol": about})
     images = _image_rows(found, counts.withheld)
     # DVC wants every file, also that of a measure that was not asked for.
     tables: dict[type[Record], Sequence[Record]] = {BoundaryRow: [], ReliabilityBin: []}
     tables |= found.tables
     tables[ClassRow], tables[ImageRow] = class_rows(evaluation), images
-    if predictor.bundle.threshold is None:
+    if one_point_a_class:
         tables[PrecisionRecallPoint] = _class_points(evaluation)
     return EvaluationReport(evaluation, tables)
 
 
-def _protocol(counts: EvaluationCounts, predictor: Predictor, split: str) -> dict[str, Any]:
-    spec, scheme = predictor.input, predictor.scheme
+def _protocol_of_labels(
+    counts: EvaluationCounts, scheme: LabelScheme, split: str
+) -> dict[str, Any]:
     return {
         "split": split,
         "images_without_truth": len(counts.withheld),
         "resolution": "raw labels, each at its own size",
-        "left_out": predictor.bundle.lineage.get("excluded", {}),
         "label_scheme": scheme.name,
         "class_count": scheme.num_classes,
         "ignored_ids": " ".join(map(str, scheme.void_ids)),
         "counting": "one confusion matrix of all valid pixels of the split; a class in neither truth "
         "nor prediction is left out of the means",
+    }
+
+
+def _protocol_of_model(predictor: Predictor) -> dict[str, Any]:
+    spec = predictor.input
+    return {
+        "left_out": predictor.bundle.lineage.get("excluded", {}),
         "network_input": f"{spec.height}x{spec.width}, {spec.fit}",
         "edges": _edges(predictor),
         "precision": predictor.precision,

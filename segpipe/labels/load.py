@@ -54,6 +54,26 @@ def load_scheme(scheme: str, extra: Mapping[int, str], folder: Path) -> LabelSch
     return _with_map(_read(path, scheme.removesuffix(path.suffix)), extra)
 
 
+def scheme_at(name: str) -> LabelScheme:
+    """Return the scheme of a built-in name, or of a CSV or YAML file anywhere.
+
+    Raises ParameterError for an unknown name, MissingLabelFileError, and DataError for a faulty file.
+    """
+    path = Path(name)
+    if not _is_label_file(path):
+        known = built_in_schemes()
+        if name in known:
+            return built_in_scheme(name)
+        meant = did_you_mean(name, known)
+        raise ParameterError(
+            f"there is no label scheme {name!r}{f' ({meant})' if meant else ''}; it can be "
+            f"{', '.join(known)}, or the path of a CSV file ({HEADER}) or YAML file"
+        )
+    if not path.is_file():
+        raise MissingLabelFileError(f"{path}: there is no such file{_other_label_files(path)}")
+    return _read(path, path.stem)
+
+
 def _is_label_file(path: Path) -> bool:
     return path.suffix.lower() in _SUFFIXES
 

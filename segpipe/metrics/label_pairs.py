@@ -6,6 +6,7 @@ Shapes: H, W of the image; K classes; P = K + 1 answers, the classes and none of
 import numpy as np
 from numpy.typing import NDArray
 
+from segpipe.labels.counting import value_counts
 from segpipe.labels.scheme import VOID
 from segpipe.runtime.errors import DataError
 
@@ -30,7 +31,7 @@ def label_confusion(
     pairs_HW = truth_HW.astype(np.uint16)
     pairs_HW <<= 8
     pairs_HW |= prediction_HW
-    counts = np.bincount(pairs_HW.ravel(), minlength=_VALUES**2).reshape(_VALUES, _VALUES)
+    counts = value_counts(pairs_HW.ravel(), _VALUES**2).reshape(_VALUES, _VALUES)
     counts[VOID] = 0
     if strange := np.flatnonzero(counts[num_classes:].any(1)).tolist():
         raise DataError(
@@ -43,4 +44,4 @@ def label_confusion(
             f"a prediction holds train id {num_classes + strange[0]}, outside of 0..{num_classes - 1}"
         )
     columns = [*range(num_classes), VOID]
-    return counts[:num_classes, columns].astype(np.int64, copy=False)
+    return counts[:num_classes, columns]

@@ -37,12 +37,15 @@ def comparability(runs: Sequence[RunResults], names: Sequence[str]) -> list[str]
     """
     truth = [*_classes_differ(runs, names), *_protocols_differ(runs, names, _MUST_AGREE)]
     truth += [] if truth else _pixels_differ(runs, names)
-    prepared = _protocols_differ(runs, names, {"data": "prepared data"})
+    # Of label images alone nobody knows which model, of what data, has made them.
+    of_models = [n for n, run in enumerate(runs) if not run.evaluation.protocol.of_labels_alone]
+    models, model_names = [runs[n] for n in of_models], [names[n] for n in of_models]
+    prepared = _protocols_differ(models, model_names, {"data": "prepared data"})
     trained = "; their models were trained on other images, sizes, labels or copies"
     scored = "" if truth else ", though scored on the same truth"
     warnings = [*truth, *(line + trained + scored for line in prepared)]
     warnings += _no_scores(runs, names)
-    notes = [*_protocols_differ(runs, names, _MAY_DIFFER), *_costs_differ(runs, names)]
+    notes = [*_protocols_differ(models, model_names, _MAY_DIFFER), *_costs_differ(runs, names)]
     notes += _no_intervals(runs, names)
     return [f"warning: {line}" for line in warnings] + [f"note: {line}" for line in notes]
 

@@ -159,6 +159,11 @@ class EvaluationProtocol(BaseModel):
     data: str | None = None
 
     @property
+    def of_labels_alone(self) -> bool:
+        """Whether label images were scored (`segpipe score`), of whose model nothing is known."""
+        return self.label_scheme is not None and self.network_input is None
+
+    @property
     def no_interval(self) -> str | None:
         """Why the scores of the split have no interval; None where they have, or nothing is said."""
         kind, _, reason = (self.interval or "").partition(": ")

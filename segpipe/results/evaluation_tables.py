@@ -130,6 +130,21 @@ class ReliabilityBin(Evaluated):
     accuracy: Score
 
 
+# All files that an evaluation of label images has.
+RESULT_FILES = frozenset(
+    {
+        Evaluation.file,
+        BoundaryRow.file,
+        ClassRow.file,
+        ConfusionCell.file,
+        GroupRow.file,
+        ImageRow.file,
+        PrecisionRecallPoint.file,
+        ReliabilityBin.file,
+    }
+)
+
+
 def class_rows(evaluation: Evaluation) -> list[ClassRow]:
     """Return the rows of classes.csv, which are all scores by class with their share of the pixels."""
     total = max(sum(scores.pixels for scores in evaluation.classes.values()), 1)

@@ -99,13 +99,17 @@ def commit_with(path: Path) -> str | None:
 def _from_folder(name: str, folder: Path) -> RunResults:
     training, params = folder / TrainingSummary.file, folder.absolute().parent / _PARAMS
     counts = folder / ImageCountsRow.file
+    image_counts = read_table(ImageCountsRow, counts) if counts.is_file() else None
+    evaluation = read_record(Evaluation, folder / Evaluation.file)
+    if evaluation.protocol.of_labels_alone:  # no parameters made them, whatever lies beside them
+        return RunResults(name, f"{folder}/", evaluation, training=None, image_counts=image_counts)
     return RunResults(
         name=name,
         place=f"{folder}/",
-        evaluation=read_record(Evaluation, folder / Evaluation.file),
+        evaluation=evaluation,
         training=read_record(TrainingSummary, training) if training.is_file() else None,
         parameters=_parameters(params.read_bytes() if params.is_file() else None),
-        image_counts=read_table(ImageCountsRow, counts) if counts.is_file() else None,
+        image_counts=image_counts,
     )
 
 

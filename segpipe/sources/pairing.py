@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from segpipe.runtime.findings import Finding
 
 # Endings and beginnings that labelling tools and data sets add to a name, the longest first.
-_MASK_ENDS = (
+MASK_ENDS = (
     "_gtFine_labelTrainIds",
     "_gtCoarse_labelIds",
     "_gtFine_labelIds",
@@ -28,7 +28,7 @@ _MASK_ENDS = (
     "-label",
     "_L",
 )
-_IMAGE_ENDS = ("_leftImg8bit", "_image", "_img", "_rgb", "_sat")
+IMAGE_ENDS = ("_leftImg8bit", "_image", "_img", "_rgb", "_sat")
 
 
 def unpaired(images: Mapping[str, str], masks: Mapping[str, str]) -> list[Finding]:
@@ -90,11 +90,11 @@ def _reasons(bare: Sequence[str], lonely: Sequence[str]) -> dict[str, tuple[str,
 
 def _affixed(name: str, masks: set[str]) -> tuple[str, ...] | None:
     """Return the mask that differs from an image in a usual ending alone, with the mending."""
-    for image_end in ("", *_IMAGE_ENDS):
+    for image_end in ("", *IMAGE_ENDS):
         if not name.endswith(image_end):
             continue
         stem = name.removesuffix(image_end)
-        for mask_end in (*_MASK_ENDS, "") if image_end else _MASK_ENDS:
+        for mask_end in (*MASK_ENDS, "") if image_end else MASK_ENDS:
             if stem + mask_end in masks:
                 ends = [f"`{mask_end}` off the masks' names"] if mask_end else []
                 ends += [f"`{image_end}` off the images' names"] if image_end else []

@@ -3,6 +3,8 @@
 from collections import Counter
 from typing import Self
 
+import numpy as np
+
 from segpipe.evaluation.measure import MeasureSummary, ScoredImage
 from segpipe.labels.scheme import VOID
 
@@ -17,7 +19,8 @@ class TruthPixels:
     def update(self, image: ScoredImage) -> None:
         """Count an image. Void is counted in the window that a pixel belongs to, and only there."""
         height, width = image.truth_hw.shape
-        self._void_pixels += int((image.truth_hw[image.scored_mask_hw] == VOID).sum())
+        void_hw = (image.truth_hw == VOID) & image.scored_mask_hw
+        self._void_pixels += int(np.count_nonzero(void_hw))
         self._sizes[f"{height}x{width}"] += 1
 
     def merge(self, other: Self) -> None:

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from segpipe.labels.counting import value_counts
 from segpipe.labels.scheme import LARGEST_ID, SMALLEST_ID, Colour, LabelScheme
 from segpipe.raw.pictures.opener import OpenedPicture, open_picture
 from segpipe.raw.pictures.palette import contradiction
@@ -146,7 +147,7 @@ def _colours(picture: Image.Image) -> dict[int, int]:
 def _counts(picture: Image.Image) -> dict[int, int]:
     """Count the values of a picture of numbers."""
     if picture.mode == "L":
-        lowest, counts = 0, picture.histogram()
+        lowest, counts = 0, value_counts(np.asarray(picture).ravel(), 256).tolist()
     else:
         values = np.asarray(picture).ravel()
         lowest = min(0, int(values.min()))  # bincount takes no numbers below 0

@@ -1,0 +1,176 @@
+"""Pairs of label images in two folders: predictions of any program, and the truth."""
+
+import re
+from collections import Counter
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from segpipe.raw.sample import Sample
+from segpipe.runtime.errors import DataError, ParameterError
+from segpipe.runtime.findings import Finding, about, refuse, say_warnings
+from segpipe.sources.folder_walk import files_below
+from segpipe.sources.pairing import IMAGE_ENDS, MASK_ENDS
+from segpipe.sources.picture_files import read_files
+
+_SUFFIXES = (".png", ".bmp", ".tif", ".tiff")
+# `segpipe predict` writes its pictures for people there, below the label images.
+_OVERLAYS = "overlays/"
+# The official evaluator of Cityscapes takes whatever follows the frame's name; `_pred` is usual.
+_PREDICTED_END = re.compile(r"_pred[^/]*$")
+_CITYSCAPES = re.compile(r"(?:.*/)?([a-z-]+)_\d{6}_\d{6}")
+# Several files of one image, in the published folders and after cityscapesscripts' preparation.
+_KINDS = re.compile(
+    r"(.*_gt(?:Fine|Coarse))_(labelIds|labelTrainIds|color|instanceIds|instanceTrainIds)"
+)
+
+
+def paired_samples(
+    predictions: Path, truth: Path, train_ids: tuple[bool, bool], group: str | None
+) -> list[Sample]:
+    """Return a sample for each truth file, sorted: `image` is its prediction, `mask` the truth.
+
+    Both are paths below their folders. Partners have the same path without suffix; else the same one
+    without the usual endings (`_gtFine_labelIds`, `_pred`, `_leftImg8bit`); else the same name so.
+    train_ids: whether the predictions and the truth are meant to hold train ids, which decides between
+    `_labelTrainIds` and `_labelIds` where both are there. group: as `sample_groups` takes it.
+
+    Raises DataError that lists the truth without prediction, and for folders that cannot be read.
+    Predictions without truth are listed in a warning.
+    """
+    predicted = _label_images(predictions, train_ids[0])
+    true = _label_images(truth, train_ids[1])
+    pairs: dict[str, str] = {}
+    for key in (_same, stem, _last):
+        left_true = _unique(key, [name for name in true if name not in pairs])
+        taken = set(pairs.values())
+        left_predicted = _unique(key, [name for name in predicted if name not in taken])
+        shared = left_true.keys() & left_predicted.keys()
+        pairs |= {left_true[each]: left_predicted[each] for each in shared}
+    taken = set(pairs.values())
+    extra = [name for name in predicted if name not in taken and not name.startswith(_OVERLAYS)]
+    findings = _unpaired(
+        [true[name] for name in true if name not in pairs],
+        [predicted[name] for name in extra],
+        predictions,
+        truth,
+    )
+    say_warnings(findings)
+    refuse(findings)
+    # A name without its ending says more; where two would be the same, both keep it.
+    names = {name: short for short, name in _unique(stem, list(pairs)).items()}
+    names = {name: names.get(name, name) for name in sorted(pairs)}
+    groups = sample_groups(list(names.values()), group)
+    return [
+        Sample(short, groups[short], image=predicted[pairs[name]], mask=true[name])
+        for name, short in names.items()
+    ]
+
+
+def sample_groups(names: list[str], pattern: str | None) -> dict[str, str]:
+    """Return the group by name: what the pattern's parentheses catch in the last part of the name.
+
+    Without a pattern it is the city where all names are those of Cityscapes; else the folder, and for
+    an image that lies in none the name. Raises ParameterError for a pattern without exactly one
+    group, DataError for names in which it finds none.
+    """
+    if pattern is None:
+        cities = {name: _CITYSCAPES.match(name) for name in names}
+        if all(cities.values()):
+            return {name: city[1] for name, city in cities.items() if city}
+        return {name: name.rpartition("/")[0] or name for name in names}
+    try:
+        compiled = re.compile(pattern)
+    except re.error as error:
+        raise ParameterError(f"--group {pattern!r} is not a valid pattern: {error}") from error
+    if compiled.groups != 1:
+        raise ParameterError(
+            f"--group {pattern!r} needs exactly one (group) in parentheses, not {compiled.groups}"
+        )
+    found = {name: compiled.search(_last_part(name)) for name in names}
+    groups = {name: match[1] for name, match in found.items() if match and match[1] is not None}
+    strays = [name for name in names if name not in groups]
+    text = f"--group {pattern!r} finds no group in {{n}} names"
+    refuse(about(strays, "no_group", text, "change the pattern so that it fits all names"))
+    return groups
+
+
+def stem(name: str) -> str:
+    """Return a path without the ending that programs and data sets add to the name of an image."""
+    name = _PREDICTED_END.sub("", name)
+    ends = sorted((*MASK_ENDS, *IMAGE_ENDS), key=len, reverse=True)
+    end = next((end for end in ends if name.endswith(end)), "")
+    return name.removesuffix(end)
+
+
+def _label_images(folder: Path, train_ids: bool) -> dict[str, str]:
+    """Return the label files below a folder by their path without suffix, sorted."""
+    if not folder.is_dir():
+        raise DataError(f"{folder}: there is no such folder; a folder of label images is needed")
+    findings: list[Finding] = []
+    files = read_files(files_below(folder, ["."], findings), _SUFFIXES)
+    paths = sorted(path.relative_to(folder).as_posix() for path in files)
+    if not paths:
+        raise DataError(f"{folder}: holds no label image ({', '.join(_SUFFIXES)})")
+    names = [path.rpartition(".")[0] for path in paths]
+    twice = {name for name, count in Counter(names).items() if count > 1}
+    findings += about(
+        [path for path, name in zip(paths, names, strict=True) if name in twice],
+        "duplicate",
+        f"{folder}: {{n}} label images differ only in the suffix of their names",
+        "remove those that are not meant",
+    )
+    refuse(findings)
+    return _labels_alone(dict(zip(names, paths, strict=True)), train_ids)
+
+
+def _labels_alone(paths: Mapping[str, str], train_ids: bool) -> dict[str, str]:
+    """Leave out, of several files of one Cityscapes image, all but the one with the labels."""
+    order = ["labelTrainIds", "labelIds"] if train_ids else ["labelIds", "labelTrainIds"]
+    order.append("color")
+    kinds: dict[str, set[str]] = {}
+    found = {name: _KINDS.fullmatch(name) for name in paths}
+    for match in found.values():
+        if match:
+            kinds.setdefault(match[1], set()).add(match[2])
+    best = {base: next((k for k in order if k in held), "") for base, held in kinds.items()}
+    return {
+        name: path
+        for name, path in paths.items()
+        if not (kind := found[name]) or best[kind[1]] == kind[2]
+    }
+
+
+def _unpaired(bare: list[str], extra: list[str], predictions: Path, truth: Path) -> list[Finding]:
+    endings = "they pair by path, with or without a usual ending such as _pred or _gtFine_labelIds"
+    return [
+        *about(
+            bare,
+            "unpaired",
+            f"{{n}} label images of {truth} have no prediction below {predictions}",
+            f"predict them, or name the folder of the split that was predicted; {endings}",
+        ),
+        *about(
+            extra,
+            "unpaired",
+            f"{{n}} predictions below {predictions} have no truth below {truth}",
+            f"they are not scored; {endings}",
+            "warning",
+        ),
+    ]
+
+
+def _unique(key: Callable[[str], str], names: list[str]) -> dict[str, str]:
+    counts = Counter(map(key, names))
+    return {key(name): name for name in names if counts[key(name)] == 1}
+
+
+def _same(name: str) -> str:
+    return name
+
+
+def _last_part(name: str) -> str:
+    return name.rpartition("/")[2]
+
+
+def _last(name: str) -> str:
+    return _last_part(stem(name))
