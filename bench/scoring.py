@@ -95,13 +95,13 @@ def _count(sample: Sample, context: PairContext) -> EvaluationCounts:
 
 
 def _make_files(folder: Path, pairs: int) -> None:
-    """Write label images of wavy regions, and predictions whose outlines are off."""
+    """Write label images of 512 wavy regions, and predictions whose outlines are off."""
     random = np.random.default_rng(0)
     rows_HW, columns_HW = np.mgrid[:_HEIGHT, :_WIDTH]
     for name in ("true", "predicted"):
         (folder / name).mkdir()
     for number in range(pairs):
-        coarse = random.integers(0, 34, (_HEIGHT // 32, _WIDTH // 32)).astype(np.uint8)
+        coarse = random.integers(0, 34, (_HEIGHT // 64, _WIDTH // 64)).astype(np.uint8)
         large_HW = np.asarray(Image.fromarray(coarse).resize((_WIDTH, _HEIGHT), 0))
         for name, waves in (("true", 17), ("predicted", 13)):
             y_HW = rows_HW + (8 * np.sin(columns_HW / waves)).astype(int)

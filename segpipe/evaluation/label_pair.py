@@ -75,7 +75,7 @@ def count_pair(sample: Sample, context: PairContext) -> PairResult:
     if faults:
         return PairResult(None, tuple(faults))
     (mask, prediction_hw), (_, truth_hw) = read
-    counts, every = no_counts(context), np.broadcast_to(np.True_, truth_hw.shape)
+    counts, every = no_counts(context), np.ones(truth_hw.shape, np.bool_)
     image = ScoredImage(sample, truth_hw, prediction_hw, every, len(context.scheme.classes))
     for measure in counts.label_measures:
         measure.update(image)
