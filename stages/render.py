@@ -14,6 +14,7 @@ import numpy as np
 from segpipe.dataset.layout import INDEX, read_samples
 from segpipe.inference.pictures import SHEET, Drawing, draw_samples
 from segpipe.inference.predictor import Predictor
+from segpipe.inference.views import Views
 from segpipe.params.schema import Params
 from segpipe.rendering.figures import (
     Point,
@@ -48,7 +49,9 @@ def run(params: Params, snapshot: Snapshot) -> None:
     }
     # images.csv lists the worst first.
     ordered = list(ious) if params.render.order == "worst" else sorted(samples)
-    predictor = Predictor.load(BUNDLE)
+    scored = params.evaluate
+    views = Views(scored.windows, tuple(scored.scales), scored.flip)
+    predictor = Predictor.load(BUNDLE, views=views)
     chosen = predictor.reader.drawn([samples[name] for name in ordered], RAW, params.render.images)
     # Opened before the work: a server that does not answer is said at once.
     with training_run(params.tracking, METRICS / "mlflow.json") as tracker:

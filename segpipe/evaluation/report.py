@@ -60,7 +60,7 @@ def evaluation_report(
 
 
 def _protocol(counts: EvaluationCounts, predictor: Predictor, split: str) -> dict[str, Any]:
-    spec, scheme = predictor.input, predictor.scheme
+    scheme = predictor.scheme
     return {
         "split": split,
         "images_without_truth": len(counts.withheld),
@@ -71,14 +71,24 @@ def _protocol(counts: EvaluationCounts, predictor: Predictor, split: str) -> dic
         "ignored_ids": " ".join(map(str, scheme.void_ids)),
         "counting": "one confusion matrix of all valid pixels of the split; a class in neither truth "
         "nor prediction is left out of the means",
-        "network_input": f"{spec.height}x{spec.width}, {spec.fit}",
+        "network_input": _network_input(predictor),
         "edges": _edges(predictor),
         "precision": predictor.precision,
         "threshold": predictor.bundle.threshold,
         "threshold_choice": _threshold_choice(predictor.bundle),
-        "views": "single scale, no flip",
+        "views": predictor.views.summary(),
         "data": predictor.bundle.lineage.get("data"),
     }
+
+
+def _network_input(predictor: Predictor) -> str:
+    spec = predictor.input
+    shown = f"{spec.height}x{spec.width}"
+    if predictor.views.windows == "whole":
+        return f"{shown}, {spec.fit}"
+    return (
+        f"windows of {shown} at the image's resolution, half shared; mean weighted to their middle"
+    )
 
 
 def _edges(predictor: Predictor) -> str:

@@ -34,7 +34,7 @@ def counts_of(
     """What an evaluation of a network with a logit for each class has counted."""
     counts = EvaluationCounts.of(classes, False, Bootstrap(samples, 0))
     for image in images:
-        counts.update(image, logits_Khw=None)  # type: ignore[arg-type]
+        counts.update(image)
     return counts
 
 
