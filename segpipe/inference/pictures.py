@@ -126,7 +126,11 @@ def _draw_one(
     compared = comparison(
         image_HW3, truth_HW, prediction_HW, scheme, sample.name, score=iou, opacity=opacity
     )
-    write_png(target / LABELS / file, scheme.decode(prediction_HW))
+    write_png(
+        target / LABELS / file,
+        scheme.decode(prediction_HW),
+        palette_256x3=scheme.palette_of_ids,
+    )
     write_png(target / COLOURS / file, scheme.paint(prediction_HW))
     write_png(target / OVERLAYS / file, overlay(image_HW3, prediction_HW, scheme, opacity))
     if truth_HW is not None and sample.window is not None:

@@ -68,7 +68,7 @@ def brightness(monkeypatch: pytest.MonkeyPatch) -> Any:
         spec = InputSpec(PICTURES, 8, 12, "stretch", frames, [0.0] * 3, [1.0] * 3)
         bundle = Bundle(network, ModelParams(), SCHEME, spec, "fp32", lineage)
         predictor = Predictor(bundle, torch.device("cpu"))
-        monkeypatch.setattr(Predictor, "load", lambda *_: predictor)
+        monkeypatch.setattr(Predictor, "load", lambda *_, **__: predictor)
 
     return use
 
@@ -301,7 +301,7 @@ def test_an_output_folder_that_cannot_be_is_refused_at_once(
 ) -> None:
     save(tmp_path / "in/a.png", flat(250))
     (tmp_path / "file").write_text("")
-    monkeypatch.setattr(Predictor, "load", lambda *_: pytest.fail("the model was loaded"))
+    monkeypatch.setattr(Predictor, "load", lambda *_, **__: pytest.fail("the model was loaded"))
     for out in ("file", "file/below/it"):
         assert predict(tmp_path / "in", "--out", tmp_path / out) == 1
         assert f"{tmp_path / 'file'} is a file; name a folder" in capsys.readouterr().err
