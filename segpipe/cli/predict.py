@@ -8,9 +8,7 @@ from segpipe.bundle_format import DESCRIPTION, SHIPPED, read_description
 from segpipe.inference.clips import Clips, find_clips, trained_clip
 from segpipe.inference.find import Found, find
 from segpipe.inference.targets import (
-    OVERLAYS,
-    PROBABILITIES,
-    UNCERTAINTY,
+    map_folders,
     output_names,
     refuse_output_folder,
     refuse_overwriting,
@@ -138,7 +136,7 @@ def _run(options: argparse.Namespace) -> int:
     reader = build_reader(spec.files)
     _refuse_odd_options(options, spec, reader)
     refuse_output_folder(out)
-    maps = _maps(options)
+    maps = map_folders(options.probabilities, options.uncertainty, options.submission)
     try:
         found = find(reader, options.images, out)
         names = output_names(found.paths, found.root)
@@ -172,16 +170,6 @@ def _run(options: argparse.Namespace) -> int:
     say(f"{done.written} of {len(names)} label images are in {out}/")
     _say_left_out(found, done, clips, options, reader.unit)
     return 1 if done.skipped or found.unreadable else 0
-
-
-def _maps(options: argparse.Namespace) -> list[str]:
-    """Return the folders of what is written beside the labels of pictures and tiles."""
-    wanted = {
-        OVERLAYS: not options.submission,
-        PROBABILITIES: options.probabilities,
-        UNCERTAINTY: options.uncertainty,
-    }
-    return [folder for folder, is_wanted in wanted.items() if is_wanted]
 
 
 def _clips(found: Found, clip: ClipParams, reader: "Reader") -> Clips:

@@ -18,6 +18,7 @@ from segpipe.inference.strips import Strip
 from segpipe.inference.targets import OVERLAYS, PROBABILITIES, SOFTWARE, UNCERTAINTY
 from segpipe.metrics.class_probabilities import class_probabilities
 from segpipe.raw.input_spec import at_image_size, picture_of
+from segpipe.raw.pictures.palette import palette_of_ids
 from segpipe.rendering.overlay import overlay
 from segpipe.rendering.png import png_bytes
 
@@ -76,7 +77,7 @@ def output_files(
     """Return the content of each PNG for an image, by its path below the output folder."""
     files, scheme = predictor.input.files, predictor.scheme
     labels_HW = at_image_size(maps.labels_hw, files)
-    palette = None if output.submission else scheme.palette_of_ids
+    palette = None if output.submission else palette_of_ids(scheme)
     label = Path(f"{name}.png")
     found = {label: png_bytes(scheme.decode(labels_HW), str(label), SOFTWARE, palette)}
     if not output.submission:

@@ -16,6 +16,7 @@ from segpipe.inference.predictor import Predictor
 from segpipe.inference.targets import OVERLAYS, flat_names
 from segpipe.labels.scheme import VOID
 from segpipe.raw.input_spec import at_image_size, picture_of
+from segpipe.raw.pictures.palette import palette_of_ids
 from segpipe.raw.sample import Sample
 from segpipe.rendering.comparison import comparison
 from segpipe.rendering.layout import contact_sheet
@@ -129,7 +130,7 @@ def _draw_one(
     write_png(
         target / LABELS / file,
         scheme.decode(prediction_HW),
-        palette_256x3=scheme.palette_of_ids,
+        palette_256x3=palette_of_ids(scheme),
     )
     write_png(target / COLOURS / file, scheme.paint(prediction_HW))
     write_png(target / OVERLAYS / file, overlay(image_HW3, prediction_HW, scheme, opacity))

@@ -6,7 +6,7 @@ finds it wherever it waits.
 
 import os
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
@@ -57,7 +57,7 @@ def predict_ahead(
     names: Mapping[Path, str],
     output: Output,
     earlier: Mapping[Path, Sequence[Path]],
-) -> Iterator[tuple[Path, Callable[[], Finished]]]:
+) -> Generator[tuple[Path, Callable[[], Finished]], None, None]:
     """Yield each file of `names`, in their order, with a call that returns what is to be written for it.
 
     The call raises what has happened to the file: DataError, OSError or UnicodeError where it cannot
@@ -67,7 +67,7 @@ def predict_ahead(
     reader = predictor.reader
     read_image = reader.read_image
     if earlier:
-        read_image = lru_cache(predictor.frames + _THREADS)(read_image)  # type: ignore[assignment]
+        read_image = lru_cache(predictor.frames + _THREADS)(read_image)
 
     def decode(path: Path) -> NDArray[Any]:
         return _read_frames([*earlier.get(path, ()), path], read_image)
@@ -102,7 +102,7 @@ def _ahead(
         yield begun.popleft()
 
 
-def _outcome(made: "Future[Made]") -> Made | BaseException:
+def _outcome(made: "Future[NDArray[Any]]") -> NDArray[Any] | BaseException:
     error = made.exception()
     return made.result() if error is None else error
 

@@ -134,7 +134,9 @@ class Predictor:
         )
         by_scale = [self._sources(clips, scale) for scale in views.scales]
         return [
-            score_strips(sources, scores, *frames_THWC.shape[1:3], views.averaged)
+            score_strips(
+                sources, scores, frames_THWC.shape[1], frames_THWC.shape[2], views.averaged
+            )
             for frames_THWC, sources in zip(clips, zip(*by_scale, strict=True), strict=True)
         ]
 
@@ -217,7 +219,7 @@ class Predictor:
         seen = torch.from_numpy(clips_BThwc.copy())  # Pillow's arrays are read-only
         image_NChw = normalise_batch(seen.to(self.device), self._mean_C, self._std_C)
         takes_clips = self.bundle.model.takes_clips
-        given = image_NChw.unflatten(0, clips_BThwc.shape[:2]) if takes_clips else image_NChw
+        given = torch.unflatten(image_NChw, 0, clips_BThwc.shape[:2]) if takes_clips else image_NChw
         half = torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16")
         with torch.inference_mode(), half:
             scores: Tensor = self._model.whole_logits(given).float()

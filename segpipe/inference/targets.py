@@ -67,6 +67,12 @@ def output_names(paths: Sequence[Path], root: Path) -> dict[Path, str]:
     return {path: str(name.with_name(fitting(name.name))) for path, name in names.items()}
 
 
+def map_folders(probabilities: bool, uncertainty: bool, submission: bool) -> list[str]:
+    """Return the folders of what is written beside the labels of pictures and tiles."""
+    wanted = {OVERLAYS: not submission, PROBABILITIES: probabilities, UNCERTAINTY: uncertainty}
+    return [folder for folder, is_wanted in wanted.items() if is_wanted]
+
+
 def target_files(
     name: str, out: Path, reader: Reader, maps: Sequence[str] = (OVERLAYS,)
 ) -> list[Path]:

@@ -185,22 +185,6 @@ class LabelScheme:
         painted: NDArray[np.uint8] = table.take(train_HW, axis=0)
         return painted
 
-    @cached_property
-    def palette_of_ids(self) -> NDArray[np.uint8]:
-        """The colour of each raw id 0..255, (256, 3) uint8, for the palette of a label image.
-
-        Numbers that are no id get a grey that no label has, so that the palette contradicts nothing.
-        """
-        taken = {label.colour for label in self.raw}
-        palette_256x3 = np.empty((256, 3), np.uint8)
-        for value in range(256):
-            greys = ((grey, grey, grey) for grey in (value, *range(256)))
-            palette_256x3[value] = next((grey for grey in greys if grey not in taken), (value,) * 3)
-        for label in self.raw:
-            if 0 <= label.id <= 255:
-                palette_256x3[label.id] = label.colour
-        return palette_256x3
-
     def __reduce__(self) -> tuple[type["LabelScheme"], tuple[Any, ...]]:
         """Send worker processes the scheme alone; they make the tables anew where they need them."""
         return LabelScheme, (self.name, self.classes, self.raw)

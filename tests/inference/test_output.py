@@ -22,6 +22,7 @@ from segpipe.inference.output import Output, read_maps
 from segpipe.labels.load import built_in_scheme
 from segpipe.labels.scheme import VOID, LabelScheme, RawLabel
 from segpipe.raw.pictures.files import read_mask
+from segpipe.raw.pictures.palette import palette_of_ids
 from segpipe.rendering.png import write_png
 from segpipe.runtime.errors import DataError
 from tests.forge import save
@@ -50,7 +51,7 @@ def test_label_images_with_a_palette_are_read_back(
     scheme = LabelScheme("drawn", ("a", "b"), tuple(raw))
     labels_HW = np.random.default_rng(0).choice([0, 1, VOID], (6, 7)).astype(np.uint8)
     path = tmp_path_factory.mktemp("palette") / "a.png"
-    write_png(path, scheme.decode(labels_HW), palette_256x3=scheme.palette_of_ids)
+    write_png(path, scheme.decode(labels_HW), palette_256x3=palette_of_ids(scheme))
     with Image.open(path) as file:
         assert file.mode == ("P" if scheme.void_id <= 255 else "I;16")
     found_HW, unknown, painted = read_mask(path, scheme)
@@ -63,7 +64,7 @@ def test_label_images_with_a_palette_are_read_back(
 def test_a_viewer_shows_the_colours_of_the_classes(tmp_path: Path) -> None:
     scheme = built_in_scheme("cityscapes19")
     labels_HW = np.arange(19, dtype=np.uint8)[None]
-    write_png(tmp_path / "a.png", scheme.decode(labels_HW), palette_256x3=scheme.palette_of_ids)
+    write_png(tmp_path / "a.png", scheme.decode(labels_HW), palette_256x3=palette_of_ids(scheme))
     with Image.open(tmp_path / "a.png") as file:
         assert (np.asarray(file.convert("RGB")) == scheme.paint(labels_HW)).all()
         assert (np.asarray(file) == scheme.raw_ids_K).all()
