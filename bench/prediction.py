@@ -104,3 +104,7 @@ def _steps(predictor: Predictor, names: dict[Path, str], out: Path) -> tuple[flo
             predictor.reader.left_out(path)
         write += perf_counter() - start
     return decode, network, write
+
+
+if __name__ == "__main__":
+    main()
