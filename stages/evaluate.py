@@ -16,6 +16,7 @@ from segpipe.dataset.layout import INDEX, read_samples
 from segpipe.evaluation.evaluate import evaluate
 from segpipe.evaluation.report import evaluation_report
 from segpipe.inference.predictor import Predictor
+from segpipe.inference.views import Views
 from segpipe.params.schema import Params
 from segpipe.results.evaluation import Evaluation, EvaluationProtocol, Foreground
 from segpipe.results.records import METRICS, Interval
@@ -30,7 +31,8 @@ RAW, PREPARED, BUNDLE = Path("data/raw"), Path("data/prepared"), Path("models")
 def run(params: Params, snapshot: Snapshot) -> None:
     """Evaluate, write the tables, and add the scores to the training's MLflow run."""
     options = params.evaluate
-    predictor = Predictor.load(BUNDLE)
+    views = Views(options.windows, tuple(options.scales), options.flip)
+    predictor = Predictor.load(BUNDLE, views=views)
     # Opened before the work: a server that does not answer is said at once.
     with training_run(params.tracking, METRICS / "mlflow.json") as tracker:
         samples = read_samples(PREPARED / options.split / INDEX)

@@ -16,6 +16,7 @@ import numpy as np
 from segpipe.dataset.layout import INDEX, read_samples
 from segpipe.inference.pictures import SHEET, Drawing, draw_examples, draw_samples
 from segpipe.inference.predictor import Predictor
+from segpipe.inference.views import Views
 from segpipe.params.schema import Params
 from segpipe.raw.sample import Sample
 from segpipe.rendering.choice import spread_choice, worst_median_best
@@ -54,7 +55,9 @@ def run(params: Params, snapshot: Snapshot) -> None:
     }
     # images.csv lists the worst first.
     ranked = [samples[name] for name in ious]
-    predictor = Predictor.load(BUNDLE)
+    scored = params.evaluate
+    views = Views(scored.windows, tuple(scored.scales), scored.flip)
+    predictor = Predictor.load(BUNDLE, views=views)
     chosen, title = _chosen(params, ranked, predictor)
     examples = worst_median_best([sample for sample in ranked if ious[sample.name] is not None])
     report = METRICS / REPORT

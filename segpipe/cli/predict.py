@@ -7,7 +7,13 @@ from typing import TYPE_CHECKING, Any
 from segpipe.bundle_format import DESCRIPTION, SHIPPED, read_description
 from segpipe.inference.clips import Clips, find_clips, trained_clip
 from segpipe.inference.find import Found, find
-from segpipe.inference.targets import output_names, refuse_output_folder, refuse_overwriting
+from segpipe.inference.targets import (
+    map_folders,
+    output_names,
+    refuse_output_folder,
+    refuse_overwriting,
+    refuse_submission,
+)
 from segpipe.params.source import ClipParams
 from segpipe.runtime.console import say, say_error
 from segpipe.runtime.errors import DataError, ParameterError, listing
@@ -20,7 +26,8 @@ if TYPE_CHECKING:
 _DESCRIPTION = """
 Write the label image of every picture, raster or ESD tile, as the model was trained on:
 
-  pictures  OUT/NAME.png (the data set's label ids, size of the image), OUT/overlays/NAME.png
+  pictures  OUT/NAME.png (the data set's label ids, size of the image; viewers show the classes'
+            colours), OUT/overlays/NAME.png
   rasters   OUT/NAME.tif, a GeoTIFF that lines up with the raster; void where it has no data
   tiles     OUT/NAME.tif (on the truth's grid), OUT/NAME.png and OUT/overlays/NAME.png
 
@@ -36,6 +43,8 @@ _EXAMPLES = """
 examples:
   segpipe predict photographs --out labels
   segpipe predict street.jpg --out labels --bundle models --opacity 0.4
+  segpipe predict photographs --out labels --windows slide --flip --uncertainty
+  segpipe predict leftImg8bit/test --out submission --submission
   segpipe predict orthophotos --out labels --overlap 128
   segpipe predict data/esd/Tile7 --out labels
 """
@@ -76,7 +85,47 @@ def add_command(commands: "argparse._SubParsersAction[Any]") -> None:
         action="store_true",
         help="overwrite files in OUT that were not written by this command; never those that are read",
     )
+    _add_views_and_maps(parser)
     parser.set_defaults(run=_run)
+
+
+def _add_views_and_maps(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--windows",
+        choices=("whole", "slide"),
+        default="whole",
+        help="show the network each picture whole, resized as in training (the default), or windows of "
+        "the training size at the picture's own resolution, whose weighted mean counts",
+    )
+    parser.add_argument(
+        "--scales",
+        type=float,
+        nargs="+",
+        default=[1.0],
+        metavar="SCALE",
+        help="sizes at which each picture is seen, times that of --windows, 0.1 to 4; the mean of "
+        "their probabilities counts (default: 1)",
+    )
+    parser.add_argument(
+        "--flip", action="store_true", help="see each picture mirrored left to right as well"
+    )
+    parser.add_argument(
+        "--probabilities",
+        action="store_true",
+        help="write OUT/probabilities/NAME.png too: the probability of the class that was chosen, of "
+        "a model with one logit that of its second class; 8 bits, 255 for 1",
+    )
+    parser.add_argument(
+        "--uncertainty",
+        action="store_true",
+        help="write OUT/uncertainty/NAME.png too: the entropy of the probabilities; 8 bits, 0 where "
+        "one class is certain, 255 where all are equally likely",
+    )
+    parser.add_argument(
+        "--submission",
+        action="store_true",
+        help="write for the evaluator of Cityscapes: grey PNGs of its label ids, and nothing else",
+    )
 
 
 def _run(options: argparse.Namespace) -> int:
@@ -87,26 +136,37 @@ def _run(options: argparse.Namespace) -> int:
     reader = build_reader(spec.files)
     _refuse_odd_options(options, spec, reader)
     refuse_output_folder(out)
+    maps = map_folders(options.probabilities, options.uncertainty, options.submission)
     try:
         found = find(reader, options.images, out)
         names = output_names(found.paths, found.root)
-        refuse_overwriting(found.paths, names, out, reader, options.force)
+        if options.submission:
+            refuse_submission(read_description(bundle).scheme, names.values())
+        refuse_overwriting(found.paths, names, out, reader, options.force, maps)
     except OSError as error:
         raise DataError(f"{error.filename}: {error.strerror}") from error
     # torch takes seconds to import; what is wrong with the call is said before.
     from segpipe.inference.files import predict_files
+    from segpipe.inference.output import Output
     from segpipe.inference.predictor import Predictor
+    from segpipe.inference.views import Views
 
-    opacity = _OPACITY if options.opacity is None else options.opacity
-    predictor = Predictor.load(bundle)
+    output = Output(
+        opacity=_OPACITY if options.opacity is None else options.opacity,
+        probabilities=options.probabilities,
+        uncertainty=options.uncertainty,
+        submission=options.submission,
+    )
+    views = Views(options.windows, tuple(options.scales), options.flip)
+    predictor = Predictor.load(bundle, views=views)
     clips = None
     if predictor.frames > 1:
         clips = _clips(found, trained_clip(predictor.frames, predictor.bundle.lineage), reader)
         frames = {frame for earlier in clips.earlier.values() for frame in earlier}
         names = {path: names[path] for path in clips.earlier}
-        refuse_overwriting({*found.paths, *frames}, names, out, reader, options.force)
+        refuse_overwriting({*found.paths, *frames}, names, out, reader, options.force, maps)
     earlier = clips.earlier if clips else None
-    done = predict_files(predictor, names, out, opacity, options.overlap, earlier)
+    done = predict_files(predictor, names, out, output, options.overlap, earlier)
     say(f"{done.written} of {len(names)} label images are in {out}/")
     _say_left_out(found, done, clips, options, reader.unit)
     return 1 if done.skipped or found.unreadable else 0
@@ -156,6 +216,23 @@ def _refuse_odd_options(options: argparse.Namespace, spec: "InputSpec", reader: 
         raise ParameterError(f"--opacity is {options.opacity}; it must be in 0 to 1")
     if options.opacity is not None and reader.streamed:
         raise ParameterError("--opacity is for overlays, and this model's rasters get none")
+    if not all(0.1 <= scale <= 4 for scale in options.scales):
+        raise ParameterError(f"--scales is {options.scales}; each must be in 0.1 to 4")
+    maps = options.probabilities or options.uncertainty
+    if options.submission and (maps or options.opacity is not None):
+        raise ParameterError(
+            "--submission writes labels alone; leave out --opacity, --probabilities and --uncertainty"
+        )
+    if reader.streamed and (maps or options.submission):
+        raise ParameterError(
+            "--probabilities, --uncertainty and --submission are for pictures and tiles, and this "
+            "model labels rasters; leave them out"
+        )
+    if not reader.resizes and (options.windows == "slide" or options.scales != [1.0]):
+        raise ParameterError(
+            f"--windows and --scales are for pictures, and this model's {reader.unit}s keep their size; "
+            "leave them out"
+        )
     if options.overlap is None:
         return
     if not reader.streamed:

@@ -85,12 +85,15 @@ class EvaluationCounts:
         """Whether a measure asks which object each pixel shows."""
         return any(isinstance(measure, Instances) for measure in self.label_measures)
 
-    def update(self, image: ScoredImage, logits_Khw: Tensor) -> None:
-        """Count an image."""
+    def update(self, image: ScoredImage) -> None:
+        """Count the labels of an image."""
         for by_labels in self.label_measures:
             by_labels.update(image)
+
+    def update_logits(self, strip: ScoredImage, logits_KRw: Tensor) -> None:
+        """Count the logits of some rows of an image; they add up over its strips."""
         for by_logits in self.logit_measures:
-            by_logits.update(image, logits_Khw)
+            by_logits.update(strip, logits_KRw)
 
     def merge(self, other: Self) -> None:
         """Add what another one, of the same measures, has counted on samples that come after."""

@@ -4,7 +4,7 @@ Shapes: T frames, K classes, H and W of an image, C channels, h and w of its tru
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -71,20 +71,37 @@ def evaluate(
     shown = progress(images, "evaluate", "image", len(with_truth))
     for sample, found in zip(with_truth, shown, strict=True):
         with file_named(raw / sample.image):
-            logits_Khw = predictor.logits(found.frames_THWC)
-        image = ScoredImage(
-            sample=sample,
-            truth_hw=found.truth_hw,
-            prediction_hw=predictor.train_ids(logits_Khw),
-            scored_mask_hw=found.scored_mask_hw,
-            classes=len(classes),
-            instances_hw=found.instances_hw,
-        )
-        counts.update(image, logits_Khw)
+            _count(predictor, sample, found, counts)
         valid_pixels += int((found.truth_hw != VOID).sum())
     if with_truth and not valid_pixels:
         raise DataError("every pixel of this split's masks is void, so there is nothing to score")
     return counts
+
+
+def _count(
+    predictor: Predictor, sample: Sample, found: _RawImage, counts: EvaluationCounts
+) -> None:
+    """Count an image; the logits of large pictures are there for one strip at a time."""
+    prediction_hw = np.empty_like(found.truth_hw)
+    image = ScoredImage(
+        sample=sample,
+        truth_hw=found.truth_hw,
+        prediction_hw=prediction_hw,
+        scored_mask_hw=found.scored_mask_hw,
+        classes=len(predictor.scheme.classes),
+        instances_hw=found.instances_hw,
+    )
+    [strips] = predictor.score_strips([found.frames_THWC])
+    for rows, logits_KRw in strips:
+        prediction_hw[rows] = predictor.train_ids(logits_KRw)
+        strip = replace(
+            image,
+            truth_hw=found.truth_hw[rows],
+            prediction_hw=prediction_hw[rows],
+            scored_mask_hw=found.scored_mask_hw[rows],
+        )
+        counts.update_logits(strip, logits_KRw)
+    counts.update(image)
 
 
 def _read(sample: Sample, raw: Path, predictor: Predictor, instances: bool) -> _RawImage:

@@ -90,17 +90,26 @@ def _protocol_of_labels(
 
 
 def _protocol_of_model(predictor: Predictor) -> dict[str, Any]:
-    spec = predictor.input
     return {
         "left_out": predictor.bundle.lineage.get("excluded", {}),
-        "network_input": f"{spec.height}x{spec.width}, {spec.fit}",
+        "network_input": _network_input(predictor),
         "edges": _edges(predictor),
         "precision": predictor.precision,
         "threshold": predictor.bundle.threshold,
         "threshold_choice": _threshold_choice(predictor.bundle),
-        "views": "single scale, no flip",
+        "views": predictor.views.summary(),
         "data": predictor.bundle.lineage.get("data"),
     }
+
+
+def _network_input(predictor: Predictor) -> str:
+    spec = predictor.input
+    shown = f"{spec.height}x{spec.width}"
+    if predictor.views.windows == "whole":
+        return f"{shown}, {spec.fit}"
+    return (
+        f"windows of {shown} at the image's resolution, half shared; mean weighted to their middle"
+    )
 
 
 def _edges(predictor: Predictor) -> str:

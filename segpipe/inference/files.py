@@ -1,23 +1,19 @@
 """Prediction of files at their full size: every image, raster or tile of a folder."""
 
 import errno
-from collections.abc import Callable, Mapping, Sequence
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
-from functools import lru_cache
 from pathlib import Path
-from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
 
 from segpipe.inference.geotiff import label_writer, write_labels
+from segpipe.inference.output import Output
+from segpipe.inference.pipeline import Finished, predict_ahead
 from segpipe.inference.predictor import Predictor
-from segpipe.inference.targets import OVERLAYS, SOFTWARE
 from segpipe.labels.scheme import VOID
-from segpipe.raw.input_spec import at_image_size, picture_of
 from segpipe.raw.rasters.read import coarse_valid
-from segpipe.rendering.overlay import overlay
-from segpipe.rendering.png import write_png
+from segpipe.rendering.png import write_bytes
 from segpipe.runtime.console import progress, say
 from segpipe.runtime.errors import DataError, file_named
 
@@ -37,14 +33,14 @@ def predict_files(
     predictor: Predictor,
     names: Mapping[Path, str],
     out: Path,
-    opacity: float,
+    output: Output,
     overlap: int | None = None,
     earlier: Mapping[Path, Sequence[Path]] | None = None,
 ) -> Predicted:
     """Write the labels of each file of `names` below the folder `out`.
 
     Of what lies on the earth: out/NAME.tif, on the truth's grid. Of what fits in memory: out/NAME.png
-    (raw ids, size of the image) and out/overlays/NAME.png, whose colours have `opacity`. overlap: as
+    (raw ids, size of the image) and what else `output` asks for, as out/FOLDER/NAME.png. overlap: as
     `predict_raster` takes it. earlier: the frames before each picture, where the model takes clips.
 
     A file that cannot be read, or whose labels cannot be written, does not end the others. Raises
@@ -52,33 +48,53 @@ def predict_files(
     is said.
     """
     reader, done = predictor.reader, Predicted()
-    read_image = lru_cache(predictor.frames)(reader.read_image) if earlier else reader.read_image
     out.mkdir(parents=True, exist_ok=True)
     try:
-        # A streamed file shows the progress over its windows.
-        total = len(names)
-        for path in names if reader.streamed else progress(names, "predict", reader.unit, total):
-            try:
-                if reader.streamed:
-                    predict_raster(predictor, path, out / f"{names[path]}.tif", overlap)
-                else:
-                    frames_THWC = _read_frames([*(earlier or {}).get(path, ()), path], read_image)
-                    _predict_whole(predictor, path, frames_THWC, out, names[path], opacity)
-                left = reader.left_out(path)
-            except DataError as error:
-                done.skipped.append(str(error))
-                continue
-            except (OSError, UnicodeError) as error:
-                if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-                    raise
-                done.skipped.append(f"{path}: {error}")
-                continue
-            done.written += 1
-            done.left_out += [f"{path}: {left}"] if left else []
+        if reader.streamed:  # each file shows the progress over its windows
+            for path, name in names.items():
+                with _skipping(path, done):
+                    predict_raster(predictor, path, out / f"{name}.tif", overlap)
+                    _count(done, path, reader.left_out(path))
+            return done
+        made = predict_ahead(predictor, names, output, earlier or {})
+        # As for each file alone (`raw.pictures.opener`), which threads would undo for one another.
+        with warnings.catch_warnings(), closing(made):
+            warnings.filterwarnings("ignore", module=r"PIL\.")
+            for path, finish in progress(made, "predict", reader.unit, len(names)):
+                with _skipping(path, done):
+                    finished = finish()
+                    _write(predictor, path, out, names[path], finished)
+                    _count(done, path, finished.left_out)
     except BaseException:
         say(f"ended early: the labels of {done.written} of {len(names)} are finished, in {out}/")
         raise
     return done
+
+
+@contextmanager
+def _skipping(path: Path, done: Predicted) -> Iterator[None]:
+    """Note a file that cannot be read or written, and go on; a full disk ends the work."""
+    try:
+        yield
+    except DataError as error:
+        done.skipped.append(str(error))
+    except (OSError, UnicodeError) as error:
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        done.skipped.append(f"{path}: {error}")
+
+
+def _count(done: Predicted, path: Path, left_out: str | None) -> None:
+    done.written += 1
+    done.left_out += [f"{path}: {left_out}"] if left_out else []
+
+
+def _write(predictor: Predictor, path: Path, out: Path, name: str, finished: Finished) -> None:
+    grid, ratio = predictor.reader.grid(path), predictor.input.files.truth_ratio
+    if grid is not None:
+        write_labels(out / f"{name}.tif", grid, ratio, finished.labels_hw, predictor.scheme)
+    for place, content in finished.contents.items():
+        write_bytes(out / place, content)
 
 
 def predict_raster(
@@ -109,39 +125,3 @@ def predict_raster(
             labels_hw[~coarse_valid(valid_HW, ratio)] = VOID
             own_hw = labels_hw[part.skip_top // ratio :, part.skip_left // ratio :]
             writer.write(part.owned(), predictor.scheme.decode(own_hw))
-
-
-def _read_frames(
-    paths: Sequence[Path], read_image: Callable[[Path], tuple[NDArray[Any], NDArray[np.bool_]]]
-) -> NDArray[Any]:
-    """Return the frames of a clip, or of one picture or tile, as frames_THWC."""
-    frames = [read_image(path)[0] for path in paths]
-    for path, frame in zip(paths, frames, strict=True):
-        if frame.shape != frames[-1].shape:
-            height, width = frames[-1].shape[:2]
-            raise DataError(
-                f"{paths[-1]}: has {height} x {width} pixels, and {path}, a frame before it, has "
-                f"{frame.shape[0]} x {frame.shape[1]}"
-            )
-    return np.stack(frames) if len(frames) > 1 else frames[0][None]
-
-
-def _predict_whole(
-    predictor: Predictor,
-    path: Path,
-    frames_THWC: NDArray[Any],
-    out: Path,
-    name: str,
-    opacity: float,
-) -> None:
-    """Write the files of a picture or tile; DataError names it."""
-    files, scheme = predictor.input.files, predictor.scheme
-    with file_named(path):
-        labels_hw = predictor.predict(frames_THWC)
-    grid = predictor.reader.grid(path)
-    if grid is not None:
-        write_labels(out / f"{name}.tif", grid, files.truth_ratio, labels_hw, scheme)
-    labels_HW = at_image_size(labels_hw, files)
-    write_png(out / f"{name}.png", scheme.decode(labels_HW), SOFTWARE)
-    painted = overlay(picture_of(frames_THWC[-1], files), labels_HW, scheme, opacity)
-    write_png(out / OVERLAYS / f"{name}.png", painted, SOFTWARE)

@@ -16,6 +16,7 @@ from segpipe.inference.predictor import Predictor
 from segpipe.inference.targets import OVERLAYS, flat_names
 from segpipe.labels.scheme import VOID
 from segpipe.raw.input_spec import at_image_size, picture_of
+from segpipe.raw.pictures.palette import palette_of_ids
 from segpipe.raw.sample import Sample
 from segpipe.rendering.comparison import (
     Comparison,
@@ -180,7 +181,9 @@ def _draw_one(
     scheme, target = drawing.predictor.scheme, drawing.target
     labels_HW, image_HW3 = found.prediction_HW, found.pictures_THW3[-1]
     one = _compared(drawing, sample, found)
-    write_png(target / LABELS / file, scheme.decode(labels_HW))
+    write_png(
+        target / LABELS / file, scheme.decode(labels_HW), palette_256x3=palette_of_ids(scheme)
+    )
     write_png(target / COLOURS / file, scheme.paint(labels_HW))
     write_png(target / OVERLAYS / file, overlay(image_HW3, labels_HW, scheme, drawing.opacity))
     if found.truth_HW is not None and sample.window is not None:

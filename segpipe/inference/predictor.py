@@ -3,32 +3,44 @@
 Shapes: T frames; H, W of the image; h, w of what the network sees; C channels; K classes.
 """
 
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
 from segpipe.augment.apply import normalise_batch
 from segpipe.bundle import Bundle, all_finite, load_bundle, predicted_ids
 from segpipe.bundle_format import DESCRIPTION, SHIPPED
+from segpipe.inference.strips import Strip, logits_of, probabilities_of, score_strips
+from segpipe.inference.views import BlendedRows, RowSource, Views, WholeRows, sliding_windows
 from segpipe.labels.scheme import LabelScheme
 from segpipe.raw.build import build_reader
 from segpipe.raw.geometry import resize_image
 from segpipe.raw.input_spec import InputSpec
-from segpipe.runtime.errors import DataError
+from segpipe.raw.sample import Window
+from segpipe.runtime.errors import DataError, ParameterError
 from segpipe.runtime.hardware import best_device, choose_precision
 
 
 class Predictor:
     """A bundle that is ready to predict. It needs nothing but the bundle's folder."""
 
-    def __init__(self, bundle: Bundle, device: torch.device | None = None) -> None:
+    def __init__(
+        self, bundle: Bundle, device: torch.device | None = None, views: Views | None = None
+    ) -> None:
+        """views: how pictures are shown to the network; None for whole, as in training."""
         self.bundle = bundle
         self.reader = build_reader(bundle.input.files)
+        self.views = views or Views()
+        if self.views.resizes and not self.reader.resizes:
+            raise ParameterError(
+                f"windows that slide and scales are for pictures, and this model's {self.reader.unit}s "
+                "keep their size; leave them out (evaluate.windows: whole, evaluate.scales: [1.0])"
+            )
         self.device = device or best_device()
         self.precision = choose_precision(bundle.precision, self.device)
         self._mean_C = torch.tensor(bundle.input.mean, device=self.device)
@@ -36,9 +48,11 @@ class Predictor:
         self._model = bundle.model.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     @classmethod
-    def load(cls, folder: Path, device: torch.device | None = None) -> "Predictor":
+    def load(
+        cls, folder: Path, device: torch.device | None = None, views: Views | None = None
+    ) -> "Predictor":
         """Load a bundle; BundleError when it is missing or damaged."""
-        return cls(load_bundle(folder), device)
+        return cls(load_bundle(folder), device, views)
 
     @property
     def scheme(self) -> LabelScheme:
@@ -62,7 +76,17 @@ class Predictor:
         or more, of which the last count. The truth's resolution is the image's own (H, W), or
         coarser for data whose truth is. Raises DataError as `logits` does.
         """
-        return self.train_ids(self.logits(frames_THWC))
+        return self.predict_many([frames_THWC])[0]
+
+    def predict_many(self, clips: Sequence[NDArray[Any]]) -> list[NDArray[np.uint8]]:
+        """Return what `predict` returns of each; those that the network sees at one size go together.
+
+        Raises DataError as `predict` does where that holds of one of them.
+        """
+        return [
+            np.concatenate([self.train_ids(logits_KRw) for _, logits_KRw in strips])
+            for strips in self.score_strips(clips)
+        ]
 
     def train_ids(self, logits_Khw: Tensor) -> NDArray[np.uint8]:
         """Return the train ids, (h, w) uint8, that the scores `logits` of an image stand for."""
@@ -84,16 +108,43 @@ class Predictor:
         Where the bundle has a threshold there is one score, (1, h, w), of train id 1 against 0.
 
         A picture is resized as in training (stretched to the training size, or scaled with its
-        proportions to fit or cover it), and the scores are brought back to its size bilinearly.
-        Rasters and tiles keep their size; those larger than the windows of the training are cut into
-        such windows side by side.
+        proportions to fit or cover it), and the scores are brought back to its size bilinearly; of
+        other views, the scores stand for the mean of the probabilities. Rasters and tiles keep their
+        size; those larger than the windows of the training are cut into such windows side by side.
 
         Raises DataError when the image has other channels than the network takes, a raster or tile
         holds no whole number of truth pixels, a score is not finite, or there are fewer frames than
         `frames`: what a network makes of a still that is shown as a clip is not what was trained and
         scored.
         """
-        height, width, channels = frames_THWC.shape[1:]
+        [strips] = self.score_strips([frames_THWC])
+        return torch.cat([logits_KRw for _, logits_KRw in strips], 1)
+
+    def score_strips(self, clips: Sequence[NDArray[Any]]) -> list[Iterator[Strip]]:
+        """Return for each clip or image its rows and their logits, (K, R, w), from top to bottom.
+
+        What `logits` returns, of a picture without memory for all its pixels: see `segpipe.inference.
+        strips`. Those that the network sees whole, at one size, go through it together. Raises
+        DataError as `logits` does, now or when a strip is asked for.
+        """
+        for frames_THWC in clips:
+            self._check(frames_THWC)
+        if not self.reader.resizes:
+            return [self._tiled(frames_THWC) for frames_THWC in clips]
+        views, scores = (
+            self.views,
+            1 if self.bundle.threshold is not None else len(self.scheme.classes),
+        )
+        by_scale = [self._sources(clips, scale) for scale in views.scales]
+        return [
+            score_strips(
+                sources, scores, frames_THWC.shape[1], frames_THWC.shape[2], views.averaged
+            )
+            for frames_THWC, sources in zip(clips, zip(*by_scale, strict=True), strict=True)
+        ]
+
+    def _check(self, frames_THWC: NDArray[Any]) -> None:
+        channels = frames_THWC.shape[3]
         if channels != len(self.input.mean):
             names = ", ".join(self.input.files.channels)
             raise DataError(
@@ -104,48 +155,84 @@ class Predictor:
                 f"the model takes clips of {self.frames} frames, and {len(frames_THWC)} are given; "
                 "give the frames before the one to label too, the earliest first"
             )
+
+    def _sources(self, clips: Sequence[NDArray[Any]], scale: float) -> list[RowSource]:
+        """Return one view of each picture, or clip, at its own resolution."""
+        shown = [self._resized(frames_THWC, scale) for frames_THWC in clips]
+        if self.views.windows == "slide":
+            return [self._sliding(frames_Thwc) for frames_Thwc in shown]
+        by_size: dict[tuple[int, ...], list[int]] = {}
+        for place, frames_Thwc in enumerate(shown):
+            by_size.setdefault(frames_Thwc.shape, []).append(place)
+        found: dict[int, RowSource] = {}
+        for places in by_size.values():
+            scores_BKhw = self._scores(np.stack([shown[place] for place in places]))
+            found |= dict(zip(places, map(WholeRows, scores_BKhw), strict=True))
+        return [found[place] for place in range(len(clips))]
+
+    def _resized(self, frames_THWC: NDArray[Any], scale: float) -> NDArray[Any]:
+        """Return the frames that the network takes at the size of a view."""
+        height, width = frames_THWC.shape[1:3]
+        side = height, width
+        if self.views.windows == "whole":
+            side = self.reader.network_size(height, width, self.input)
+        side = max(1, round(side[0] * scale)), max(1, round(side[1] * scale))
+        frames_THWC = frames_THWC[-self.frames :]
+        if side == (height, width):
+            return frames_THWC
+        return np.stack([resize_image(frame, *side) for frame in frames_THWC])
+
+    def _sliding(self, frames_Thwc: NDArray[Any]) -> RowSource:
+        height, width = frames_Thwc.shape[1:3]
+
+        def score(window: Window) -> Tensor:
+            return self._scores(frames_Thwc[None, :, window.rows(), window.columns()])[0]
+
+        windows = sliding_windows(height, width, self.input.height, self.input.width)
+        return BlendedRows(windows, width, score)
+
+    def _tiled(self, frames_THWC: NDArray[Any]) -> Iterator[Strip]:
+        """Yield the scores of a raster or tile as one strip; its windows lie side by side."""
+        height, width = frames_THWC.shape[1:3]
+        frames_THWC = frames_THWC[-self.frames :]
         parts, ratio = self.reader.parts(height, width, self.input), self.input.files.truth_ratio
-        if len(parts) == 1:
-            return self._part_logits(frames_THWC)
         whole_Khw: Tensor | None = None
         for part in parts:
-            logits_Khw = self._part_logits(frames_THWC[:, part.rows(), part.columns()])
+            scores_Khw = self._scores(frames_THWC[None, :, part.rows(), part.columns()])[0]
+            logits_Khw = logits_of(scores_Khw) if self.views.averaged else scores_Khw
             if whole_Khw is None:
                 whole_Khw = logits_Khw.new_zeros(len(logits_Khw), height // ratio, width // ratio)
             own, top, left = part.owned(), part.skip_top // ratio, part.skip_left // ratio
             whole_Khw[:, own.rows(ratio), own.columns(ratio)] = logits_Khw[:, top:, left:]
         assert whole_Khw is not None
-        return whole_Khw
+        yield slice(0, height // ratio), whole_Khw
 
-    def _part_logits(self, frames_THWC: NDArray[Any]) -> Tensor:
-        """Return the scores of what the network sees at once, (K, h, w)."""
-        height, width = frames_THWC.shape[1:3]
-        resized = self.reader.network_size(height, width, self.input)
-        resized_Thwc = frames_THWC
-        if resized != (height, width):
-            resized_Thwc = np.stack([resize_image(frame, *resized) for frame in frames_THWC])
-        scores_1Khw = self._scores(resized_Thwc[-self.frames :])
-        if resized == (height, width):
-            return scores_1Khw[0]
-        logits: Tensor = F.interpolate(
-            scores_1Khw, size=(height, width), mode="bilinear", align_corners=False
-        )[0]
-        return logits
+    def _scores(self, clips_BThwc: NDArray[Any]) -> Tensor:
+        """Return the network's scores, (B, K, h, w): probabilities where views are averaged."""
+        scores_BKhw = self._network(clips_BThwc)
+        if not self.views.averaged:
+            return scores_BKhw
+        chances_BKhw = probabilities_of(scores_BKhw)
+        if self.views.flip:
+            mirrored_BKhw = self._network(np.flip(clips_BThwc, 3)).flip(-1)
+            chances_BKhw = (chances_BKhw + probabilities_of(mirrored_BKhw)) / 2
+        return chances_BKhw
 
-    def _scores(self, frames_Thwc: NDArray[Any]) -> Tensor:
-        seen = torch.from_numpy(frames_Thwc.copy())  # Pillow's arrays are read-only
-        image_Tchw = normalise_batch(seen[None].to(self.device), self._mean_C, self._std_C)
-        given = image_Tchw[None] if self.bundle.model.takes_clips else image_Tchw
+    def _network(self, clips_BThwc: NDArray[Any]) -> Tensor:
+        seen = torch.from_numpy(clips_BThwc.copy())  # Pillow's arrays are read-only
+        image_NChw = normalise_batch(seen.to(self.device), self._mean_C, self._std_C)
+        takes_clips = self.bundle.model.takes_clips
+        given = torch.unflatten(image_NChw, 0, clips_BThwc.shape[:2]) if takes_clips else image_NChw
         half = torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16")
         with torch.inference_mode(), half:
             scores: Tensor = self._model.whole_logits(given).float()
         if not all_finite(scores):
-            raise DataError(self._why_not_finite(frames_Thwc))
+            raise DataError(self._why_not_finite(clips_BThwc))
         return scores
 
-    def _why_not_finite(self, frames_Thwc: NDArray[Any]) -> str:
+    def _why_not_finite(self, clips_BThwc: NDArray[Any]) -> str:
         """Return the cause and the repair of scores that are NaN or infinite."""
-        if not np.isfinite(frames_Thwc).all():
+        if not np.isfinite(clips_BThwc).all():
             return "holds values that are not finite (NaN or infinite); mend the image"
         fault = "the network's scores of it are not finite (NaN or infinite), so they name no class"
         if self.precision == "bf16":

@@ -2,18 +2,22 @@
 
 import hashlib
 import os
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
+from segpipe.labels.load import built_in_scheme
+from segpipe.labels.scheme import LabelScheme
 from segpipe.raw.rasters.gdal import opened
 from segpipe.raw.reader import Reader
 from segpipe.runtime.errors import DataError, ParameterError, listing
 
-OVERLAYS = "overlays"
+OVERLAYS, PROBABILITIES, UNCERTAINTY = "overlays", "probabilities", "uncertainty"
 # Stands in each file that predict writes, as PNG's text chunk or TIFF's tag "Software". Copies keep
 # it, and programs that edit pictures do not, so that corrected labels count as somebody's own.
 SOFTWARE = "segpipe predict"
+_CITYSCAPES = re.compile(r"[^_]+_\d{6}_\d{6}")
 _PNG_MARK = b"tEXtSoftware\0" + SOFTWARE.encode()
 _PNG_HEAD = 256  # bytes; the mark follows the header
 _LONGEST = 255 - len(".png")  # bytes of a base name, of the 255 that file systems allow
@@ -63,12 +67,42 @@ def output_names(paths: Sequence[Path], root: Path) -> dict[Path, str]:
     return {path: str(name.with_name(fitting(name.name))) for path, name in names.items()}
 
 
-def target_files(name: str, out: Path, reader: Reader) -> list[Path]:
-    """Return the files that are written for an input whose output has this name."""
+def map_folders(probabilities: bool, uncertainty: bool, submission: bool) -> list[str]:
+    """Return the folders of what is written beside the labels of pictures and tiles."""
+    wanted = {OVERLAYS: not submission, PROBABILITIES: probabilities, UNCERTAINTY: uncertainty}
+    return [folder for folder, is_wanted in wanted.items() if is_wanted]
+
+
+def target_files(
+    name: str, out: Path, reader: Reader, maps: Sequence[str] = (OVERLAYS,)
+) -> list[Path]:
+    """Return the files that are written for an input whose output has this name.
+
+    maps: the folders of what is written beside the labels of a picture or tile.
+    """
     labels = [out / f"{name}.tif"] if reader.on_earth else []
     if reader.streamed:
         return labels
-    return [*labels, out / f"{name}.png", out / OVERLAYS / f"{name}.png"]
+    return [*labels, out / f"{name}.png", *(out / folder / f"{name}.png" for folder in maps)]
+
+
+def refuse_submission(scheme: LabelScheme, names: Iterable[str]) -> None:
+    """Raise ParameterError where labels of these names, and of this scheme, are none for Cityscapes.
+
+    The evaluator looks in all folders for the one file whose name begins with CITY_SEQUENCE_FRAME.
+    """
+    cityscapes = {label.id: label.name for label in built_in_scheme("cityscapes34").raw}
+    if {label.id: label.name for label in scheme.raw} != cityscapes:
+        raise ParameterError(
+            f"--submission is for models of Cityscapes' labels, and this one has the scheme {scheme.name}; "
+            "leave it out"
+        )
+    others = [name for name in names if not _CITYSCAPES.match(Path(name).name)]
+    if others:
+        raise ParameterError(
+            "--submission needs names that begin with CITY_SEQUENCE_FRAME, as those of Cityscapes; "
+            f"{len(others)} do not:\n{listing(others)}"
+        )
 
 
 def refuse_output_folder(out: Path) -> None:
@@ -82,12 +116,18 @@ def refuse_output_folder(out: Path) -> None:
 
 
 def refuse_overwriting(
-    inputs: Iterable[Path], names: Mapping[Path, str], out: Path, reader: Reader, force: bool
+    inputs: Iterable[Path],
+    names: Mapping[Path, str],
+    out: Path,
+    reader: Reader,
+    force: bool,
+    maps: Sequence[str] = (OVERLAYS,),
 ) -> None:
     """Refuse to write beside or over an input, or over a file that predict has not written itself.
 
     inputs: all files that are read, also the earlier frames of clips. names: of the outputs. force:
-    whether somebody else's files may be overwritten; inputs may never. Raises ParameterError, and
+    whether somebody else's files may be overwritten; inputs may never. maps: as `target_files` takes
+    them. Raises ParameterError, and
     DataError when two inputs would be written to the same file.
     """
     folders = {path if path.is_dir() else path.parent for path in names}
@@ -95,7 +135,7 @@ def refuse_overwriting(
         raise ParameterError(f"--out is the folder of the {reader.unit}s, {out}; name another one")
     by_target: dict[Path, Path] = {}
     for path, name in names.items():
-        for target in target_files(name, out, reader):
+        for target in target_files(name, out, reader, maps):
             other = by_target.setdefault(target, path)
             if other != path:
                 raise DataError(

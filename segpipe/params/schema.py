@@ -45,6 +45,16 @@ class EvaluateParams(Section):
     diagonal (0.75 and 2 are usual); []: neither"""
     probabilities: bool = True
     """AUROC, average precision and calibration of each class; takes longer than scores of labels"""
+    windows: Literal["whole", "slide"] = "whole"
+    """whole (a picture is resized as in training) | slide (windows of the training size at the
+    picture's own resolution; neighbours share half); rasters and tiles: whole"""
+    scales: Annotated[
+        list[Annotated[float, Field(ge=0.1, le=4)]], Field(min_length=1, max_length=8)
+    ] = Field(default_factory=lambda: [1.0])
+    """0.1..4; up to eight sizes at which a picture is seen, times that of `windows`; the mean of their
+    probabilities counts; rasters and tiles: [1.0]"""
+    flip: bool = False
+    """true: each view is seen mirrored left to right as well"""
 
 
 class RenderParams(Section):

@@ -100,9 +100,10 @@ class Reader(ABC):
 
     unit: what one file is called. suffixes, file_type: of the files to predict, and what these are
     called. folders: whether one to predict is a folder. on_earth: whether its labels are written as a
-    GeoTIFF. streamed: whether a file may be larger than the memory, so that it is predicted and
-    written window by window and is never shown whole. samples_a_process: how many of them take as
-    long to read as a process takes to start.
+    GeoTIFF. resizes: whether images are resized for the network, so that they can be seen at other
+    scales and in windows that slide. streamed: whether a file may be larger than the memory, so that
+    it is predicted and written window by window and is never shown whole. samples_a_process: how many
+    of them take as long to read as a process takes to start.
     """
 
     unit: ClassVar[str]
@@ -111,6 +112,7 @@ class Reader(ABC):
     folders: ClassVar[bool] = False
     on_earth: ClassVar[bool] = False
     streamed: ClassVar[bool] = False
+    resizes: ClassVar[bool] = False
     samples_a_process: ClassVar[int] = 16
 
     def __init__(self, files: FileSpec) -> None:

@@ -12,24 +12,40 @@ from PIL.PngImagePlugin import PngInfo
 from segpipe.runtime.atomic import atomic_file, disk_errors_explained
 
 
-def write_png(path: Path, array: NDArray[Any], software: str | None = None) -> None:
-    """Write `array`, with `software`, as `png_bytes` takes them, to `path` as a PNG without loss.
+def write_png(
+    path: Path,
+    array: NDArray[Any],
+    software: str | None = None,
+    palette_256x3: NDArray[np.uint8] | None = None,
+) -> None:
+    """Write `array` to `path` as a PNG without loss; all but the path as `png_bytes` takes it.
 
     Raises ValueError for any other array and SegpipeError when the disk is full; then `path` is
     as it was before.
     """
-    content = png_bytes(array, str(path), software)
+    write_bytes(path, png_bytes(array, str(path), software, palette_256x3))
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write a file, whole or not at all; SegpipeError when the disk is full."""
     with disk_errors_explained(path), atomic_file(path) as partial:
         partial.write_bytes(content)
 
 
-def png_bytes(array: NDArray[Any], name: str = "a picture", software: str | None = None) -> bytes:
+def png_bytes(
+    array: NDArray[Any],
+    name: str = "a picture",
+    software: str | None = None,
+    palette_256x3: NDArray[np.uint8] | None = None,
+) -> bytes:
     """Return `array` as the content of a PNG file.
 
     array: (H, W) uint8 or uint16 for label images (values are kept as they are, one channel), or
         (H, W, 3) uint8 for a picture.
     name: of the picture, for the message of the ValueError that any other array raises.
     software: what has made it, for the file's text "Software"; None for no such text.
+    palette_256x3: the colours by value in which viewers show a label image of uint8; None for grey.
+        Label images of uint16 stay grey, for PNG's palettes have 256 colours.
     """
     grey = array.ndim == 2 and array.dtype in (np.uint8, np.uint16)
     picture = array.ndim == 3 and array.shape[2] == 3 and array.dtype == np.uint8
@@ -41,5 +57,8 @@ def png_bytes(array: NDArray[Any], name: str = "a picture", software: str | None
     content, text = io.BytesIO(), PngInfo()
     if software is not None:
         text.add_text("Software", software)
-    Image.fromarray(np.ascontiguousarray(array)).save(content, format="PNG", pnginfo=text)
+    picture_file = Image.fromarray(np.ascontiguousarray(array))
+    if palette_256x3 is not None and picture_file.mode == "L":
+        picture_file.putpalette(palette_256x3.tobytes())
+    picture_file.save(content, format="PNG", pnginfo=text)
     return content.getvalue()

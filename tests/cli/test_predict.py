@@ -68,7 +68,7 @@ def brightness(monkeypatch: pytest.MonkeyPatch) -> Any:
         spec = InputSpec(PICTURES, 8, 12, "stretch", frames, [0.0] * 3, [1.0] * 3)
         bundle = Bundle(network, ModelParams(), SCHEME, spec, "fp32", lineage)
         predictor = Predictor(bundle, torch.device("cpu"))
-        monkeypatch.setattr(Predictor, "load", lambda *_: predictor)
+        monkeypatch.setattr(Predictor, "load", lambda *_, **__: predictor)
 
     return use
 
@@ -301,7 +301,7 @@ def test_an_output_folder_that_cannot_be_is_refused_at_once(
 ) -> None:
     save(tmp_path / "in/a.png", flat(250))
     (tmp_path / "file").write_text("")
-    monkeypatch.setattr(Predictor, "load", lambda *_: pytest.fail("the model was loaded"))
+    monkeypatch.setattr(Predictor, "load", lambda *_, **__: pytest.fail("the model was loaded"))
     for out in ("file", "file/below/it"):
         assert predict(tmp_path / "in", "--out", tmp_path / out) == 1
         assert f"{tmp_path / 'file'} is a file; name a folder" in capsys.readouterr().err
@@ -416,3 +416,36 @@ def test_killed_it_leaves_nothing_to_the_user(number: signal.Signals, tmp_path: 
     assert "the labels of 0 of 1 are finished" in said
     assert errors.endswith("interrupted\n")
     assert "Traceback" not in errors
+
+
+def test_the_maps_are_written_with_views(bundle: Path, tmp_path: Path) -> None:
+    save(tmp_path / "in/b/a.jpg", scene(0)[0])
+    asked = [
+        "--probabilities",
+        "--uncertainty",
+        "--windows",
+        "slide",
+        "--scales",
+        "0.5",
+        "1",
+        "--flip",
+    ]
+    out = str(tmp_path / "out")
+    called = ["predict", str(tmp_path / "in"), "--out", out, "--bundle", str(bundle), *asked]
+    for _ in range(2):  # written again, over its own files
+        assert main(called) == 0
+        for folder in (".", "overlays", "probabilities", "uncertainty"):
+            with Image.open(Path(out) / folder / "b/a.png") as file:
+                assert file.size == scene(0)[0].shape[1::-1]
+    assert main([*called[:6], "--scales", "9"]) == 1
+
+
+def test_a_submission_of_other_labels_is_refused(
+    bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    save(tmp_path / "in/a_000001_000019.png", scene(0)[0])
+    called = ["predict", str(tmp_path / "in"), "--out", str(tmp_path / "out"), "--submission"]
+    assert main([*called, "--bundle", str(bundle)]) == 1
+    assert "is for models of Cityscapes' labels" in capsys.readouterr().err
+    assert main([*called, "--bundle", str(bundle), "--uncertainty"]) == 1
+    assert "--submission writes labels alone" in capsys.readouterr().err

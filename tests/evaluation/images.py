@@ -32,7 +32,7 @@ def counts_of(classes: Sequence[str], images: Iterable[ScoredImage]) -> Evaluati
     """What an evaluation of a network with a logit for each class has counted."""
     counts = EvaluationCounts.of(classes, False)
     for image in images:
-        counts.update(image, logits_Khw=None)  # type: ignore[arg-type]
+        counts.update(image)
     return counts
 
 

@@ -31,7 +31,8 @@ def counted(part: Sequence[tuple[ScoredImage, Tensor]], withheld: list[str]) -> 
     counts = EvaluationCounts.of(CLASSES, True)
     counts.withheld += withheld
     for image, logits_1hw in part:
-        counts.update(image, logits_1hw)
+        counts.update(image)
+        counts.update_logits(image, logits_1hw)
     return counts
 
 

@@ -20,6 +20,7 @@ from segpipe.bundle import Bundle
 from segpipe.evaluation.evaluate import evaluate
 from segpipe.evaluation.report import EvaluationReport, evaluation_report
 from segpipe.inference.predictor import Predictor
+from segpipe.inference.views import Views
 from segpipe.labels.load import load_scheme
 from segpipe.metrics.jackknife import LEAST_UNITS
 from segpipe.params.prepare import SplitParams
@@ -42,7 +43,12 @@ class Oracle:
         self.scheme = scheme
         self.bundle = Bundle(SAME_SIZE, None, scheme, self.input, "fp32", {"data": "abc"})
 
+    views = Views()
     train_ids = Predictor.train_ids
+
+    def score_strips(self, clips: list[NDArray[np.uint8]]) -> Any:
+        """All rows as one strip."""
+        return [iter([(slice(None), self.logits(frames_THWC))]) for frames_THWC in clips]
 
     def logits(self, frames: NDArray[np.uint8]) -> torch.Tensor:
         """One at the class that it predicts, 0 at the others."""

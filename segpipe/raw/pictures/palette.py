@@ -2,6 +2,9 @@
 
 from collections.abc import Iterable
 
+import numpy as np
+from numpy.typing import NDArray
+
 from segpipe.labels.scheme import Colour, LabelScheme, colour_text, pack_colour
 
 
@@ -60,3 +63,19 @@ def _voc_colour(value: int) -> Colour:
         for channel in range(3)
     )
     return red, green, blue
+
+
+def palette_of_ids(scheme: LabelScheme) -> NDArray[np.uint8]:
+    """Return the colour of each raw id 0..255, (256, 3), for the palette of a label image.
+
+    Numbers that are no id get a grey that no label has, so that the palette contradicts nothing.
+    """
+    taken = {label.colour for label in scheme.raw}
+    palette_256x3 = np.empty((256, 3), np.uint8)
+    for value in range(256):
+        greys = ((grey, grey, grey) for grey in (value, *range(256)))
+        palette_256x3[value] = next((grey for grey in greys if grey not in taken), (value,) * 3)
+    for label in scheme.raw:
+        if 0 <= label.id <= 255:
+            palette_256x3[label.id] = label.colour
+    return palette_256x3

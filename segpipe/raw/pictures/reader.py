@@ -23,6 +23,7 @@ class PictureReader(Reader):
     unit = "image"
     suffixes = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp"})
     file_type = "image"
+    resizes = True
 
     def read(self, sample: Sample, raw: Path, scheme: LabelScheme) -> RawSample:
         """As `Reader.read`."""

@@ -20,6 +20,7 @@ from segpipe.evaluation.evaluate import evaluate
 from segpipe.evaluation.measures.foreground import Foreground
 from segpipe.evaluation.report import EvaluationReport, evaluation_report
 from segpipe.inference.predictor import Predictor
+from segpipe.inference.views import Views
 from segpipe.labels.load import load_scheme
 from segpipe.metrics.jackknife import LEAST_UNITS
 from segpipe.params.prepare import SplitParams
@@ -38,7 +39,12 @@ class Blueness:
     precision = "fp32"
     device = torch.device("cpu")
     input = InputSpec(PICTURES, 8, 8, "stretch", 1, [0.5] * 3, [0.5] * 3)
+    views = Views()
     train_ids = Predictor.train_ids
+
+    def score_strips(self, clips: list[NDArray[np.uint8]]) -> Any:
+        """All rows as one strip."""
+        return [iter([(slice(None), self.logits(frames_THWC))]) for frames_THWC in clips]
 
     def __init__(self, raw: Path, threshold: float = 0.5, asked: float | str = 0.5) -> None:
         self.scheme = load_scheme("classes.csv", {}, raw)
@@ -182,7 +188,8 @@ def test_a_split_without_truth_or_without_the_class_has_no_scores(
         counts = EvaluationCounts.of(predictor.scheme.classes, True)
         counts.withheld = ["a"]
         for one in image:
-            counts.update(one, torch.zeros(1, 1, 1))
+            counts.update(one)
+            counts.update_logits(one, torch.zeros(1, 1, 1))
         report = evaluation_report(counts, predictor, "val")
         found = report.evaluation.foreground
         assert (

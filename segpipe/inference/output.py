@@ -1,0 +1,96 @@
+"""What is written for a picture or tile: its label image, the overlay, and the maps that are asked for.
+
+Shapes: K classes; H, W of the image; h, w of its truth; R rows of a strip.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from math import log
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from segpipe.inference.predictor import Predictor
+from segpipe.inference.strips import Strip
+from segpipe.inference.targets import OVERLAYS, PROBABILITIES, SOFTWARE, UNCERTAINTY
+from segpipe.metrics.class_probabilities import class_probabilities
+from segpipe.raw.input_spec import at_image_size, picture_of
+from segpipe.raw.pictures.palette import palette_of_ids
+from segpipe.rendering.overlay import overlay
+from segpipe.rendering.png import png_bytes
+
+# Below it a probability adds nothing to the entropy, and its logarithm is finite.
+_TINY = torch.finfo(torch.float32).tiny
+
+
+@dataclass(frozen=True)
+class Output:
+    """What predict writes for each picture or tile.
+
+    opacity: of the overlay's colours, 0..1. probabilities: whether to write the probability of the
+    class that was chosen (of one logit, that of train id 1). uncertainty: whether to write the entropy
+    of the probabilities. submission: labels alone, as grey PNGs without a palette, as the official
+    evaluator of Cityscapes takes them.
+    """
+
+    opacity: float
+    probabilities: bool = False
+    uncertainty: bool = False
+    submission: bool = False
+
+
+@dataclass(frozen=True)
+class Maps:
+    """labels_hw: train ids, uint8. others_hw: further maps by folder, 0..255 for 0..1, uint8."""
+
+    labels_hw: NDArray[np.uint8]
+    others_hw: dict[str, NDArray[np.uint8]]
+
+
+def read_maps(predictor: Predictor, strips: Iterator[Strip], output: Output) -> Maps:
+    """Return the labels, and what else `output` asks for, of an image's strips."""
+    labels: list[NDArray[np.uint8]] = []
+    others: dict[str, list[NDArray[np.uint8]]] = {}
+    for _, logits_KRw in strips:
+        labels.append(predictor.train_ids(logits_KRw))
+        if not (output.probabilities or output.uncertainty):
+            continue
+        chance_KRw = class_probabilities(logits_KRw)
+        if output.probabilities:
+            one_logit = len(logits_KRw) == 1
+            chosen_Rw = chance_KRw[1] if one_logit else chance_KRw.amax(0)
+            others.setdefault(PROBABILITIES, []).append(_bytes(chosen_Rw))
+        if output.uncertainty:
+            entropy_Rw = -(chance_KRw * chance_KRw.clamp_min(_TINY).log()).sum(0)
+            others.setdefault(UNCERTAINTY, []).append(_bytes(entropy_Rw / log(len(chance_KRw))))
+    return Maps(
+        np.concatenate(labels), {folder: np.concatenate(parts) for folder, parts in others.items()}
+    )
+
+
+def output_files(
+    predictor: Predictor, image_HWC: NDArray[Any], maps: Maps, name: str, output: Output
+) -> dict[Path, bytes]:
+    """Return the content of each PNG for an image, by its path below the output folder."""
+    files, scheme = predictor.input.files, predictor.scheme
+    labels_HW = at_image_size(maps.labels_hw, files)
+    palette = None if output.submission else palette_of_ids(scheme)
+    label = Path(f"{name}.png")
+    found = {label: png_bytes(scheme.decode(labels_HW), str(label), SOFTWARE, palette)}
+    if not output.submission:
+        painted = overlay(picture_of(image_HWC, files), labels_HW, scheme, output.opacity)
+        found[Path(OVERLAYS, label)] = png_bytes(painted, str(label), SOFTWARE)
+    for folder, map_hw in maps.others_hw.items():
+        map_HW = at_image_size(map_hw, files)
+        found[Path(folder, label)] = png_bytes(map_HW, str(label), SOFTWARE)
+    return found
+
+
+def _bytes(fraction_Rw: torch.Tensor) -> NDArray[np.uint8]:
+    rounded: NDArray[np.uint8] = (
+        (fraction_Rw * 255).round().clamp(0, 255).to(torch.uint8).cpu().numpy()
+    )
+    return rounded

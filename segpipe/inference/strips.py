@@ -1,0 +1,75 @@
+"""Scores at the size of the picture, strip by strip: never all classes of all pixels at once.
+
+Shapes: K scores a pixel; H, W of the picture; R rows of a strip or of a source.
+"""
+
+from collections.abc import Iterator, Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from segpipe.inference.views import RowSource
+
+Strip = tuple[slice, Tensor]
+_VALUES = 1 << 24  # of a strip, 64 MB as float32
+
+
+def score_strips(
+    sources: Sequence[RowSource], scores: int, height: int, width: int, averaged: bool
+) -> Iterator[Strip]:
+    """Yield the rows of a picture and their logits, (K, R, W) float32, from top to bottom.
+
+    sources: the views of the picture, each brought to its size bilinearly, as `F.interpolate` does.
+    scores: K. averaged: whether the sources hold probabilities, whose mean is yielded as the logits
+    that stand for it: its logarithm, or of one score log(p / (1 - p)).
+    """
+    rows = max(1, _VALUES // (scores * width))
+    for start in range(0, height, rows):
+        stop = min(start + rows, height)
+        total_KRW: Tensor | None = None
+        for source in sources:
+            view_KRW = _resized_rows(source, start, stop, height, width)
+            total_KRW = view_KRW if total_KRW is None else total_KRW.add_(view_KRW)
+        assert total_KRW is not None
+        if averaged:
+            total_KRW = logits_of(total_KRW.div_(len(sources)))
+        yield slice(start, stop), total_KRW
+
+
+def probabilities_of(logits_BKHW: Tensor) -> Tensor:
+    """Return the softmax over the scores, or of one score its sigmoid, of the same shape."""
+    return logits_BKHW.softmax(1) if logits_BKHW.shape[1] > 1 else logits_BKHW.sigmoid()
+
+
+def logits_of(probability_KHW: Tensor) -> Tensor:
+    """Return finite logits of probabilities, the inverse of `probabilities_of` for one image."""
+    tiny = torch.finfo(torch.float32).tiny
+    if len(probability_KHW) > 1:
+        return probability_KHW.clamp_min(tiny).log()
+    # Next to 1 float32 has steps of 6e-8.
+    return probability_KHW.double().clamp(tiny, 1 - 2**-40).logit().float()
+
+
+def _resized_rows(source: RowSource, start: int, stop: int, height: int, width: int) -> Tensor:
+    """Return the rows start..stop of a source that is resized to height x width, (K, R, W)."""
+    if source.height == height:
+        rows_KRw = source.rows(start, stop)
+    else:
+        # Centres of pixels meet centres (align_corners=False); beyond the first and last they repeat.
+        place_R = (torch.arange(start, stop, dtype=torch.float64) + 0.5) * source.height / height
+        place_R = (place_R - 0.5).clamp(0, source.height - 1)
+        above_R = place_R.long()
+        below_R = (above_R + 1).clamp_max(source.height - 1)
+        first = int(above_R[0])
+        found_KRw = source.rows(first, int(below_R[-1]) + 1)
+        fraction_R1 = (place_R - above_R)[:, None].to(found_KRw)
+        above_KRw = found_KRw[:, (above_R - first).to(found_KRw.device)]
+        below_KRw = found_KRw[:, (below_R - first).to(found_KRw.device)]
+        rows_KRw = torch.lerp(above_KRw, below_KRw, fraction_R1)
+    if rows_KRw.shape[2] == width:
+        return rows_KRw.clone()
+    resized: Tensor = F.interpolate(
+        rows_KRw[None], size=(stop - start, width), mode="bilinear", align_corners=False
+    )[0]
+    return resized
