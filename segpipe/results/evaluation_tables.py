@@ -138,6 +138,7 @@ RESULT_FILES = frozenset(
         ClassRow.file,
         ConfusionCell.file,
         GroupRow.file,
+        ImageCountsRow.file,
         ImageRow.file,
         PrecisionRecallPoint.file,
         ReliabilityBin.file,

@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike
 
 from segpipe.evaluation.counts import EvaluationCounts
 from segpipe.evaluation.measure import ScoredImage
+from segpipe.inference.views import Views
 from segpipe.raw.sample import Sample
 
 # In place of a network whose output is as large as its input.
@@ -40,4 +41,6 @@ def stand_in(scheme: Any) -> Any:
     """As much of a predictor as the report of an evaluation asks for."""
     spec = SimpleNamespace(height=8, width=8, fit="stretch")
     bundle = SimpleNamespace(lineage={"data": "x"}, threshold=None, model=SAME_SIZE)
-    return SimpleNamespace(scheme=scheme, precision="fp32", input=spec, bundle=bundle)
+    return SimpleNamespace(
+        scheme=scheme, precision="fp32", input=spec, bundle=bundle, views=Views()
+    )

@@ -40,14 +40,14 @@ class ClassProbabilities:
         self._by_class_2K2T = np.zeros((2, len(classes), 2, PROBABILITIES), np.int64)
         self._confidence_2T = np.zeros((2, PROBABILITIES), np.int64)
         self._before_2T = np.zeros((2, PROBABILITIES), np.int64)
-        self._images_2 = np.zeros(2, np.int64)
+        self._images: dict[str, int] = {}  # by name: 1 where the temperature was fitted on it
 
     def update(self, image: ScoredImage, logits_Khw: Tensor) -> None:
         """Count the probabilities of an image's valid pixels."""
         truth_hw = torch.from_numpy(image.truth_hw).to(logits_Khw.device)
         chances_Khw = class_probabilities(logits_Khw, self._temperature)
         used = int(image.sample.image in self._fitted_on)
-        self._images_2[used] += 1
+        self._images[image.sample.name] = used
         self._by_class_2K2T[used] += count_by_class(chances_Khw, truth_hw).cpu().numpy()
         if used:
             return
@@ -61,7 +61,7 @@ class ClassProbabilities:
         self._by_class_2K2T += other._by_class_2K2T
         self._confidence_2T += other._confidence_2T
         self._before_2T += other._before_2T
-        self._images_2 += other._images_2
+        self._images |= other._images
 
     def summary(self) -> MeasureSummary:
         """Return `probabilities`, two scores of each class, and reliability.csv."""
@@ -97,11 +97,12 @@ class ClassProbabilities:
 
     def _protocol(self) -> str:
         """Say what the calibration errors were measured on."""
+        images, used = len(self._images), sum(self._images.values())
         if not self._fitted_on:
-            return f"no temperature was fitted; errors on all {self._images_2.sum()} images"
+            return f"no temperature was fitted; errors on all {images} images"
         return (
             f"temperature fitted on {len(self._fitted_on)} validation images; errors, before and after, "
-            f"on the {self._images_2[0]} others of {self._images_2.sum()} images"
+            f"on the {images - used} others of {images} images"
         )
 
     def _bins(self) -> list[ReliabilityBin]:

@@ -80,7 +80,6 @@ def scored(images: Images, scheme: LabelScheme = SCHEME, first: int = 0) -> Eval
                 classes=scheme.num_classes,
                 instances_hw=instances.astype(np.int32),
             ),
-            logits_Khw=None,  # type: ignore[arg-type]
         )
     return counts
 
@@ -170,7 +169,7 @@ def test_counts_of_parts_add_up_and_have_intervals() -> None:
 def test_an_image_without_instances_leaves_no_score_of_them() -> None:
     counts = scored(generated(0, 2))
     image = scored_without_instances()
-    counts.update(image, logits_Khw=None)  # type: ignore[arg-type]
+    counts.update(image)
     found = counts.summary().scores
     assert "instance_iou" not in found
     assert found["protocol"]["instances"] == "none: 1 of 3 images have no file of instances"
