@@ -40,6 +40,7 @@ def test_a_file_of_an_older_version_is_read_and_said(
     del old["model"]["lraspp"]
     del old["source"]["folder"]
     old["train"]["auto_accumulate"] = False
+    old["evaluate"] |= {"bootstrap": 1000, "seed": 7}
     write_parameters(tmp_path / "params.yaml", old)
     assert load_params(tmp_path / "params.yaml") == Params()
     (said,) = capsys.readouterr().out.splitlines()
@@ -47,6 +48,7 @@ def test_a_file_of_an_older_version_is_read_and_said(
         "model.lraspp is missing: {}",
         "source.folder is missing: {}",
         "train.auto_accumulate is no longer a parameter",
+        "evaluate.bootstrap is no longer a parameter",
         "segpipe use --upgrade",
     ):
         assert part in said
