@@ -202,5 +202,5 @@ def test_the_measured_coverage(images: int, grouped: bool, neighbours: float) ->
     for name, (known, held) in found.items():
         if name.startswith("class") and images == 30:
             continue  # few of thirty images hold that class
-        assert known > 0.9, name
+        assert known > (0.8 if name.startswith("class") else 0.95), name
         assert 0.93 - 0.033 <= held <= 0.97 + 0.026, name
