@@ -98,11 +98,12 @@ def _table(head: str, model: type[_Scores], classes: Mapping[str, _Scores]) -> l
 
 
 def _totals(evaluation: Evaluation) -> list[str]:
-    protocol = evaluation.protocol
+    protocol, shown = evaluation.protocol, shown_values(evaluation)
+    width = max(len(one.label) for one in shown) + 2
     return [
         *(
-            f"{one.label:<20}{_percent(one.value)}{_between(one.interval)}"
-            for one in shown_values(evaluation)
+            f"{one.label:<{max(width, 20)}}{_percent(one.value)}{_between(one.interval)}"
+            for one in shown
         ),
         *_foreground(evaluation, evaluation.foreground),
         f"measured on         {protocol.images} images of split {protocol.split}, "
