@@ -23,10 +23,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit, ndtr
 
-from segpipe.metrics.class_counts import class_iou, miou, pixel_accuracy
-from segpipe.metrics.image_scores import class_sums, mean_of_class_sums
+from segpipe.metrics.image_scores import mean_of_sums, sums_of_defined
 from segpipe.metrics.jackknife import Statistic, jackknife
-from segpipe.metrics.scores import mean_defined, ratio
+from segpipe.metrics.scores import class_iou, mean_defined, miou, pixel_accuracy, ratio
 
 Floats = NDArray[np.float64]
 DataSet = tuple[Floats, Sequence[str]]  # hidden values, (N, Z), and the group of each image
@@ -93,13 +92,13 @@ def cases(classes: int) -> Iterator[Case]:
 
     def by_image(counts_NK3: Floats) -> Floats:
         iou_NK = np.where(counts_NK3[..., 0] > 0, class_iou(counts_NK3), np.nan)
-        return class_sums(mean_defined(iou_NK)[:, None])
+        return sums_of_defined(mean_defined(iou_NK))
 
     for name, counts, statistic in (
         ("mIoU", whole, miou),
         ("pixel accuracy", whole, pixel_accuracy),
         ("class IoU", one_class, miou),
-        ("mIoU by image", by_image, mean_of_class_sums),
+        ("mIoU by image", by_image, mean_of_sums),
     ):
         yield Case(name, partial(_first, counts), statistic)
         yield Case(

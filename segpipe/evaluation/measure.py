@@ -18,7 +18,6 @@ from torch import Tensor
 
 from segpipe.metrics.jackknife import Statistic, Uncertainty, jackknife, sums_by
 from segpipe.metrics.label_pairs import label_confusion
-from segpipe.metrics.scores import ratio
 from segpipe.raw.sample import Sample
 from segpipe.results.records import Interval, Record
 
@@ -101,18 +100,6 @@ def interval(
     """Return the interval of `uncertainty` as the results have it; None where there is none."""
     found = uncertainty(samples, values_N, statistic)
     return Interval(low=round(found.low, 6), high=round(found.high, 6)) if found.known else None
-
-
-def sums_of_defined(values_N: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return what adds up over images to the mean of the values that are not NaN, (N, 2)."""
-    defined_N = ~np.isnan(values_N)
-    # The mean is a ratio of sums, so that windows of one raster can be drawn together.
-    return np.stack([np.where(defined_N, values_N, 0), defined_N], 1)
-
-
-def mean_of_sums(sums_S2: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the mean that such sums stand for, (...)."""
-    return ratio(sums_S2[..., 0], sums_S2[..., 1])
 
 
 def rounded(score: float) -> float | None:

@@ -14,9 +14,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from segpipe.metrics.class_counts import OF_CLASS, OF_SPLIT, class_iou, miou
-from segpipe.metrics.image_scores import class_sums, image_means, mean_of_class_sums
+from segpipe.metrics.image_scores import (
+    image_means,
+    iou_of_present,
+    mean_of_class_sums,
+    mean_of_sums,
+    sums_of_defined,
+)
 from segpipe.metrics.jackknife import Statistic, Uncertainty, jackknife, sums_by
+from segpipe.metrics.scores import OF_CLASS, OF_SPLIT, miou
 from segpipe.results.comparison import Row
 from segpipe.results.evaluation import Evaluation, ImageMeanScores
 from segpipe.results.evaluation_tables import ImageCountsRow
@@ -82,11 +88,13 @@ def paired_differences(
     if rare:
         rarest = [names.index(name) for name in rare]
         found["score", "rare mIoU"] = interval(counts_N2K3[:, :, rarest], miou)
-    iou_N2K = np.where(counts_N2K3[..., 0] > 0, class_iou(counts_N2K3), np.nan)
+    iou_N2K = iou_of_present(counts_N2K3)
     by_image = shown_fields(ImageMeanScores)
-    means_N2 = class_sums(image_means(iou_N2K)[..., None])
-    found["score", by_image["miou"].label] = interval(means_N2, mean_of_class_sums)
-    found["score", by_image["class_miou"].label] = interval(class_sums(iou_N2K), mean_of_class_sums)
+    means_N22 = sums_of_defined(image_means(iou_N2K))
+    found["score", by_image["miou"].label] = interval(means_N22, mean_of_sums)
+    found["score", by_image["class_miou"].label] = interval(
+        sums_of_defined(iou_N2K), mean_of_class_sums
+    )
     if score in OF_CLASS:
         kind = "class" if score == "iou" else f"class {score}"
         for k, name in enumerate(names):

@@ -1,17 +1,19 @@
-"""Scores: pure functions of a confusion matrix (law 7).
+"""Scores: pure functions of counts of pixels (law 7).
 
 Shapes: K classes; P answers, which are the classes, or one more for no answer. In a confusion matrix,
-(K, P), rows are the truth, columns the prediction. The functions that return an array
-or a number for a matrix do so for each matrix of (..., K, P) as well.
+(K, P), rows are the truth, columns the prediction. Of each class three counts are enough for all
+scores, (K, 3): true pixels, predicted ones, and hits, which are both. Functions of them take sums over
+any number of images, (..., K, 3).
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-ConfusionCounts = NDArray[np.int64] | NDArray[np.float64]
+Counts = NDArray[Any]  # int64, or float64 of sums
 Floats = NDArray[np.float64]
 
 
@@ -45,44 +47,49 @@ def scores(confusion_KP: NDArray[np.int64]) -> Scores:
     not in the truth has IoU and Dice 0, which count; only its recall is NaN. One that is in the
     truth but never predicted has IoU, Dice and recall 0; only its precision is NaN.
     """
-    hits, truth, predicted = _marginals(confusion_KP)
-    return Scores(
-        iou_K=iou(confusion_KP),
-        dice_K=dice(confusion_KP),
-        accuracy_K=ratio(hits, truth),
-        precision_K=ratio(hits, predicted),
-        pixels_K=truth.astype(np.int64),
-        miou=float(mean_iou(confusion_KP)),
-        mean_dice=float(mean_defined(dice(confusion_KP))),
-        mean_accuracy=float(mean_defined(ratio(hits, truth))),
-        mean_precision=float(mean_defined(ratio(hits, predicted))),
-        pixel_accuracy=float(pixel_accuracy(confusion_KP)),
-        frequency_weighted_iou=float(weighted_mean(iou(confusion_KP), truth)),
-        frequency_weighted_dice=float(weighted_mean(dice(confusion_KP), truth)),
-    )
+    counts_K3 = class_counts(confusion_KP)
+    of_class: dict[str, Any] = {f"{name}_K": score(counts_K3) for name, score in OF_CLASS.items()}
+    of_split: dict[str, Any] = {name: float(score(counts_K3)) for name, score in OF_SPLIT.items()}
+    return Scores(**of_class, pixels_K=counts_K3[:, 0], **of_split)
 
 
-def iou(confusion_KP: ConfusionCounts) -> Floats:
-    """Return the intersection over union of each class, (..., K): hits / (truth or predicted)."""
-    hits, truth, predicted = _marginals(confusion_KP)
+def class_counts(confusion_KP: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the true pixels, the predicted ones and the hits of each class, (..., K, 3)."""
+    hits = np.diagonal(confusion_KP, axis1=-2, axis2=-1)
+    predicted = confusion_KP.sum(-2)[..., : confusion_KP.shape[-2]]
+    return np.stack([confusion_KP.sum(-1), predicted, hits], -1)
+
+
+def class_iou(counts_K3: Counts) -> Floats:
+    """Return the IoU of each class, (..., K)."""
+    truth, predicted, hits = np.moveaxis(counts_K3, -1, 0)
     return ratio(hits, truth + predicted - hits)
 
 
-def dice(confusion_KP: ConfusionCounts) -> Floats:
-    """Return Dice (F1) of each class, (..., K): 2 hits / (truth + predicted)."""
-    hits, truth, predicted = _marginals(confusion_KP)
+def class_dice(counts_K3: Counts) -> Floats:
+    """Return Dice (F1) of each class, (..., K)."""
+    truth, predicted, hits = np.moveaxis(counts_K3, -1, 0)
     return ratio(2 * hits, truth + predicted)
 
 
-def mean_iou(confusion_KP: ConfusionCounts) -> Floats:
-    """Return the mean IoU of the classes that are not NaN, (...); NaN when none is."""
-    return mean_defined(iou(confusion_KP))
+def class_accuracy(counts_K3: Counts) -> Floats:
+    """Return the accuracy (recall) of each class, (..., K)."""
+    return ratio(counts_K3[..., 2], counts_K3[..., 0])
 
 
-def pixel_accuracy(confusion_KP: ConfusionCounts) -> Floats:
-    """Return the share of valid pixels whose class is right, (...); NaN without pixels."""
-    hits, truth, _ = _marginals(confusion_KP)
-    return ratio(hits.sum(axis=-1), truth.sum(axis=-1))
+def class_precision(counts_K3: Counts) -> Floats:
+    """Return the precision of each class, (..., K)."""
+    return ratio(counts_K3[..., 2], counts_K3[..., 1])
+
+
+def miou(counts_K3: Counts) -> Floats:
+    """Return the mean IoU of the classes that are in truth or prediction."""
+    return mean_defined(class_iou(counts_K3))
+
+
+def pixel_accuracy(counts_K3: Counts) -> Floats:
+    """Return the share of the valid pixels whose class is right."""
+    return ratio(counts_K3[..., 2].sum(-1), counts_K3[..., 0].sum(-1))
 
 
 def weighted_mean(values_K: Floats, truth_K: NDArray[Any]) -> Floats:
@@ -102,14 +109,29 @@ def ratio(part: NDArray[Any], whole: NDArray[Any]) -> Floats:
     return quotient
 
 
-def _marginals(confusion_KP: ConfusionCounts) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
-    """Hits, pixels in the truth and pixels predicted of each class, (..., K)."""
-    hits = np.diagonal(confusion_KP, axis1=-2, axis2=-1)
-    predicted = confusion_KP.sum(axis=-2)[..., : confusion_KP.shape[-2]]
-    return hits, confusion_KP.sum(axis=-1), predicted
-
-
 def mean_defined(values_K: Floats) -> Floats:
     """Return the mean over the last axis without its NaNs; NaN, and no warning, where all are."""
     defined = ~np.isnan(values_K)
     return ratio(np.where(defined, values_K, 0.0).sum(axis=-1), defined.sum(axis=-1))
+
+
+# By the field of an evaluation: the scores that these counts determine.
+OF_CLASS: dict[str, Callable[[Counts], Floats]] = {
+    "iou": class_iou,
+    "dice": class_dice,
+    "accuracy": class_accuracy,
+    "precision": class_precision,
+}
+OF_SPLIT: dict[str, Callable[[Counts], Floats]] = {
+    "miou": miou,
+    "pixel_accuracy": pixel_accuracy,
+    "mean_accuracy": lambda counts_K3: mean_defined(class_accuracy(counts_K3)),
+    "mean_precision": lambda counts_K3: mean_defined(class_precision(counts_K3)),
+    "mean_dice": lambda counts_K3: mean_defined(class_dice(counts_K3)),
+    "frequency_weighted_iou": lambda counts_K3: weighted_mean(
+        class_iou(counts_K3), counts_K3[..., 0]
+    ),
+    "frequency_weighted_dice": lambda counts_K3: weighted_mean(
+        class_dice(counts_K3), counts_K3[..., 0]
+    ),
+}

@@ -12,7 +12,7 @@ from segpipe.evaluation.paired import paired_differences
 from segpipe.evaluation.report import evaluation_report
 from segpipe.labels.load import load_scheme
 from segpipe.metrics.jackknife import LEAST_UNITS
-from segpipe.metrics.scores import iou
+from segpipe.metrics.scores import class_counts, class_iou
 from segpipe.results.evaluation_tables import ImageCountsRow
 from segpipe.results.experiments import read_run
 from segpipe.results.records import read_table
@@ -88,7 +88,9 @@ def test_leaving_images_out_by_hand_gives_the_same(tmp_path: Path) -> None:
     found = paired_differences(a, b, [], "iou").of_row["score", "mIoU"]
 
     def difference(kept: NDArray[np.bool_]) -> float:
-        return float(np.subtract(*(iou(one[kept].sum(0)).mean() for one in both[::-1])))
+        return float(
+            np.subtract(*(class_iou(class_counts(one[kept].sum(0))).mean() for one in both[::-1]))
+        )
 
     without = [difference(np.arange(IMAGES) != n) for n in range(IMAGES)]
     error = np.sqrt((IMAGES - 1) / IMAGES * np.square(without - np.mean(without)).sum())

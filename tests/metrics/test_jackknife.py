@@ -1,5 +1,5 @@
 """Jackknife intervals: closed forms, a brute-force loop, groups, frames, and the measured coverage
-(also bench/coverage.py, and class_counts.py against the scores of the whole confusion matrix).
+(also bench/coverage.py, and the scores of class counts against those of the whole confusion matrix).
 """
 
 import dataclasses
@@ -11,16 +11,16 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from bench.coverage import coverage, in_groups, series
-from segpipe.metrics.class_counts import (
+from segpipe.metrics.jackknife import LEAST_FRAMES, LEAST_UNITS, jackknife
+from segpipe.metrics.scores import (
     OF_CLASS,
     OF_SPLIT,
     class_counts,
     class_iou,
     miou,
     pixel_accuracy,
+    scores,
 )
-from segpipe.metrics.jackknife import LEAST_FRAMES, LEAST_UNITS, jackknife
-from segpipe.metrics.scores import scores
 
 Counts = NDArray[np.int64]
 

@@ -4,15 +4,15 @@ Shapes: N images, W widths, K classes; S sums over images.
 """
 
 from collections.abc import Sequence
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from segpipe.evaluation.measure import MeasureSummary, ScoredImage, interval, rounded
 from segpipe.metrics.boundaries import boundary_counts, boundary_distance, boundary_f
-from segpipe.metrics.image_scores import class_sums, mean_of_class_sums
-from segpipe.metrics.scores import mean_defined, ratio
+from segpipe.metrics.image_scores import mean_of_class_sums, sums_of_defined
+from segpipe.metrics.scores import class_iou, mean_defined, miou
 from segpipe.raw.sample import Sample
 from segpipe.results.evaluation_tables import BoundaryRow
 from segpipe.results.records import Interval
@@ -59,8 +59,8 @@ class Boundaries:
         f_NWK = np.array(self._f_NWK, np.float64).reshape(shape)
         for place, percent in enumerate(self._percents):
             pixels_NK3, f_NK = pixels_NWK3[:, place], f_NWK[:, place]
-            scores.append({"percent": percent, **self._means(pixels_NK3, class_sums(f_NK))})
-            columns = (self._classes, _iou(pixels_NK3.sum(0)), mean_defined(f_NK.T))
+            scores.append({"percent": percent, **self._means(pixels_NK3, sums_of_defined(f_NK))})
+            columns = (self._classes, class_iou(pixels_NK3.sum(0)), mean_defined(f_NK.T))
             rows += [
                 BoundaryRow(
                     class_name=name,
@@ -76,17 +76,8 @@ class Boundaries:
         self, pixels_NK3: NDArray[np.int64], f_NK2: NDArray[np.float64]
     ) -> dict[str, float | Interval | None]:
         return {
-            "iou": rounded(float(_mean_iou(pixels_NK3.sum(0)))),
-            "iou_interval": interval(self._samples, pixels_NK3, _mean_iou),
+            "iou": rounded(float(miou(pixels_NK3.sum(0)))),
+            "iou_interval": interval(self._samples, pixels_NK3, miou),
             "f": rounded(float(mean_of_class_sums(f_NK2.sum(0)))),
             "f_interval": interval(self._samples, f_NK2, mean_of_class_sums),
         }
-
-
-def _iou(pixels_K3: NDArray[Any]) -> NDArray[np.float64]:
-    truth, predicted, both = np.moveaxis(pixels_K3, -1, 0)
-    return ratio(both, truth + predicted - both)
-
-
-def _mean_iou(pixels_SK3: NDArray[Any]) -> NDArray[np.float64]:
-    return mean_defined(_iou(pixels_SK3))

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from segpipe.evaluation.measure import MeasureSummary, interval, rounded
 from segpipe.evaluation.measures.by_image import ConfusionByImage
 from segpipe.labels.scheme import LabelScheme
-from segpipe.metrics.scores import iou, mean_defined
+from segpipe.metrics.scores import class_counts, class_iou, mean_defined
 
 
 def class_categories(scheme: LabelScheme) -> list[str | None]:
@@ -54,7 +54,7 @@ class Categories(ConfusionByImage):
 
     def _iou(self, confusion_SKP: NDArray[Any]) -> NDArray[np.float64]:
         joined_SCC = self._joined_PC[:-1].T @ confusion_SKP @ self._joined_PC
-        return iou(joined_SCC)[..., : len(self._names)]
+        return class_iou(class_counts(joined_SCC))[..., : len(self._names)]
 
     def _mean_iou(self, confusion_SKP: NDArray[Any]) -> NDArray[np.float64]:
         return mean_defined(self._iou(confusion_SKP))

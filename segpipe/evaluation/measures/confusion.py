@@ -8,8 +8,7 @@ from numpy.typing import NDArray
 
 from segpipe.evaluation.measure import MeasureSummary, interval, rounded, uncertainty
 from segpipe.evaluation.measures.by_image import ConfusionByImage
-from segpipe.metrics.class_counts import class_counts, miou, pixel_accuracy
-from segpipe.metrics.scores import Scores, scores
+from segpipe.metrics.scores import Scores, class_counts, miou, pixel_accuracy, scores
 from segpipe.results.evaluation_tables import ConfusionCell, ImageCountsRow
 
 

@@ -1,6 +1,6 @@
 """Scores of the class that one logit scores, train id 1: over the split and by image.
 
-Shapes: N images, S sums over images, K = 2 classes, P = 3 answers, the classes and none of them.
+Shapes: N images, S sums over images, K = 2 classes.
 """
 
 from collections.abc import Callable
@@ -9,19 +9,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from segpipe.evaluation.measure import (
-    MeasureSummary,
-    interval,
-    mean_of_sums,
-    rounded,
-    sums_of_defined,
-)
+from segpipe.evaluation.measure import MeasureSummary, interval, rounded
 from segpipe.evaluation.measures.by_image import ConfusionByImage
+from segpipe.metrics.image_scores import mean_of_sums, sums_of_defined
 from segpipe.metrics.precision_recall import FOREGROUND
-from segpipe.metrics.scores import dice, iou
+from segpipe.metrics.scores import Counts, class_counts, class_dice, class_iou
 
-ClassScore = Callable[[NDArray[Any]], NDArray[np.float64]]
-_SCORES: dict[str, ClassScore] = {"iou": iou, "dice": dice}
+ClassScore = Callable[[Counts], NDArray[np.float64]]
+_SCORES: dict[str, ClassScore] = {"iou": class_iou, "dice": class_dice}
 
 
 class Foreground(ConfusionByImage):
@@ -33,9 +28,9 @@ class Foreground(ConfusionByImage):
         by_image: means over the images that hold the class in truth or prediction. The others have
         no score there (0/0); they are counted, and left out.
         """
-        confusion_NKP = self.confusion_NKP
-        scored_N = ~np.isnan(iou(confusion_NKP)[:, FOREGROUND])
-        valid_N = confusion_NKP.any((1, 2))
+        counts_NK3 = class_counts(self.confusion_NKP)
+        scored_N = ~np.isnan(class_iou(counts_NK3)[:, FOREGROUND])
+        valid_N = counts_NK3.any((1, 2))
         found: dict[str, Any] = {"class": self.classes[FOREGROUND]}
         by_image: dict[str, Any] = {
             "images": int(scored_N.sum()),
@@ -43,8 +38,8 @@ class Foreground(ConfusionByImage):
         }
         columns = {}
         for name, score in _SCORES.items():
-            score_N = score(confusion_NKP)[:, FOREGROUND]
-            found |= self._of_all_pixels(name, score, confusion_NKP)
+            score_N = score(counts_NK3)[:, FOREGROUND]
+            found |= self._of_all_pixels(name, score, counts_NK3)
             by_image |= self._mean_by_image(name, score_N)
             rows = zip(self.samples, score_N, strict=True)
             columns[f"foreground_{name}"] = {sample.name: rounded(one) for sample, one in rows}
@@ -52,14 +47,12 @@ class Foreground(ConfusionByImage):
             scores={"foreground": {**found, "by_image": by_image}}, image_columns=columns
         )
 
-    def _of_all_pixels(
-        self, name: str, score: ClassScore, confusion_NKP: NDArray[np.int64]
-    ) -> dict[str, Any]:
-        def of_class(confusion_SKP: NDArray[Any]) -> NDArray[np.float64]:
-            return np.asarray(score(confusion_SKP)[..., FOREGROUND])
+    def _of_all_pixels(self, name: str, score: ClassScore, counts_NK3: Counts) -> dict[str, Any]:
+        def of_class(counts_SK3: Counts) -> NDArray[np.float64]:
+            return np.asarray(score(counts_SK3)[..., FOREGROUND])
 
-        value = rounded(float(of_class(confusion_NKP.sum(0))))
-        return {name: value, f"{name}_interval": interval(self.samples, confusion_NKP, of_class)}
+        value = rounded(float(of_class(counts_NK3.sum(0))))
+        return {name: value, f"{name}_interval": interval(self.samples, counts_NK3, of_class)}
 
     def _mean_by_image(self, name: str, score_N: NDArray[np.float64]) -> dict[str, Any]:
         sums_N2 = sums_of_defined(score_N)

@@ -5,22 +5,17 @@ Shapes: N images, K classes.
 
 import numpy as np
 
-from segpipe.evaluation.measure import (
-    MeasureSummary,
-    interval,
-    mean_of_sums,
-    rounded,
-    sums_of_defined,
-)
+from segpipe.evaluation.measure import MeasureSummary, interval, rounded
 from segpipe.evaluation.measures.by_image import ConfusionByImage
 from segpipe.metrics.image_scores import (
-    class_sums,
     image_means,
     iou_of_present,
     mean_of_class_sums,
+    mean_of_sums,
+    sums_of_defined,
     worst_mean,
 )
-from segpipe.metrics.scores import mean_defined
+from segpipe.metrics.scores import class_counts, mean_defined
 
 WORST = (5, 25)  # percent
 
@@ -30,8 +25,8 @@ class ImageMeans(ConfusionByImage):
 
     def summary(self) -> MeasureSummary:
         """Return `by_image`, and of each class its mean IoU over the images that hold it."""
-        iou_NK = iou_of_present(self.confusion_NKP)
-        mean_N, sums_NK2 = image_means(iou_NK), class_sums(iou_NK)
+        iou_NK = iou_of_present(class_counts(self.confusion_NKP))
+        mean_N, sums_NK2 = image_means(iou_NK), sums_of_defined(iou_NK)
         found = {
             "images": int((~np.isnan(mean_N)).sum()),
             "miou": rounded(float(mean_defined(mean_N))),
