@@ -58,7 +58,7 @@ def read_maps(predictor: Predictor, strips: Iterator[Strip], output: Output) -> 
         labels.append(predictor.train_ids(logits_KRw))
         if not (output.probabilities or output.uncertainty):
             continue
-        chance_KRw = class_probabilities(logits_KRw)
+        chance_KRw = class_probabilities(logits_KRw, predictor.bundle.temperature)
         if output.probabilities:
             one_logit = len(logits_KRw) == 1
             chosen_Rw = chance_KRw[1] if one_logit else chance_KRw.amax(0)

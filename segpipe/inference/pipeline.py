@@ -5,13 +5,12 @@ finds it wherever it waits.
 """
 
 import os
-from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,9 +18,8 @@ from numpy.typing import NDArray
 from segpipe.inference.output import Maps, Output, output_files, read_maps
 from segpipe.inference.predictor import Predictor
 from segpipe.runtime.errors import DataError, file_named
+from segpipe.runtime.workers import begun_ahead, closing
 
-Item = TypeVar("Item")
-Made = TypeVar("Made")
 _BATCH = 8  # pictures that go through the network together
 _PIXELS = 1 << 24  # of all pictures of a batch
 _DECODED, _ENCODED = 8, 4  # pictures that wait for the network, and for the disk
@@ -79,27 +77,12 @@ def predict_ahead(
         contents = output_files(predictor, predicted.image_HWC, predicted.maps, names[path], output)
         return Finished(predicted.maps.labels_hw, contents, reader.left_out(path))
 
-    pool = ThreadPoolExecutor(min(os.cpu_count() or 1, _THREADS), "predict")
-    try:
-        decoded = ((path, _outcome(made)) for path, made in _ahead(pool, decode, names, _DECODED))
+    with closing(ThreadPoolExecutor(min(os.cpu_count() or 1, _THREADS), "predict")) as pool:
+        frames = begun_ahead(pool, decode, names, _DECODED)
+        decoded = ((path, _outcome(made)) for path, made in frames)
         results = _predict_batches(predictor, decoded, output)
-        for (path, _), made in _ahead(pool, encode, results, _ENCODED):
+        for (path, _), made in begun_ahead(pool, encode, results, _ENCODED):
             yield path, made.result
-    finally:
-        pool.shutdown(cancel_futures=True)
-
-
-def _ahead(
-    pool: ThreadPoolExecutor, make: Callable[[Item], Made], items: Iterable[Item], limit: int
-) -> Iterator[tuple[Item, "Future[Made]"]]:
-    """Yield each item and its future, in their order; up to `limit` later ones are begun by then."""
-    begun: deque[tuple[Item, Future[Made]]] = deque()
-    for item in items:
-        begun.append((item, pool.submit(make, item)))
-        if len(begun) > limit:
-            yield begun.popleft()
-    while begun:
-        yield begun.popleft()
 
 
 def _outcome(made: "Future[NDArray[Any]]") -> NDArray[Any] | BaseException:

@@ -1,4 +1,4 @@
-"""Worker processes of a stage, which leave when it does."""
+"""Worker processes and threads of a command, which leave when it does."""
 
 import contextlib
 import multiprocessing
@@ -52,14 +52,21 @@ def ordered_map(
         yield from map(function, jobs)
         return
     with worker_pool(processes) as pool:
-        waiting: deque[Future[Result]] = deque()
-        for job in jobs:
-            with uninterrupted():
-                waiting.append(pool.submit(function, job))
-            if len(waiting) > 3 * processes:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
+        for _, begun in begun_ahead(pool, function, jobs, 3 * processes):
+            yield begun.result()
+
+
+def begun_ahead(
+    pool: Executor, function: Callable[[Job], Result], jobs: Iterable[Job], limit: int
+) -> Iterator[tuple[Job, "Future[Result]"]]:
+    """Yield each job and its future, in the jobs' order; up to `limit` later ones are begun by then."""
+    waiting: deque[tuple[Job, Future[Result]]] = deque()
+    for job in jobs:
+        with uninterrupted():
+            waiting.append((job, pool.submit(function, job)))
+        if len(waiting) > limit:
+            yield waiting.popleft()
+    yield from waiting
 
 
 def _begin() -> None:

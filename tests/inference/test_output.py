@@ -3,7 +3,7 @@ pipeline.py).
 """
 
 import argparse
-from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,6 @@ from PIL import Image
 
 from segpipe.bundle_format import SHIPPED, read_description
 from segpipe.cli.main import main
-from segpipe.inference import pipeline
 from segpipe.inference.files import predict_files
 from segpipe.inference.output import Output, read_maps
 from segpipe.labels.load import built_in_scheme
@@ -89,14 +88,20 @@ def test_maps_of_one_logit_are_those_of_its_class() -> None:
     assert maps.others_hw["uncertainty"].tolist() == [[0, 255, 0]]
 
 
-def test_work_is_begun_in_bounds_and_comes_in_order() -> None:
-    begun = []
-    with ThreadPoolExecutor(2) as pool:
-        made = pipeline._ahead(
-            pool, lambda item: -item, (begun.append(k) or k for k in range(9)), 3
-        )
-        assert [next(made)[0], len(begun)] == [0, 4]
-        assert [future.result() for _, future in made] == [-k for k in range(1, 9)]
+@pytest.mark.parametrize("threshold", [None, 0.5])
+def test_maps_are_of_calibrated_probabilities(threshold: float | None) -> None:
+    one = predictor()
+    one.bundle = replace(bundle_of(one.bundle.model, threshold=threshold), temperature=2.0)
+    logits = torch.tensor([[[-3.0, 0.5, 4.0]]])
+    if threshold is None:
+        logits = torch.cat([torch.zeros_like(logits), logits])
+    maps = read_maps(one, iter([(slice(0, 1), logits)]), Output(0.5, True, True))
+    chance = (logits[-1, 0] / 2).sigmoid().numpy()
+    shown = np.maximum(chance, 1 - chance) if threshold is None else chance
+    entropy = -(chance * np.log2(chance) + (1 - chance) * np.log2(1 - chance))
+    assert maps.labels_hw.tolist() == [[0, 1, 1]], "the labels are those of temperature 1"
+    assert maps.others_hw["probabilities"][0].tolist() == np.round(255 * shown).tolist()
+    assert maps.others_hw["uncertainty"][0].tolist() == np.round(255 * entropy).tolist()
 
 
 def test_one_bad_picture_of_a_batch_is_named_and_the_others_are_labelled(
