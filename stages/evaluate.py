@@ -31,8 +31,7 @@ RAW, PREPARED, BUNDLE = Path("data/raw"), Path("data/prepared"), Path("models")
 def run(params: Params, snapshot: Snapshot) -> None:
     """Evaluate, write the tables, and add the scores to the training's MLflow run."""
     options = params.evaluate
-    views = Views(options.windows, tuple(options.scales), options.flip)
-    predictor = Predictor.load(BUNDLE, views=views)
+    predictor = Predictor.load(BUNDLE, views=Views.of(options))
     # Opened before the work: a server that does not answer is said at once.
     with training_run(params.tracking, METRICS / "mlflow.json") as tracker:
         samples = read_samples(PREPARED / options.split / INDEX)

@@ -55,9 +55,7 @@ def run(params: Params, snapshot: Snapshot) -> None:
     }
     # images.csv lists the worst first.
     ranked = [samples[name] for name in ious]
-    scored = params.evaluate
-    views = Views(scored.windows, tuple(scored.scales), scored.flip)
-    predictor = Predictor.load(BUNDLE, views=views)
+    predictor = Predictor.load(BUNDLE, views=Views.of(params.evaluate))
     chosen, title = _chosen(params, ranked, predictor)
     examples = worst_median_best([sample for sample in ranked if ious[sample.name] is not None])
     report = METRICS / REPORT

@@ -5,16 +5,16 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from segpipe.inference.targets import MAPS
 from segpipe.raw.sample import Sample
-from segpipe.runtime.errors import DataError, ParameterError
+from segpipe.runtime.errors import DataError
 from segpipe.runtime.findings import Finding, about, refuse, say_warnings
 from segpipe.sources.folder_walk import files_below
 from segpipe.sources.pairing import IMAGE_ENDS, MASK_ENDS
 from segpipe.sources.picture_files import read_files
+from segpipe.sources.splits import groups_by_pattern
 
 _SUFFIXES = (".png", ".bmp", ".tif", ".tiff")
-# `segpipe predict` writes its pictures for people there, below the label images.
-_OVERLAYS = "overlays/"
 # The official evaluator of Cityscapes takes whatever follows the frame's name; `_pred` is usual.
 _PREDICTED_END = re.compile(r"_pred[^/]*$")
 _CITYSCAPES = re.compile(r"(?:.*/)?([a-z-]+)_\d{6}_\d{6}")
@@ -37,7 +37,7 @@ def paired_samples(
     Raises DataError that lists the truth without prediction, and for folders that cannot be read.
     Predictions without truth are listed in a warning.
     """
-    predicted = _label_images(predictions, train_ids[0])
+    predicted = _without_maps(_label_images(predictions, train_ids[0]))
     true = _label_images(truth, train_ids[1])
     pairs: dict[str, str] = {}
     for key in (_same, stem, _last):
@@ -47,7 +47,7 @@ def paired_samples(
         shared = left_true.keys() & left_predicted.keys()
         pairs |= {left_true[each]: left_predicted[each] for each in shared}
     taken = set(pairs.values())
-    extra = [name for name in predicted if name not in taken and not name.startswith(_OVERLAYS)]
+    extra = [name for name in predicted if name not in taken]
     findings = _unpaired(
         [true[name] for name in true if name not in pairs],
         [predicted[name] for name in extra],
@@ -70,27 +70,16 @@ def sample_groups(names: list[str], pattern: str | None) -> dict[str, str]:
     """Return the group by name: what the pattern's parentheses catch in the last part of the name.
 
     Without a pattern it is the city where all names are those of Cityscapes; else the folder, and for
-    an image that lies in none the name. Raises ParameterError for a pattern without exactly one
-    group, DataError for names in which it finds none.
+    an image that lies in none the name. Raises DataError for names in which it finds none.
     """
     if pattern is None:
         cities = {name: _CITYSCAPES.match(name) for name in names}
         if all(cities.values()):
             return {name: city[1] for name, city in cities.items() if city}
         return {name: name.rpartition("/")[0] or name for name in names}
-    try:
-        compiled = re.compile(pattern)
-    except re.error as error:
-        raise ParameterError(f"--group {pattern!r} is not a valid pattern: {error}") from error
-    if compiled.groups != 1:
-        raise ParameterError(
-            f"--group {pattern!r} needs exactly one (group) in parentheses, not {compiled.groups}"
-        )
-    found = {name: compiled.search(_last_part(name)) for name in names}
-    groups = {name: match[1] for name, match in found.items() if match and match[1] is not None}
-    strays = [name for name in names if name not in groups]
-    text = f"--group {pattern!r} finds no group in {{n}} names"
-    refuse(about(strays, "no_group", text, "change the pattern so that it fits all names"))
+    findings: list[Finding] = []
+    groups = groups_by_pattern(names, pattern, findings, origin="--group")
+    refuse(findings)
     return groups
 
 
@@ -121,6 +110,17 @@ def _label_images(folder: Path, train_ids: bool) -> dict[str, str]:
     )
     refuse(findings)
     return _labels_alone(dict(zip(names, paths, strict=True)), train_ids)
+
+
+def _without_maps(paths: Mapping[str, str]) -> dict[str, str]:
+    """Leave out what `segpipe predict` writes beside its label images, in folders of the same names."""
+    parts = {name: name.partition("/") for name in paths}
+    labels = {stem(name) for name in paths if parts[name][0] not in MAPS}
+    return {
+        name: path
+        for name, path in paths.items()
+        if parts[name][0] not in MAPS or stem(parts[name][2]) not in labels
+    }
 
 
 def _labels_alone(paths: Mapping[str, str], train_ids: bool) -> dict[str, str]:

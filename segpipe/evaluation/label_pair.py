@@ -77,8 +77,7 @@ def count_pair(sample: Sample, context: PairContext) -> PairResult:
     (mask, prediction_hw), (_, truth_hw) = read
     counts, every = no_counts(context), np.ones(truth_hw.shape, np.bool_)
     image = ScoredImage(sample, truth_hw, prediction_hw, every, len(context.scheme.classes))
-    for measure in counts.label_measures:
-        measure.update(image)
+    counts.update(image)
     numbers = [value for value in mask.values if value != VOID]
     return PairResult(counts, largest=None if mask.painted else max(numbers, default=0))
 

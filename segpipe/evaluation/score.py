@@ -18,6 +18,7 @@ from segpipe.evaluation.report import EvaluationReport, label_report
 from segpipe.labels.colours import void_colour
 from segpipe.labels.load import scheme_at
 from segpipe.labels.scheme import VOID, LabelScheme, RawLabel
+from segpipe.params.prepare import SplitParams
 from segpipe.params.schema import EvaluateParams
 from segpipe.raw.sample import Sample
 from segpipe.results.evaluation import Evaluation
@@ -61,7 +62,7 @@ def score(
     Raises ParameterError or DataError, with all files concerned, for truth without prediction, files
     that cannot be read, values that are not in the scheme, and sizes that differ: nothing is resized.
     """
-    checked = _checked_options(boundaries)
+    checked = _checked_options(boundaries, group)
     found = scheme_at(scheme) if isinstance(scheme, str) else scheme
     if out is not None:
         _refuse_foreign(Path(out))
@@ -88,9 +89,10 @@ def score(
     return report.evaluation
 
 
-def _checked_options(boundaries: Sequence[float]) -> EvaluateParams:
-    """Return the options within the limits of those of the stage evaluate; else ParameterError."""
+def _checked_options(boundaries: Sequence[float], group: str | None) -> EvaluateParams:
+    """Return the options within the limits of those in params.yaml; else ParameterError."""
     try:
+        SplitParams(group=group)
         return EvaluateParams(boundaries=list(boundaries))
     except ValidationError as error:
         raise ParameterError(listing(faults_of(error))) from error

@@ -14,6 +14,7 @@ from segpipe.raw.reader import Reader
 from segpipe.runtime.errors import DataError, ParameterError, listing
 
 OVERLAYS, PROBABILITIES, UNCERTAINTY = "overlays", "probabilities", "uncertainty"
+MAPS = (OVERLAYS, PROBABILITIES, UNCERTAINTY)  # folders of what is written beside the labels
 # Stands in each file that predict writes, as PNG's text chunk or TIFF's tag "Software". Copies keep
 # it, and programs that edit pictures do not, so that corrected labels count as somebody's own.
 SOFTWARE = "segpipe predict"

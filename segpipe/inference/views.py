@@ -11,6 +11,7 @@ from typing import Literal, Protocol
 import torch
 from torch import Tensor
 
+from segpipe.params.schema import EvaluateParams
 from segpipe.raw.sample import Window
 
 
@@ -26,6 +27,11 @@ class Views:
     windows: Literal["whole", "slide"] = "whole"
     scales: tuple[float, ...] = (1.0,)
     flip: bool = False
+
+    @classmethod
+    def of(cls, options: EvaluateParams) -> "Views":
+        """Return the views by which a model is scored."""
+        return cls(options.windows, tuple(options.scales), options.flip)
 
     @property
     def averaged(self) -> bool:

@@ -124,6 +124,7 @@ class _Walk:
         return False
 
     def findings(self) -> list[Finding]:
+        """Return what was blamed, each kind as one finding, and folders under several names."""
         self.faults["same_folder"] = [
             " and ".join(sorted(paths))
             for paths in self.paths.values()

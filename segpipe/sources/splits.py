@@ -135,12 +135,15 @@ def _without_suffix(name: str, known: set[str]) -> str:
 
 
 def groups_by_pattern(
-    names: Sequence[str], pattern: str | None, findings: list[Finding]
+    names: Sequence[str],
+    pattern: str | None,
+    findings: list[Finding],
+    origin: str = "params.yaml: prepare.split.group",
 ) -> dict[str, str]:
     """Return the group by name: what the pattern's parentheses catch, or the name without pattern.
 
     The pattern is searched in the last part of the name. Names without a group are left out, and
-    become a finding.
+    become a finding. origin: where the pattern stands, for its text.
     """
     if pattern is None:
         return {name: name for name in names}
@@ -150,7 +153,7 @@ def groups_by_pattern(
     findings += about(
         strays,
         "no_group",
-        f"params.yaml: prepare.split.group {pattern!r} finds no group in {len(strays)} names",
+        f"{origin} {pattern!r} finds no group in {len(strays)} names",
         "change the pattern so that it fits all names, or rename these files",
     )
     return groups

@@ -136,6 +136,19 @@ def test_missing_predictions_are_refused_and_extra_ones_told(
     assert "  sub/b.png" in str(raised.value)
 
 
+def test_what_predict_writes_beside_its_labels_is_no_prediction(
+    folders: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Also where images pair by their last name alone, which would not be unique."""
+    Path("truth/sub").mkdir()
+    Path("truth/a.png").rename("truth/sub/a.png")
+    write(Path("predicted/a.png"), PREDICTION)
+    for folder in ("overlays", "probabilities", "uncertainty"):
+        write(Path("predicted") / folder / "a.png", as_painted(TRUTH))
+    assert ious(scored()) == [0.6, 0.5]
+    assert "warning" not in capsys.readouterr().out
+
+
 def test_groups_are_folders_or_what_a_pattern_finds(folders: Path) -> None:
     for name in ("x/s1_0.png", "x/s2_0.png", "y/s1_1.png"):
         write(Path("truth") / name, TRUTH)

@@ -95,7 +95,8 @@ def test_a_process_looks_once_in_a_folder_for_what_is_left_of_files(
     """Else it would take longer with each of 100,000 files."""
     write_text(tmp_path / "first", "")
     monkeypatch.setattr(Path, "iterdir", lambda _: pytest.fail("it was looked for again"))
-    write_text(tmp_path / "second", "")
+    write_text(tmp_path / "second", "content")
+    assert (tmp_path / "second").read_text() == "content"
 
 
 @pytest.mark.parametrize("umask", [0o022, 0o007, 0o077])
