@@ -63,9 +63,9 @@ def run(params: Params, snapshot: Snapshot) -> None:
     with training_run(params.tracking, METRICS / "mlflow.json") as tracker:
         with atomic_dir(PREDICTIONS) as partial:
             drawing = Drawing(predictor, RAW, partial, params.render.opacity, ious)
-            draw_samples(chosen, drawing, title)
+            drawn = draw_samples(chosen, drawing, title)
             _draw_figures(partial / "figures", predictor.bundle.threshold)
-            shown, legend = draw_examples(examples, drawing)
+            shown, legend = draw_examples(examples, drawing, drawn)
             snapshot.verify()
         write_report(
             report,

@@ -54,8 +54,16 @@ class Drawing:
     ious: Mapping[str, float | None]
 
 
-def draw_samples(samples: Sequence[Sample], drawing: Drawing, title: str) -> None:
-    """Write the pictures of `samples`, as `Reader.drawn` gives them, in their order.
+@dataclass(frozen=True)
+class Drawn:
+    """What was drawn of a sample. frames: of a clip, the earlier ones, in order."""
+
+    comparison: Comparison
+    frames: Sequence[NDArray[np.uint8]]
+
+
+def draw_samples(samples: Sequence[Sample], drawing: Drawing, title: str) -> dict[Sample, Drawn]:
+    """Write the pictures of `samples`, as `Reader.drawn` gives them, in their order; return them.
 
     Of rasters and tiles labels/NAME.tif is the whole and lines up with it. Of a tile the pictures
     show the whole too; of other rasters, which may be huge, they show the windows of `samples`.
@@ -63,7 +71,8 @@ def draw_samples(samples: Sequence[Sample], drawing: Drawing, title: str) -> Non
     file's below images/, of whole rasters and tiles), with "__" for each slash; see `flat_names`.
     title: of the sheet that shows them all.
     """
-    shown, rows, predictor = [], [], drawing.predictor
+    drawn: dict[Sample, Drawn] = {}
+    rows, predictor = [], drawing.predictor
     file_names = flat_names((sample.name for sample in samples), _LONGEST)
     whole_targets = _whole_targets(samples, drawing.target)
     if predictor.reader.streamed:
@@ -75,7 +84,7 @@ def draw_samples(samples: Sequence[Sample], drawing: Drawing, title: str) -> Non
             _write_whole(drawing, sample, whole_targets[sample.image], found.labels_hw)
         file = f"{file_names[sample.name]}.png"
         one = _draw_one(drawing, sample, found, file, place)
-        shown.append(one)
+        drawn[sample] = Drawn(one, found.pictures_THW3[:-1])
         caption = ", ".join(text for text in (f"{place}. {sample.name}", one.numbers) if text)
         rows.append(
             make_row(
@@ -87,22 +96,26 @@ def draw_samples(samples: Sequence[Sample], drawing: Drawing, title: str) -> Non
                 predictor.scheme,
             )
         )
+    shown = [each.comparison for each in drawn.values()]
     sheet_HW3 = comparison_sheet(shown, predictor.scheme, title)
     write_png(drawing.target / SHEET, sheet_HW3)
     write_png(drawing.target / ROWS, draw_rows(rows, predictor.scheme))
+    return drawn
 
 
 def draw_examples(
-    samples: Mapping[str, Sequence[Sample]], drawing: Drawing
+    samples: Mapping[str, Sequence[Sample]], drawing: Drawing, drawn: Mapping[Sample, Drawn]
 ) -> tuple[list[Example], list[LegendEntry]]:
-    """Return the samples, by what they stand for, as a report shows them, and the legend of all."""
+    """Return the samples, by what they stand for, as a report shows them, and the legend of all.
+
+    drawn: those that need no second prediction.
+    """
     examples, shown = [], []
     for kind, chosen in samples.items():
         for sample in chosen:
-            found = _predict(sample, drawing)
-            one = _compared(drawing, sample, found)
-            examples.append(Example(kind, sample.name, one.panels, found.pictures_THW3[:-1]))
-            shown.append(one)
+            one = drawn.get(sample) or _drawn(drawing, sample)
+            examples.append(Example(kind, sample.name, one.comparison.panels, one.frames))
+            shown.append(one.comparison)
     return examples, joined_entries(shown, drawing.predictor.scheme)
 
 
@@ -155,6 +168,11 @@ def _write_whole(
     )
     if grid is not None:
         write_labels(target, grid, ratio, labels_hw, predictor.scheme)
+
+
+def _drawn(drawing: Drawing, sample: Sample) -> Drawn:
+    found = _predict(sample, drawing)
+    return Drawn(_compared(drawing, sample, found), found.pictures_THW3[:-1])
 
 
 def _compared(drawing: Drawing, sample: Sample, found: _Predicted) -> Comparison:

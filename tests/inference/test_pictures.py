@@ -55,13 +55,20 @@ def test_an_example_has_its_earlier_frames_and_its_errors(tmp_path: Path) -> Non
     bundle = Bundle(LastFrame().eval(), ModelParams(), SCHEME, spec, "fp32", {})
     predictor = Predictor(bundle, torch.device("cpu"))
     drawing = Drawing(predictor, tmp_path / "raw", tmp_path, 0.5, {})
-    [example], legend = draw_examples({"worst": [sample], "best": []}, drawing)
+    [example], legend = draw_examples({"worst": [sample], "best": []}, drawing, {})
     assert (example.kind, example.name) == ("worst", "a/b")
     assert [int(frame[0, 0].argmax()) for frame in example.frames] == [0, 1]
     assert list(example.panels) == ["image", "truth", "prediction", "errors"]
     wrong = (example.panels["errors"] == WRONG).all(-1).mean()
     assert wrong == 2 / 8
     assert [entry.name for entry in legend] == ["a", "c", "wrong"]
+    drawn = draw_samples([sample], drawing, "All")
+    (tmp_path / "raw/2.png").unlink()  # what was drawn is not read and predicted again
+    [again], _ = draw_examples({"worst": [sample]}, drawing, drawn)
+    assert list(again.panels) == list(example.panels)
+    for one, other in zip(again.panels.values(), example.panels.values(), strict=True):
+        np.testing.assert_array_equal(one, other)
+    np.testing.assert_array_equal(again.frames, example.frames)
 
 
 def test_each_sample_has_files_of_its_own(tmp_path: Path) -> None:
