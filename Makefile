@@ -53,9 +53,11 @@ parameters: $(STAMP)  ## write docs/parameters.md anew from the schema
 ui: $(STAMP)  ## show the runs in MLflow on http://127.0.0.1:5000
 	$(RUN) MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false mlflow ui --host 127.0.0.1 --workers 1 --backend-store-uri sqlite:///mlflow.db
 
-bench: $(STAMP)  ## measure training and preparation against plain loops on this machine
+bench: $(STAMP)  ## measure training, preparation, scoring and prediction on this machine
 	$(RUN) python -m bench.training
 	$(RUN) python -m bench.prepare
+	$(RUN) python -m bench.scoring
+	$(RUN) python -m bench.prediction
 
 clean:  ## delete what the pipeline made here: data, models, scores, state; not .venv, downloads or the DVC cache
 	rm -rf data/raw data/prepared data/report data/statistics models predictions metrics/*.json metrics/*.csv metrics/*.png metrics/report.html .segpipe/state .segpipe/profile .segpipe/preflight dvc_plots

@@ -27,7 +27,7 @@ from segpipe.rendering.figures import (
     precision_recall_figure,
     training_curves,
 )
-from segpipe.rendering.report.report import REPORT, write_report
+from segpipe.rendering.report.report import write_report
 from segpipe.rendering.report.reproduction import reproduction
 from segpipe.results.evaluation_tables import (
     ClassRow,
@@ -35,7 +35,7 @@ from segpipe.results.evaluation_tables import (
     ImageRow,
     PrecisionRecallPoint,
 )
-from segpipe.results.records import METRICS, Score, read_table
+from segpipe.results.records import METRICS, REPORT, Score, read_table
 from segpipe.results.training import HistoryRow
 from segpipe.runtime.atomic import atomic_dir
 from segpipe.runtime.console import say
@@ -58,7 +58,6 @@ def run(params: Params, snapshot: Snapshot) -> None:
     predictor = Predictor.load(BUNDLE, views=Views.of(params.evaluate))
     chosen, title = _chosen(params, ranked, predictor)
     examples = worst_median_best([sample for sample in ranked if ious[sample.name] is not None])
-    report = METRICS / REPORT
     # Opened before the work: a server that does not answer is said at once.
     with training_run(params.tracking, METRICS / "mlflow.json") as tracker:
         with atomic_dir(PREDICTIONS) as partial:
@@ -68,16 +67,16 @@ def run(params: Params, snapshot: Snapshot) -> None:
             shown, legend = draw_examples(examples, drawing, drawn)
             snapshot.verify()
         write_report(
-            report,
+            REPORT,
             METRICS,
             examples=shown,
             legend=legend,
             reproduction=reproduction(predictor.bundle.lineage, params),
         )
         tracker.log_files(PREDICTIONS, "predictions")
-        tracker.log_files(report, "evaluation")
+        tracker.log_files(REPORT, "evaluation")
     say(f"{len(chosen)} predictions are in {PREDICTIONS}/; {PREDICTIONS / SHEET} shows them all")
-    say(f"the report: {report}; `segpipe show --open` opens it")
+    say(f"the report: {REPORT}; `segpipe show --open` opens it")
 
 
 def _chosen(

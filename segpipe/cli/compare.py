@@ -4,10 +4,9 @@ import argparse
 import string
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from segpipe.cli.compare_tables import markdown_lines, text_lines, write_csv
-from segpipe.evaluation.paired import Differences, paired_differences, with_intervals
 from segpipe.results.comparability import comparability, differing_parameters
 from segpipe.results.comparison import Row, class_rows, cost_rows, rare_classes, score_rows
 from segpipe.results.evaluation import ClassScores
@@ -15,6 +14,9 @@ from segpipe.results.experiments import RunResults, read_run
 from segpipe.results.records import shown_fields
 from segpipe.runtime.console import say
 from segpipe.runtime.errors import ParameterError
+
+if TYPE_CHECKING:
+    from segpipe.evaluation.paired import Differences
 
 _LETTERS = string.ascii_uppercase
 _EXAMPLES = """
@@ -67,6 +69,9 @@ def add_command(commands: "argparse._SubParsersAction[Any]") -> None:
 
 
 def _run(options: argparse.Namespace) -> int:
+    # scipy takes a tenth of a second to import; the other commands do without it.
+    from segpipe.evaluation.paired import paired_differences, with_intervals
+
     names = [options.first, *options.others]
     _refuse_names(names)
     runs = [read_run(name) for name in names]
@@ -119,7 +124,7 @@ def _legend(letters: str, runs: Sequence[RunResults]) -> list[str]:
 
 
 def _verdicts(
-    groups: Sequence[Sequence[Row]], differences: Sequence[Differences], names: Sequence[str]
+    groups: Sequence[Sequence[Row]], differences: Sequence["Differences"], names: Sequence[str]
 ) -> list[str]:
     """Return a line for each run but the first: whether its mIoU differs."""
     row = next(row for rows in groups for row in rows if (row.kind, row.name) == ("score", "mIoU"))

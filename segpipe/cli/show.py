@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
-from segpipe.rendering.report.report import REPORT
 from segpipe.results.evaluation import (
     CategoryScores,
     ClassScores,
@@ -16,6 +15,7 @@ from segpipe.results.evaluation import (
 )
 from segpipe.results.records import (
     METRICS,
+    REPORT,
     Interval,
     Score,
     read_record,
@@ -28,7 +28,7 @@ from segpipe.runtime.errors import DataError
 
 _Scores = TypeVar("_Scores", ClassScores, CategoryScores)
 _PLACES = (
-    ("report", METRICS / REPORT, "all of it on one page; `segpipe show --open` opens it"),
+    ("report", REPORT, "all of it on one page; `segpipe show --open` opens it"),
     (
         "model",
         Path("models"),
@@ -69,7 +69,7 @@ def _run(options: argparse.Namespace) -> int:
     for line in [*lines, "", *_places()]:
         say(line)
     if options.open:
-        _open(METRICS / REPORT)
+        _open(REPORT)
     return 0
 
 

@@ -19,6 +19,7 @@ from segpipe.runtime.small_files import parse_json
 from segpipe.runtime.validation import faults_of
 
 METRICS = Path("metrics")
+REPORT = METRICS / "report.html"  # all results on one page
 
 # `class`, as the files call it, is no name for an argument in Python.
 ClassName = Annotated[

@@ -35,7 +35,6 @@ from segpipe.results.records import (
 from segpipe.results.training import ClassHistoryRow, HistoryRow, TrainingSummary
 from segpipe.runtime.atomic import write_text
 
-REPORT = "report.html"
 _MOST_CLASSES = 40  # of a confusion matrix; of more the largest confusions are listed
 _MOST_ROWS = 60  # of groups and of confusions
 _MOST_EPOCHS = 16  # of the validations by class
