@@ -89,7 +89,7 @@ def _chosen(
     else:
         worst = spread_choice(ranked, number)
         ordered = [*worst, *(sample for sample in ranked if sample not in worst)]
-        words = "the worst by mIoU, of different groups as far as there are"
+        words = "the worst by mIoU, spread over their groups"
     drawn = predictor.reader.drawn(ordered, RAW, number)
     return drawn, f"Split {split}: {len(drawn)} of {len(ranked)} images, {words}"
 
