@@ -45,7 +45,7 @@ check: $(STAMP)  ## run ruff, mypy and import-linter
 	$(RUN) lint-imports
 
 lock: $(STAMP)  ## write requirements.lock anew from pyproject.toml
-	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --extra dev --extra geo --extra smp --extra weights --extra video --generate-hashes --no-emit-index-url --custom-compile-command "make lock" -o requirements.lock pyproject.toml
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --extra dev --extra geo --extra smp --extra weights --extra video --extra dashboard --extra sweep --extra export --generate-hashes --no-emit-index-url --custom-compile-command "make lock" -o requirements.lock pyproject.toml
 
 parameters: $(STAMP)  ## write docs/parameters.md anew from the schema
 	$(BIN)/python -c 'from segpipe.params.writer import parameters_page; print(parameters_page(), end="")' > docs/parameters.md
