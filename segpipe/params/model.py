@@ -29,7 +29,9 @@ _PUBLISHED = {
 }
 _WITH_BACKBONE = _PUBLISHED["imagenet"]
 _KINDS = ("none", *_PUBLISHED)
-_PICKLES = frozenset({".pt", ".pth", ".bin", ".ckpt", ".pkl"})
+# Files of weights as torch.save writes them, read by its unpickler of tensors alone.
+TORCH_SUFFIXES = frozenset({".pt", ".pth", ".bin"})
+_PICKLES = frozenset({".ckpt", ".pkl"})
 _OUTPUT = "models"
 
 
@@ -157,7 +159,7 @@ def _weights(value: str) -> str:
     if path.suffix.lower() in _PICKLES:
         raise ValueError(
             f"is {excerpt(value)}; files of this kind are pickles, which can run any code when they are "
-            "opened; turn it into a .safetensors file first (docs/data-format.md)"
+            "opened; save the weights alone, as .safetensors or .pth, first (docs/data-format.md)"
         )
     if path.parts[:1] == (_OUTPUT,):
         raise ValueError(
@@ -198,8 +200,8 @@ class ModelParams(Section):
     """unet | mini_unet | regseg | pspnet | resnet_lstm | truth_cnn | fcn | deeplabv3 | lraspp |
     smp; only the options of the named one are used"""
     pretrained: Annotated[str, Field(min_length=1), AfterValidator(_weights)] = "none"
-    """none | imagenet | coco | the path of a safetensors file or bundle (docs/data-format.md);
-    where the weights begin"""
+    """none | imagenet | coco | the path of a file of weights (.safetensors, .pth, .pt, .bin) or of a
+    bundle (docs/data-format.md); where the weights begin, and by what images are normalised"""
     freeze: FreezeParams = FreezeParams()
     """parts that keep their first weights and the statistics of their norms for a while"""
     unet: UNetParams = UNetParams()
@@ -237,7 +239,7 @@ class ModelParams(Section):
             faults.append(
                 f"pretrained is {self.pretrained}, but no such weights are published for {self.name}, "
                 f"only for {', '.join(having)}; choose one of them, or set pretrained to none or to "
-                "the path of a safetensors file or bundle"
+                "the path of a file of weights or bundle"
             )
         if self.freeze.on and "backbone" in self.freeze.parts and self.name not in _WITH_BACKBONE:
             faults.append(

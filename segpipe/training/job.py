@@ -12,7 +12,7 @@ from segpipe.loading.centroids import Centroids
 from segpipe.loading.order import BatchShard
 from segpipe.losses.build import Loss
 from segpipe.models.parts.network import Network
-from segpipe.models.pretrained.matching import Loaded
+from segpipe.models.pretrained.weights import Loaded
 from segpipe.params.train import TrainParams
 from segpipe.runtime.hardware import Precision
 from segpipe.training.distributed.sharding import is_sharded
@@ -65,9 +65,11 @@ class Learner:
 class TrainingData:
     """What is learnt from.
 
-    crop: sides (height, width) of what the network sees of a training sample. frames: T, how many of
-    a sample's frames the network takes. mean_C, std_C: of the training split, for images in 0..1, on
-    the device. centroids: of the classes in the training images, where samples are chosen by them.
+    dataset: with the mean and std by which the images are normalised, those of the first weights
+    where they state any, else those of the training split. mean_C, std_C: the same, for images in
+    0..1, on the device. crop: sides (height, width) of what the network sees of a training sample.
+    frames: T, how many of a sample's frames the network takes. centroids: of the classes in the
+    training images, where samples are chosen by them.
     """
 
     dataset: Dataset

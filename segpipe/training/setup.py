@@ -1,5 +1,6 @@
 """Everything that a training needs, made once: network, optimizer, data, processes, checkpoints."""
 
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -67,9 +68,12 @@ def set_up(
     refuse_too_small(network, crop)
     checkpoint = checkpoint or CheckpointParams()
     checkpoints = Checkpoints(state, checkpoint.keep)
+    learner = _learner(network, model, train, processes.accelerator, lengths.epoch)
+    if learner.pretrained:
+        dataset = replace(dataset, input=learner.pretrained.normalised(dataset.input))
     return Job(
         train=train,
-        learner=_learner(network, model, train, processes.accelerator, lengths.epoch),
+        learner=learner,
         data=TrainingData(
             dataset=dataset,
             train_split=train_split,

@@ -3,7 +3,7 @@
 from segpipe.dataset.reader import Dataset
 from segpipe.losses.build import is_binary, logits_a_pixel
 from segpipe.models.parts.network import Network
-from segpipe.models.pretrained.matching import Loaded
+from segpipe.models.pretrained.weights import Loaded
 from segpipe.params.loss import LossParams
 from segpipe.params.train import AugmentParams
 from segpipe.runtime.errors import ParameterError, StaleRunError
@@ -60,9 +60,10 @@ def outputs_of(loss: LossParams, dataset: Dataset) -> int:
 def refuse_exchanged(pretrained: Loaded | None, expected: str | None) -> None:
     """Raise StaleRunError when first weights are not those that gave the run's state its name.
 
-    expected: SHA-256 of the file as it was then; None for weights that need none.
+    expected: SHA-256 of the file as it was then; None for published weights, whose name stands for
+    their content.
     """
-    if pretrained is not None and pretrained.content != expected:
+    if pretrained is not None and expected is not None and pretrained.content != expected:
         raise StaleRunError(
             f"{pretrained.source}: the weights of model.pretrained were exchanged while the training "
             "started, so its state would be that of other weights; start again"

@@ -14,12 +14,12 @@ from segpipe.labels.scheme import LabelScheme, RawLabel
 from segpipe.models.build import build_model
 from segpipe.models.parts.network import Network
 from segpipe.models.pretrained.load import load_pretrained
-from segpipe.models.pretrained.matching import Loaded, adapt_input
+from segpipe.models.pretrained.matching import adapt_input
+from segpipe.models.pretrained.weights import Loaded
 from segpipe.models.pretrained.weights_file import IN_FOLDER, pretrained_identity
 from segpipe.params.model import ModelParams, UNetParams
 from segpipe.raw.input_spec import PICTURES, InputSpec
 from segpipe.runtime.errors import BundleError, ParameterError
-from tests.forge import run_python
 
 UNET = {"name": "unet", "unet": {"width": 4, "depth": 2}}
 PSPNET = {"name": "pspnet", "pspnet": {"backbone": "resnet18", "auxiliary": False}}
@@ -67,7 +67,7 @@ def test_a_whole_file_becomes_the_whole_network(tmp_path):
     report = loaded(model, UNET, saved(source, tmp_path / "a.safetensors"))
     given, now = source.state_dict(), model.state_dict()
     assert all(torch.equal(given[name], now[name]) for name in now)
-    assert report.taken == list(now) and report.left == [] and report.unused == 0
+    assert report.taken == list(now) and report.left == [] and report.unused == []
     assert f"{len(now)} of {len(now)} tensors" in report.report()
     assert model.head.weight.is_contiguous(memory_format=torch.channels_last)
 
@@ -238,24 +238,12 @@ def test_bad_files_are_refused_in_words(tmp_path):
         "pipe.safetensors": "a pipe or a device, not a file",
         "cut.safetensors": "cut.safetensors: incomplete or corrupt safetensors file",
         "empty.safetensors": "incomplete or corrupt safetensors file",
-        "hidden.safetensors": "is a pickle, which can run any code.*save_file",
+        "hidden.safetensors": r"is a pickle under the name of another.*suffix \.pth",
         "missing.safetensors": "no such file or folder; it can be none, imagenet, coco",
         "folder": "holds no model.safetensors",
     }.items():
         with pytest.raises(BundleError, match=message):
             loaded(network(UNET), UNET, tmp_path / name)
-
-
-def test_the_words_against_pickles_hold_a_command_that_works(tmp_path):
-    torch.save({"head.weight": torch.ones(4, 4, 1, 1)}, tmp_path / "a.safetensors")
-    with pytest.raises(BundleError) as caught:
-        loaded(network(UNET), UNET, tmp_path / "a.safetensors")
-    code = str(caught.value).partition("python -c '")[2].partition("'")[0]
-    given, made = tmp_path / "a.safetensors", tmp_path / "made.safetensors"
-    arguments = ["-c", code, str(given), str(made)]
-    done = run_python(arguments, tmp_path)
-    assert done.returncode == 0, done.stderr
-    assert loaded(network(UNET), UNET, made).taken == ["head.weight"]
 
 
 def test_identity_and_lineage_follow_the_content_not_the_path(tmp_path):
@@ -286,7 +274,7 @@ def test_what_can_be_refused_early_is(tmp_path):
     for pretrained, message in {
         "ImageNet": "did you mean imagenet",
         "cocoo": "did you mean coco",
-        "weights/resnet.pth": "pickles",
+        "weights/resnet.ckpt": "pickles",
         "models": "output of this training",
         "./models/model.safetensors": "output of this training",
     }.items():

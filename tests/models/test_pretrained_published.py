@@ -1,6 +1,7 @@
 """Published weights: from files of the same form as torchvision's and the library's own."""
 
 import hashlib
+import json
 import threading
 import time
 from pathlib import Path
@@ -19,11 +20,13 @@ from segpipe.models.build import build_model
 from segpipe.models.parts.network import Network
 from segpipe.models.pretrained import published
 from segpipe.models.pretrained.load import load_pretrained
-from segpipe.models.pretrained.matching import Loaded, adapt_input
+from segpipe.models.pretrained.matching import adapt_input
+from segpipe.models.pretrained.weights import Loaded
 from segpipe.params import model as schema
 from segpipe.params.model import ModelParams
 from segpipe.runtime.errors import ParameterError
 
+CONFIG = {"mean": [0.4, 0.5, 0.6], "std": [0.1, 0.2, 0.3], "input_range": [0, 1]}
 PSPNET = {"name": "pspnet", "pretrained": "imagenet"}
 BACKBONES = {
     "pspnet": ["resnet18", "resnet34", "resnet50", "resnet101"],
@@ -102,7 +105,8 @@ def test_a_resnet_becomes_the_backbone_with_its_statistics(cache, monkeypatch):
     network, report = start(PSPNET)
     own = network.backbone.state_dict()
     assert len(own) == 120 and all(torch.equal(own[n], given.state_dict()[n]) for n in own)
-    assert report.source == path.name and report.unused == 2  # the classifier
+    assert report.source == path.name and report.unused == ["fc.weight", "fc.bias"]
+    assert "without a place in this network: fc.weight, fc.bias" in report.report()
     assert set(report.taken) == {f"backbone.{name}" for name in own}
     assert "left as first drawn: pyramid (" in report.report()
     features = network.eval().backbone(torch.zeros(1, 3, 32, 32))
@@ -207,7 +211,9 @@ def test_one_downloads_and_the_others_wait(cache, monkeypatch):
 
     monkeypatch.setattr(torch.hub, "download_url_to_file", download)
     asking = [
-        threading.Thread(target=lambda: found.append(published.published_tensors("imagenet", "r")))
+        threading.Thread(
+            target=lambda: found.append(published.published_weights("imagenet", "resnet18"))
+        )
         for _ in range(4)
     ]
     for thread in asking:
@@ -215,7 +221,7 @@ def test_one_downloads_and_the_others_wait(cache, monkeypatch):
     for thread in asking:
         thread.join()
     assert len(calls) == 1 and len(found) == 4
-    assert all(torch.equal(tensors["a.weight"], torch.ones(2, 2)) for _, tensors in found)
+    assert all(torch.equal(weights.tensors["a.weight"], torch.ones(2, 2)) for weights in found)
 
 
 def smp(encoder: str, decoder: str = "linknet") -> dict:
@@ -226,7 +232,7 @@ def smp(encoder: str, decoder: str = "linknet") -> dict:
 def test_an_encoder_of_the_library_takes_its_published_weights(tmp_path, monkeypatch):
     given = random_network("resnet18").state_dict()
     save_file(given, tmp_path / "model.safetensors")
-    (tmp_path / "config.json").write_text("{}")
+    (tmp_path / "config.json").write_text(json.dumps(CONFIG))
     asked = []
 
     def from_hub(repository: str, filename: str, revision: str) -> str:

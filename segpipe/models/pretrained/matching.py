@@ -3,88 +3,35 @@
 Shapes: O and C output and input channels of a convolution, h, w its sides.
 """
 
-from collections import Counter
-from dataclasses import dataclass
-from typing import Any
+import re
+from collections.abc import Callable, Iterable
 
 import torch
 from torch import Tensor
 
 from segpipe.models.parts.network import Network
+from segpipe.models.pretrained.weights import WRAPPERS, Loaded, Weights
 from segpipe.runtime.errors import ParameterError, listing
 
-# What stands before a layer's name in the networks here and in torchvision's MobileNet.
-_LEADING = (
-    "",
-    "network.",
-    "network.network.",
-    "backbone.",
-    "network.backbone.",
-    "network.network.backbone.",
-    "network.encoder.",
-    "network.network.encoder.",
-    "features.",
-)
+# Of the tensors of a backbone, the share that must fit; a ResNet-50's norms and 3x3 convolutions
+# are 77 % of a ResNet-18's.
+LEAST_SHARE = 0.9
 
 
-@dataclass(frozen=True)
-class Loaded:
-    """What became of a set of weights.
-
-    source: the file or repository. content: SHA-256 of a file named by its path. taken, left: the
-    network's tensors that were and were not replaced; adapted: those taken ones that were made for
-    another number of input channels; resized: those left that have another shape in the file,
-    with both. unused: how many tensors of the file have no place in the network.
-    """
-
-    source: str
-    content: str | None
-    taken: list[str]
-    adapted: list[str]
-    left: list[str]
-    resized: dict[str, str]
-    unused: int
-
-    def report(self) -> str:
-        """Return lines for a person: what was loaded, adapted, and left as first drawn."""
-        total = len(self.taken) + len(self.left)
-        lines = [f"first weights from {self.source}: {len(self.taken)} of {total} tensors"]
-        lines += [f"  taken: {_groups(self.taken)}"]
-        if self.adapted:
-            lines += [f"  adapted to the input channels: {', '.join(self.adapted)}"]
-        if self.resized:
-            shapes = [f"{name} ({shapes})" for name, shapes in self.resized.items()]
-            lines += ["  left as first drawn, since it has another shape there:", listing(shapes)]
-        absent = [name for name in self.left if name not in self.resized]
-        if absent:
-            lines += [f"  left as first drawn: {_groups(absent)}"]
-        if self.unused:
-            lines += [f"  {self.unused} tensors of the file have no place in this network"]
-        return "\n".join(lines)
-
-    def lineage(self) -> dict[str, Any]:
-        """Return what a bundle should say of it, as plain JSON values."""
-        return {
-            "source": self.source,
-            "sha256": self.content,
-            "tensors_taken": len(self.taken),
-            "tensors_left": len(self.left),
-        }
-
-
-def fit_weights(
-    network: Network, tensors: dict[str, Tensor], source: str, content: str | None = None
-) -> Loaded:
+def fit_weights(network: Network, weights: Weights) -> Loaded:
     """Copy every tensor that fits into `network`, in place; a layer fits as a whole or not at all.
 
-    Names are compared as they are or, where more weights fit then, as those of the network's
-    backbone, and without what wraps them in the file. A convolution that sees the image is adapted
-    to its channels.
-    Raises ParameterError when no weight fits, or one is quantised or not finite; `network` is as it
-    was then.
+    Names are compared without what wraps them in the network and in the file, whichever lets most
+    weights fit, and without the dots and underscores by which libraries part them differently (timm
+    has `stages.0` in its files and `stages_0` in its encoders). A convolution that sees the image
+    is adapted to its channels.
+    Raises ParameterError when no weight fits, fewer than LEAST_SHARE of the backbone's tensors do,
+    or one is quantised or not finite; `network` is as it was then.
     """
+    source, tensors = weights.source, weights.tensors
     own = dict(network.state_dict())
-    there = _best_naming(network, own, tensors)
+    names = _best_naming(own, tensors)
+    there = {name: tensors[names[name]] for name in own if name in names}
     adaptable = _entrances(network, own, there)
     resized = {
         name: f"{_shape(there[name])} there, {_shape(tensor)} here"
@@ -96,19 +43,22 @@ def fit_weights(
     left = [name for name in own if name not in there or _layer(name) in broken]
     _refuse_quantised(source, own, there)
     _refuse(source, own, {name: there[name] for name in taken}, tensors)
+    _refuse_another_backbone(source, network, own, taken, resized)
     with torch.no_grad():
         for name in taken:
             given = there[name]
             fitting = adapt_input(given, own[name].shape[1]) if name in adaptable else given
             own[name].copy_(fitting)
+    placed = frozenset(names.values())
     return Loaded(
         source=source,
-        content=content,
+        content=weights.content,
+        normalisation=weights.normalisation,
         taken=taken,
         adapted=[name for name in taken if name in adaptable],
         left=left,
         resized=resized,
-        unused=len(tensors) - len(there),
+        unused=[name for name in tensors if name not in placed],
     )
 
 
@@ -124,34 +74,49 @@ def adapt_input(weight_OChw: Tensor, channels: int) -> Tensor:
     return total_Ohw.expand(-1, channels, -1, -1) / channels
 
 
-def _best_naming(
-    network: Network, own: dict[str, Tensor], tensors: dict[str, Tensor]
-) -> dict[str, Tensor]:
-    """Return the file's tensors under the network's names, as those by which most numbers fit.
+def _best_naming(own: dict[str, Tensor], tensors: dict[str, Tensor]) -> dict[str, str]:
+    """Return the file's names by the network's, as those by which most numbers fit.
 
     The first of equals is taken, and the first of all is that of unchanged names.
     """
-    best: dict[str, Tensor] = {}
+    key = _squeezed if _distinct(own, _squeezed) and _distinct(tensors, _squeezed) else str
+    best: dict[str, str] = {}
     most = -1
-    for added in _ancestors(network):
-        for dropped in _LEADING:
-            named = {
-                added + name.removeprefix(dropped): tensor
-                for name, tensor in tensors.items()
+    for added in _wrappings(own):
+        inside = {key(name.removeprefix(added)): name for name in own if name.startswith(added)}
+        for dropped in _wrappings(tensors):
+            bare = {
+                key(name.removeprefix(dropped)): name
+                for name in tensors
                 if name.startswith(dropped)
             }
-            found = {name: named[name] for name in own if name in named}
-            fitting = sum(t.numel() for name, t in found.items() if _fits(own[name], t))
+            found = {name: bare[short] for short, name in inside.items() if short in bare}
+            fitting = sum(own[n].numel() for n, t in found.items() if _fits(own[n], tensors[t]))
             if fitting > most:
                 best, most = found, fitting
     return best
 
 
-def _ancestors(network: Network) -> list[str]:
-    """Return what stands before the names of the network, of each wrapped one, of its backbone."""
-    path = network.backbone_path or network.inner_path
-    parts = path.split(".") if path else []
-    return ["".join(f"{part}." for part in parts[:depth]) for depth in range(len(parts) + 1)]
+def _wrappings(names: Iterable[str]) -> list[str]:
+    """Return every run of wrappers before a name, such as `module.encoder.`, the shortest first."""
+    found = {""}
+    for name in names:
+        run = ""
+        for part in name.split("."):
+            if part not in WRAPPERS:
+                break
+            run += f"{part}."
+            found.add(run)
+    return sorted(found, key=lambda run: (len(run), run))
+
+
+def _squeezed(name: str) -> str:
+    return re.sub("[._]", "", name)
+
+
+def _distinct(names: Iterable[str], key: Callable[[str], str]) -> bool:
+    every = list(names)
+    return len({key(name) for name in every}) == len(every)
 
 
 def _entrances(
@@ -215,6 +180,35 @@ def _refuse(
         )
 
 
+def _refuse_another_backbone(
+    source: str,
+    network: Network,
+    own: dict[str, Tensor],
+    taken: list[str],
+    resized: dict[str, str],
+) -> None:
+    """Refuse weights of which too little fits the backbone; old files lack the norms' counters."""
+    path = network.backbone_path
+    if path is None:
+        return
+    inside = [
+        name
+        for name in own
+        if name.startswith(f"{path}.") and not name.endswith("num_batches_tracked")
+    ]
+    fitting = frozenset(taken)
+    wanting = [name for name in inside if name not in fitting]
+    if len(inside) - len(wanting) < LEAST_SHARE * len(inside):
+        elsewhere = "absent there, or its layer has another shape there"
+        first = [f"{name} ({resized.get(name, elsewhere)})" for name in wanting]
+        raise ParameterError(
+            f"params.yaml: model.pretrained: {source} fits {len(inside) - len(wanting)} of the "
+            f"{len(inside)} tensors of the network's backbone ({path}), less than "
+            f"{LEAST_SHARE:.0%}: it belongs to another one; choose weights of the same backbone. "
+            f"These do not fit:\n{listing(first)}"
+        )
+
+
 def _examples(tensors: dict[str, Tensor]) -> str:
     weights = [f"{name} ({_shape(tensor)})" for name, tensor in tensors.items() if tensor.ndim > 1]
     return listing(weights, shown=3) or "  no weights"
@@ -226,15 +220,3 @@ def _layer(name: str) -> str:
 
 def _shape(tensor: Tensor) -> str:
     return " x ".join(str(side) for side in tensor.shape) or "one number"
-
-
-def _groups(names: list[str]) -> str:
-    """Return how many of the tensors belong to each part: `backbone (120), head (7)`."""
-    parts = Counter(_part(name) for name in names)
-    return ", ".join(f"{part} ({count})" for part, count in parts.items())
-
-
-def _part(name: str) -> str:
-    """The first part of a name that is not a wrapper's."""
-    parts = [part for part in name.split(".") if part != "network"]
-    return parts[0]

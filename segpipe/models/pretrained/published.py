@@ -1,9 +1,9 @@
 """The weights that torchvision publishes: which file, how it is fetched, how it is read.
 
 https://docs.pytorch.org/vision/stable/models.html. A file's name ends in the first hexadecimal
-digits of its SHA-256, `resnet18-f37072fd.pth`. The files are pickles, the only ones that segpipe
-ever reads: by torch's restricted unpickler (`weights_only`), which makes tensors and nothing else,
-and only after the hash was checked.
+digits of its SHA-256, `resnet18-f37072fd.pth`. The files are pickles, read by
+torch's restricted unpickler (`weights_only`), which makes tensors and nothing else, and only after
+the hash was checked.
 """
 
 import hashlib
@@ -16,6 +16,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from segpipe.models.pretrained.weights import Normalisation, Weights
 from segpipe.runtime.atomic import atomic_file
 from segpipe.runtime.console import say
 from segpipe.runtime.errors import ParameterError
@@ -33,10 +34,8 @@ def published_url(kind: Literal["imagenet", "coco"], model: str) -> str:
     return str(get_model_weights(model)[_VERSIONS[kind]].url)
 
 
-def published_tensors(
-    kind: Literal["imagenet", "coco"], model: str
-) -> tuple[str, dict[str, Tensor]]:
-    """Return the file's name and its tensors, which are downloaded where they are not there yet.
+def published_weights(kind: Literal["imagenet", "coco"], model: str) -> Weights:
+    """Return the weights of a model, which are downloaded where they are not there yet.
 
     They are kept where torch keeps them, `torch.hub.get_dir()`/checkpoints, and a file that was put
     there by hand is as good. Raises ParameterError when the file cannot be had or its content does
@@ -54,7 +53,15 @@ def published_tensors(
             f"{path}: is no file of weights as torchvision publishes them; delete it, and start "
             f"again: {error}"
         ) from error
-    return path.name, tensors
+    return Weights(path.name, tensors, normalisation=_normalisation(kind, model))
+
+
+def _normalisation(kind: Literal["imagenet", "coco"], model: str) -> Normalisation:
+    """Return what torchvision's own preprocessing for these weights does."""
+    from torchvision.models import get_model_weights
+
+    transforms = get_model_weights(model)[_VERSIONS[kind]].transforms()
+    return Normalisation.of_config({"mean": transforms.mean, "std": transforms.std})
 
 
 def _cached(url: str, kind: str) -> Path:
@@ -71,7 +78,7 @@ def _cached(url: str, kind: str) -> Path:
         raise ParameterError(
             f"params.yaml: model.pretrained is {kind}, but {path.name} could not be downloaded from "
             f"{url} ({error}); without a connection put that file into {path.parent} (the "
-            "environment variable TORCH_HOME moves this folder), or name a safetensors file or a "
+            "environment variable TORCH_HOME moves this folder), or name a file of weights or a "
             "bundle in model.pretrained"
         ) from error
     return path

@@ -10,8 +10,10 @@ from tqdm import tqdm
 
 from segpipe.dataset.subset import selection_notes
 from segpipe.models.parts.network import count_parameters
+from segpipe.models.pretrained.weights import Loaded
 from segpipe.params.loss import LossParams
 from segpipe.params.train import EarlyStoppingParams
+from segpipe.raw.input_spec import InputSpec
 from segpipe.runtime.console import say
 from segpipe.training.class_balance import centroid_table, weight_table
 from segpipe.training.history import Row, is_over
@@ -50,6 +52,7 @@ def announce(job: Job, loss: LossParams, progress: Progress, notes: list[str]) -
         say(f"  {reason}")
     if learner.pretrained:
         say(learner.pretrained.report())
+        say(_normalisation_line(data.dataset.input, learner.pretrained))
     if learner.freezing:
         say(f"  frozen for the first {learner.frozen_steps} steps (model.freeze)")
     for line in weight_table(loss, data.dataset, job.objective.class_weights):
@@ -61,6 +64,14 @@ def announce(job: Job, loss: LossParams, progress: Progress, notes: list[str]) -
         say("train.backbone_lr has no effect: this network names no backbone")
     if progress.step and is_over(job, progress):
         say("the training was finished before; only its result is published now")
+
+
+def _normalisation_line(spec: InputSpec, pretrained: Loaded) -> str:
+    """Say by what images are normalised. spec: what the network is fed."""
+    known = pretrained.normalisation
+    whose = "these weights" if known is not None and known.suits(spec) else "the training split"
+    mean, std = (", ".join(f"{value:.3f}" for value in values) for values in (spec.mean, spec.std))
+    return f"  images are normalised by mean {mean} and std {std} of {whose}"
 
 
 def row_line(row: Row) -> str:
