@@ -119,6 +119,7 @@ def _protocol_lines(protocol: EvaluationProtocol) -> dict[str, str | None]:
         "edges": protocol.edges if mirrored else None,
         "95% interval": protocol.interval,
         "iIoU": protocol.instances,
+        "over time": protocol.temporal,
         "calibration": protocol.calibration,
     }
 

@@ -29,7 +29,8 @@ class ScoredImage:
     truth_hw, prediction_hw: train ids, uint8; pixels whose truth is VOID are not scored.
     scored_mask_hw: which pixels belong to this sample and not to a neighbouring window; of the others
     the truth is VOID. classes: their number, K. instances_hw: which object each pixel shows, as
-    Cityscapes numbers them; None where no file says so.
+    Cityscapes numbers them; None where no file says so. moved_hw: the train ids that were predicted one
+    frame earlier, where their pixels are in this image; VOID where there is none; None without clips.
     """
 
     sample: Sample
@@ -38,6 +39,7 @@ class ScoredImage:
     scored_mask_hw: NDArray[np.bool_]
     classes: int
     instances_hw: NDArray[np.int32] | None = None
+    moved_hw: NDArray[np.uint8] | None = None
 
     @cached_property
     def confusion_KP(self) -> NDArray[np.int64]:
@@ -50,12 +52,13 @@ class MeasureSummary:
     """What a measure says of all images that it has seen.
 
     scores: keys of evaluation.json, nested as there. image_columns: by column of images.csv and name
-    of the sample; one that is missing has no score. tables: the rows of
-    files of the measure's own, by their model.
+    of the sample; one that is missing has no score. group_columns: likewise of groups.csv, by group.
+    tables: the rows of files of the measure's own, by their model.
     """
 
     scores: Mapping[str, Any]
     image_columns: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    group_columns: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     tables: Mapping[type[Record], Sequence[Record]] = field(default_factory=dict)
 
 

@@ -15,7 +15,8 @@ class ClassScores(BaseModel):
     """The scores of a class; accuracy is the recall. pixels: valid ones that truly belong to it.
 
     iou_by_image: the mean over the images that hold it. auroc, average_precision: against all others.
-    instance_iou: where each object has the same weight (iIoU of Cityscapes).
+    instance_iou: where each object has the same weight (iIoU of Cityscapes). temporal_iou: of the
+    labels against those of the frame before, as in TemporalScores.
     """
 
     iou: Annotated[Score, Shown("IoU")]
@@ -26,6 +27,7 @@ class ClassScores(BaseModel):
     instance_iou: Annotated[Score, Shown("iIoU")] = None
     auroc: Annotated[Score, Shown("AUROC")] = None
     average_precision: Annotated[Score, Shown("AP")] = None
+    temporal_iou: Annotated[Score, Shown("temporal IoU")] = None
     pixels: int = Field(ge=0)
 
 
@@ -93,6 +95,20 @@ class ProbabilityScores(BaseModel):
     uncalibrated_error: Annotated[Score, Shown("calibration error without temperature")] = None
 
 
+class TemporalScores(BaseModel):
+    """How well the predicted labels of images agree with those of the frame before each, moved to it by
+    optical flow; the truth plays no part. protocol.temporal says more.
+
+    consistency: the mean over classes of the IoU of both, of all compared pixels (Liu et al., "Efficient
+    semantic video segmentation with per-frame inference", ECCV 2020). compared: the share of the pixels
+    that the flow finds in both frames; the others are left out.
+    """
+
+    consistency: Annotated[Score, Shown("temporal consistency")]
+    consistency_interval: Interval | None
+    compared: Annotated[Score, Shown("pixels compared over time")]
+
+
 class ForegroundByImage(BaseModel):
     """Means over the `images` that hold the class in truth or prediction.
 
@@ -130,6 +146,7 @@ class EvaluationProtocol(BaseModel):
 
     edges: `mirrored: ` and why, where the network is shown more than the image; else `none`. interval:
     how the 95 % intervals were found, or `none: ` and why there is none. instances: likewise of iIoU.
+    temporal: which frames TemporalScores are of, how they were compared, and what was left out.
     temperature, calibration: of the probabilities, and what their calibration was measured on.
     """
 
@@ -154,6 +171,7 @@ class EvaluationProtocol(BaseModel):
     views: str | None = None
     interval: str | None = None
     instances: str | None = None
+    temporal: str | None = None
     temperature: float | None = None
     calibration: str | None = None
     data: str | None = None
@@ -204,6 +222,7 @@ class Evaluation(Evaluated):
     by_image: ImageMeanScores | None = None
     boundaries: list[BoundaryScores] = Field(default_factory=list)
     probabilities: ProbabilityScores | None = None
+    temporal: TemporalScores | None = None
     foreground: Foreground | None = None
     classes: dict[str, ClassScores] = Field(min_length=1)
     categories: dict[str, CategoryScores] = Field(default_factory=dict)

@@ -36,7 +36,8 @@ class ClassRow(ClassScores, _OfClass):
 class ImageRow(Evaluated):
     """A row of images.csv, the worst image first; means over the classes of that image.
 
-    The foreground's scores are there only where the network has one logit.
+    The foreground's scores are there only where the network has one logit, temporal_miou (as in
+    TemporalScores, of this image) only where it was asked for.
     """
 
     file: ClassVar[str] = "images.csv"
@@ -47,6 +48,7 @@ class ImageRow(Evaluated):
     pixels: int
     foreground_iou: Score = None
     foreground_dice: Score = None
+    temporal_miou: Score = None
 
 
 class ImageCountsRow(Evaluated):
@@ -76,6 +78,7 @@ class GroupRow(Evaluated):
     miou: Score
     pixel_accuracy: Score
     pixels: int
+    temporal_miou: Score = None
 
 
 class ConfusionCell(Evaluated):
