@@ -80,7 +80,8 @@ class ProbabilityScores(BaseModel):
     """What the probabilities are worth. Of each class against all others: the area under the ROC curve
     and average precision, means over classes and weighted by the truth's pixels.
 
-    auroc_bound: how far an AUROC may be off, since probabilities are counted in thousandths.
+    auroc_bound, average_precision_bound: how far one of a class, and so their means, may be off, since
+    probabilities are counted in thousandths.
     calibration_error: expected, of the largest probability, and over all classes, on images that the
     temperature was not fitted on. uncalibrated_error: that of the same images without temperature.
     """
@@ -90,6 +91,7 @@ class ProbabilityScores(BaseModel):
     auroc_bound: Score
     mean_average_precision: Annotated[Score, Shown("mean average precision")]
     weighted_average_precision: Annotated[Score, Shown("weighted average precision")]
+    average_precision_bound: Score = None
     calibration_error: Annotated[Score, Shown("calibration error")]
     classwise_calibration_error: Annotated[Score, Shown("classwise calibration error")]
     uncalibrated_error: Annotated[Score, Shown("calibration error without temperature")] = None

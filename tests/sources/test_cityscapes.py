@@ -197,7 +197,9 @@ class TestFetch:
         brought = fetched(parameters(place, frames=2), tmp_path / "raw")
         assert brought[mark.relative_to(place).as_posix()] == "from the folder"
         assert len([name for name in brought if name.startswith("leftImg8bit/")]) == 6
-        assert len([name for name in brought if name.startswith("leftImg8bit_sequence/")]) == 3 + 2 * 3
+        assert (
+            len([name for name in brought if name.startswith("leftImg8bit_sequence/")]) == 3 + 2 * 3
+        )
 
     def test_links_to_folders_are_followed(self, folders: Path, tmp_path: Path) -> None:
         for part in ("leftImg8bit", "gtFine"):
