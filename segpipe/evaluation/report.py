@@ -97,6 +97,7 @@ def _protocol_of_model(predictor: Predictor) -> dict[str, Any]:
         "network_input": _network_input(predictor),
         "edges": _edges(predictor),
         "precision": predictor.precision,
+        "processes": 1,
         "threshold": predictor.bundle.threshold,
         "threshold_choice": _threshold_choice(predictor.bundle),
         "views": predictor.views.summary(),

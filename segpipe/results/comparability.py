@@ -26,6 +26,8 @@ _MAY_DIFFER = {
     "precision": "precisions",
     "views": "views",
     "threshold": "thresholds",
+    "processes": "numbers of processes",
+    "temporal": "comparisons of frames",
 }
 
 

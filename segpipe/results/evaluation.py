@@ -27,7 +27,7 @@ class ClassScores(BaseModel):
     instance_iou: Annotated[Score, Shown("iIoU")] = None
     auroc: Annotated[Score, Shown("AUROC")] = None
     average_precision: Annotated[Score, Shown("AP")] = None
-    temporal_iou: Annotated[Score, Shown("temporal IoU")] = None
+    temporal_iou: Annotated[Score, Shown("temporal-IoU")] = None
     pixels: int = Field(ge=0)
 
 
@@ -148,7 +148,8 @@ class EvaluationProtocol(BaseModel):
 
     edges: `mirrored: ` and why, where the network is shown more than the image; else `none`. interval:
     how the 95 % intervals were found, or `none: ` and why there is none. instances: likewise of iIoU.
-    temporal: which frames TemporalScores are of, how they were compared, and what was left out.
+    temporal: which frames TemporalScores are of, how they were compared, and what was left out. processes:
+    how many predicted; None for label images, whose scores do not depend on it.
     temperature, calibration: of the probabilities, and what their calibration was measured on.
     """
 
@@ -168,6 +169,7 @@ class EvaluationProtocol(BaseModel):
     network_input: str | None = None
     edges: str | None = None
     precision: str | None = None
+    processes: int | None = None
     threshold: float | None = None
     threshold_choice: str | None = None
     views: str | None = None
@@ -177,6 +179,27 @@ class EvaluationProtocol(BaseModel):
     temperature: float | None = None
     calibration: str | None = None
     data: str | None = None
+
+    @property
+    def summary(self) -> str:
+        """On what and how the scores were measured, in one line below a table."""
+        void = f"{self.void_pixels or 0:,} void (ids {self.ignored_ids or 'none'})"
+        mirrored = (self.edges or "none") != "none"
+        found = [
+            f"{self.images} images of split {self.split}",
+            "" if self.pixels is None else f"{self.pixels:,} pixels and {void}",
+            f"{self.class_count} classes of {self.label_scheme}" if self.class_count else "",
+            self.resolution,
+            f"network input {self.network_input}" if self.network_input else "",
+            self.views,
+            "edges mirrored" if mirrored else "",
+            "" if self.threshold is None else f"threshold {self.threshold:g}",
+            self.precision,
+            f"{self.processes} process{'' if self.processes == 1 else 'es'}"
+            if self.processes
+            else "",
+        ]
+        return "; ".join(one for one in found if one)
 
     @property
     def of_labels_alone(self) -> bool:

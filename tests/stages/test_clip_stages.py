@@ -106,7 +106,7 @@ def test_the_score_is_that_of_predictions_made_by_hand(
     page = (METRICS / "report.html").read_text()
     for told in (shown, page):
         assert f"{100 * found.temporal.consistency:.2f}" in told
-        assert "temporal consistency" in told and "temporal IoU" in told
+        assert "temporal consistency" in told and "temporal-IoU" in told
         assert "DIS optical flow (OpenCV" in told
 
 
