@@ -105,6 +105,14 @@ def interval(
     return Interval(low=round(found.low, 6), high=round(found.high, 6)) if found.known else None
 
 
+def sums_by_group(samples: Sequence[Sample], values_N: NDArray[Any]) -> dict[str, NDArray[Any]]:
+    """Return the sum of `values_N` over the samples of each group, in the order of the groups."""
+    sums: dict[str, NDArray[Any]] = {}
+    for sample, values in zip(samples, values_N, strict=True):
+        sums[sample.group] = sums.get(sample.group, 0) + values
+    return sums
+
+
 def rounded(score: float) -> float | None:
     """Return a score with six digits; None, which is null in JSON, for one without meaning (NaN)."""
     return None if isnan(score) else round(float(score), 6)

@@ -40,6 +40,8 @@ class Confusion(ConfusionByImage):
             image_columns={
                 "miou": {name: rounded(one.miou) for name, one in by_image.items()},
                 "pixel_accuracy": {n: rounded(one.pixel_accuracy) for n, one in by_image.items()},
+                "mean_accuracy": {n: rounded(one.mean_accuracy) for n, one in by_image.items()},
+                "mean_dice": {n: rounded(one.mean_dice) for n, one in by_image.items()},
                 "pixels": {name: int(one.pixels_K.sum()) for name, one in by_image.items()},
             },
             tables={

@@ -23,6 +23,8 @@ class Groups(ConfusionByImage):
                     images=len(places),
                     miou=rounded(found.miou),
                     pixel_accuracy=rounded(found.pixel_accuracy),
+                    mean_accuracy=rounded(found.mean_accuracy),
+                    mean_dice=rounded(found.mean_dice),
                     pixels=int(found.pixels_K.sum()),
                 )
             )

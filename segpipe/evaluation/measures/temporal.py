@@ -10,7 +10,13 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from segpipe.evaluation.measure import MeasureSummary, ScoredImage, interval, rounded
+from segpipe.evaluation.measure import (
+    MeasureSummary,
+    ScoredImage,
+    interval,
+    rounded,
+    sums_by_group,
+)
 from segpipe.metrics.label_pairs import label_confusion
 from segpipe.metrics.optical_flow import flow_name
 from segpipe.metrics.scores import class_counts, class_iou, miou
@@ -56,9 +62,7 @@ class Temporal:
         counts_NK3 = counts_NK3.reshape(-1, len(self._classes), 3)
         total_K3: NDArray[np.int64] = counts_NK3.sum(0)
         compared = total_K3[:, 0].sum() / self._pixels if self._pixels else float("nan")
-        groups: dict[str, NDArray[np.int64]] = {}
-        for sample, counts_K3 in self._counts_K3.items():
-            groups[sample.group] = groups.get(sample.group, np.zeros_like(counts_K3)) + counts_K3
+        images = {sample.name: counts_K3 for sample, counts_K3 in self._counts_K3.items()}
         by_class = zip(self._classes, class_iou(total_K3), strict=True)
         return MeasureSummary(
             scores={
@@ -70,10 +74,8 @@ class Temporal:
                 "classes": {name: {"temporal_iou": rounded(iou)} for name, iou in by_class},
                 "protocol": {"temporal": self._protocol(compared)},
             },
-            image_columns={
-                "temporal_miou": _mious({s.name: c for s, c in self._counts_K3.items()})
-            },
-            group_columns={"temporal_miou": _mious(groups)},
+            image_columns={"temporal_miou": _mious(images)},
+            group_columns={"temporal_miou": _mious(sums_by_group(samples, counts_NK3))},
         )
 
     def _protocol(self, compared: float) -> str:
