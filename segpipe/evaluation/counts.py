@@ -31,7 +31,7 @@ from segpipe.results.records import Record
 
 @dataclass
 class EvaluationCounts:
-    """What an evaluation has counted; memory grows with the images by the K x K counts of each.
+    """What an evaluation has counted; memory grows with the images by some K numbers of each.
 
     withheld: the names of the samples whose truth is withheld, which no measure has seen.
     """
@@ -71,7 +71,7 @@ class EvaluationCounts:
         if scheme is not None:
             categories = class_categories(scheme)
             if any(categories):
-                labels += [Categories(classes, categories)]
+                labels += [Categories(categories)]
             if sets := instance_sets(scheme, categories):
                 labels += [Instances(sets)]
         if temporal:

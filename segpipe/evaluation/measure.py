@@ -18,6 +18,7 @@ from torch import Tensor
 
 from segpipe.metrics.jackknife import Statistic, Uncertainty, jackknife, sums_by
 from segpipe.metrics.label_pairs import label_confusion
+from segpipe.metrics.scores import class_counts
 from segpipe.raw.sample import Sample
 from segpipe.results.records import Interval, Record
 
@@ -45,6 +46,11 @@ class ScoredImage:
     def confusion_KP(self) -> NDArray[np.int64]:
         """The pixels by true class (row) and answer (column, the last for none), counted once for all."""
         return label_confusion(self.prediction_hw, self.truth_hw, self.classes)
+
+    @cached_property
+    def counts_K3(self) -> NDArray[np.int64]:
+        """The true pixels, the predicted ones and the hits of each class, counted once for all."""
+        return class_counts(self.confusion_KP)
 
 
 @dataclass(frozen=True)

@@ -17,14 +17,14 @@ from segpipe.evaluation.measure import (
     rounded,
     sums_by_group,
 )
+from segpipe.evaluation.measures.by_image import CountsByImage
 from segpipe.metrics.label_pairs import label_confusion
 from segpipe.metrics.optical_flow import flow_name
 from segpipe.metrics.scores import class_counts, class_iou, miou
-from segpipe.raw.sample import Sample
 from segpipe.sources.cityscapes_layout.layout import clip_stride
 
 
-class Temporal:
+class Temporal(CountsByImage):
     """mIoU of the labels of each image against those of the frame before it, moved by optical flow.
 
     Liu et al., "Efficient semantic video segmentation with per-frame inference", ECCV 2020: one count of
@@ -33,8 +33,7 @@ class Temporal:
     """
 
     def __init__(self, classes: Sequence[str]) -> None:
-        self._classes = classes
-        self._counts_K3: dict[Sample, NDArray[np.int64]] = {}
+        super().__init__(classes)
         self._pixels, self._without = 0, 0
         self._strides = Counter[int]()
 
@@ -44,26 +43,24 @@ class Temporal:
             self._without += 1
             return
         confusion_KP = label_confusion(image.prediction_hw, image.moved_hw, image.classes)
-        self._counts_K3[image.sample] = class_counts(confusion_KP)
+        self.by_sample[image.sample] = class_counts(confusion_KP)
         self._pixels += image.moved_hw.size
         self._strides[clip_stride(image.sample)] += 1
 
     def merge(self, other: Self) -> None:
         """Add what another one has counted on images that come after."""
-        self._counts_K3 |= other._counts_K3
+        super().merge(other)
         self._pixels += other._pixels
         self._without += other._without
         self._strides += other._strides
 
     def summary(self) -> MeasureSummary:
         """Return `temporal`, the IoU of each class, and the column of images.csv and of groups.csv."""
-        samples = list(self._counts_K3)
-        counts_NK3 = np.array(list(self._counts_K3.values()), np.int64)
-        counts_NK3 = counts_NK3.reshape(-1, len(self._classes), 3)
+        samples, counts_NK3 = self.samples, self.counts_NK3
         total_K3: NDArray[np.int64] = counts_NK3.sum(0)
         compared = total_K3[:, 0].sum() / self._pixels if self._pixels else float("nan")
-        images = {sample.name: counts_K3 for sample, counts_K3 in self._counts_K3.items()}
-        by_class = zip(self._classes, class_iou(total_K3), strict=True)
+        images = {sample.name: counts_K3 for sample, counts_K3 in self.by_sample.items()}
+        by_class = zip(self.classes, class_iou(total_K3), strict=True)
         return MeasureSummary(
             scores={
                 "temporal": {
@@ -80,7 +77,7 @@ class Temporal:
 
     def _protocol(self, compared: float) -> str:
         """Say which frames were compared, how, and what was left out."""
-        if not self._counts_K3:
+        if not self.by_sample:
             return "none: no image was compared with the frame before it"
         strides = " or ".join(map(str, sorted(self._strides)))
         left_out = (
@@ -89,7 +86,7 @@ class Temporal:
             else ""
         )
         return (
-            f"labels of {len(self._counts_K3)} images and of the frame {strides} before each, predicted in "
+            f"labels of {len(self.by_sample)} images and of the frame {strides} before each, predicted in "
             f"the same way, moved by {flow_name()} to the nearest pixel; {100 * compared:.2f} % of the "
             "pixels compared, the others were outside the image or fail the forward-backward check; one "
             f"count of all pixels, void of the truth among them{left_out}"
