@@ -26,7 +26,6 @@ _MAY_DIFFER = {
     "precision": "precisions",
     "views": "views",
     "threshold": "thresholds",
-    "processes": "numbers of processes",
     "temporal": "comparisons of frames",
 }
 

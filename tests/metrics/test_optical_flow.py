@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from segpipe.metrics.label_pairs import label_confusion
 from segpipe.metrics.optical_flow import (
     NOWHERE,
     dis_flow,
@@ -13,7 +14,14 @@ from segpipe.metrics.optical_flow import (
     moved_labels,
     require_opencv,
 )
+from segpipe.metrics.scores import class_counts, miou
 from segpipe.runtime.errors import DataError, ParameterError
+from segpipe.sources.synthetic.compose import compose
+from segpipe.sources.synthetic.painter import paint
+from segpipe.sources.synthetic.scene import View
+from segpipe.sources.synthetic.truth import annotate
+from segpipe.sources.synthetic.world import read_world
+from tests.forge import ROOT
 
 VOID = 255
 
@@ -102,3 +110,24 @@ def test_small_frames_and_a_missing_opencv_are_refused(monkeypatch: pytest.Monke
         ParameterError, match=r"evaluate\.temporal .* pip install 'segpipe\[video\]'"
     ):
         require_opencv()
+
+
+def test_true_labels_of_generated_streets_stay_with_what_they_mark() -> None:
+    """What a perfect model would have: labels at outlines change with the pixels they fall on."""
+    world = read_world(ROOT / "data/synthetic.yaml")
+    moved_counts, still_counts, compared = np.zeros((34, 3)), np.zeros((34, 3)), []
+    for number in range(6):
+        scene = compose(world, 0, "val", world.cities.val[0], number)
+        frames, labels = [], []
+        for seconds in (-1 / 17, 0.0):
+            view = View(scene, seconds, 128, 256)
+            truth = annotate(view)
+            frames.append(np.asarray(paint(view, truth)))
+            labels.append(truth.label_ids())
+        places = earlier_places(dis_flow(frames[1], frames[0]), dis_flow(frames[0], frames[1]))
+        moved = moved_labels(labels[0], places)
+        compared.append((places != NOWHERE).mean())
+        moved_counts += class_counts(label_confusion(labels[1], moved, 34))
+        still_counts += class_counts(label_confusion(labels[1], labels[0], 34))
+    assert miou(moved_counts) > 0.85 > 0.8 > miou(still_counts)
+    assert np.mean(compared) > 0.8
