@@ -3,6 +3,7 @@
 import argparse
 from collections.abc import Callable
 
+from segpipe.metrics.optical_flow import require_opencv
 from segpipe.params.load import load_params
 from segpipe.params.schema import Params
 from segpipe.runtime.process_exit import explained, interrupted_when_told
@@ -15,7 +16,8 @@ def run_stage(name: str, stage: Stage, help_text: str | None) -> int:
     """Run one stage from the repository root; return the exit code: 0, 1 for a named error,
     130 after a Ctrl-C, 143 after a SIGTERM.
 
-    The whole of params.yaml is validated before any work, whatever the stage needs of it.
+    The whole of params.yaml is validated before any work, whatever the stage needs of it, and OpenCV is
+    asked for, so that its absence does not show after a training.
     """
     parse_help(name, help_text)
     return explained(lambda: _run(name, stage))
@@ -34,5 +36,7 @@ def parse_help(name: str, help_text: str | None) -> None:
 def _run(name: str, stage: Stage) -> int:
     with interrupted_when_told():
         params = load_params(PARAMETERS)
+        if params.evaluate.temporal != "none":
+            require_opencv()
         stage(params, take_snapshot(name))
     return 0

@@ -35,7 +35,14 @@ def run(params: Params, snapshot: Snapshot) -> None:
     # Opened before the work: a server that does not answer is said at once.
     with training_run(params.tracking, METRICS / "mlflow.json") as tracker:
         samples = read_samples(PREPARED / options.split / INDEX)
-        counts = evaluate(predictor, samples, RAW, options.boundaries, options.probabilities)
+        counts = evaluate(
+            predictor,
+            samples,
+            RAW,
+            boundaries=options.boundaries,
+            probabilities=options.probabilities,
+            temporal=options.temporal != "none",
+        )
         report = evaluation_report(counts, predictor, options.split)
         snapshot.verify()
         paths = report.write(METRICS)

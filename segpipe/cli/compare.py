@@ -95,7 +95,7 @@ def _run(options: argparse.Namespace) -> int:
         lines = [*comparability(runs, letters), *_legend(letters, runs)]
         lines += [*differing_parameters(runs, letters), ""]
         lines += [*text_lines(groups, letters), "", *_verdicts(groups, differences, letters)]
-    lines += ["", *_footnotes(rare, options.score)]
+    lines += ["", *_protocols(runs, names), *_footnotes(rare, options.score)]
     for line in lines:
         say(line)
     if options.csv is not None:
@@ -130,6 +130,14 @@ def _verdicts(
     row = next(row for rows in groups for row in rows if (row.kind, row.name) == ("score", "mIoU"))
     found = zip(differences, row.differences, names[1:], strict=True)
     return [one.verdict(difference, (names[0], name)) for one, difference, name in found]
+
+
+def _protocols(runs: Sequence[RunResults], names: Sequence[str]) -> list[str]:
+    """Return on what and how the runs were measured, once where it is the same of all."""
+    found = [run.evaluation.protocol.summary for run in runs]
+    if len(set(found)) == 1:
+        return [f"measured on {found[0]}"]
+    return [f"{name} measured on {one}" for name, one in zip(names, found, strict=True)]
 
 
 def _footnotes(rare: Sequence[str], score: str) -> list[str]:

@@ -106,8 +106,7 @@ def _totals(evaluation: Evaluation) -> list[str]:
             for one in shown
         ),
         *_foreground(evaluation, evaluation.foreground),
-        f"measured on         {protocol.images} images of split {protocol.split}, "
-        f"{protocol.resolution}",
+        f"measured on         {protocol.summary}",
         *(f"{name:<20}{text}" for name, text in _protocol_lines(protocol).items() if text),
     ]
 
@@ -119,6 +118,7 @@ def _protocol_lines(protocol: EvaluationProtocol) -> dict[str, str | None]:
         "edges": protocol.edges if mirrored else None,
         "95% interval": protocol.interval,
         "iIoU": protocol.instances,
+        "over time": protocol.temporal,
         "calibration": protocol.calibration,
     }
 

@@ -21,6 +21,7 @@ from segpipe.evaluation.measures.groups import Groups
 from segpipe.evaluation.measures.image_means import ImageMeans
 from segpipe.evaluation.measures.instances import Instances
 from segpipe.evaluation.measures.probabilities import Probabilities
+from segpipe.evaluation.measures.temporal import Temporal
 from segpipe.evaluation.measures.truth_pixels import TruthPixels
 from segpipe.labels.scheme import LabelScheme
 from segpipe.metrics.instances import instance_sets
@@ -30,7 +31,7 @@ from segpipe.results.records import Record
 
 @dataclass
 class EvaluationCounts:
-    """What an evaluation has counted; memory grows with the images by the K x K counts of each.
+    """What an evaluation has counted; memory grows with the images by some K numbers of each.
 
     withheld: the names of the samples whose truth is withheld, which no measure has seen.
     """
@@ -49,6 +50,7 @@ class EvaluationCounts:
         scheme: LabelScheme | None = None,
         temperature: float = 1.0,
         fitted_on: Collection[str] = (),
+        temporal: bool = False,
     ) -> Self:
         """Return empty counts of all measures that are asked for; a new measure is listed here.
 
@@ -57,6 +59,7 @@ class EvaluationCounts:
         probabilities: whether to count them, which takes longer than to count labels.
         scheme: where its labels have categories, or objects as in Cityscapes, they are scored as well.
         temperature, fitted_on: of the probabilities, as `ClassProbabilities` takes them.
+        temporal: whether images come with the labels of the frame before them.
         """
         labels: list[LabelMeasure] = [
             Confusion(classes),
@@ -68,9 +71,11 @@ class EvaluationCounts:
         if scheme is not None:
             categories = class_categories(scheme)
             if any(categories):
-                labels += [Categories(classes, categories)]
+                labels += [Categories(categories)]
             if sets := instance_sets(scheme, categories):
                 labels += [Instances(sets)]
+        if temporal:
+            labels += [Temporal(classes)]
         if boundaries:
             labels += [Boundaries(classes, boundaries)]
         if probabilities:
@@ -107,13 +112,15 @@ class EvaluationCounts:
         """Return what all measures say."""
         scores: dict[str, Any] = {}
         columns: dict[str, Mapping[str, Any]] = {}
+        of_groups: dict[str, Mapping[str, Any]] = {}
         tables: dict[type[Record], Sequence[Record]] = {}
         for measure in (*self.label_measures, *self.logit_measures):
             found = measure.summary()
             scores = _united(scores, found.scores)
             columns |= found.image_columns
+            of_groups |= found.group_columns
             tables |= found.tables
-        return MeasureSummary(scores, columns, tables)
+        return MeasureSummary(scores, columns, of_groups, tables)
 
 
 def _united(scores: Mapping[str, Any], others: Mapping[str, Any]) -> dict[str, Any]:

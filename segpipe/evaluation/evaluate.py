@@ -3,7 +3,7 @@
 Shapes: T frames, K classes, H and W of an image, C channels, h and w of its truth.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -13,10 +13,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segpipe.evaluation.counts import EvaluationCounts
+from segpipe.evaluation.earlier_clips import (
+    EarlierClip,
+    find_earlier_clips,
+    read_earlier_clip,
+)
 from segpipe.evaluation.measure import ScoredImage
 from segpipe.inference.predictor import Predictor
 from segpipe.labels.scheme import VOID
 from segpipe.loading.batches import Prefetch
+from segpipe.metrics.optical_flow import moved_labels
 from segpipe.raw.build import read_raw
 from segpipe.raw.pictures.files import read_instances
 from segpipe.raw.rasters.windows import ownership_mask
@@ -27,12 +33,15 @@ from segpipe.runtime.errors import DataError, file_named
 
 @dataclass(frozen=True)
 class _RawImage:
-    """An image and its truth; scored_mask_hw, instances_hw: as in ScoredImage."""
+    """An image and its truth; scored_mask_hw, instances_hw: as in ScoredImage. earlier: where it is
+    compared with the frame before it.
+    """
 
     frames_THWC: NDArray[Any]
     truth_hw: NDArray[np.uint8]
     scored_mask_hw: NDArray[np.bool_]
     instances_hw: NDArray[np.int32] | None
+    earlier: EarlierClip | None
 
 
 def evaluate(
@@ -41,15 +50,18 @@ def evaluate(
     raw: Path,
     boundaries: Sequence[float] = (),
     probabilities: bool = False,
+    temporal: bool = False,
 ) -> EvaluationCounts:
     """Predict every sample that has truth and compare it with its raw mask, pixel by pixel.
 
-    boundaries, probabilities: further measures, as `EvaluationCounts.of` takes them.
+    boundaries, probabilities: further measures, as `EvaluationCounts.of` takes them. temporal: whether
+    the frame before each image is predicted too, from the frames before it, and compared with it.
 
     Where the truth of all of them is withheld, as in the test split of Cityscapes, nothing is
     predicted and no score has a meaning. Raises DataError when there is no sample, a mask holds
-    values that the model's label scheme does not know, the network's scores are not finite, or
-    there is truth and all of it is void.
+    values that the model's label scheme does not know, the network's scores are not finite, there is
+    truth and all of it is void, or frames are to be compared and no sample has those it needs.
+    ParameterError: OpenCV is not installed, by which they are compared.
     """
     if not samples:
         raise DataError("this split is empty; set evaluate.split in params.yaml to another")
@@ -62,11 +74,15 @@ def evaluate(
         scheme=predictor.scheme,
         temperature=predictor.bundle.temperature,
         fitted_on=predictor.bundle.fit_images,
+        temporal=temporal,
     )
     counts.withheld = [sample.name for sample in samples if sample.mask is None]
     with_truth = [sample for sample in samples if sample.mask is not None]
     valid_pixels = 0
-    read = partial(_read, raw=raw, predictor=predictor, instances=counts.needs_instances)
+    earlier = find_earlier_clips(with_truth, raw, predictor.frames) if temporal else {}
+    read = partial(
+        _read, raw=raw, predictor=predictor, instances=counts.needs_instances, earlier=earlier
+    )
     images = Prefetch(with_truth, read)
     shown = progress(images, "evaluate", "image", len(with_truth))
     for sample, found in zip(with_truth, shown, strict=True):
@@ -101,10 +117,19 @@ def _count(
             scored_mask_hw=found.scored_mask_hw[rows],
         )
         counts.update_logits(strip, logits_KRw)
+    if found.earlier is not None:
+        earlier_HW = predictor.predict(found.earlier.frames_THWC)
+        image = replace(image, moved_hw=moved_labels(earlier_HW, found.earlier.places_HW))
     counts.update(image)
 
 
-def _read(sample: Sample, raw: Path, predictor: Predictor, instances: bool) -> _RawImage:
+def _read(
+    sample: Sample,
+    raw: Path,
+    predictor: Predictor,
+    instances: bool,
+    earlier: Mapping[Sample, Sequence[str]],
+) -> _RawImage:
     found = read_raw(sample, raw, predictor.scheme, predictor.input.files)
     truth = found.truth
     assert truth is not None
@@ -119,4 +144,8 @@ def _read(sample: Sample, raw: Path, predictor: Predictor, instances: bool) -> _
     instances_hw = None
     if instances and sample.instances is not None:
         instances_hw = read_instances(raw / sample.instances, truth.mask_hw.shape)
-    return _RawImage(found.frames_THWC, truth.mask_hw, scored_mask_hw, instances_hw)
+    before = None
+    if sample in earlier:
+        paths = earlier[sample]
+        before = read_earlier_clip(sample, raw, predictor.reader, paths, found.frames_THWC)
+    return _RawImage(found.frames_THWC, truth.mask_hw, scored_mask_hw, instances_hw, before)

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from segpipe.metrics.jackknife import Statistic, Uncertainty, jackknife, sums_by
 from segpipe.metrics.label_pairs import label_confusion
+from segpipe.metrics.scores import class_counts
 from segpipe.raw.sample import Sample
 from segpipe.results.records import Interval, Record
 
@@ -29,7 +30,8 @@ class ScoredImage:
     truth_hw, prediction_hw: train ids, uint8; pixels whose truth is VOID are not scored.
     scored_mask_hw: which pixels belong to this sample and not to a neighbouring window; of the others
     the truth is VOID. classes: their number, K. instances_hw: which object each pixel shows, as
-    Cityscapes numbers them; None where no file says so.
+    Cityscapes numbers them; None where no file says so. moved_hw: the train ids that were predicted one
+    frame earlier, where their pixels are in this image; VOID where there is none; None without clips.
     """
 
     sample: Sample
@@ -38,11 +40,17 @@ class ScoredImage:
     scored_mask_hw: NDArray[np.bool_]
     classes: int
     instances_hw: NDArray[np.int32] | None = None
+    moved_hw: NDArray[np.uint8] | None = None
 
     @cached_property
     def confusion_KP(self) -> NDArray[np.int64]:
         """The pixels by true class (row) and answer (column, the last for none), counted once for all."""
         return label_confusion(self.prediction_hw, self.truth_hw, self.classes)
+
+    @cached_property
+    def counts_K3(self) -> NDArray[np.int64]:
+        """The true pixels, the predicted ones and the hits of each class, counted once for all."""
+        return class_counts(self.confusion_KP)
 
 
 @dataclass(frozen=True)
@@ -50,12 +58,13 @@ class MeasureSummary:
     """What a measure says of all images that it has seen.
 
     scores: keys of evaluation.json, nested as there. image_columns: by column of images.csv and name
-    of the sample; one that is missing has no score. tables: the rows of
-    files of the measure's own, by their model.
+    of the sample; one that is missing has no score. group_columns: likewise of groups.csv, by group.
+    tables: the rows of files of the measure's own, by their model.
     """
 
     scores: Mapping[str, Any]
     image_columns: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    group_columns: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     tables: Mapping[type[Record], Sequence[Record]] = field(default_factory=dict)
 
 
@@ -100,6 +109,14 @@ def interval(
     """Return the interval of `uncertainty` as the results have it; None where there is none."""
     found = uncertainty(samples, values_N, statistic)
     return Interval(low=round(found.low, 6), high=round(found.high, 6)) if found.known else None
+
+
+def sums_by_group(samples: Sequence[Sample], values_N: NDArray[Any]) -> dict[str, NDArray[Any]]:
+    """Return the sum of `values_N` over the samples of each group, in the order of the groups."""
+    sums: dict[str, NDArray[Any]] = {}
+    for sample, values in zip(samples, values_N, strict=True):
+        sums[sample.group] = sums.get(sample.group, 0) + values
+    return sums
 
 
 def rounded(score: float) -> float | None:

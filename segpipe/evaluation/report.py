@@ -14,6 +14,7 @@ from segpipe.results.evaluation import Evaluation
 from segpipe.results.evaluation_tables import (
     BoundaryRow,
     ClassRow,
+    GroupRow,
     ImageRow,
     PrecisionRecallPoint,
     ReliabilityBin,
@@ -68,6 +69,7 @@ def _report(
     # DVC wants every file, also that of a measure that was not asked for.
     tables: dict[type[Record], Sequence[Record]] = {BoundaryRow: [], ReliabilityBin: []}
     tables |= found.tables
+    tables[GroupRow] = _group_rows(found)
     tables[ClassRow], tables[ImageRow] = class_rows(evaluation), images
     if one_point_a_class:
         tables[PrecisionRecallPoint] = _class_points(evaluation)
@@ -95,6 +97,7 @@ def _protocol_of_model(predictor: Predictor) -> dict[str, Any]:
         "network_input": _network_input(predictor),
         "edges": _edges(predictor),
         "precision": predictor.precision,
+        "processes": 1,
         "threshold": predictor.bundle.threshold,
         "threshold_choice": _threshold_choice(predictor.bundle),
         "views": predictor.views.summary(),
@@ -138,6 +141,16 @@ def _image_rows(found: MeasureSummary, withheld: Sequence[str]) -> list[ImageRow
         pixels = scores["pixels"] or 0
         rows.append(new_record(ImageRow, {"name": name, **scores, "pixels": pixels}))
     return sorted(rows, key=lambda row: (row.miou is None, row.miou or 0.0, row.name))
+
+
+def _group_rows(found: MeasureSummary) -> list[GroupRow]:
+    """Return the rows of groups.csv with the columns that other measures add."""
+    added = found.group_columns
+    return [
+        row.model_copy(update={name: values.get(row.group) for name, values in added.items()})
+        for row in found.tables[GroupRow]
+        if isinstance(row, GroupRow)
+    ]
 
 
 def _class_points(evaluation: Evaluation) -> list[PrecisionRecallPoint]:

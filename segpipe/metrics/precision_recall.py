@@ -73,6 +73,29 @@ def average_precision(counts_2T: NDArray[np.int64]) -> float:
     return float(np.nansum(curve(counts_2T).precision_T * (counts_2T[1] / pixels)))
 
 
+def average_precision_bound(counts_2T: NDArray[np.int64]) -> float:
+    """Return how far `average_precision` may be from that of the probabilities themselves.
+
+    Within a range their order is unknown. A pixel of train id 1 has at most the precision of its range
+    without the others there, and at least the one that it has behind all of them. NaN as there.
+    """
+    from scipy.special import digamma  # slow to import, and a training needs none of it
+
+    pixels = int(counts_2T[1].sum())
+    if not pixels:
+        return float("nan")
+    own_T, others_T = counts_2T[1].astype(np.float64), counts_2T[0].astype(np.float64)
+    own_above_T = own_T[::-1].cumsum()[::-1] - own_T
+    others_above_T = others_T[::-1].cumsum()[::-1] - others_T
+    found_T = own_T * ratio(own_above_T + own_T, own_above_T + own_T + others_above_T + others_T)
+    most_T = own_T * ratio(own_above_T + own_T, own_above_T + own_T + others_above_T)
+    # The sum of (s + i) / (s + i + f) for i = 1..a is a - f (H(s + a + f) - H(s + f)).
+    false_T = others_above_T + others_T
+    steps_T = digamma(own_above_T + own_T + false_T + 1) - digamma(own_above_T + false_T + 1)
+    least_T = own_T - false_T * steps_T
+    return float(max(np.nansum(most_T - found_T), np.nansum(found_T - least_T)) / pixels)
+
+
 def best_threshold(counts_2T: NDArray[np.int64]) -> float:
     """Return the threshold in 0.001 .. 0.999 with the largest IoU, of equal ones the nearest to 0.5.
 

@@ -47,7 +47,11 @@ def scores(confusion_KP: NDArray[np.int64]) -> Scores:
     not in the truth has IoU and Dice 0, which count; only its recall is NaN. One that is in the
     truth but never predicted has IoU, Dice and recall 0; only its precision is NaN.
     """
-    counts_K3 = class_counts(confusion_KP)
+    return scores_of_counts(class_counts(confusion_KP))
+
+
+def scores_of_counts(counts_K3: Counts) -> Scores:
+    """Return the scores of the counts of each class, (K, 3), which are all that `scores` needs."""
     of_class: dict[str, Any] = {f"{name}_K": score(counts_K3) for name, score in OF_CLASS.items()}
     of_split: dict[str, Any] = {name: float(score(counts_K3)) for name, score in OF_SPLIT.items()}
     return Scores(**of_class, pixels_K=counts_K3[:, 0], **of_split)

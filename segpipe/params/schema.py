@@ -17,6 +17,7 @@ from segpipe.params.section import (
     Fraction,
     PositiveInt,
     Section,
+    Since,
 )
 from segpipe.params.source import CLIP_SOURCES, SourceParams
 from segpipe.params.train import TrainParams
@@ -45,6 +46,9 @@ class EvaluateParams(Section):
     diagonal (0.75 and 2 are usual); []: neither"""
     probabilities: bool = True
     """AUROC, average precision and calibration of each class; takes longer than scores of labels"""
+    temporal: Annotated[Literal["none", "dis"], Since("0.2.0")] = "none"
+    """none | dis (of clips: how well the labels agree with those of the frame before, moved by the
+    optical flow DIS; each image is predicted twice; needs pip install 'segpipe[video]')"""
     windows: Literal["whole", "slide"] = "whole"
     """whole (a picture is resized as in training) | slide (windows of the training size at the
     picture's own resolution; neighbours share half); rasters and tiles: whole"""
@@ -122,4 +126,10 @@ class Params(Section):
             and not self.source.synthetic.test
         ):
             raise ValueError("evaluate.split is test, but source.synthetic.test is 0")
+        if self.evaluate.temporal != "none" and self.source.clip.frames == 1:
+            raise ValueError(
+                f"evaluate.temporal is {self.evaluate.temporal}, which compares each image with the frame "
+                "before it, but source.clip.frames is 1; set it to 2 or more (sources "
+                f"{' and '.join(sorted(CLIP_SOURCES))}), or evaluate.temporal to none"
+            )
         return self

@@ -26,6 +26,7 @@ _MAY_DIFFER = {
     "precision": "precisions",
     "views": "views",
     "threshold": "thresholds",
+    "temporal": "comparisons of frames",
 }
 
 

@@ -15,7 +15,8 @@ class ClassScores(BaseModel):
     """The scores of a class; accuracy is the recall. pixels: valid ones that truly belong to it.
 
     iou_by_image: the mean over the images that hold it. auroc, average_precision: against all others.
-    instance_iou: where each object has the same weight (iIoU of Cityscapes).
+    instance_iou: where each object has the same weight (iIoU of Cityscapes). temporal_iou: of the
+    labels against those of the frame before, as in TemporalScores.
     """
 
     iou: Annotated[Score, Shown("IoU")]
@@ -26,6 +27,7 @@ class ClassScores(BaseModel):
     instance_iou: Annotated[Score, Shown("iIoU")] = None
     auroc: Annotated[Score, Shown("AUROC")] = None
     average_precision: Annotated[Score, Shown("AP")] = None
+    temporal_iou: Annotated[Score, Shown("temporal-IoU")] = None
     pixels: int = Field(ge=0)
 
 
@@ -78,7 +80,8 @@ class ProbabilityScores(BaseModel):
     """What the probabilities are worth. Of each class against all others: the area under the ROC curve
     and average precision, means over classes and weighted by the truth's pixels.
 
-    auroc_bound: how far an AUROC may be off, since probabilities are counted in thousandths.
+    auroc_bound, average_precision_bound: how far one of a class, and so their means, may be off, since
+    probabilities are counted in thousandths.
     calibration_error: expected, of the largest probability, and over all classes, on images that the
     temperature was not fitted on. uncalibrated_error: that of the same images without temperature.
     """
@@ -88,9 +91,24 @@ class ProbabilityScores(BaseModel):
     auroc_bound: Score
     mean_average_precision: Annotated[Score, Shown("mean average precision")]
     weighted_average_precision: Annotated[Score, Shown("weighted average precision")]
+    average_precision_bound: Score = None
     calibration_error: Annotated[Score, Shown("calibration error")]
     classwise_calibration_error: Annotated[Score, Shown("classwise calibration error")]
     uncalibrated_error: Annotated[Score, Shown("calibration error without temperature")] = None
+
+
+class TemporalScores(BaseModel):
+    """How well the predicted labels of images agree with those of the frame before each, moved to it by
+    optical flow; the truth plays no part. protocol.temporal says more.
+
+    consistency: the mean over classes of the IoU of both, of all compared pixels (Liu et al., "Efficient
+    semantic video segmentation with per-frame inference", ECCV 2020). compared: the share of the pixels
+    that the flow finds in both frames; the others are left out.
+    """
+
+    consistency: Annotated[Score, Shown("temporal consistency")]
+    consistency_interval: Interval | None
+    compared: Annotated[Score, Shown("pixels compared over time")]
 
 
 class ForegroundByImage(BaseModel):
@@ -130,6 +148,8 @@ class EvaluationProtocol(BaseModel):
 
     edges: `mirrored: ` and why, where the network is shown more than the image; else `none`. interval:
     how the 95 % intervals were found, or `none: ` and why there is none. instances: likewise of iIoU.
+    temporal: which frames TemporalScores are of, how they were compared, and what was left out. processes:
+    how many predicted; None for label images, whose scores do not depend on it.
     temperature, calibration: of the probabilities, and what their calibration was measured on.
     """
 
@@ -149,14 +169,37 @@ class EvaluationProtocol(BaseModel):
     network_input: str | None = None
     edges: str | None = None
     precision: str | None = None
+    processes: int | None = None
     threshold: float | None = None
     threshold_choice: str | None = None
     views: str | None = None
     interval: str | None = None
     instances: str | None = None
+    temporal: str | None = None
     temperature: float | None = None
     calibration: str | None = None
     data: str | None = None
+
+    @property
+    def summary(self) -> str:
+        """On what and how the scores were measured, in one line below a table."""
+        void = f"{self.void_pixels or 0:,} void (ids {self.ignored_ids or 'none'})"
+        mirrored = (self.edges or "none") != "none"
+        found = [
+            f"{self.images} images of split {self.split}",
+            "" if self.pixels is None else f"{self.pixels:,} pixels and {void}",
+            f"{self.class_count} classes of {self.label_scheme}" if self.class_count else "",
+            self.resolution,
+            f"network input {self.network_input}" if self.network_input else "",
+            self.views,
+            "edges mirrored" if mirrored else "",
+            "" if self.threshold is None else f"threshold {self.threshold:g}",
+            self.precision,
+            f"{self.processes} process{'' if self.processes == 1 else 'es'}"
+            if self.processes
+            else "",
+        ]
+        return "; ".join(one for one in found if one)
 
     @property
     def of_labels_alone(self) -> bool:
@@ -204,6 +247,7 @@ class Evaluation(Evaluated):
     by_image: ImageMeanScores | None = None
     boundaries: list[BoundaryScores] = Field(default_factory=list)
     probabilities: ProbabilityScores | None = None
+    temporal: TemporalScores | None = None
     foreground: Foreground | None = None
     classes: dict[str, ClassScores] = Field(min_length=1)
     categories: dict[str, CategoryScores] = Field(default_factory=dict)

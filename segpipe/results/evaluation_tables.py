@@ -36,7 +36,8 @@ class ClassRow(ClassScores, _OfClass):
 class ImageRow(Evaluated):
     """A row of images.csv, the worst image first; means over the classes of that image.
 
-    The foreground's scores are there only where the network has one logit.
+    The foreground's scores are there only where the network has one logit; boundary_iou and boundary_f, at
+    the smallest width, and temporal_miou, as in TemporalScores, where they were asked for.
     """
 
     file: ClassVar[str] = "images.csv"
@@ -47,6 +48,11 @@ class ImageRow(Evaluated):
     pixels: int
     foreground_iou: Score = None
     foreground_dice: Score = None
+    mean_accuracy: Score = None
+    mean_dice: Score = None
+    boundary_iou: Score = None
+    boundary_f: Score = None
+    temporal_miou: Score = None
 
 
 class ImageCountsRow(Evaluated):
@@ -67,7 +73,7 @@ class ImageCountsRow(Evaluated):
 
 
 class GroupRow(Evaluated):
-    """A row of groups.csv: the scores of all pixels of a group (city, drive, scene, tile)."""
+    """A row of groups.csv: the scores of all pixels of a group (city, drive, scene, tile), as in ImageRow."""
 
     file: ClassVar[str] = "groups.csv"
 
@@ -76,6 +82,11 @@ class GroupRow(Evaluated):
     miou: Score
     pixel_accuracy: Score
     pixels: int
+    mean_accuracy: Score = None
+    mean_dice: Score = None
+    boundary_iou: Score = None
+    boundary_f: Score = None
+    temporal_miou: Score = None
 
 
 class ConfusionCell(Evaluated):

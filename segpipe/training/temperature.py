@@ -1,4 +1,4 @@
-"""The temperature of a trained model, fitted on half of the validation images (docs/data-format.md).
+"""The temperature of a trained model, fitted on half of the validation images (docs/measures.md).
 
 Shapes: N pixels, K classes, h and w of an image's truth.
 """

@@ -67,7 +67,7 @@ def test_several_logits(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> N
     lines = shown(tmp_path, EVALUATION, capsys)
     assert lines[2].split() == ["sky", "-", "95.00", "97.00", "25.00%"]
     assert "mIoU                85.00  (95% interval 80.00 to 90.00)" in lines
-    assert not [line for line in lines if "by image" in line or "threshold" in line]
+    assert not [line for line in lines if line.startswith(("by image", "threshold"))]
 
 
 def test_one_logit(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -89,6 +89,34 @@ def test_the_protocol_says_how_edges_are_treated_and_why_there_is_no_interval(
     assert "mIoU                85.00" in lines
     assert f"edges               {edges}" in lines
     assert f"95% interval        {interval}" in lines
+    (measured,) = [line for line in lines if line.startswith("measured on")]
+    assert measured.endswith("; edges mirrored; threshold 0.41")
+
+
+def test_the_table_says_on_what_and_how_it_was_measured(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    protocol = EVALUATION["protocol"] | {
+        "pixels": 12345,
+        "void_pixels": 678,
+        "ignored_ids": "255",
+        "label_scheme": "camvid11",
+        "class_count": 11,
+        "network_input": "240x320, stretch",
+        "views": "single scale, no flip",
+        "threshold": 0.4,
+        "precision": "fp32",
+        "processes": 1,
+        "temporal": "labels of 5 images",
+    }
+    lines = shown(tmp_path, EVALUATION | {"protocol": protocol}, capsys)
+    images = f"{protocol['images']} images of split {protocol['split']}"
+    assert (
+        f"measured on         {images}; 12,345 pixels and 678 void (ids 255); 11 classes of camvid11; "
+        f"{protocol['resolution']}; network input 240x320, stretch; single scale, no flip; threshold 0.4; "
+        "fp32; 1 process"
+    ) in lines
+    assert "over time           labels of 5 images" in lines
 
 
 def test_a_few_samples_are_a_try(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

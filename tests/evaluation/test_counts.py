@@ -1,5 +1,6 @@
 """The list of measures: counts of parts add up to those of the whole, and no score is said twice."""
 
+import tracemalloc
 from collections.abc import Sequence
 
 import numpy as np
@@ -11,6 +12,7 @@ from segpipe.evaluation.counts import EvaluationCounts
 from segpipe.evaluation.measure import ScoredImage
 from segpipe.evaluation.measures.truth_pixels import TruthPixels
 from segpipe.metrics.jackknife import LEAST_UNITS
+from segpipe.raw.sample import Sample
 from tests.evaluation.images import scored_image
 
 CLASSES = ("rest", "sky")
@@ -60,6 +62,30 @@ def test_counts_of_parts_add_up_to_those_of_the_whole() -> None:
         "groups": 3,
     }
     assert 0 < scores["foreground"]["average_precision"] < 1
+
+
+def test_memory_grows_by_some_numbers_of_each_class_and_no_matrix_of_them() -> None:
+    classes, random = [f"class {k}" for k in range(150)], np.random.default_rng(0)
+    counts = EvaluationCounts.of(classes, False, boundaries=[2.0], temporal=True)
+
+    def count(number: int) -> None:
+        labels_3hw = random.integers(0, 150, (3, 16, 16)).astype(np.uint8)
+        stem = f"val/a/a_000000_{number:06d}_leftImg8bit.png"
+        sample = Sample(f"{number}", "a", stem, "m.png", (stem,))
+        truth, guess, moved = labels_3hw
+        mask = np.ones(truth.shape, np.bool_)
+        counts.update(ScoredImage(sample, truth, guess, mask, 150, moved_hw=moved))
+
+    tracemalloc.start()
+    try:
+        count(0)
+        before = tracemalloc.get_traced_memory()[0]
+        for number in range(1, 101):
+            count(number)
+        grown = (tracemalloc.get_traced_memory()[0] - before) / 100
+    finally:
+        tracemalloc.stop()
+    assert 150 * 3 * 8 < grown < 20_000 < 150 * 151 * 8
 
 
 def test_a_score_of_two_measures_is_refused() -> None:

@@ -17,6 +17,7 @@ from sklearn.metrics import (
 from segpipe.labels.scheme import VOID
 from segpipe.metrics.precision_recall import (
     average_precision,
+    average_precision_bound,
     best_threshold,
     count_probabilities,
     curve,
@@ -138,3 +139,40 @@ def test_without_the_class_there_is_no_curve_and_the_threshold_stays_in_the_midd
     assert np.isnan(found.iou_T).all()
     nothing = curve(np.zeros((2, 1000), np.int64))
     assert np.isnan(nothing.precision_T).all()
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_no_order_within_the_ranges_is_further_off_than_the_bound(seed: int) -> None:
+    random = np.random.default_rng(seed)
+    ranges, truth = random.integers(0, 8, 60) + 900, random.random(60) < 0.4
+    counts = np.stack(
+        [np.bincount(ranges[truth == kind], minlength=1000) for kind in (False, True)]
+    )
+    found, bound = average_precision(counts), average_precision_bound(counts)
+    assert found == pytest.approx(average_precision_score(truth, ranges), abs=1e-12)
+    off = [
+        # Worst, best, and others, some with ties: the order of pixels of one range is what differs.
+        abs(average_precision_score(truth, ranges + within) - found)
+        for within in (
+            (~truth) * 0.5,
+            truth * 0.5,
+            *(random.integers(0, n, 60) / n for n in (2, 5, 1000)),
+        )
+    ]
+    assert max(off) <= bound + 1e-12
+    assert max(off[:2]) > bound / 3, "it is not far from what the worst order gives"
+
+
+def test_the_bound_of_2x4_pixels_by_hand() -> None:
+    # One range with 3 of the class and 1 other; then one with 1 and 3.
+    counts = np.zeros((2, 1000), np.int64)
+    counts[:, 700], counts[:, 300] = (1, 3), (3, 1)
+    assert average_precision(counts) == pytest.approx((3 * 3 / 4 + 4 / 8) / 4)
+    most = (3 * 1 + 4 / 5) / 4
+    least = (1 / 2 + 2 / 3 + 3 / 4 + 4 / 8) / 4
+    wanted = max(most - average_precision(counts), average_precision(counts) - least)
+    assert average_precision_bound(counts) == pytest.approx(wanted)
+    assert math.isnan(average_precision_bound(np.zeros((2, 1000), np.int64)))
+    alone = np.zeros((2, 1000), np.int64)
+    alone[1, 5] = 4
+    assert average_precision_bound(alone) == 0

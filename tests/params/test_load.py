@@ -140,6 +140,7 @@ def test_off_is_text_and_no_truth_value(tmp_path: Path) -> None:
         ("prepare.split.group", "ab", r"needs exactly one \(group\)"),
         ("prepare.split.by", "ratio", r"comes with its own splits"),
         ("labels.map", {300000: "void"}, None),
+        ("evaluate.temporal", "dis", r"but source\.clip\.frames is 1; set it to 2 or more"),
         ("evaluate.split", "train", r"evaluate\.split is 'train'"),
         ("render", None, r"render is None; it must be a section"),
     ],

@@ -44,7 +44,7 @@ from segpipe.results.training import HistoryRow, PlannedRate, TrainedRun, Traini
 from segpipe.runtime.errors import DataError
 
 # Fields of evaluation.json that are numbers with a fraction and yet no scores.
-NO_SCORES = {"best_threshold", "percent", "auroc_bound"}
+NO_SCORES = {"best_threshold", "percent", "auroc_bound", "average_precision_bound"}
 TRAINING: dict[str, Any] = {
     "best_epoch": 3,
     "epochs": 4.5,

@@ -4,6 +4,7 @@ import functools
 import itertools
 import shutil
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -134,13 +135,16 @@ def no_login(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 class TestFetch:
-    def expected(self, split_extra: list[str], back: list[int]) -> dict[str, str]:
+    def expected(
+        self, split_extra: list[str], back: Sequence[int] = (), before: Sequence[int] = ()
+    ) -> dict[str, str]:
         names = []
         for split, stems in FINE.items():
             for stem in stems:
                 names.append(path_of("leftImg8bit", split, stem))
                 names += [path_of("gtFine", split, stem, kind) for kind in TRUTH_KINDS]
-                for frames in back:
+                # Of what is scored also the frame before the clip.
+                for frames in (*back, *(() if split == "train" else before)):
                     earlier = f"{stem[:-6]}{int(stem[-6:]) - frames:06d}"
                     names.append(path_of("leftImg8bit_sequence", split, earlier))
         for stem in split_extra:
@@ -149,7 +153,7 @@ class TestFetch:
         return {name: name for name in names}
 
     @pytest.mark.parametrize("kind", ["folders", "archives", "mixed"])
-    @pytest.mark.parametrize("chosen", ["fine", "clips", "coarse"])
+    @pytest.mark.parametrize("chosen", ["fine", "clips", "longest_clips", "coarse"])
     def test_what_the_parameters_need_comes_and_nothing_else(
         self, kind: str, chosen: str, folders: Path, archives: Path, tmp_path: Path
     ) -> None:
@@ -163,7 +167,8 @@ class TestFetch:
                     shutil.copy(archives / archive, place / archive)
         changes: dict[str, Any] = {
             "fine": {},
-            "clips": {"frames": 4, "stride": 5},
+            "clips": {"frames": 3, "stride": 4},
+            "longest_clips": {"frames": 4, "stride": 5},  # frame -1 would be before them
             "coarse": {"coarse_per_fine": 1.0, "seed": 3},
         }[chosen]
         source = parameters(place, **changes)
@@ -171,7 +176,8 @@ class TestFetch:
         found = list_samples(tmp_path / "raw", source, truth_withheld=True)
         extra = [one.name for one in found.samples["train"] if "augsburg" in one.name]
         assert len(extra) == (3 if chosen == "coarse" else 0)
-        assert brought == self.expected(extra, [15, 10, 5] if chosen == "clips" else [])
+        frames = {"clips": ([8, 4], [12]), "longest_clips": ([15, 10, 5],)}.get(chosen, ())
+        assert brought == self.expected(extra, *frames)
         assert found.findings == []
         checked = cityscapes.check_without_unpacking(source, tmp_path / "none")
         assert checked == found
@@ -191,7 +197,9 @@ class TestFetch:
         brought = fetched(parameters(place, frames=2), tmp_path / "raw")
         assert brought[mark.relative_to(place).as_posix()] == "from the folder"
         assert len([name for name in brought if name.startswith("leftImg8bit/")]) == 6
-        assert len([name for name in brought if name.startswith("leftImg8bit_sequence/")]) == 6
+        assert (
+            len([name for name in brought if name.startswith("leftImg8bit_sequence/")]) == 3 + 2 * 3
+        )
 
     def test_links_to_folders_are_followed(self, folders: Path, tmp_path: Path) -> None:
         for part in ("leftImg8bit", "gtFine"):
@@ -199,7 +207,7 @@ class TestFetch:
             for split in FINE:
                 (tmp_path / "place" / part / split).symlink_to(folders / part / split)
         brought = fetched(parameters(tmp_path / "place"), tmp_path / "raw")
-        assert brought == self.expected([], [])
+        assert brought == self.expected([])
         assert not any(path.is_symlink() for path in (tmp_path / "raw").rglob("*"))
 
     def test_all_that_is_missing_is_listed_with_both_ways_out(self, tmp_path: Path) -> None:
@@ -254,7 +262,7 @@ class TestFetch:
         assert asked == []
         brought = fetched(source, tmp_path / "raw")
         assert asked == [wanted]
-        assert brought == self.expected([], [1])
+        assert brought == self.expected([], [1], [2])
         # The next time they are there, with or without a login.
         monkeypatch.delenv("CITYSCAPES_PASSWORD")
         assert fetched(source, tmp_path / "again") == brought
@@ -320,7 +328,7 @@ class TestFetch:
     def test_a_disk_too_small_for_all_parts_together_stops_before_the_first(
         self, archives: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        sizes = {name: len(name) for name in self.expected([], [1])}
+        sizes = {name: len(name) for name in self.expected([], [1], [2])}
         by_part = [
             sum(size for name, size in sizes.items() if name.startswith(part))
             for part in ("leftImg8bit/", "gtFine/", "leftImg8bit_sequence/")

@@ -252,7 +252,7 @@ class TestSequences:
         stem = "leftImg8bit_sequence/train/aldbeck/aldbeck_000000_"
         mine = [name for name in frames if name.startswith(stem)]
         assert mine == [f"{stem}{k:06d}_leftImg8bit.png" for k in (16, 17, 18, 19)]
-        assert len(frames) == 3 * 4
+        assert len(frames) == 2 * 4 + 5, "val has the frame before its clip as well"
         annotated = "leftImg8bit/train/aldbeck/aldbeck_000000_000019_leftImg8bit.png"
         images = members(paths[0])
         assert frames[mine[3]] == images[annotated]
@@ -263,13 +263,18 @@ class TestSequences:
     def test_a_stride_leaves_frames_out_and_changes_none(self, tmp_path: Path) -> None:
         one = SMALL.model_copy(update={"train": 1, "val": 1, "test": 0})
         drawn = []
-        for frames, stride in ((7, 1), (3, 3)):
+        for frames, stride in ((10, 1), (3, 3)):
             folder = tmp_path / str(stride)
             folder.mkdir()
             clip = ClipParams(frames=frames, stride=stride)
             drawn.append(members(write_archives(one, clip, WORLD, folder)[2]))
-        numbers = sorted({name.rsplit("_", 2)[1] for name in drawn[1]})
-        assert numbers == ["000013", "000016", "000019"]
+        numbers = {
+            split: sorted(name.rsplit("_", 2)[1] for name in drawn[1] if f"/{split}/" in name)
+            for split in ("train", "val")
+        }
+        assert numbers["train"] == ["000013", "000016", "000019"]
+        # One more, from which a model of clips predicts the frame before the annotated one.
+        assert numbers["val"] == ["000010", *numbers["train"]]
         assert drawn[1].items() <= drawn[0].items()
 
     def test_the_longest_clip_begins_the_snippet(self, tmp_path: Path) -> None:

@@ -3,13 +3,19 @@
 Shapes: N images, W widths, K classes; S sums over images.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from segpipe.evaluation.measure import MeasureSummary, ScoredImage, interval, rounded
+from segpipe.evaluation.measure import (
+    MeasureSummary,
+    ScoredImage,
+    interval,
+    rounded,
+    sums_by_group,
+)
 from segpipe.metrics.boundaries import boundary_counts, boundary_distance, boundary_f
 from segpipe.metrics.image_scores import mean_of_class_sums, sums_of_defined
 from segpipe.metrics.scores import class_iou, mean_defined, miou
@@ -53,7 +59,9 @@ class Boundaries:
         self._f_NWK += other._f_NWK
 
     def summary(self) -> MeasureSummary:
-        """Return `boundaries`, an element for each width, and boundaries.csv."""
+        """Return `boundaries`, an element for each width, boundaries.csv, and columns of images.csv and
+        groups.csv at the smallest width.
+        """
         shape, scores, rows = (-1, len(self._percents), len(self._classes)), [], []
         pixels_NWK3 = np.array(self._pixels_NWK3, np.int64).reshape(*shape, 3)
         f_NWK = np.array(self._f_NWK, np.float64).reshape(shape)
@@ -70,7 +78,19 @@ class Boundaries:
                 )
                 for name, iou, f in zip(*columns, strict=True)
             ]
-        return MeasureSummary(scores={"boundaries": scores}, tables={BoundaryRow: rows})
+        narrow = int(np.argmin(self._percents))
+        pixels_NK3, f_NK2 = pixels_NWK3[:, narrow], sums_of_defined(f_NWK[:, narrow])
+        names = [sample.name for sample in self._samples]
+        return MeasureSummary(
+            scores={"boundaries": scores},
+            tables={BoundaryRow: rows},
+            image_columns=_columns(
+                dict(zip(names, pixels_NK3, strict=True)), dict(zip(names, f_NK2, strict=True))
+            ),
+            group_columns=_columns(
+                sums_by_group(self._samples, pixels_NK3), sums_by_group(self._samples, f_NK2)
+            ),
+        )
 
     def _means(
         self, pixels_NK3: NDArray[np.int64], f_NK2: NDArray[np.float64]
@@ -81,3 +101,13 @@ class Boundaries:
             "f": rounded(float(mean_of_class_sums(f_NK2.sum(0)))),
             "f_interval": interval(self._samples, f_NK2, mean_of_class_sums),
         }
+
+
+def _columns(
+    pixels_K3: Mapping[str, NDArray[np.int64]], f_K2: Mapping[str, NDArray[np.float64]]
+) -> dict[str, dict[str, float | None]]:
+    """Return both scores of images, or of groups, by column and name."""
+    return {
+        "boundary_iou": {name: rounded(float(miou(one))) for name, one in pixels_K3.items()},
+        "boundary_f": {name: rounded(float(mean_of_class_sums(one))) for name, one in f_K2.items()},
+    }

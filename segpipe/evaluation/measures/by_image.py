@@ -1,6 +1,6 @@
 """Counts of each image, from which measures of labels are made.
 
-Shapes: N images, K classes, P = K + 1 answers, the classes and none of them.
+Shapes: N images, K classes.
 """
 
 from collections.abc import Sequence
@@ -13,10 +13,12 @@ from segpipe.evaluation.measure import ScoredImage
 from segpipe.raw.sample import Sample
 
 
-class ConfusionByImage:
-    """Keeps the confusion matrix of each image, K x P whole numbers; a base of measures.
+class CountsByImage:
+    """Keeps the counts of the classes of each image, K x 3 whole numbers; a base of measures.
 
-    classes: their names, in the order of train ids.
+    They are those of `segpipe.metrics.scores.class_counts`, enough for all scores of labels; a confusion
+    matrix of each image would take K / 3 times as much memory. classes: their names, in the order of
+    train ids.
     """
 
     def __init__(self, classes: Sequence[str]) -> None:
@@ -25,7 +27,7 @@ class ConfusionByImage:
 
     def update(self, image: ScoredImage) -> None:
         """Count an image."""
-        self.by_sample[image.sample] = image.confusion_KP
+        self.by_sample[image.sample] = image.counts_K3
 
     def merge(self, other: Self) -> None:
         """Add what another one has counted on images that come after."""
@@ -37,7 +39,7 @@ class ConfusionByImage:
         return list(self.by_sample)
 
     @property
-    def confusion_NKP(self) -> NDArray[np.int64]:
-        """The confusion matrix of each sample, in the order of `samples`."""
-        shape = (len(self.by_sample), len(self.classes), len(self.classes) + 1)
+    def counts_NK3(self) -> NDArray[np.int64]:
+        """The counts of each sample, in the order of `samples`."""
+        shape = (len(self.by_sample), len(self.classes), 3)
         return np.array(list(self.by_sample.values()), np.int64).reshape(shape)

@@ -4,11 +4,13 @@ Shapes: K classes, T ranges of probability; h and w of an image's truth. The fir
 for images that the temperature was fitted on, and 0 for the others.
 """
 
+import math
 from collections.abc import Collection, Sequence
 from typing import Any, Self
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from segpipe.evaluation.measure import MeasureSummary, ScoredImage, rounded
@@ -21,7 +23,11 @@ from segpipe.metrics.class_probabilities import (
     count_confidence,
     reliability,
 )
-from segpipe.metrics.precision_recall import PROBABILITIES, average_precision
+from segpipe.metrics.precision_recall import (
+    PROBABILITIES,
+    average_precision,
+    average_precision_bound,
+)
 from segpipe.metrics.scores import mean_defined, weighted_mean
 from segpipe.results.evaluation_tables import ReliabilityBin
 
@@ -67,15 +73,19 @@ class ClassProbabilities:
         """Return `probabilities`, two scores of each class, and reliability.csv."""
         by_class_K2T = self._by_class_2K2T.sum(0)
         pairs = [auroc(counts_2T) for counts_2T in by_class_K2T]
-        auroc_K, bound_K = np.array(pairs).T
+        auroc_K, auroc_bound_K = np.array(pairs).T
         precision_K = np.array([average_precision(counts_2T) for counts_2T in by_class_K2T])
+        precision_bound_K = np.array(
+            [average_precision_bound(counts_2T) for counts_2T in by_class_K2T]
+        )
         pixels_K = by_class_K2T[:, 1].sum(1)
         found: dict[str, Any] = {
             "mean_auroc": rounded(float(mean_defined(auroc_K))),
             "weighted_auroc": rounded(float(weighted_mean(auroc_K, pixels_K))),
-            "auroc_bound": None if np.isnan(bound_K).all() else rounded(float(np.nanmax(bound_K))),
+            "auroc_bound": _largest(auroc_bound_K),
             "mean_average_precision": rounded(float(mean_defined(precision_K))),
             "weighted_average_precision": rounded(float(weighted_mean(precision_K, pixels_K))),
+            "average_precision_bound": _largest(precision_bound_K),
             "calibration_error": rounded(reliability(self._confidence_2T).error),
             "classwise_calibration_error": rounded(classwise_error(self._by_class_2K2T[0])),
         }
@@ -118,3 +128,9 @@ class ClassProbabilities:
             )
             for place, (pixels, confidence, accuracy) in enumerate(zip(*columns, strict=True))
         ]
+
+
+def _largest(bound_K: NDArray[np.float64]) -> float | None:
+    """Return the bound of the classes that have one, rounded up."""
+    defined_K = bound_K[~np.isnan(bound_K)]
+    return math.ceil(float(defined_K.max()) * 1e6) / 1e6 if defined_K.size else None

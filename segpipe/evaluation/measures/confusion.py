@@ -3,23 +3,46 @@
 Shapes: N images, K classes, P = K + 1 answers, the classes and none of them.
 """
 
+from collections.abc import Sequence
+from typing import Self
+
 import numpy as np
 from numpy.typing import NDArray
 
-from segpipe.evaluation.measure import MeasureSummary, interval, rounded, uncertainty
-from segpipe.evaluation.measures.by_image import ConfusionByImage
-from segpipe.metrics.scores import Scores, class_counts, miou, pixel_accuracy, scores
+from segpipe.evaluation.measure import (
+    MeasureSummary,
+    ScoredImage,
+    interval,
+    rounded,
+    uncertainty,
+)
+from segpipe.evaluation.measures.by_image import CountsByImage
+from segpipe.metrics.scores import Scores, miou, pixel_accuracy, scores, scores_of_counts
 from segpipe.results.evaluation_tables import ConfusionCell, ImageCountsRow
 
 
-class Confusion(ConfusionByImage):
+class Confusion(CountsByImage):
     """IoU, Dice and accuracies, from one confusion matrix of all images (law 7)."""
+
+    def __init__(self, classes: Sequence[str]) -> None:
+        super().__init__(classes)
+        self.confusion_KP = np.zeros((len(classes), len(classes) + 1), np.int64)
+
+    def update(self, image: ScoredImage) -> None:
+        """Count an image."""
+        super().update(image)
+        self.confusion_KP += image.confusion_KP
+
+    def merge(self, other: Self) -> None:
+        """Add what another one has counted on images that come after."""
+        super().merge(other)
+        self.confusion_KP += other.confusion_KP
 
     def summary(self) -> MeasureSummary:
         """Return the means, the scores by class, the columns of each image, and confusion.csv."""
-        confusion_KP: NDArray[np.int64] = self.confusion_NKP.sum(0)
-        found, counts_NK3 = scores(confusion_KP), class_counts(self.confusion_NKP)
-        by_image = {sample.name: scores(counts) for sample, counts in self.by_sample.items()}
+        confusion_KP = self.confusion_KP
+        found, counts_NK3 = scores(confusion_KP), self.counts_NK3
+        by_image = {one.name: scores_of_counts(counts) for one, counts in self.by_sample.items()}
         return MeasureSummary(
             scores={
                 "miou": rounded(found.miou),
@@ -40,6 +63,8 @@ class Confusion(ConfusionByImage):
             image_columns={
                 "miou": {name: rounded(one.miou) for name, one in by_image.items()},
                 "pixel_accuracy": {n: rounded(one.pixel_accuracy) for n, one in by_image.items()},
+                "mean_accuracy": {n: rounded(one.mean_accuracy) for n, one in by_image.items()},
+                "mean_dice": {n: rounded(one.mean_dice) for n, one in by_image.items()},
                 "pixels": {name: int(one.pixels_K.sum()) for name, one in by_image.items()},
             },
             tables={

@@ -10,16 +10,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segpipe.evaluation.measure import MeasureSummary, interval, rounded
-from segpipe.evaluation.measures.by_image import ConfusionByImage
+from segpipe.evaluation.measures.by_image import CountsByImage
 from segpipe.metrics.image_scores import mean_of_sums, sums_of_defined
 from segpipe.metrics.precision_recall import FOREGROUND
-from segpipe.metrics.scores import Counts, class_counts, class_dice, class_iou
+from segpipe.metrics.scores import Counts, class_dice, class_iou
 
 ClassScore = Callable[[Counts], NDArray[np.float64]]
 _SCORES: dict[str, ClassScore] = {"iou": class_iou, "dice": class_dice}
 
 
-class Foreground(ConfusionByImage):
+class Foreground(CountsByImage):
     """IoU and Dice of the foreground, of all pixels and as a mean over images."""
 
     def summary(self) -> MeasureSummary:
@@ -28,7 +28,7 @@ class Foreground(ConfusionByImage):
         by_image: means over the images that hold the class in truth or prediction. The others have
         no score there (0/0); they are counted, and left out.
         """
-        counts_NK3 = class_counts(self.confusion_NKP)
+        counts_NK3 = self.counts_NK3
         scored_N = ~np.isnan(class_iou(counts_NK3)[:, FOREGROUND])
         valid_N = counts_NK3.any((1, 2))
         found: dict[str, Any] = {"class": self.classes[FOREGROUND]}

@@ -1,28 +1,29 @@
 """Scores of each group of images: a city, a drive, a scene, a tile."""
 
-from segpipe.evaluation.measure import MeasureSummary, rounded
-from segpipe.evaluation.measures.by_image import ConfusionByImage
-from segpipe.metrics.scores import scores
+from collections import Counter
+
+from segpipe.evaluation.measure import MeasureSummary, rounded, sums_by_group
+from segpipe.evaluation.measures.by_image import CountsByImage
+from segpipe.metrics.scores import scores_of_counts
 from segpipe.results.evaluation_tables import GroupRow
 
 
-class Groups(ConfusionByImage):
-    """The confusion matrix of each group, scored like that of the split."""
+class Groups(CountsByImage):
+    """The counts of each group, scored like those of the split."""
 
     def summary(self) -> MeasureSummary:
         """Return groups.csv, the worst group first."""
-        members: dict[str, list[int]] = {}
-        for place, sample in enumerate(self.samples):
-            members.setdefault(sample.group, []).append(place)
-        confusion_NKP, rows = self.confusion_NKP, []
-        for group, places in members.items():
-            found = scores(confusion_NKP[places].sum(0))
+        images, rows = Counter(sample.group for sample in self.samples), []
+        for group, counts_K3 in sums_by_group(self.samples, self.counts_NK3).items():
+            found = scores_of_counts(counts_K3)
             rows.append(
                 GroupRow(
                     group=group,
-                    images=len(places),
+                    images=images[group],
                     miou=rounded(found.miou),
                     pixel_accuracy=rounded(found.pixel_accuracy),
+                    mean_accuracy=rounded(found.mean_accuracy),
+                    mean_dice=rounded(found.mean_dice),
                     pixels=int(found.pixels_K.sum()),
                 )
             )

@@ -6,7 +6,7 @@ Shapes: N images, K classes.
 import numpy as np
 
 from segpipe.evaluation.measure import MeasureSummary, interval, rounded
-from segpipe.evaluation.measures.by_image import ConfusionByImage
+from segpipe.evaluation.measures.by_image import CountsByImage
 from segpipe.metrics.image_scores import (
     image_means,
     iou_of_present,
@@ -15,17 +15,17 @@ from segpipe.metrics.image_scores import (
     sums_of_defined,
     worst_mean,
 )
-from segpipe.metrics.scores import class_counts, mean_defined
+from segpipe.metrics.scores import mean_defined
 
 WORST = (5, 25)  # percent
 
 
-class ImageMeans(ConfusionByImage):
+class ImageMeans(CountsByImage):
     """mIoU by image (mIoU^I), and by class of images (mIoU^C); see `segpipe.metrics.image_scores`."""
 
     def summary(self) -> MeasureSummary:
         """Return `by_image`, and of each class its mean IoU over the images that hold it."""
-        iou_NK = iou_of_present(class_counts(self.confusion_NKP))
+        iou_NK = iou_of_present(self.counts_NK3)
         mean_N, sums_NK2 = image_means(iou_NK), sums_of_defined(iou_NK)
         found = {
             "images": int((~np.isnan(mean_N)).sum()),

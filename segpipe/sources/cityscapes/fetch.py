@@ -19,7 +19,12 @@ from segpipe.sources.cityscapes.holdings import (
     find,
     lies_unpacked,
 )
-from segpipe.sources.cityscapes_layout.layout import TRUTH, Part
+from segpipe.sources.cityscapes_layout.layout import (
+    SCORED_SPLITS,
+    TRUTH,
+    Part,
+    frame_before_clip,
+)
 from segpipe.sources.cityscapes_layout.samples import pair_names, parts_needed
 from segpipe.sources.copying import beside_data, copy_files, refuse_too_little_space
 from segpipe.sources.listing import Listing
@@ -31,8 +36,9 @@ def fetch(source: SourceParams, target: Path, downloads: Path) -> None:
     Each is taken from source.path as a folder, else from the official archive there, else from the
     archive in `downloads`, else it is downloaded to there, for which a login must be at hand. Of
     gtFine all files come, so that other tools load `target` too; of the other parts what the
-    samples need: images, coarse truth of the chosen scenes, frames of the clips. Label files (CSV,
-    YAML) in source.path come along.
+    samples need: images, coarse truth of the chosen scenes, frames of the clips, and of val and test
+    the frame before each clip as well, where there is one. Label files (CSV, YAML) in source.path come
+    along.
 
     Raises DataError, before anything is copied, when parts are missing without a login, when the
     names do not fit together (as `list_samples` finds it) or when the disk is too small; and when
@@ -44,6 +50,7 @@ def fetch(source: SourceParams, target: Path, downloads: Path) -> None:
     _refuse_errors(found, source)
     samples = [sample for members in found.samples.values() for sample in members]
     needed = {path for one in samples for path in (one.image, one.mask, *one.frames) if path}
+    needed |= _before_clips(found)
     chosen = [(holding, _wanted(holding, needed)) for holding in holdings]
     total = sum(holding.size(names) for holding, names in chosen)
     refuse_too_little_space(total, target, f"{source.path}: what params.yaml chooses of Cityscapes")
@@ -128,6 +135,16 @@ def _wanted(holding: Holding, needed: set[str]) -> list[str]:
     if holding.part == TRUTH:
         return holding.names
     return [name for name in holding.names if name in needed]
+
+
+def _before_clips(found: Listing) -> set[str]:
+    """Return the frames that a model of clips needs to predict the frame before an image as well.
+
+    Only what is scored needs them (evaluate.temporal).
+    """
+    scored = [sample for split in SCORED_SPLITS for sample in found.samples[split]]
+    before = {frame_before_clip(sample) for sample in scored if sample.frames}
+    return {path for path in before if path is not None}
 
 
 def _refuse_errors(found: Listing, source: SourceParams) -> None:

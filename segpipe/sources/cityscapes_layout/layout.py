@@ -6,9 +6,10 @@ gtFine/val/lindau/lindau_000000_000019_gtFine_labelIds.png
 lack the folder of the split; there the city tells it.
 """
 
+import re
 from dataclasses import dataclass
 
-from segpipe.raw.sample import SPLITS
+from segpipe.raw.sample import SPLITS, Sample
 
 # The 50 cities and the split of each: the folders of the published leftImg8bit_trainvaltest.zip and
 # leftImg8bit_trainextra.zip; no city is in two of them (Cordts et al., "The Cityscapes dataset for
@@ -30,10 +31,12 @@ _BY_SPLIT = {
 SPLIT_OF = {city: split for split, cities in _BY_SPLIT.items() for city in cities.split()}
 
 EXTRA_SPLIT = "train_extra"
+SCORED_SPLITS = ("val", "test")  # whose clips come with the frame before them
 # Published too, but neither trained on nor scored.
 _OTHER_SPLITS = ("demoVideo",)
 _KNOWN_SPLITS = frozenset({*SPLITS, EXTRA_SPLIT, *_OTHER_SPLITS})
 _IMAGE_END = "_leftImg8bit.png"
+_FRAME = re.compile(rf"(?P<drive>.*_)(?P<number>\d{{6}}){_IMAGE_END}")
 # Beside the truth: which object each pixel shows.
 INSTANCES_END = "_gtFine_instanceIds.png"
 
@@ -115,3 +118,26 @@ def place(name: str) -> Place | None:
 def split_of_folder(folder: str) -> str | None:
     """Return the split that a folder right below a part is or, as a city, belongs to."""
     return folder if folder in _KNOWN_SPLITS else SPLIT_OF.get(folder)
+
+
+def clip_stride(sample: Sample) -> int:
+    """Return how many frames of the film the image of a clip lies behind the frame before it."""
+    return _frame(sample.image)[1] - _frame(sample.frames[-1])[1]
+
+
+def frame_before_clip(sample: Sample) -> str | None:
+    """Return the path of the frame one stride before the first one of a clip.
+
+    With it and without its image, the sample is the clip that ends one stride earlier. None where the
+    drive begins too late for it.
+    """
+    drive, number = _frame(sample.frames[0])
+    number -= clip_stride(sample)
+    return f"{drive}{number:06d}{_IMAGE_END}" if number >= 0 else None
+
+
+def _frame(path: str) -> tuple[str, int]:
+    """Return the drive and the number in it of a frame's path, as all frames of clips are named."""
+    found = _FRAME.fullmatch(path)
+    assert found is not None, path
+    return found["drive"], int(found["number"])

@@ -14,6 +14,7 @@ from segpipe.params.source import ClipParams, SyntheticParams
 from segpipe.runtime.atomic import atomic_file, disk_errors_explained
 from segpipe.runtime.console import progress
 from segpipe.runtime.workers import ordered_map
+from segpipe.sources.cityscapes_layout.layout import SCORED_SPLITS
 from segpipe.sources.synthetic.compose import compose
 from segpipe.sources.synthetic.painter import paint
 from segpipe.sources.synthetic.scene import View
@@ -47,7 +48,8 @@ def write_archives(
 
     world: the description of the streets (data/synthetic.yaml). Where `clip.frames` is above 1 the
     sequence archive is written too, with the frames of the clips: every `clip.stride`-th one that
-    leads to the annotated one, and that one itself. The official snippets have all 30.
+    leads to the annotated one, and that one itself; of val and test one more before them, where the
+    snippet has one. The official snippets have all 30.
 
     The same arguments give the same bytes, whatever the number of processes. Raises ParameterError
     when `world` is missing or faulty, SegpipeError when the disk is full.
@@ -91,7 +93,8 @@ def _draw(
     scene = compose(world, scenes.seed, key.split, key.city, key.number)
     folder = f"{key.split}/{key.city}/{key.city}_{key.snippet:06d}"
     members = []
-    for back in reversed(range(0, clip.frames * clip.stride, clip.stride)):
+    frames = clip.frames + (clip.frames > 1 and key.split in SCORED_SPLITS)
+    for back in reversed(range(0, min(frames * clip.stride, ANNOTATED + 1), clip.stride)):
         view = View(scene, -back / _RATE, scenes.height, scenes.width)
         truth = annotate(view)
         picture = png(paint(view, truth))

@@ -68,8 +68,24 @@ def test_a_group_is_scored_as_one_image_of_all_its_pixels() -> None:
     ulm = (3 / 6 + 2 / 5) / 2
     bonn = (1 / 2 + 2 / 3) / 2
     assert found.tables[GroupRow] == [
-        GroupRow(group="ulm", images=2, miou=ulm, pixel_accuracy=5 / 8, pixels=8),
-        GroupRow(group="bonn", images=1, miou=round(bonn, 6), pixel_accuracy=3 / 4, pixels=4),
+        GroupRow(
+            group="ulm",
+            images=2,
+            miou=ulm,
+            pixel_accuracy=5 / 8,
+            mean_accuracy=(3 / 4 + 2 / 4) / 2,
+            mean_dice=round((6 / 9 + 4 / 7) / 2, 6),
+            pixels=8,
+        ),
+        GroupRow(
+            group="bonn",
+            images=1,
+            miou=round(bonn, 6),
+            pixel_accuracy=3 / 4,
+            mean_accuracy=(1 / 2 + 2 / 2) / 2,
+            mean_dice=round((2 / 3 + 4 / 5) / 2, 6),
+            pixels=4,
+        ),
     ]
     assert found.scores == {"protocol": {"groups": 2}}
 
@@ -108,6 +124,23 @@ def test_boundary_scores_add_up_over_images_and_widths() -> None:
             assert rows[percent, name].boundary_iou == pytest.approx(iou[k], abs=1e-6)
             assert rows[percent, name].boundary_f == pytest.approx(f[k], abs=1e-6)
     assert found.scores["boundaries"][0]["f"] < found.scores["boundaries"][1]["f"]
+
+
+def test_images_and_groups_have_the_boundary_scores_of_their_own_at_the_smallest_width() -> None:
+    def image(seed: int) -> ScoredImage:
+        made = noisy(seed)
+        return replace(made, sample=replace(made.sample, group=f"drive{seed % 2}"))
+
+    images = [image(seed) for seed in range(5)]
+    found = of(Boundaries(CLASSES, [6.0, 2.0]), images)
+    parts: list[tuple[Any, str, list[ScoredImage]]] = [
+        (found.image_columns, one.sample.name, [one]) for one in images
+    ]
+    parts += [(found.group_columns, f"drive{k}", images[k::2]) for k in (0, 1)]
+    for columns, name, part in parts:
+        (alone,) = of(Boundaries(CLASSES, [2.0]), part).scores["boundaries"]
+        assert columns["boundary_iou"][name] == alone["iou"]
+        assert columns["boundary_f"][name] == alone["f"]
 
 
 def test_parts_add_up_to_the_whole() -> None:
