@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from segpipe.cli.output_file import CSV_START, JSON_START, refuse_foreign_file
-from segpipe.results.comparability import comparability
+from segpipe.results.comparability import family_notes
 from segpipe.results.evaluation import ClassScores
 from segpipe.results.experiments import RunResults, read_run
 from segpipe.results.records import shown_fields
@@ -89,13 +89,12 @@ def _run(options: argparse.Namespace) -> int:
     refuse_foreign_file(options.json, "--json", JSON_START, options.force)
     others = [read_run(name) for name in family_names(options.against or ())]
     names = _trained(options)
-    # scipy and torch-free arithmetic; a wrong option is said before it is imported.
+    # scipy takes a tenth of a second to import; what is wrong with the call is said before.
     from segpipe.cli.repeat_tables import family_lines, write_family_csv, write_family_json
     from segpipe.evaluation.family import family
 
     found = family([read_run(name) for name in names], score=options.score)
-    lines = [*(f"run {name}" for name in names), ""]
-    lines += [line for line in comparability(found.runs, names) if line.startswith("note: ")]
+    lines = [*_legend(found), *family_notes(found.runs), ""]
     lines += [*family_lines(found), "", _summary(found)]
     lines += _verdict(found, others, options)
     for line in lines:
@@ -106,7 +105,7 @@ def _run(options: argparse.Namespace) -> int:
     if options.json is not None:
         write_family_json(options.json, found, names)
         say(f"all numbers are in {options.json}")
-    say(f"the runs are experiments: segpipe compare {' '.join(names)}")
+    say(f"the runs side by side: segpipe compare {' '.join(names)}")
     return 0
 
 
@@ -124,6 +123,16 @@ def _trained(options: argparse.Namespace) -> list[str]:
     trainings = seed_experiments(seeds, options.settings, options.name)
     train_all(trainings)
     return [one.name for one in trainings]
+
+
+def _legend(found: "Family") -> list[str]:
+    """Return a line for each run: its name, where it was found, its seed and its mIoU."""
+    lines = []
+    for run, seed, miou in zip(found.runs, found.seeds, found.miou.row.values, strict=True):
+        seed_words = "" if seed is None else f", train.seed {seed}"
+        score = "" if miou is None else f", mIoU {100 * miou:.2f} %"
+        lines.append(f"{run.name} ({run.place}){seed_words}{score}")
+    return lines
 
 
 def _summary(found: "Family") -> str:

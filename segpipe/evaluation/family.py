@@ -30,6 +30,8 @@ from segpipe.results.comparison import Order, Row, class_rows, cost_rows, rare_c
 from segpipe.results.experiments import RunResults
 from segpipe.runtime.errors import DataError, ParameterError, listing
 
+_BASIS = "95% jackknife"
+
 
 @dataclass(frozen=True)
 class FamilyScore:
@@ -80,9 +82,10 @@ class Family:
         return next(one for rows in self.rows for one in rows if one.row.name == "mIoU")
 
     @property
-    def seeds(self) -> list[str | None]:
+    def seeds(self) -> list[int | None]:
         """train.seed of each run, None where it is not known."""
-        return [(run.parameters or {}).get("train.seed") for run in self.runs]
+        known = [(run.parameters or {}).get("train.seed") for run in self.runs]
+        return [None if seed is None else int(seed) for seed in known]
 
 
 def family(runs: Sequence[RunResults], order: Order = "share", score: str = "iou") -> Family:
@@ -146,9 +149,6 @@ def family_differences(
             basis = f"{_BASIS} over {units.words}, {len(first)} and {len(other)} seeds"
             found[one.kind, one.name] = with_seeds(of_images, families).interval(basis, True)
     return Differences(images=shared.images, of_row=found)
-
-
-_BASIS = "95% jackknife"
 
 
 def _measured(

@@ -58,6 +58,13 @@ def family_faults(runs: Sequence[RunResults]) -> list[str]:
     return found
 
 
+def family_notes(runs: Sequence[RunResults]) -> list[str]:
+    """Return lines on what the runs of a family may differ in: precision, chosen threshold, hardware."""
+    names = [run.name for run in runs]
+    lines = [*_protocols_differ(runs, names, _MAY_DIFFER), *_costs_differ(runs, names)]
+    return [f"note: {line}" for line in lines]
+
+
 def comparability(runs: Sequence[RunResults], names: Sequence[str]) -> list[str]:
     """Return lines that say what differs between the runs apart from their models.
 

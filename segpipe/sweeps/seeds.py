@@ -10,6 +10,7 @@ from segpipe.params.chosen import chosen
 from segpipe.results.experiments import commit_of, experiments, read_run
 from segpipe.runtime.console import say, say_error
 from segpipe.runtime.errors import ParameterError, SegpipeError
+from segpipe.runtime.revision import git_output
 from segpipe.sweeps.experiment import Experiment
 
 _SEED = "train.seed"
@@ -45,6 +46,8 @@ def seed_experiments(
         del about["train"]["seed"]
         text = json.dumps(about, sort_keys=True)
         name = f"repeat-{hashlib.blake2b(text.encode(), digest_size=3).hexdigest()}"
+    if "/" in name or git_output("check-ref-format", f"refs/exps/{name}") is None:
+        raise ParameterError(f"--name is {name!r}; git takes letters, digits, -, _ and . in a name")
     found = [Experiment(f"{name}-seed-{n}", (*settings, f"{_SEED}={n}")) for n in seeds]
     for one in found:
         one.parameters()
