@@ -2,35 +2,23 @@
 
 docs/uncertainty.md says how the intervals are found and what was measured.
 
-Shapes: R runs; S sums over images; C the counts of a score.
+Shapes: R runs.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from statistics import fmean, stdev
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from segpipe.evaluation.paired import Differences
 from segpipe.evaluation.shared_images import SharedImages, shared_images
-from segpipe.metrics.jackknife import (
-    ON_ONE_UNIT,
-    Statistic,
-    Uncertainty,
-    choose_units,
-    estimate,
-    no_interval,
-)
-from segpipe.metrics.repeats import Variances, mean_interval, variances, with_seeds
+from segpipe.metrics.jackknife import Uncertainty, no_interval
+from segpipe.metrics.repeats import Variances, difference_interval, mean_interval, variances
 from segpipe.results.comparability import family_faults
 from segpipe.results.comparison import Order, Row, class_rows, cost_rows, rare_classes, score_rows
 from segpipe.results.experiments import RunResults
 from segpipe.runtime.errors import DataError, ParameterError, listing
-
-_BASIS = "95% jackknife"
 
 
 @dataclass(frozen=True)
@@ -133,21 +121,12 @@ def family_differences(
     shared = shared_images(runs, rare_classes(runs), score)
     if isinstance(shared, str):
         return Differences(refusal=shared)
-    found = {}
-    for one in shared.scores:
-        difference = partial(_difference_of_means, one.statistic, len(first))
-        units = choose_units(one.counts_FRC, shared.groups, difference)
-        scores_R = one.statistic(one.counts_FRC.sum(0)[None])[0]
-        families = [
-            (float(part_R.var(ddof=1)), len(part_R)) for part_R in np.split(scores_R, [len(first)])
-        ]
-        if isinstance(units, str):
-            found[one.kind, one.name] = no_interval(units)
-        elif (of_images := estimate(units, difference)) is None:
-            found[one.kind, one.name] = no_interval(ON_ONE_UNIT)
-        else:
-            basis = f"{_BASIS} over {units.words}, {len(first)} and {len(other)} seeds"
-            found[one.kind, one.name] = with_seeds(of_images, families).interval(basis, True)
+    found = {
+        (one.kind, one.name): difference_interval(
+            one.counts_FRC, shared.groups, one.statistic, first=len(first)
+        )
+        for one in shared.scores
+    }
     return Differences(images=shared.images, of_row=found)
 
 
@@ -159,14 +138,5 @@ def _measured(
     found = {}
     for one in shared.scores:
         parts = variances(one.counts_FRC, shared.groups, one.statistic)
-        basis = f"{_BASIS} over {parts.units}, {runs} seeds"
-        found[one.kind, one.name] = mean_interval(parts, runs, basis), parts
+        found[one.kind, one.name] = mean_interval(parts, runs), parts
     return found
-
-
-def _difference_of_means(
-    statistic: Statistic, runs: int, sums_SRC: NDArray[Any]
-) -> NDArray[np.float64]:
-    scores_SR = statistic(sums_SRC)
-    difference_S: NDArray[np.float64] = scores_SR[:, runs:].mean(1) - scores_SR[:, :runs].mean(1)
-    return difference_S

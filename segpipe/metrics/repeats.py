@@ -77,11 +77,34 @@ def variances(counts_FRC: Counts, groups: Sequence[str], statistic: Statistic) -
     return Variances(between, of_mean, units.words, images, seed=max(between - both, 0.0))
 
 
-def mean_interval(found: Variances, runs: int, basis: str) -> Uncertainty:
+def mean_interval(found: Variances, runs: int) -> Uncertainty:
     """Return the 95 % interval of the mean of R runs, for other images and other seeds."""
     if isinstance(found.of_mean, str):
         return no_interval(found.of_mean)
+    basis = f"95% jackknife over {found.units}, {runs} seeds"
     return with_seeds(found.of_mean, [(found.between, runs)]).interval(basis, difference=False)
+
+
+def difference_interval(
+    counts_FRC: Counts, groups: Sequence[str], statistic: Statistic, first: int
+) -> Uncertainty:
+    """Return the 95 % interval of the mean of the last runs less that of the `first` ones.
+
+    All runs are on the same images; the seeds are not paired. The other arguments are those of
+    `variances`.
+    """
+    apart = partial(_difference, statistic, first)
+    units = choose_units(counts_FRC, groups, apart)
+    if isinstance(units, str):
+        return no_interval(units)
+    of_images = estimate(units, apart)
+    if of_images is None:
+        return no_interval(ON_ONE_UNIT)
+    families = np.split(statistic(counts_FRC.sum(0)[None])[0], [first])
+    spreads = [(float(part_R.var(ddof=1)), len(part_R)) for part_R in families]
+    seeds = " and ".join(str(number) for _, number in spreads)
+    basis = f"95% jackknife over {units.words}, {seeds} seeds"
+    return with_seeds(of_images, spreads).interval(basis, difference=True)
 
 
 def with_seeds(of_images: Estimate, families: Sequence[tuple[float, int]]) -> Estimate:
@@ -104,6 +127,12 @@ def with_seeds(of_images: Estimate, families: Sequence[tuple[float, int]]) -> Es
 def _mean(statistic: Statistic, sums_SRC: NDArray[Any]) -> NDArray[np.float64]:
     mean_S: NDArray[np.float64] = statistic(sums_SRC).mean(-1)
     return mean_S
+
+
+def _difference(statistic: Statistic, first: int, sums_SRC: NDArray[Any]) -> NDArray[np.float64]:
+    scores_SR = statistic(sums_SRC)
+    apart_S: NDArray[np.float64] = scores_SR[:, first:].mean(1) - scores_SR[:, :first].mean(1)
+    return apart_S
 
 
 def _of_run(statistic: Statistic, run: int, sums_SRC: NDArray[Any]) -> NDArray[np.float64]:

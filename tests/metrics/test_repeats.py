@@ -59,10 +59,10 @@ def test_a_hand_case() -> None:
     total = 0.01 / 19 + 0.0025
     freedom = total**2 / ((0.01 / 19) ** 2 / 19 + 0.0025**2)
     half = stats.t.ppf(0.975, freedom) * math.sqrt(total) / (0.55 * 0.45)
-    interval = mean_interval(found, 2, "in words")
+    interval = mean_interval(found, 2)
     expected = [1 / (1 + math.exp(-math.log(0.55 / 0.45) - sign * half)) for sign in (-1, 1)]
     assert [interval.low, interval.high] == pytest.approx(expected)
-    assert interval.basis == "in words"
+    assert interval.basis == "95% jackknife over 20 images, 2 seeds"
 
 
 def test_runs_that_differ_by_image_alone_have_no_variance_of_the_seed() -> None:
@@ -99,7 +99,7 @@ def test_too_few_images_have_a_spread_and_no_interval() -> None:
     found = variances(sums(values_NR), alone(values_NR), mean)
     assert found.between == pytest.approx(values_NR.mean(0).var(ddof=1))
     assert math.isnan(found.images_share)
-    interval = mean_interval(found, 3, "")
+    interval = mean_interval(found, 3)
     assert not interval.known
     assert interval.basis == "none: 19 image files with truth; at least 20 are needed"
 
@@ -108,12 +108,12 @@ def test_a_score_that_one_run_has_not_has_no_interval() -> None:
     values_NR = made(30, 2, (0.02, 0.01, 0), np.random.default_rng(0))
     values_NR[:, 1] = np.nan
     found = variances(sums(values_NR), alone(values_NR), mean)
-    assert mean_interval(found, 2, "").basis.startswith("none: the score hangs on one image")
+    assert mean_interval(found, 2).basis.startswith("none: the score hangs on one image")
 
 
 def test_equal_images_and_equal_seeds_have_no_width() -> None:
     found = variances(sums(np.full((30, 3), 0.5)), alone(np.ones(30)), mean)
-    interval = mean_interval(found, 3, "")
+    interval = mean_interval(found, 3)
     assert (interval.low, interval.high) == (0.5, 0.5)
     assert math.isnan(found.images_share)
 
@@ -153,7 +153,7 @@ def test_simulated_data_sets_and_seeds(
     for _ in range(draws):
         values_NR = made(images, runs, parts, random)
         one = variances(sums(values_NR), alone(values_NR), mean)
-        interval = mean_interval(one, runs, "")
+        interval = mean_interval(one, runs)
         if interval.known:
             found.append(one)
             held.append(interval.low <= 0.5 <= interval.high)
