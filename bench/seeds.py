@@ -114,7 +114,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--images", type=int, nargs="+", default=[30, 100, 500])
-    parser.add_argument("--seeds", type=int, nargs="+", default=[2, 3, 5, 10])
+    parser.add_argument("--seeds", type=int, nargs="+", default=[3, 5, 10])
     parser.add_argument(
         "--spread",
         type=float,

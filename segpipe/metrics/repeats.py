@@ -29,6 +29,9 @@ from segpipe.metrics.jackknife import (
 )
 from segpipe.metrics.scores import ratio
 
+# With two, 95 % intervals hold 89 % where the seed's variance is as large as that of the images.
+LEAST_SEEDS = 3
+
 
 @dataclass(frozen=True)
 class Variances:
@@ -81,6 +84,8 @@ def mean_interval(found: Variances, runs: int) -> Uncertainty:
     """Return the 95 % interval of the mean of R runs, for other images and other seeds."""
     if isinstance(found.of_mean, str):
         return no_interval(found.of_mean)
+    if runs < LEAST_SEEDS:
+        return no_interval(_too_few(runs))
     basis = f"95% jackknife over {found.units}, {runs} seeds"
     return with_seeds(found.of_mean, [(found.between, runs)]).interval(basis, difference=False)
 
@@ -101,10 +106,17 @@ def difference_interval(
     if of_images is None:
         return no_interval(ON_ONE_UNIT)
     families = np.split(statistic(counts_FRC.sum(0)[None])[0], [first])
+    fewest = min(map(len, families))
+    if fewest < LEAST_SEEDS:
+        return no_interval(_too_few(fewest))
     spreads = [(float(part_R.var(ddof=1)), len(part_R)) for part_R in families]
     seeds = " and ".join(str(number) for _, number in spreads)
     basis = f"95% jackknife over {units.words}, {seeds} seeds"
     return with_seeds(of_images, spreads).interval(basis, difference=True)
+
+
+def _too_few(runs: int) -> str:
+    return f"{runs} seeds; at least {LEAST_SEEDS} are needed"
 
 
 def with_seeds(of_images: Estimate, families: Sequence[tuple[float, int]]) -> Estimate:

@@ -9,7 +9,13 @@ from scipy import stats
 
 from bench.coverage import scored_images
 from segpipe.metrics.jackknife import LEAST_UNITS, Estimate
-from segpipe.metrics.repeats import Variances, mean_interval, variances, with_seeds
+from segpipe.metrics.repeats import (
+    Variances,
+    difference_interval,
+    mean_interval,
+    variances,
+    with_seeds,
+)
 from segpipe.metrics.scores import miou
 
 Floats = NDArray[np.float64]
@@ -42,27 +48,27 @@ def made(
 
 
 def test_a_hand_case() -> None:
-    """Twenty images, half of which are 0.2 better for both runs; the second run is 0.1 better.
+    """Twenty images, half of which are 0.2 better for all three runs, which are 0.1 apart.
 
     Nothing is of both: the images' variance is that of a mean of twenty such values, 0.01 / 19, the
-    seed's that of 0.5 and 0.6.
+    seed's that of 0.4, 0.5 and 0.6.
     """
-    values_NR = np.array([[0.4, 0.5], [0.6, 0.7]] * 10)
+    values_NR = np.array([[0.3, 0.4, 0.5], [0.5, 0.6, 0.7]] * 10)
     found = variances(sums(values_NR), alone(values_NR), mean)
     assert found.images == pytest.approx(0.01 / 19)
-    assert found.between == found.seed == pytest.approx(0.005)
-    assert found.images_share == pytest.approx((0.01 / 19) / (0.01 / 19 + 0.005))
+    assert found.between == found.seed == pytest.approx(0.01)
+    assert found.images_share == pytest.approx(1 / 20)
     assert found.units == "20 images"
     assert isinstance(found.of_mean, Estimate)
     assert found.of_mean.variance == pytest.approx(0.01 / 19)
-    # Variances 0.01 / 19 (19 degrees of freedom) and 0.005 / 2 (one).
-    total = 0.01 / 19 + 0.0025
-    freedom = total**2 / ((0.01 / 19) ** 2 / 19 + 0.0025**2)
-    half = stats.t.ppf(0.975, freedom) * math.sqrt(total) / (0.55 * 0.45)
-    interval = mean_interval(found, 2)
-    expected = [1 / (1 + math.exp(-math.log(0.55 / 0.45) - sign * half)) for sign in (-1, 1)]
+    # Variances 0.01 / 19 (19 degrees of freedom) and 0.01 / 3 (two).
+    total = 0.01 / 19 + 0.01 / 3
+    freedom = total**2 / ((0.01 / 19) ** 2 / 19 + (0.01 / 3) ** 2 / 2)
+    half = stats.t.ppf(0.975, freedom) * math.sqrt(total) / 0.25
+    interval = mean_interval(found, 3)
+    expected = [1 / (1 + math.exp(-sign * half)) for sign in (-1, 1)]
     assert [interval.low, interval.high] == pytest.approx(expected)
-    assert interval.basis == "95% jackknife over 20 images, 2 seeds"
+    assert interval.basis == "95% jackknife over 20 images, 3 seeds"
 
 
 def test_runs_that_differ_by_image_alone_have_no_variance_of_the_seed() -> None:
@@ -104,11 +110,33 @@ def test_too_few_images_have_a_spread_and_no_interval() -> None:
     assert interval.basis == "none: 19 image files with truth; at least 20 are needed"
 
 
+def test_two_seeds_have_a_spread_and_no_interval() -> None:
+    values_NR = made(30, 5, (0.02, 0.01, 0), np.random.default_rng(0))
+    found = variances(sums(values_NR[:, :2]), alone(values_NR), mean)
+    assert found.between > 0
+    assert mean_interval(found, 2).basis == "none: 2 seeds; at least 3 are needed"
+    apart = difference_interval(sums(values_NR), alone(values_NR), mean, first=3)
+    assert apart.basis == "none: 2 seeds; at least 3 are needed"
+
+
+def test_the_difference_of_two_families_by_hand() -> None:
+    """The last three runs are 0.1 better on all images, 0.2 on every second; seeds are 0.02 apart."""
+    first_NR = np.array([[0.28, 0.3, 0.32], [0.58, 0.6, 0.62]] * 10)
+    values_NR = np.hstack([first_NR, first_NR + np.array([[0.1], [0.2]] * 10)])
+    found = difference_interval(sums(values_NR), alone(values_NR), mean, first=3)
+    parts = [(0.0025 / 19, 19), (0.0004 / 3, 2), (0.0004 / 3, 2)]
+    total = sum(variance for variance, _ in parts)
+    freedom = total**2 / sum(variance**2 / degrees for variance, degrees in parts)
+    half = stats.t.ppf(0.975, freedom) * math.sqrt(total)
+    assert (found.low, found.high) == pytest.approx((0.15 - half, 0.15 + half))
+    assert found.basis == "95% jackknife over 20 images, 3 and 3 seeds"
+
+
 def test_a_score_that_one_run_has_not_has_no_interval() -> None:
-    values_NR = made(30, 2, (0.02, 0.01, 0), np.random.default_rng(0))
+    values_NR = made(30, 3, (0.02, 0.01, 0), np.random.default_rng(0))
     values_NR[:, 1] = np.nan
     found = variances(sums(values_NR), alone(values_NR), mean)
-    assert mean_interval(found, 2).basis.startswith("none: the score hangs on one image")
+    assert mean_interval(found, 3).basis.startswith("none: the score hangs on one image")
 
 
 def test_equal_images_and_equal_seeds_have_no_width() -> None:
@@ -130,7 +158,7 @@ def test_without_images_the_interval_is_that_of_student() -> None:
 CASES = [
     (100, 5, (0.02, 0.01, 0.005)),
     (100, 3, (0.02, 0.02, 0.005)),
-    (100, 2, (0.02, 0.01, 0.005)),
+    (100, 4, (0.01, 0.01, 0.005)),
     (100, 5, (0.02, 0.0, 0.01)),
     (30, 5, (0.02, 0.01, 0.02)),
     (300, 3, (0.003, 0.01, 0.003)),
