@@ -73,8 +73,8 @@ class Estimate:
         if difference or not half or not 0 < score < 1:
             return Uncertainty(score - half, score + half, basis)
         half /= score * (1 - score)
-        ends = (float(expit(logit(score) + sign * half)) for sign in (-1, 1))
-        return Uncertainty(*ends, basis)
+        low, high = (float(expit(logit(score) + sign * half)) for sign in (-1, 1))
+        return Uncertainty(low, high, basis)
 
 
 def jackknife(
