@@ -149,7 +149,7 @@ def _summary(found: "Family") -> str:
     text += f" ({miou.interval.basis.removeprefix('95% ')})"
     if miou.images_share is None:
         return text
-    return f"{text}; {100 * miou.images_share:.0f} % of the variance of a single run is the images'"
+    return f"{text}; about {100 * miou.images_share:.0f} % of the variance of a single run is the images'"
 
 
 def _verdict(found: "Family", others: list[RunResults], options: argparse.Namespace) -> list[str]:

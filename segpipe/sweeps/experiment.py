@@ -114,15 +114,19 @@ def _differing_inputs(ref: str) -> list[str]:
     """
     lock = parse_yaml(git_output("show", f"{ref}:./{_LOCK}") or b"{}", _LOCK)
     stages = lock.get("stages", {}).values()
+    if not stages:
+        return [f"{_LOCK} is missing there"]
     made = {Path(out["path"]) for stage in stages for out in stage.get("outs", [])}
     read = {dep["path"]: dep.get("md5") for stage in stages for dep in stage.get("deps", [])}
     inputs = {path: md5 for path, md5 in read.items() if Path(path) not in made}
     tracked = [path for path in inputs if _in_git(path)]
     changed = git_output("diff", "--name-only", "--relative", ref, "--", str(PIPELINE), *tracked)
+    if changed is None:
+        return ["git cannot compare the files"]
     others = [path for path in inputs if path not in tracked]
     now = dict(zip(others, _digests(others), strict=True))
     return [
-        *(changed or b"").decode().splitlines(),
+        *changed.decode().splitlines(),
         *(path for path in others if now[path] != inputs[path]),
     ]
 
