@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from segpipe.cli.compare_tables import markdown_lines, text_lines, write_csv
+from segpipe.cli.output_file import CSV_START, refuse_foreign_file
 from segpipe.results.comparability import comparability, differing_parameters
 from segpipe.results.comparison import Row, class_rows, cost_rows, rare_classes, score_rows
 from segpipe.results.evaluation import ClassScores
@@ -32,7 +33,7 @@ experiment of DVC (`dvc exp list` names them); revisions and experiments are rea
 them out. Rare classes come first. `rare mIoU` is the mean IoU of the rarest third of the classes,
 which are named. The pixel shares are those of the truth. Differences are to the first name, in
 percentage points for scores. The 95 % interval is that of other images of the same kind; what
-another seed of the training would change is not in it. A difference is shown where its interval, which
+another seed of the training would change is not in it (`segpipe repeat` measures that). A difference is shown where its interval, which
 is that of the same images scored by both, does not hold 0.
 """
 
@@ -65,6 +66,9 @@ def add_command(commands: "argparse._SubParsersAction[Any]") -> None:
     )
     parser.add_argument("--markdown", action="store_true", help="print a Markdown table")
     parser.add_argument("--csv", type=Path, metavar="FILE", help="write the numbers there as well")
+    parser.add_argument(
+        "--force", action="store_true", help="replace FILE also where it is of something else"
+    )
     parser.set_defaults(run=_run)
 
 
@@ -74,6 +78,7 @@ def _run(options: argparse.Namespace) -> int:
 
     names = [options.first, *options.others]
     _refuse_names(names)
+    refuse_foreign_file(options.csv, "--csv", CSV_START, options.force)
     runs = [read_run(name) for name in names]
     rare = rare_classes(runs)
     groups = [

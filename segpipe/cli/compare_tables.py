@@ -8,13 +8,15 @@ from pathlib import Path
 from segpipe.results.comparison import Row
 from segpipe.results.records import Interval
 from segpipe.runtime.atomic import write_text
-from segpipe.runtime.errors import ParameterError
 
 
 def text_lines(groups: Sequence[Sequence[Row]], names: Sequence[str]) -> list[str]:
     """Return an aligned table, a blank line between the groups; scores in percent."""
-    head = _head(names)
-    blocks = [_cells(rows) for rows in groups]
+    return aligned_lines(_head(names), [_cells(rows) for rows in groups])
+
+
+def aligned_lines(head: Sequence[str], blocks: Sequence[Sequence[Sequence[str]]]) -> list[str]:
+    """Return an aligned table, its first column to the left, a blank line between the blocks."""
     everything = [head, *(row for block in blocks for row in block)]
     widths = [max(len(row[place]) for row in everything) for place in range(len(head))]
     lines = [_aligned(head, widths)]
@@ -37,8 +39,6 @@ def write_csv(path: Path, groups: Sequence[Sequence[Row]], names: Sequence[str])
     Columns: kind, name, share, for each evaluation its value, its low and its high end of the 95 %
     interval, and for each but the first its difference to the first, with the ends of its interval.
     """
-    if path.is_dir():
-        raise ParameterError(f"--csv is {path}, which is a folder; name a file in it")
     text = io.StringIO()
     table = csv.writer(text, lineterminator="\n")
     head = [f"{name}{end}" for name in (*names, *_against(names)) for end in ("", " low", " high")]
@@ -66,16 +66,17 @@ def _cells(rows: Sequence[Row]) -> list[list[str]]:
     lines = []
     for row in rows:
         share = "" if row.share is None else f"{100 * row.share:.2f}%"
-        values = [_shown(row, value, "") for value in row.values]
-        lines.append([row.name, share, *values, *(_shown(row, d, "+") for d in row.differences)])
+        values = [shown(row, value) for value in row.values]
+        lines.append([row.name, share, *values, *(shown(row, d, "+") for d in row.differences)])
         if any((*row.intervals, *row.difference_intervals)):
-            ends = [_between(interval, "") for interval in row.intervals]
-            ends += [_between(interval, "+") for interval in row.difference_intervals]
+            ends = [between(interval) for interval in row.intervals]
+            ends += [between(interval, "+") for interval in row.difference_intervals]
             lines.append(["  95% interval", "", *ends])
     return lines
 
 
-def _shown(row: Row, value: float | None, sign: str) -> str:
+def shown(row: Row, value: float | None, sign: str = "") -> str:
+    """Return a value of a row as text: a score in percent, a cost with its digits."""
     if value is None:
         return "-"
     if row.decimals is not None:
@@ -83,7 +84,8 @@ def _shown(row: Row, value: float | None, sign: str) -> str:
     return f"{100 * value:{sign}.2f}"
 
 
-def _between(interval: Interval | None, sign: str) -> str:
+def between(interval: Interval | None, sign: str = "") -> str:
+    """Return an interval as text, in percent."""
     if interval is None:
         return "-"
     return f"{100 * interval.low:{sign}.1f}..{100 * interval.high:{sign}.1f}"

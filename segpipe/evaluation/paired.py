@@ -3,7 +3,7 @@
 Both runs see the same images, so that what makes an image hard for both cancels: the interval of the
 difference is narrower than those of the scores suggest.
 
-Shapes: N samples, K classes; S sums over images.
+Shapes: S sums over images; C the counts of a score.
 """
 
 from collections.abc import Sequence
@@ -14,20 +14,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from segpipe.metrics.image_scores import (
-    image_means,
-    iou_of_present,
-    mean_of_class_sums,
-    mean_of_sums,
-    sums_of_defined,
-)
-from segpipe.metrics.jackknife import Statistic, Uncertainty, jackknife, sums_by
-from segpipe.metrics.scores import OF_CLASS, OF_SPLIT, miou
+from segpipe.evaluation.shared_images import shared_images
+from segpipe.metrics.jackknife import Statistic, Uncertainty, jackknife
 from segpipe.results.comparison import Row
-from segpipe.results.evaluation import Evaluation, ImageMeanScores
-from segpipe.results.evaluation_tables import ImageCountsRow
 from segpipe.results.experiments import RunResults
-from segpipe.results.records import Interval, shown_fields
+from segpipe.results.records import Interval
 
 
 @dataclass(frozen=True)
@@ -66,41 +57,16 @@ def paired_differences(
 
     rare: the classes of the row `rare mIoU`. score: which one is compared by class.
     """
-    names = list(first.evaluation.classes)
-    refusal = _refusal(first, other)
-    if refusal is not None:
-        return Differences(refusal=refusal)
-    rows = first.image_counts or []
-    by_name = {row.name: row for row in other.image_counts or []}
-    counts_N2K3 = np.stack([_counts(rows), _counts([by_name[row.name] for row in rows])], 1)
-    files = [row.image for row in rows]
-    groups = list({row.image: row.group for row in rows}.values())
-
-    def interval(values_N: NDArray[Any], statistic: Statistic) -> Uncertainty:
-        of_both = partial(_difference, statistic)
-        return jackknife(sums_by(files, values_N), groups, of_both, difference=True)
-
-    labels = shown_fields(Evaluation)
+    shared = shared_images([first, other], rare, score)
+    if isinstance(shared, str):
+        return Differences(refusal=shared)
     found = {
-        ("score", labels[name].label): interval(counts_N2K3, statistic)
-        for name, statistic in OF_SPLIT.items()
+        (one.kind, one.name): jackknife(
+            one.counts_FRC, shared.groups, partial(_difference, one.statistic), difference=True
+        )
+        for one in shared.scores
     }
-    if rare:
-        rarest = [names.index(name) for name in rare]
-        found["score", "rare mIoU"] = interval(counts_N2K3[:, :, rarest], miou)
-    iou_N2K = iou_of_present(counts_N2K3)
-    by_image = shown_fields(ImageMeanScores)
-    means_N22 = sums_of_defined(image_means(iou_N2K))
-    found["score", by_image["miou"].label] = interval(means_N22, mean_of_sums)
-    found["score", by_image["class_miou"].label] = interval(
-        sums_of_defined(iou_N2K), mean_of_class_sums
-    )
-    if score in OF_CLASS:
-        kind = "class" if score == "iou" else f"class {score}"
-        for k, name in enumerate(names):
-            of_class = partial(_only_class, OF_CLASS[score])
-            found[kind, name] = interval(counts_N2K3[:, :, [k]], of_class)
-    return Differences(images=len(files), of_row=found)
+    return Differences(images=shared.images, of_row=found)
 
 
 def with_intervals(rows: Sequence[Row], differences: Sequence[Differences]) -> list[Row]:
@@ -120,31 +86,9 @@ def with_intervals(rows: Sequence[Row], differences: Sequence[Differences]) -> l
     ]
 
 
-def _refusal(first: RunResults, other: RunResults) -> str | None:
-    tables = [run.image_counts for run in (first, other)]
-    if tables[0] is None or tables[1] is None:
-        lacking = first if tables[0] is None else other
-        return f"{lacking.name} has no {ImageCountsRow.file}; evaluate it with this version"
-    if list(first.evaluation.classes) != list(other.evaluation.classes):
-        return "the classes differ"
-    truths = [{row.name: row.truth for row in table} for table in tables if table is not None]
-    if truths[0].keys() != truths[1].keys():
-        apart = len(truths[0].keys() ^ truths[1].keys())
-        return f"the images differ: {apart} are in one of them alone"
-    changed = sum(truth != truths[1][name] for name, truth in truths[0].items())
-    return f"the truth of {changed} images differs" if changed else None
-
-
-def _counts(rows: Sequence[ImageCountsRow]) -> NDArray[np.int64]:
-    return np.array([[row.truth, row.predicted, row.hits] for row in rows]).swapaxes(1, 2)
-
-
-def _difference(statistic: Statistic, sums_S2: NDArray[Any]) -> NDArray[np.float64]:
-    return statistic(sums_S2[:, 1]) - statistic(sums_S2[:, 0])
-
-
-def _only_class(score: Statistic, sums_S13: NDArray[Any]) -> NDArray[np.float64]:
-    return score(sums_S13)[..., 0]
+def _difference(statistic: Statistic, sums_S2C: NDArray[Any]) -> NDArray[np.float64]:
+    scores_S2 = statistic(sums_S2C)
+    return scores_S2[:, 1] - scores_S2[:, 0]
 
 
 def _ends(found: Uncertainty | None) -> Interval | None:

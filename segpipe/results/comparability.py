@@ -28,6 +28,42 @@ _MAY_DIFFER = {
     "threshold": "thresholds",
     "temporal": "comparisons of frames",
 }
+# Parameters by which the runs of a family may differ, and sections that decide no result.
+_OF_A_RUN = {"train.seed", "train.profile", "source.path"}
+_WITHOUT_RESULT = ("tracking.", "render.", "checkpoint.")
+
+
+def family_faults(runs: Sequence[RunResults]) -> list[str]:
+    """Return what shows that the runs are not one training with several seeds, a line each.
+
+    Their scores must speak of the same images, classes and inputs, their parameters must be the same
+    but for the seed, which must differ. What is not known of a run is not compared.
+    """
+    names = [run.name for run in runs]
+    found = _classes_differ(runs, names)
+    equal = {"data": "prepared data", "network_input": "inputs of the network", "views": "views"}
+    found += _protocols_differ(runs, names, _MUST_AGREE | equal | {"edges": _MAY_DIFFER["edges"]})
+    found += [] if found else _pixels_differ(runs, names)
+    found += _no_scores(runs, names)
+    found += [
+        line
+        for key, line in _differing(runs, names).items()
+        if key not in _OF_A_RUN and not key.startswith(_WITHOUT_RESULT)
+    ]
+    by_seed: dict[str, str] = {}
+    for run in runs:
+        seed = (run.parameters or {}).get("train.seed", f"of {run.name}")
+        other = by_seed.setdefault(seed, run.name)
+        if other != run.name:
+            found.append(f"{other} and {run.name} have the same train.seed {seed}")
+    return found
+
+
+def family_notes(runs: Sequence[RunResults]) -> list[str]:
+    """Return lines on what the runs of a family may differ in: precision, chosen threshold, hardware."""
+    names = [run.name for run in runs]
+    lines = [*_protocols_differ(runs, names, _MAY_DIFFER), *_costs_differ(runs, names)]
+    return [f"note: {line}" for line in lines]
 
 
 def comparability(runs: Sequence[RunResults], names: Sequence[str]) -> list[str]:
@@ -144,14 +180,19 @@ def differing_parameters(runs: Sequence[RunResults], names: Sequence[str]) -> li
     Options of alternatives that a run did not choose are no difference by themselves. names: what to
     call the runs; those without a params.yaml are left out.
     """
+    return list(_differing(runs, names).values())
+
+
+def _differing(runs: Sequence[RunResults], names: Sequence[str]) -> dict[str, str]:
+    """Return the lines of `differing_parameters` by dotted key."""
     known = [
         (n, r.parameters) for n, r in zip(names, runs, strict=True) if r.parameters is not None
     ]
     keys = dict.fromkeys(key for _, values in known for key in values)
-    lines = []
+    lines = {}
     for key in keys:
         values = [values.get(key, "(not used)") for _, values in known]
         if len(set(values)) > 1:
             shown = (f"{name} {value}" for (name, _), value in zip(known, values, strict=True))
-            lines.append(f"parameter {key}: {', '.join(shown)}")
+            lines[key] = f"parameter {key}: {', '.join(shown)}"
     return lines
