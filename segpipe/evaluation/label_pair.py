@@ -107,11 +107,11 @@ class _MaskPair(ScoredImage):
         self._masks, self._schemes = (prediction, truth), schemes
 
     @cached_property
-    def prediction_hw(self) -> NDArray[np.uint8]:  # type: ignore[override]
+    def prediction_hw(self) -> NDArray[np.uint8]:
         return self._masks[0].encoded(self._schemes[0], self._masks[0].picture)
 
     @cached_property
-    def truth_hw(self) -> NDArray[np.uint8]:  # type: ignore[override]
+    def truth_hw(self) -> NDArray[np.uint8]:
         return self._masks[1].encoded(self._schemes[1], self._masks[1].picture)
 
 

@@ -106,5 +106,6 @@ def output_files(
 def quantised(fraction_Rw: torch.Tensor, bits: int) -> NDArray[Any]:
     """Return fractions 0..1 as whole numbers, uint8 0..255 or uint16 0..65535."""
     most = 2**bits - 1
-    rounded_Rw = (fraction_Rw * most).round_().clamp_(0, most).to(torch.int32).cpu().numpy()
-    return rounded_Rw.astype(np.uint8 if bits == 8 else np.uint16)
+    rounded_Rw = (fraction_Rw * most).round_().clamp_(0, most).to(torch.int32)
+    whole_Rw: NDArray[Any] = rounded_Rw.cpu().numpy().astype(np.uint8 if bits == 8 else np.uint16)
+    return whole_Rw

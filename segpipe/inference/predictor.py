@@ -141,7 +141,9 @@ class Predictor:
         scores = 1 if self.bundle.threshold is not None else len(self.scheme.classes)
         by_scale = [self._sources(clips, scale) for scale in self.views.scales]
         return [
-            score_strips(sources, scores, *frames_THWC.shape[1:3], self.views.averaged)
+            score_strips(
+                sources, scores, frames_THWC.shape[1], frames_THWC.shape[2], self.views.averaged
+            )
             for frames_THWC, sources in zip(clips, zip(*by_scale, strict=True), strict=True)
         ]
 

@@ -90,7 +90,7 @@ class GreyPng:
         filtered_RB = np.full((len(rows), 1 + rows_RB.shape[1]), _SUB, np.uint8)
         filtered_RB[:, 1:] = rows_RB
         filtered_RB[:, 1 + self._bytes :] -= rows_RB[:, : -self._bytes]
-        self._append(self._compressor.compress(filtered_RB))
+        self._append(self._compressor.compress(filtered_RB.tobytes()))
 
     def finish(self) -> None:
         """Write the end; before it the file is none."""

@@ -1,5 +1,7 @@
 """Maps of the probability of each class (class_maps.py; GreyPng of rendering/png.py)."""
 
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -21,7 +23,7 @@ from segpipe.inference.output import Output, read_maps
 from segpipe.inference.predictor import Predictor
 from segpipe.inference.targets import class_folders, written_by_predict
 from segpipe.rendering.png import GreyPng
-from tests.forge import save, scene
+from tests.forge import child_environment, save, scene
 from tests.inference.test_predictor import predictor
 from tests.inference.test_views import LARGE as VIEWS_LARGE
 from tests.inference.test_views import bundle_of
@@ -130,8 +132,10 @@ def test_the_command_writes_them_and_score_leaves_them_out(
     for folder in (*folders, "uncertainty"):
         with Image.open(out / folder / "b/a.png") as file:
             assert (file.mode, file.size) == ("I;16", scene(0)[0].shape[1::-1])
-    [sample] = paired_samples(out, out, (False, False), None)
+    save(tmp_path / "truth/b/a.png", np.zeros(scene(0)[0].shape[:2], np.uint8))
+    [sample] = paired_samples(out, tmp_path / "truth", (False, False), None)
     assert sample.image == "b/a.png"
+    assert "have no truth" not in capsys.readouterr().err
     assert main([*called, "--probabilities", classes[0], "nothing"]) == 1
     assert "names nothing, and the model's classes are" in capsys.readouterr().err
     assert main([*called, "--bits", "16"]) == 1
@@ -147,7 +151,8 @@ from PIL import Image
 from segpipe.inference.files import predict_files
 from segpipe.inference.output import Output
 Image.fromarray(image[0]).save("a.png")
-done = predict_files([predictor], {Path("a.png"): "a"}, Path("out"), Output(0.5, class_ids=tuple(range(150)), bits=16))
+output = Output(0.5, class_ids=tuple(range(150)), bits=16)
+done = predict_files([predictor], {Path("a.png"): "a"}, Path("out"), output)
 assert done.written == 1
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 """
