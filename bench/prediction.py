@@ -39,7 +39,7 @@ def main() -> None:
         for number in range(options.rounds):
             decode, network, write = _steps(predictor, names, root / f"alone{number}")
             start = perf_counter()
-            predict_files(predictor, names, root / f"together{number}", Output(0.55))
+            predict_files([predictor], names, root / f"together{number}", Output(0.55))
             together = perf_counter() - start
             alone = decode + network + write
             ratios.append(alone / together)

@@ -5,9 +5,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from segpipe.bundle_format import DESCRIPTION, SHIPPED, read_description
+from segpipe.cli.predict_options import add_options, class_ids, refuse_odd_options
 from segpipe.inference.clips import Clips, find_clips, trained_clip
 from segpipe.inference.find import Found, find
 from segpipe.inference.targets import (
+    class_folders,
     map_folders,
     output_names,
     refuse_output_folder,
@@ -16,11 +18,10 @@ from segpipe.inference.targets import (
 )
 from segpipe.params.source import ClipParams
 from segpipe.runtime.console import say, say_error
-from segpipe.runtime.errors import DataError, ParameterError, listing
+from segpipe.runtime.errors import DataError, listing
 
 if TYPE_CHECKING:
     from segpipe.inference.files import Predicted
-    from segpipe.raw.input_spec import InputSpec
     from segpipe.raw.reader import Reader
 
 _DESCRIPTION = """
@@ -44,6 +45,7 @@ examples:
   segpipe predict photographs --out labels
   segpipe predict street.jpg --out labels --bundle models --opacity 0.4
   segpipe predict photographs --out labels --windows slide --flip --uncertainty
+  segpipe predict photographs --out labels --probabilities all --bits 16 --device cuda:0,cuda:1
   segpipe predict leftImg8bit/test --out submission --submission
   segpipe predict orthophotos --out labels --overlap 128
   segpipe predict data/esd/Tile7 --out labels
@@ -85,63 +87,31 @@ def add_command(commands: "argparse._SubParsersAction[Any]") -> None:
         action="store_true",
         help="overwrite files in OUT that were not written by this command; never those that are read",
     )
-    _add_views_and_maps(parser)
+    add_options(parser)
     parser.set_defaults(run=_run)
-
-
-def _add_views_and_maps(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--windows",
-        choices=("whole", "slide"),
-        default="whole",
-        help="show the network each picture whole, resized as in training (the default), or windows of "
-        "the training size at the picture's own resolution, whose weighted mean counts",
-    )
-    parser.add_argument(
-        "--scales",
-        type=float,
-        nargs="+",
-        default=[1.0],
-        metavar="SCALE",
-        help="sizes at which each picture is seen, times that of --windows, 0.1 to 4; the mean of "
-        "their probabilities counts (default: 1)",
-    )
-    parser.add_argument(
-        "--flip", action="store_true", help="see each picture mirrored left to right as well"
-    )
-    parser.add_argument(
-        "--probabilities",
-        action="store_true",
-        help="write OUT/probabilities/NAME.png too: the probability of the class that was chosen, of "
-        "a model with one logit that of its second class; 8 bits, 255 for 1",
-    )
-    parser.add_argument(
-        "--uncertainty",
-        action="store_true",
-        help="write OUT/uncertainty/NAME.png too: the entropy of the probabilities; 8 bits, 0 where "
-        "one class is certain, 255 where all are equally likely",
-    )
-    parser.add_argument(
-        "--submission",
-        action="store_true",
-        help="write for the evaluator of Cityscapes: grey PNGs of its label ids, and nothing else",
-    )
 
 
 def _run(options: argparse.Namespace) -> int:
     from segpipe.raw.build import build_reader
 
     bundle, out = options.bundle or _default_bundle(), options.out
-    spec = read_description(bundle).input
+    about = read_description(bundle)
+    spec, classes = about.input, about.scheme.classes
     reader = build_reader(spec.files)
-    _refuse_odd_options(options, spec, reader)
+    refuse_odd_options(options, spec, reader)
     refuse_output_folder(out)
-    maps = map_folders(options.probabilities, options.uncertainty, options.submission)
+    by_class = class_ids(options.probabilities, classes)
+    maps = map_folders(
+        probabilities=options.probabilities == [],
+        uncertainty=options.uncertainty,
+        submission=options.submission,
+        class_maps=class_folders(classes, by_class),
+    )
     try:
         found = find(reader, options.images, out)
         names = output_names(found.paths, found.root)
         if options.submission:
-            refuse_submission(read_description(bundle).scheme, names.values())
+            refuse_submission(about.scheme, names.values())
         refuse_overwriting(found.paths, names, out, reader, options.force, maps)
     except OSError as error:
         raise DataError(f"{error.filename}: {error.strerror}") from error
@@ -150,15 +120,20 @@ def _run(options: argparse.Namespace) -> int:
     from segpipe.inference.output import Output
     from segpipe.inference.predictor import Predictor
     from segpipe.inference.views import Views
+    from segpipe.runtime.hardware import best_device, named_devices
 
     output = Output(
         opacity=_OPACITY if options.opacity is None else options.opacity,
-        probabilities=options.probabilities,
+        probabilities=options.probabilities == [],
         uncertainty=options.uncertainty,
         submission=options.submission,
+        class_ids=by_class,
+        bits=options.bits or 8,
     )
     views = Views(options.windows, tuple(options.scales), options.flip)
-    predictor = Predictor.load(bundle, views=views)
+    devices = named_devices(options.device) if options.device else [best_device()]
+    predictors = [Predictor.load(bundle, device, views) for device in devices]
+    predictor = predictors[0]
     clips = None
     if predictor.frames > 1:
         clips = _clips(found, trained_clip(predictor.frames, predictor.bundle.lineage), reader)
@@ -166,7 +141,7 @@ def _run(options: argparse.Namespace) -> int:
         names = {path: names[path] for path in clips.earlier}
         refuse_overwriting({*found.paths, *frames}, names, out, reader, options.force, maps)
     earlier = clips.earlier if clips else None
-    done = predict_files(predictor, names, out, output, options.overlap, earlier)
+    done = predict_files(predictors, names, out, output, options.overlap, earlier)
     say(f"{done.written} of {len(names)} label images are in {out}/")
     _say_left_out(found, done, clips, options, reader.unit)
     return 1 if done.skipped or found.unreadable else 0
@@ -208,48 +183,3 @@ def _default_bundle() -> Path:
         "generated street scenes alone"
     )
     return SHIPPED
-
-
-def _refuse_odd_options(options: argparse.Namespace, spec: "InputSpec", reader: "Reader") -> None:
-    """Raise ParameterError for an option that does not suit what the model reads."""
-    if options.opacity is not None and not 0 <= options.opacity <= 1:
-        raise ParameterError(f"--opacity is {options.opacity}; it must be in 0 to 1")
-    if options.opacity is not None and reader.streamed:
-        raise ParameterError("--opacity is for overlays, and this model's rasters get none")
-    if not all(0.1 <= scale <= 4 for scale in options.scales):
-        raise ParameterError(f"--scales is {options.scales}; each must be in 0.1 to 4")
-    maps = options.probabilities or options.uncertainty
-    if options.submission and (maps or options.opacity is not None):
-        raise ParameterError(
-            "--submission writes labels alone; leave out --opacity, --probabilities and --uncertainty"
-        )
-    if reader.streamed and (maps or options.submission):
-        raise ParameterError(
-            "--probabilities, --uncertainty and --submission are for pictures and tiles, and this "
-            "model labels rasters; leave them out"
-        )
-    if not reader.resizes and (options.windows == "slide" or options.scales != [1.0]):
-        raise ParameterError(
-            f"--windows and --scales are for pictures, and this model's {reader.unit}s keep their size; "
-            "leave them out"
-        )
-    if options.overlap is None:
-        return
-    if not reader.streamed:
-        raise ParameterError(
-            f"--overlap is for rasters, and this model reads whole {reader.unit}s; leave it out"
-        )
-    refuse_odd_overlap(spec, options.overlap)
-
-
-def refuse_odd_overlap(spec: "InputSpec", overlap: int) -> None:
-    """Raise ParameterError when the windows of a model cannot share so many image pixels."""
-    ratio = spec.files.truth_ratio
-    most = min(spec.height, spec.width) // 2 // ratio * ratio
-    if not 0 <= overlap <= most or overlap % ratio:
-        wanted = f"0 to {most}" if ratio == 1 else f"a multiple of {ratio} from 0 to {most}"
-        truth = "" if ratio == 1 else f" and truth pixels {ratio}x{ratio}"
-        raise ParameterError(
-            f"--overlap is {overlap}; for this model, whose windows have "
-            f"{spec.height}x{spec.width} pixels{truth}, it can be {wanted}"
-        )

@@ -119,7 +119,9 @@ def _without_maps(paths: Mapping[str, str]) -> dict[str, str]:
     return {
         name: path
         for name, path in paths.items()
-        if parts[name][0] not in MAPS or stem(parts[name][2]) not in labels
+        if parts[name][0] not in MAPS
+        # Below probabilities/ there may be a folder for each class.
+        or labels.isdisjoint({stem(rest := parts[name][2]), stem(rest.partition("/")[2])})
     }
 
 

@@ -2,11 +2,12 @@
 
 import errno
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from segpipe.inference.devices import device_named, on_devices
 from segpipe.inference.geotiff import label_writer, write_labels
 from segpipe.inference.output import Output
 from segpipe.inference.pipeline import Finished, predict_ahead
@@ -30,7 +31,7 @@ class Predicted:
 
 
 def predict_files(
-    predictor: Predictor,
+    predictors: Sequence[Predictor],
     names: Mapping[Path, str],
     out: Path,
     output: Output,
@@ -42,33 +43,59 @@ def predict_files(
     Of what lies on the earth: out/NAME.tif, on the truth's grid. Of what fits in memory: out/NAME.png
     (raw ids, size of the image) and what else `output` asks for, as out/FOLDER/NAME.png. overlap: as
     `predict_raster` takes it. earlier: the frames before each picture, where the model takes clips.
+    predictors: of one bundle, on a device each; the files are the same on any number of equal devices.
 
     A file that cannot be read, or whose labels cannot be written, does not end the others. Raises
     SegpipeError or OSError when the disk is full. Whatever ends the work early, how much is finished
     is said.
     """
-    reader, done = predictor.reader, Predicted()
+    reader, done = predictors[0].reader, Predicted()
     out.mkdir(parents=True, exist_ok=True)
     try:
-        if reader.streamed:  # each file shows the progress over its windows
-            for path, name in names.items():
-                with _skipping(path, done):
-                    predict_raster(predictor, path, out / f"{name}.tif", overlap)
-                    _count(done, path, reader.left_out(path))
+        if reader.streamed:
+            with closing(_predict_rasters(predictors, names, out, overlap)) as rasters:
+                for path, error in rasters:
+                    with _skipping(path, done):
+                        if error:
+                            raise error
+                        _count(done, path, reader.left_out(path))
             return done
-        made = predict_ahead(predictor, names, output, earlier or {})
+        made = predict_ahead(predictors, names, out, output, earlier or {})
         # As for each file alone (`raw.pictures.opener`), which threads would undo for one another.
         with warnings.catch_warnings(), closing(made):
             warnings.filterwarnings("ignore", module=r"PIL\.")
             for path, finish in progress(made, "predict", reader.unit, len(names)):
                 with _skipping(path, done):
                     finished = finish()
-                    _write(predictor, path, out, names[path], finished)
+                    _write(predictors[0], path, out, names[path], finished)
                     _count(done, path, finished.left_out)
     except BaseException:
         say(f"ended early: the labels of {done.written} of {len(names)} are finished, in {out}/")
         raise
     return done
+
+
+def _predict_rasters(
+    predictors: Sequence[Predictor], names: Mapping[Path, str], out: Path, overlap: int | None
+) -> Generator[tuple[Path, Exception | None], None, None]:
+    """Yield each raster when its labels are written, or could not be, with the error then.
+
+    On one device each shows the progress over its windows, on several it is that over the files.
+    """
+    several = len(predictors) > 1
+
+    def predict(predictor: Predictor, path: Path) -> Iterator[tuple[Path, Exception | None]]:
+        target = out / f"{names[path]}.tif"
+        try:
+            predict_raster(predictor, path, target, overlap, shown=not several)
+        except (DataError, OSError, UnicodeError) as error:
+            yield path, error
+        else:
+            yield path, None
+
+    with closing(on_devices(predictors, predict, names)) as done:
+        shown = progress(done, "predict", predictors[0].reader.unit, len(names))
+        yield from shown if several else done
 
 
 @contextmanager
@@ -98,7 +125,11 @@ def _write(predictor: Predictor, path: Path, out: Path, name: str, finished: Fin
 
 
 def predict_raster(
-    predictor: Predictor, path: Path, target: Path, overlap: int | None = None
+    predictor: Predictor,
+    path: Path,
+    target: Path,
+    overlap: int | None = None,
+    shown: bool = True,
 ) -> None:
     """Write the labels of a raster to the GeoTIFF `target`, which lines up with it.
 
@@ -106,7 +137,7 @@ def predict_raster(
     shorter side), of which each keeps the half that is nearer to it: at its edge a network sees
     half of what it needs. With overlap 0 the labels are those that evaluation scores. A raster
     that is smaller than a window is one window. Pixels without data become void. Memory grows with
-    the window, not with the raster.
+    the window, not with the raster. shown: whether there is a bar of progress.
 
     Raises DataError when the raster cannot be read or holds no whole number of truth pixels, or the
     network's scores are not finite.
@@ -118,9 +149,9 @@ def predict_raster(
     with file_named(path):
         parts = reader.parts(grid.height, grid.width, spec, wanted // ratio * ratio)
     with label_writer(target, grid, ratio, predictor.scheme) as writer:
-        for part in progress(parts, f"predict {path.name}", "window"):
+        for part in progress(parts, f"predict {path.name}", "window") if shown else parts:
             image_HWC, valid_HW = reader.read_image(path, part)
-            with file_named(path):
+            with file_named(path), device_named(predictor.device):
                 labels_hw = predictor.predict(image_HWC[None])
             labels_hw[~coarse_valid(valid_HW, ratio)] = VOID
             own_hw = labels_hw[part.skip_top // ratio :, part.skip_left // ratio :]

@@ -3,11 +3,11 @@
 Shapes: K classes; H, W of the image; h, w of its truth; R rows of a strip.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from math import log
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -33,39 +33,53 @@ class Output:
     opacity: of the overlay's colours, 0..1. probabilities: whether to write the probability of the
     class that was chosen (of one logit, that of train id 1). uncertainty: whether to write the entropy
     of the probabilities. submission: labels alone, as grey PNGs without a palette, as the official
-    evaluator of Cityscapes takes them.
+    evaluator of Cityscapes takes them. class_ids: the train ids of the classes whose probability is
+    written as a map of its own. bits: 8 or 16 a pixel, of all these maps.
     """
 
     opacity: float
     probabilities: bool = False
     uncertainty: bool = False
     submission: bool = False
+    class_ids: tuple[int, ...] = ()
+    bits: Literal[8, 16] = 8
 
 
 @dataclass(frozen=True)
 class Maps:
-    """labels_hw: train ids, uint8. others_hw: further maps by folder, 0..255 for 0..1, uint8."""
+    """labels_hw: train ids, uint8. others_hw: further maps by folder, as `quantised` makes them."""
 
     labels_hw: NDArray[np.uint8]
-    others_hw: dict[str, NDArray[np.uint8]]
+    others_hw: dict[str, NDArray[Any]]
 
 
-def read_maps(predictor: Predictor, strips: Iterator[Strip], output: Output) -> Maps:
-    """Return the labels, and what else `output` asks for, of an image's strips."""
+def read_maps(
+    predictor: Predictor,
+    strips: Iterator[Strip],
+    output: Output,
+    add: Callable[[torch.Tensor], None] | None = None,
+) -> Maps:
+    """Return the labels, and what else `output` asks for but the maps by class, of an image's strips.
+
+    add: takes the probabilities of each strip, (K, R, w), from top to bottom.
+    """
     labels: list[NDArray[np.uint8]] = []
-    others: dict[str, list[NDArray[np.uint8]]] = {}
+    others: dict[str, list[NDArray[Any]]] = {}
     for _, logits_KRw in strips:
         labels.append(predictor.train_ids(logits_KRw))
-        if not (output.probabilities or output.uncertainty):
+        if not (output.probabilities or output.uncertainty or add):
             continue
         chance_KRw = class_probabilities(logits_KRw, predictor.bundle.temperature)
+        if add is not None:
+            add(chance_KRw)
         if output.probabilities:
             one_logit = len(logits_KRw) == 1
             chosen_Rw = chance_KRw[1] if one_logit else chance_KRw.amax(0)
-            others.setdefault(PROBABILITIES, []).append(_bytes(chosen_Rw))
+            others.setdefault(PROBABILITIES, []).append(quantised(chosen_Rw, output.bits))
         if output.uncertainty:
             entropy_Rw = -(chance_KRw * chance_KRw.clamp_min(_TINY).log()).sum(0)
-            others.setdefault(UNCERTAINTY, []).append(_bytes(entropy_Rw / log(len(chance_KRw))))
+            entropy_Rw /= log(len(chance_KRw))
+            others.setdefault(UNCERTAINTY, []).append(quantised(entropy_Rw, output.bits))
     return Maps(
         np.concatenate(labels), {folder: np.concatenate(parts) for folder, parts in others.items()}
     )
@@ -89,8 +103,9 @@ def output_files(
     return found
 
 
-def _bytes(fraction_Rw: torch.Tensor) -> NDArray[np.uint8]:
-    rounded: NDArray[np.uint8] = (
-        (fraction_Rw * 255).round().clamp(0, 255).to(torch.uint8).cpu().numpy()
-    )
-    return rounded
+def quantised(fraction_Rw: torch.Tensor, bits: int) -> NDArray[Any]:
+    """Return fractions 0..1 as whole numbers, uint8 0..255 or uint16 0..65535."""
+    most = 2**bits - 1
+    rounded_Rw = (fraction_Rw * most).round_().clamp_(0, most).to(torch.int32)
+    whole_Rw: NDArray[Any] = rounded_Rw.cpu().numpy().astype(np.uint8 if bits == 8 else np.uint16)
+    return whole_Rw

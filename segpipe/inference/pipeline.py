@@ -1,9 +1,10 @@
 """Pictures and tiles of a folder: decoded, predicted, encoded and written, all at the same time.
 
-Threads decode and encode; the calling thread runs the network and writes, so that an interruption
-finds it wherever it waits.
+Threads decode and encode; the calling thread writes and, on one device, runs the network, so that an
+interruption finds it wherever it waits. Of several devices each has a thread (`segpipe.inference.devices`).
 """
 
+import contextlib
 import os
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -15,6 +16,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from segpipe.inference.class_maps import ClassMapSink
+from segpipe.inference.devices import device_named, on_devices
 from segpipe.inference.output import Maps, Output, output_files, read_maps
 from segpipe.inference.predictor import Predictor
 from segpipe.runtime.errors import DataError, file_named
@@ -51,38 +54,47 @@ _Result = tuple[Path, "_Predicted | BaseException"]
 
 
 def predict_ahead(
-    predictor: Predictor,
+    predictors: Sequence[Predictor],
     names: Mapping[Path, str],
+    out: Path,
     output: Output,
     earlier: Mapping[Path, Sequence[Path]],
 ) -> Generator[tuple[Path, Callable[[], Finished]], None, None]:
     """Yield each file of `names`, in their order, with a call that returns what is to be written for it.
 
     The call raises what has happened to the file: DataError, OSError or UnicodeError where it cannot
-    be read or predicted. earlier: the frames before each picture, where the model takes clips.
-    Memory holds some pictures of each step, whatever their number.
+    be read or predicted. The predictors, of one bundle on a device each, take batches in turns. Maps by
+    class, which `output` may ask for, are written below `out` at once. earlier: the frames before
+    each picture, where the model takes clips. Memory holds some pictures of each step, whatever their
+    number.
     """
-    reader = predictor.reader
+    reader, devices = predictors[0].reader, len(predictors)
     read_image = reader.read_image
+    threads = min(os.cpu_count() or 1, _THREADS * devices)
     if earlier:
-        read_image = lru_cache(predictor.frames + _THREADS)(read_image)
+        read_image = lru_cache(predictors[0].frames + threads)(read_image)
 
     def decode(path: Path) -> NDArray[Any]:
         return _read_frames([*earlier.get(path, ()), path], read_image)
+
+    def predict(predictor: Predictor, batch: Sequence[_Decoded]) -> Iterator[_Result]:
+        sink = ClassMapSink(out, names, output, predictor, pool)
+        return _predict_batch(predictor, batch, output, sink)
 
     def encode(result: _Result) -> Finished:
         path, predicted = result
         if isinstance(predicted, BaseException):
             raise predicted
-        contents = output_files(predictor, predicted.image_HWC, predicted.maps, names[path], output)
+        content = predicted.image_HWC, predicted.maps
+        contents = output_files(predictors[0], *content, names[path], output)
         return Finished(predicted.maps.labels_hw, contents, reader.left_out(path))
 
-    with closing(ThreadPoolExecutor(min(os.cpu_count() or 1, _THREADS), "predict")) as pool:
-        frames = begun_ahead(pool, decode, names, _DECODED)
-        decoded = ((path, _outcome(made)) for path, made in frames)
-        results = _predict_batches(predictor, decoded, output)
-        for (path, _), made in begun_ahead(pool, encode, results, _ENCODED):
-            yield path, made.result
+    with closing(ThreadPoolExecutor(threads, "predict")) as pool:
+        frames = begun_ahead(pool, decode, names, _DECODED * devices)
+        batches = _batches((path, _outcome(made)) for path, made in frames)
+        with contextlib.closing(on_devices(predictors, predict, batches)) as results:
+            for (path, _), made in begun_ahead(pool, encode, results, _ENCODED * devices):
+                yield path, made.result
 
 
 def _outcome(made: "Future[NDArray[Any]]") -> NDArray[Any] | BaseException:
@@ -90,10 +102,8 @@ def _outcome(made: "Future[NDArray[Any]]") -> NDArray[Any] | BaseException:
     return made.result() if error is None else error
 
 
-def _predict_batches(
-    predictor: Predictor, decoded: Iterable[_Decoded], output: Output
-) -> Iterator[_Result]:
-    """Yield what the network makes of each file, in their order."""
+def _batches(decoded: Iterable[_Decoded]) -> Iterator[list[_Decoded]]:
+    """Yield the files that go through the network together, whatever the number of devices."""
     batch: list[_Decoded] = []
     pixels = 0
     for path, frames_THWC in decoded:
@@ -101,17 +111,23 @@ def _predict_batches(
         if not isinstance(frames_THWC, BaseException):
             pixels += frames_THWC[..., 0].size
         if len(batch) == _BATCH or pixels >= _PIXELS:
-            yield from _predict_batch(predictor, batch, output)
+            yield batch
             batch, pixels = [], 0
-    yield from _predict_batch(predictor, batch, output)
+    if batch:
+        yield batch
 
 
 def _predict_batch(
-    predictor: Predictor, batch: Sequence[_Decoded], output: Output
+    predictor: Predictor,
+    batch: Sequence[_Decoded],
+    output: Output,
+    sink: ClassMapSink,
 ) -> Iterator[_Result]:
+    """Yield what the network makes of each file, in their order."""
     clips = {path: frames for path, frames in batch if not isinstance(frames, BaseException)}
     try:
-        all_strips = dict(zip(clips, predictor.score_strips(list(clips.values())), strict=True))
+        with device_named(predictor.device):
+            all_strips = dict(zip(clips, predictor.score_strips(list(clips.values())), strict=True))
     except DataError:  # of one of them; one by one it is found which
         all_strips = {}
     for path, frames_THWC in batch:
@@ -119,10 +135,11 @@ def _predict_batch(
             yield path, frames_THWC
             continue
         try:
-            with file_named(path):
+            with file_named(path), device_named(predictor.device):
                 strips = all_strips.pop(path, None) or predictor.score_strips([frames_THWC])[0]
-                maps = read_maps(predictor, strips, output)
-        except DataError as error:
+                with sink.of(path, frames_THWC.shape[1:3]) as add:
+                    maps = read_maps(predictor, strips, output, add)
+        except (DataError, OSError) as error:
             yield path, error
             continue
         yield path, _Predicted(frames_THWC[-1], maps)

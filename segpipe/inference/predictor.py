@@ -3,7 +3,9 @@
 Shapes: T frames; H, W of the image; h, w of what the network sees; C channels; K classes.
 """
 
+import threading
 from collections.abc import Iterator, Sequence
+from concurrent.futures import CancelledError
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +34,11 @@ class Predictor:
     def __init__(
         self, bundle: Bundle, device: torch.device | None = None, views: Views | None = None
     ) -> None:
-        """views: how pictures are shown to the network; None for whole, as in training."""
+        """views: how pictures are shown to the network; None for whole, as in training.
+
+        While `cancelled` is set, each call of the network raises CancelledError: it ends the work of
+        another thread.
+        """
         self.bundle = bundle
         self.reader = build_reader(bundle.input.files)
         self.views = views or Views()
@@ -42,6 +48,7 @@ class Predictor:
                 "keep their size; leave them out (evaluate.windows: whole, evaluate.scales: [1.0])"
             )
         self.device = device or best_device()
+        self.cancelled = threading.Event()
         self.precision = choose_precision(bundle.precision, self.device)
         self._mean_C = torch.tensor(bundle.input.mean, device=self.device)
         self._std_C = torch.tensor(bundle.input.std, device=self.device)
@@ -131,14 +138,11 @@ class Predictor:
             self._check(frames_THWC)
         if not self.reader.resizes:
             return [self._tiled(frames_THWC) for frames_THWC in clips]
-        views, scores = (
-            self.views,
-            1 if self.bundle.threshold is not None else len(self.scheme.classes),
-        )
-        by_scale = [self._sources(clips, scale) for scale in views.scales]
+        scores = 1 if self.bundle.threshold is not None else len(self.scheme.classes)
+        by_scale = [self._sources(clips, scale) for scale in self.views.scales]
         return [
             score_strips(
-                sources, scores, frames_THWC.shape[1], frames_THWC.shape[2], views.averaged
+                sources, scores, frames_THWC.shape[1], frames_THWC.shape[2], self.views.averaged
             )
             for frames_THWC, sources in zip(clips, zip(*by_scale, strict=True), strict=True)
         ]
@@ -219,6 +223,8 @@ class Predictor:
         return chances_BKhw
 
     def _network(self, clips_BThwc: NDArray[Any]) -> Tensor:
+        if self.cancelled.is_set():
+            raise CancelledError
         seen = torch.from_numpy(clips_BThwc.copy())  # Pillow's arrays are read-only
         image_NChw = normalise_batch(seen.to(self.device), self._mean_C, self._std_C)
         takes_clips = self.bundle.model.takes_clips

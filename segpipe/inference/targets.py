@@ -68,10 +68,24 @@ def output_names(paths: Sequence[Path], root: Path) -> dict[Path, str]:
     return {path: str(name.with_name(fitting(name.name))) for path, name in names.items()}
 
 
-def map_folders(probabilities: bool, uncertainty: bool, submission: bool) -> list[str]:
-    """Return the folders of what is written beside the labels of pictures and tiles."""
+def map_folders(
+    probabilities: bool, uncertainty: bool, submission: bool, class_maps: Sequence[str] = ()
+) -> list[str]:
+    """Return the folders of what is written beside the labels of pictures and tiles.
+
+    class_maps: the `class_folders` that are asked for.
+    """
     wanted = {OVERLAYS: not submission, PROBABILITIES: probabilities, UNCERTAINTY: uncertainty}
-    return [folder for folder, is_wanted in wanted.items() if is_wanted]
+    return [*(folder for folder, is_wanted in wanted.items() if is_wanted), *class_maps]
+
+
+def class_folders(classes: Sequence[str], train_ids: Iterable[int]) -> list[str]:
+    """Return the folder for the probability of each of these classes: probabilities/011_person.
+
+    The train id, which comes first, keeps names apart and sorted that a file system takes for one.
+    """
+    names = (f"{k:03d}_{classes[k]}".replace("/", "__") for k in train_ids)
+    return [f"{PROBABILITIES}/{fitting(name)}" for name in names]
 
 
 def target_files(

@@ -1,6 +1,8 @@
 """PNG files that appear whole or not at all: label images and pictures."""
 
 import io
+import struct
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,10 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from segpipe.runtime.atomic import atomic_file, disk_errors_explained
+
+_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+_SUB = 1  # the filter of a row that is given as differences from the pixel to the left
+_LEVEL = 3  # of compression
 
 
 def write_png(
@@ -62,3 +68,39 @@ def png_bytes(
         picture_file.putpalette(palette_256x3.tobytes())
     picture_file.save(content, format="PNG", pnginfo=text)
     return content.getvalue()
+
+
+class GreyPng:
+    """A grey PNG file whose rows come in turn, so that memory need not hold them all (PNG, 3rd edition).
+
+    bits: 8 or 16 a pixel. software: what has made it, for the file's text "Software".
+    """
+
+    def __init__(self, path: Path, height: int, width: int, bits: int, software: str) -> None:
+        self._path, self._bytes = path, bits // 8
+        self._compressor = zlib.compressobj(_LEVEL)
+        header = struct.pack(">IIBBBBB", width, height, bits, 0, 0, 0, 0)
+        text = b"Software\0" + software.encode("latin-1")
+        path.write_bytes(_SIGNATURE + _chunk(b"IHDR", header) + _chunk(b"tEXt", text))
+
+    def add(self, rows_RW: NDArray[Any]) -> None:
+        """Write the next rows, uint8 or uint16 as `bits` says."""
+        rows = np.ascontiguousarray(rows_RW, f">u{self._bytes}")
+        rows_RB = rows.view(np.uint8).reshape(len(rows), -1)
+        filtered_RB = np.full((len(rows), 1 + rows_RB.shape[1]), _SUB, np.uint8)
+        filtered_RB[:, 1:] = rows_RB
+        filtered_RB[:, 1 + self._bytes :] -= rows_RB[:, : -self._bytes]
+        self._append(self._compressor.compress(filtered_RB.tobytes()))
+
+    def finish(self) -> None:
+        """Write the end; before it the file is none."""
+        self._append(self._compressor.flush(), _chunk(b"IEND", b""))
+
+    def _append(self, compressed: bytes, end: bytes = b"") -> None:
+        with self._path.open("ab") as file:
+            file.write((_chunk(b"IDAT", compressed) if compressed else b"") + end)
+
+
+def _chunk(kind: bytes, content: bytes) -> bytes:
+    check = zlib.crc32(kind + content)
+    return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", check)

@@ -31,14 +31,27 @@ def atomic_file(path: Path) -> Iterator[Path]:
     the block raises, `path` is as it was. What killed processes have left in the folder of `path` is
     removed when this process writes there for the first time. The file follows the umask.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    _remove_left_over_once(path.parent.absolute())
-    with _new_folder(path.parent) as folder:
-        partial = folder / "file"
+    with atomic_files([path]) as [partial]:
         yield partial
-        sync(partial)
-        partial.replace(path)
-        sync(path.parent)
+
+
+@contextlib.contextmanager
+def atomic_files(paths: Sequence[Path]) -> Iterator[list[Path]]:
+    """As `atomic_file`, for several files of one file system, which are renamed one after the other.
+
+    The folder that they lie in until then is beside the first of `paths`.
+    """
+    beside = paths[0].parent
+    beside.mkdir(parents=True, exist_ok=True)
+    _remove_left_over_once(beside.absolute())
+    with _new_folder(beside) as folder:
+        partials = [folder / f"file{number}" for number in range(len(paths))]
+        yield partials
+        for partial, path in zip(partials, paths, strict=True):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            sync(partial)
+            partial.replace(path)
+            sync(path.parent)
 
 
 @contextlib.contextmanager

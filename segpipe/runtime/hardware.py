@@ -9,6 +9,8 @@ from typing import Literal
 
 import torch
 
+from segpipe.runtime.errors import ParameterError
+
 Precision = Literal["fp32", "bf16"]
 # Units that multiply bfloat16 directly; without them it is emulated and slower than float32.
 _CPU_BF16 = frozenset({"avx512_bf16", "amx_bf16", "bf16"})
@@ -17,6 +19,24 @@ _CPU_BF16 = frozenset({"avx512_bf16", "amx_bf16", "bf16"})
 def best_device() -> torch.device:
     """Return the GPU that torch calls current, else the CPU."""
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def named_devices(names: str) -> list[torch.device]:
+    """Return the devices of a list such as "cuda:0,cuda:1"; ParameterError for one that is not here."""
+    devices = []
+    for name in names.split(","):
+        try:
+            device = torch.device(name.strip())
+            torch.empty(1, device=device)
+        # What torch raises depends on what it was built with.
+        except (RuntimeError, AssertionError, NotImplementedError) as error:
+            cause = str(error).partition("\n")[0]
+            here = ", ".join(["cpu", *(f"cuda:{n}" for n in range(torch.cuda.device_count()))])
+            raise ParameterError(
+                f"the device {name!r} cannot be used ({cause}); this machine has {here}"
+            ) from error
+        devices.append(device)
+    return devices
 
 
 def choose_precision(wanted: Literal["auto", "fp32", "bf16"], device: torch.device) -> Precision:

@@ -121,7 +121,7 @@ def test_one_bad_picture_of_a_batch_is_named_and_the_others_are_labelled(
         return network(clips_BThwc)
 
     monkeypatch.setattr(one, "_network", failing)
-    done = predict_files(one, names, tmp_path / "out", Output(0.5))
+    done = predict_files([one], names, tmp_path / "out", Output(0.5))
     assert done.skipped == [f"{tmp_path / 'in/2.png'}: the scores are not finite"]
     assert sorted(path.name for path in (tmp_path / "out").glob("*.png")) == [
         "0.png",

@@ -17,7 +17,7 @@ from torch import Tensor
 from segpipe.bundle import Bundle, plain_weights, save_bundle
 from segpipe.bundle_format import DESCRIPTION
 from segpipe.cli.main import main
-from segpipe.cli.predict import refuse_odd_overlap
+from segpipe.cli.predict_options import refuse_odd_overlap
 from segpipe.inference.files import predict_raster
 from segpipe.inference.predictor import Predictor
 from segpipe.labels.scheme import LabelScheme, RawLabel
@@ -148,7 +148,7 @@ class WindowNumbers:
     """Stands in for a Predictor; labels each pixel by its distance to the window's nearest edge."""
 
     def __init__(self, one: Predictor) -> None:
-        self.input, self.reader = one.input, one.reader
+        self.input, self.reader, self.device = one.input, one.reader, one.device
         decoded = tuple(RawLabel(k, str(k), (k, k, k), k) for k in range(50))
         self.scheme = LabelScheme("distance", tuple(map(str, range(50))), decoded)
 

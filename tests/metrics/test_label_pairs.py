@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from segpipe.metrics.confusion import confusion_matrix
-from segpipe.metrics.label_pairs import label_confusion
+from segpipe.metrics.label_pairs import encoded_counts, label_confusion, pair_counts
 from segpipe.metrics.scores import scores
 from segpipe.runtime.errors import DataError
 
@@ -17,7 +17,7 @@ def test_it_counts_as_the_training_does(classes: int) -> None:
     expected = confusion_matrix(
         torch.from_numpy(guess)[None], torch.from_numpy(truth)[None], classes
     )
-    found = label_confusion(guess, truth, classes)
+    found = label_confusion(pair_counts(guess, truth), classes)
     assert found.dtype == np.int64 and found.sum() == (truth != 255).sum()
     assert found.shape == (classes, classes + 1) and not found[:, -1].any()
     np.testing.assert_array_equal(found[:, :-1], expected.numpy())
@@ -26,7 +26,7 @@ def test_it_counts_as_the_training_does(classes: int) -> None:
 def test_hand_case_of_2x4_pixels() -> None:
     truth = np.array([[0, 0, 1, 1], [0, 2, 255, 255]], np.uint8)
     guess = np.array([[0, 1, 255, 1], [2, 2, 0, 200]], np.uint8)
-    found = label_confusion(guess, truth, 3)
+    found = label_confusion(pair_counts(guess, truth), 3)
     assert found.tolist() == [[1, 1, 1, 0], [0, 1, 0, 1], [0, 0, 1, 0]]
     # The pixel without an answer misses its class, and is a false alarm of none.
     assert scores(found).iou_K.tolist() == [1 / 3, 1 / 3, 1 / 2]
@@ -37,8 +37,16 @@ def test_hand_case_of_2x4_pixels() -> None:
 def test_what_cannot_be_counted_is_refused() -> None:
     zero, three = np.zeros((2, 2), np.uint8), np.full((2, 2), 3, np.uint8)
     with pytest.raises(DataError, match=r"a mask holds train id 3, outside of 0\.\.2"):
-        label_confusion(zero, three, 3)
+        label_confusion(pair_counts(zero, three), 3)
     with pytest.raises(ValueError, match=r"a prediction holds train id 3, outside of 0\.\.2"):
-        label_confusion(three, zero, 3)
+        label_confusion(pair_counts(three, zero), 3)
     with pytest.raises(ValueError, match="differ"):
-        label_confusion(zero[:1], three, 3)
+        pair_counts(zero[:1], three)
+
+
+def test_counts_of_raw_values_become_those_of_their_train_ids() -> None:
+    rng = np.random.default_rng(0)
+    guess, truth = rng.integers(0, 256, (2, 30, 40)).astype(np.uint8)
+    by_guess, by_truth = rng.integers(0, 4, (2, 256)).astype(np.uint8)
+    found = encoded_counts(pair_counts(guess, truth), by_guess, by_truth)
+    np.testing.assert_array_equal(found, pair_counts(by_guess[guess], by_truth[truth]))

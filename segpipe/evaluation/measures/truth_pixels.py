@@ -6,7 +6,6 @@ from typing import Self
 import numpy as np
 
 from segpipe.evaluation.measure import MeasureSummary, ScoredImage
-from segpipe.labels.scheme import VOID
 
 
 class TruthPixels:
@@ -18,9 +17,9 @@ class TruthPixels:
 
     def update(self, image: ScoredImage) -> None:
         """Count an image. Void is counted in the window that a pixel belongs to, and only there."""
-        height, width = image.truth_hw.shape
-        void_hw = (image.truth_hw == VOID) & image.scored_mask_hw
-        self._void_pixels += int(np.count_nonzero(void_hw))
+        height, width = image.scored_mask_hw.shape
+        scored = int(np.count_nonzero(image.scored_mask_hw))
+        self._void_pixels += scored - int(image.confusion_KP.sum())
         self._sizes[f"{height}x{width}"] += 1
 
     def merge(self, other: Self) -> None:

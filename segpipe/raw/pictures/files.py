@@ -1,6 +1,7 @@
 """Image and mask files become arrays, or a DataError that says what is wrong with the file."""
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -41,20 +42,33 @@ def open_image(path: Path) -> OpenedPicture:
     return replace(opened, picture=opened.picture.convert("RGB"))
 
 
-@dataclass(frozen=True)
+@dataclass
 class MaskFile:
     """A mask as it is stored.
 
     picture: of label numbers (mode L, I;16 or I), or, where `painted`, of colours (RGB).
-    mode, further_pages: as in OpenedPicture. values: each raw value with its pixels; 0xRRGGBB where
-    the mask is painted.
+    mode, further_pages: as in OpenedPicture. palette: colours by value; empty for a file without one.
     """
 
     picture: Image.Image
     painted: bool
     mode: str
-    values: dict[int, int]
+    palette: list[Colour]
     further_pages: int
+
+    @cached_property
+    def values(self) -> dict[int, int]:
+        """Each raw value with its pixels, 0xRRGGBB where the mask is painted; set by who counts them."""
+        return _colours(self.picture) if self.painted else _counts(self.picture)
+
+    def check(self, path: Path, scheme: LabelScheme) -> None:
+        """Raise DataError for colours of several meanings, and for a palette against the values."""
+        if self.painted:
+            fault = scheme.ambiguity(self.values)
+        else:
+            fault = contradiction(self.palette, self.values, scheme) if self.palette else None
+        if fault:
+            raise DataError(f"{path}: {fault}")
 
     def unknown(self, scheme: LabelScheme) -> dict[int, int]:
         """Return the values that the scheme does not know, with their pixels."""
@@ -113,21 +127,23 @@ def read_instances(path: Path, shape: tuple[int, ...]) -> NDArray[np.int32]:
 
 def open_mask(path: Path, scheme: LabelScheme) -> MaskFile:
     """Return a mask file, upright, with all values in it; DataError as `read_mask` says."""
+    mask = load_mask(path)
+    mask.check(path, scheme)
+    return mask
+
+
+def load_mask(path: Path) -> MaskFile:
+    """Return a mask file, upright, that is not checked against a scheme.
+
+    Raises DataError as `open_picture` does, and for pixels that are no labels.
+    """
     opened = open_picture(path)
     picture, mode = opened.picture, opened.mode
-    painted = mode in _COLOUR_MODES
-    if painted:
-        picture = picture if mode == "RGB" else picture.convert("RGB")
-        values = _colours(picture)
-        fault = scheme.ambiguity(values)
-    else:
-        colours = _palette(picture)
-        picture = _numbers(path, picture)
-        values = _counts(picture)
-        fault = contradiction(colours, values, scheme)
-    if fault:
-        raise DataError(f"{path}: {fault}")
-    return MaskFile(picture, painted, mode, values, opened.further_pages)
+    if mode in _COLOUR_MODES:
+        colours = picture if mode == "RGB" else picture.convert("RGB")
+        return MaskFile(colours, True, mode, [], opened.further_pages)
+    numbers = _numbers(path, picture)
+    return MaskFile(numbers, False, mode, _palette(picture), opened.further_pages)
 
 
 def _palette(picture: Image.Image) -> list[Colour]:
