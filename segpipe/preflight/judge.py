@@ -43,7 +43,7 @@ def judge(
         *files.further_pages(samples),
         *files.sizes_differ(samples),
         *files.lossy_masks(samples),
-        *values.numbers_as_colours(samples, scheme),
+        *values.grey_masks(samples),
         *values.unknown_values(samples, scheme),
         *values.swapped_ids(kept, scheme),
         *nodata.hidden_classes(samples, scheme),

@@ -326,8 +326,13 @@ def once_a_jpeg(root: Path) -> None:
     save(root / "masks" / FIRST, np.asarray(Image.open(memory)))
 
 
-def numbers_saved_as_colours(root: Path) -> None:
+def numbers_in_three_channels(root: Path) -> None:
     _each_mask(root, lambda mask: np.repeat(mask[..., None], 3, axis=-1))
+
+
+def greys_among_colours(root: Path) -> None:
+    _each_mask(root, lambda mask: COLOURS[mask])
+    save(root / "masks" / FIRST, np.full((*_mask(root, FIRST).shape[:2], 3), 1, np.uint8))
 
 
 def jpeg_masks(root: Path) -> None:
@@ -522,8 +527,8 @@ ZOO = [
            "red and blue exchanged", (f"masks/{FIRST}: colour 180,130,70 in",), ()),
     Animal("colours of a JPEG saved as PNG", once_a_jpeg, "unknown_colour", "error",
            "as JPEG or resizing leaves them", (f"masks/{FIRST}: colour ",)),
-    Animal("numbers as colours", numbers_saved_as_colours, "rgb_numbers", "error",
-           "save one channel alone", (f"masks/{FIRST} (RGB)",), ()),
+    Animal("greys among colours", greys_among_colours, "grey_masks", "error",
+           "save these masks as one channel", (f"masks/{FIRST} (RGB, three equal channels of ids)",)),
     Animal("JPEG masks", jpeg_masks, "lossy_mask", "error", "compression changes the labels",
            ("masks/train/drive0_000.jpg: ",), also=frozenset({"mask_modes"})),
     Animal("colours among numbers", painted_among_numbers, "mask_modes", "warning",

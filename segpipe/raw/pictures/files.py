@@ -1,5 +1,6 @@
 """Image and mask files become arrays, or a DataError that says what is wrong with the file."""
 
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,9 @@ from segpipe.runtime.errors import DataError
 _IMAGE_MODES = frozenset({"RGB", "RGBA", "L", "LA", "P", "1", "CMYK", "YCbCr"})
 _COLOUR_MODES = frozenset({"RGB", "RGBA"})
 _PALETTE_MODES = frozenset({"P", "PA"})
+# How the mode of a mask ends where it holds ids in three equal channels; and where the greys in it mean
+# the same as ids and as colours.
+TRIPLED, GREY = "three equal channels of ids", "three equal channels"
 
 
 def read_image(path: Path) -> NDArray[np.uint8]:
@@ -46,8 +50,8 @@ class MaskFile:
     """A mask as it is stored.
 
     picture: of label numbers (mode L, I;16 or I), or, where `painted`, of colours (RGB).
-    mode, further_pages: as in OpenedPicture. values: each raw value with its pixels; 0xRRGGBB where
-    the mask is painted.
+    mode: as in OpenedPicture, with a comma and TRIPLED or GREY where that is so. values: each raw
+    value with its pixels; 0xRRGGBB where the mask is painted. further_pages, lossy: as there.
     """
 
     picture: Image.Image
@@ -55,6 +59,7 @@ class MaskFile:
     mode: str
     values: dict[int, int]
     further_pages: int
+    lossy: bool
 
     def unknown(self, scheme: LabelScheme) -> dict[int, int]:
         """Return the values that the scheme does not know, with their pixels."""
@@ -90,8 +95,8 @@ def read_mask(path: Path, scheme: LabelScheme) -> tuple[NDArray[np.uint8], dict[
     """Return a mask file as train ids, (H, W) uint8, the values the scheme does not know, and whether
     the file is painted in colours.
 
-    Grey and palette files hold raw ids, RGB files hold colours. The unknown values come with their
-    number of pixels; those of colour masks are 0xRRGGBB.
+    Grey and palette files hold raw ids, RGB files hold colours, or raw ids in three equal channels
+    (`_as_ids`). The unknown values come with their number of pixels; those of colour masks are 0xRRGGBB.
     Raises DataError as `open_picture` does, for pixels that are no labels, for colours of several
     meanings, and when a palette contradicts the values.
     """
@@ -119,7 +124,13 @@ def open_mask(path: Path, scheme: LabelScheme) -> MaskFile:
     if painted:
         picture = picture if mode == "RGB" else picture.convert("RGB")
         values = _colours(picture)
-        fault = scheme.ambiguity(values)
+        if greys := _as_ids(values, scheme):
+            mode, painted = f"{mode}, {greys}", greys == GREY
+        if painted:
+            fault = scheme.ambiguity(values)
+        else:
+            picture, fault = picture.getchannel(0), None
+            values = {value & 255: pixels for value, pixels in sorted(values.items())}
     else:
         colours = _palette(picture)
         picture = _numbers(path, picture)
@@ -127,7 +138,25 @@ def open_mask(path: Path, scheme: LabelScheme) -> MaskFile:
         fault = contradiction(colours, values, scheme)
     if fault:
         raise DataError(f"{path}: {fault}")
-    return MaskFile(picture, painted, mode, values, opened.further_pages)
+    return MaskFile(picture, painted, mode, values, opened.further_pages, opened.lossy)
+
+
+def _as_ids(colours: Collection[int], scheme: LabelScheme) -> str | None:
+    """Return TRIPLED for colours (0xRRGGBB) that are ids in three equal channels, GREY for greys that
+    mean the same in either way; None for colours.
+
+    Greys are colours where the scheme has all of them as colours; else they are ids, unless it knows
+    more of them as colours.
+    """
+    values = [code & 255 for code in colours if code == (code & 255) * 0x010101]
+    if len(values) < len(colours):
+        return None
+    painted = {label.colour[0]: label.train_id for label in scheme.raw if len({*label.colour}) == 1}
+    numbered = {label.id: label.train_id for label in scheme.raw}
+    as_colours = sum(value in painted for value in values)
+    if as_colours < len(values):
+        return TRIPLED if sum(value in numbered for value in values) >= as_colours else None
+    return GREY if all(numbered.get(value) == painted[value] for value in values) else None
 
 
 def _palette(picture: Image.Image) -> list[Colour]:
