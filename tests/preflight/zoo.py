@@ -111,7 +111,7 @@ def strays(root: Path) -> None:
 
 
 def other_formats(root: Path) -> None:
-    save(root / "images/train/more.bmp", scene(90)[0])
+    save(root / "images/train/more.gif", scene(90)[0])
     (root / "images/Thumbs.db").write_bytes(b"")
 
 
@@ -439,12 +439,12 @@ ZOO = [
            "same Unicode normalisation (NFC)", ("images/train/stra\u00dfe_\u00e4.png: differs",)),
     Animal("masks in no subfolder", masks_without_folders, "unpaired", "error",
            "same subfolders as images/", (f"images/{FIRST}: differs from masks/drive0_000.png",)),
-    Animal("twins", twins, "name_twice", "error", "1 base names appear twice in images/",
+    Animal("twins", twins, "name_twice", "error", "1 base names appear twice among the images",
            ("images/train/drive0_000.jpg and images/train/drive0_000.png",)),
     Animal("outside the splits", strays, "outside_splits", "error", "1 images are not in images/train",
            ("extra/one",)),
-    Animal("other formats", other_formats, "ignored_files", "warning", "(1 .bmp, 1 .db)",
-           ("images/train/more.bmp", "images/Thumbs.db")),
+    Animal("other formats", other_formats, "ignored_files", "warning", "(1 .db, 1 .gif)",
+           ("images/train/more.gif", "images/Thumbs.db")),
     Animal("drives in two splits", torn_drives, "torn_group", "error", "2 groups",
            ("drive0: train, val", "drive1: train, val"),
            changes={"prepare__split__group": "^(drive[0-9])_"}),
