@@ -49,6 +49,7 @@ def judge(
         *nodata.hidden_classes(samples, scheme),
         *nodata.partly_nodata(kept),
         *splits.torn_groups(kept),
+        *classes.unnamed_classes(scheme),
         *classes.void_share(kept),
         *classes.one_class(kept, scheme),
         *classes.absent_classes(kept, scheme),
