@@ -88,7 +88,8 @@ def fit_scaled(
     image_HWC: NDArray[np.float16], canvas_height: int, canvas_width: int, fit: Fit
 ) -> NDArray[np.float16]:
     """As `fit_image`, for an image in 0..1 of any number of channels; padding is 0."""
-    placed = place(*image_HWC.shape[:2], canvas_height, canvas_width, fit)
+    height, width = image_HWC.shape[:2]
+    placed = place(height, width, canvas_height, canvas_width, fit)
     resized = resize_image(image_HWC, placed.height, placed.width)
     return on_canvas(resized, placed, canvas_height, canvas_width, 0)
 

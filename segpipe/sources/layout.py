@@ -90,28 +90,28 @@ def find_layout(source: Path, suffixes: Collection[str]) -> Layout:
             f"{source}: there is no such folder; put your data (or a link to it) there, "
             "or set source.path in params.yaml"
         )
-    above = {
-        part: [each for each in _folders(source) if _KINDS.get(each.lower()) == part]
-        for part in PARTS
-    }
-    if all(above.values()):
-        chosen = {part: {_chosen(source, above[part], suffixes): ""} for part in PARTS}
-        return Layout(**chosen, passed_over=_others(source, above, chosen, suffixes))
+    above: dict[str, list[str]] = {part: [] for part in PARTS}
     inside: dict[str, dict[str, list[str]]] = {part: {} for part in PARTS}
     for folder in _folders(source):
-        for each in _folders(source / folder) if folder.lower() in _SPLITS else ():
-            if part := _KINDS.get(each.lower()):
-                split = _SPLITS[folder.lower()]
-                inside[part].setdefault(split, []).append(f"{folder}/{each}")
-    if all(inside.values()):
+        if part := _KINDS.get(folder.lower()):
+            above[part].append(folder)
+        if split := _SPLITS.get(folder.lower()):
+            for each in _folders(source / folder):
+                if part := _KINDS.get(each.lower()):
+                    inside[part].setdefault(split, []).append(f"{folder}/{each}")
+    if all(above.values()):
+        chosen = {part: _chosen(source, above[part], suffixes) for part in PARTS}
         return Layout(
-            **{
-                part: {
-                    _chosen(source, of_split, suffixes): split for split, of_split in each.items()
-                }
-                for part, each in inside.items()
-            }
+            {chosen["images"]: ""},
+            {chosen["masks"]: ""},
+            _passed_over(source, above, chosen, suffixes),
         )
+    if all(inside.values()):
+        images, masks = (
+            {_chosen(source, folders, suffixes): split for split, folders in inside[part].items()}
+            for part in PARTS
+        )
+        return Layout(images, masks)
     missing = [_missing(source / part) for part in PARTS if not above[part]]
     text = f"{source}: needs a folder images/ and a folder masks/; not found:"
     raise DataError("\n".join([text, listing(missing), *advice(source, suffixes)]))
@@ -140,17 +140,17 @@ def _chosen(source: Path, folders: list[str], suffixes: Collection[str]) -> str:
     return meant[0]
 
 
-def _others(
+def _passed_over(
     source: Path,
     above: dict[str, list[str]],
-    chosen: dict[str, dict[str, str]],
+    chosen: dict[str, str],
     suffixes: Collection[str],
 ) -> tuple[str, ...]:
     return tuple(
         f"{folder}/"
         for part, folders in above.items()
         for folder in folders
-        if folder not in chosen[part] and _holds(source / folder, suffixes)
+        if folder != chosen[part] and _holds(source / folder, suffixes)
     )
 
 

@@ -6,7 +6,7 @@ keeps the upper 8 bits of three. Shapes: H and W of a picture, C channels withou
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +21,7 @@ from segpipe.raw.rasters.gdal import opened
 from segpipe.raw.rasters.read import scale_bands
 from segpipe.runtime.errors import DataError
 
-_DRIVERS = {"PNG": "PNG", "TIFF": "GTiff"}
+_DRIVERS: dict[str, Literal["PNG", "GTiff"]] = {"PNG": "PNG", "TIFF": "GTiff"}
 _GREY = frozenset({"1", "L", "LA"})
 _PNG_GREYS = (0, 4)  # colour types: grey, grey with alpha
 _ALPHA = frozenset({1, 2})  # ExtraSamples of TIFF 6.0: associated and unassociated alpha
@@ -157,4 +157,4 @@ def read_shown(path: Path) -> NDArray[np.uint8]:
     shown_HW3 = np.nan_to_num(values_HWC[..., [0, min(1, last), min(2, last)]])
     low, high = np.quantile(shown_HW3, (0.01, 0.99))
     unit_HW3 = ((shown_HW3 - low) / max(high - low, 1e-6)).clip(0, 1)
-    return np.rint(unit_HW3 * 255).astype(np.uint8)
+    return np.asarray(np.rint(unit_HW3 * 255), np.uint8)

@@ -80,20 +80,25 @@ def test_alpha_is_left_out_at_16_bits_as_at_8(channels: int, tmp_path: Path) -> 
         )
 
 
-@pytest.mark.parametrize("mode", ["RGB", "L", "LA", "RGBA", "P", "1", "CMYK"])
-@pytest.mark.parametrize("suffix", [".png", ".tif", ".bmp", ".jpg", ".webp"])
+@pytest.mark.parametrize(
+    ("suffix", "modes"),
+    [
+        (".png", ["RGB", "L", "LA", "RGBA", "P", "1"]),
+        (".tif", ["RGB", "L", "LA", "RGBA", "P", "1", "CMYK"]),
+        (".bmp", ["RGB", "L", "RGBA", "P", "1"]),
+        (".jpg", ["RGB", "L", "CMYK"]),
+        (".webp", ["RGB", "RGBA"]),
+    ],
+)
 def test_8_bits_of_grey_and_colours_are_read_by_pillow(
-    mode: str, suffix: str, tmp_path: Path
+    suffix: str, modes: list[str], tmp_path: Path
 ) -> None:
-    picture = Image.fromarray(made("uint8", 3)).convert(mode)
-    path = tmp_path / f"a{suffix}"
-    try:
-        picture.save(path)
-    except OSError:
-        pytest.skip("the format has no such pixels")
-    header = picture_header(path)
-    assert not header.deep
-    assert (header.height, header.width) == read_image(path).shape[:2]
+    for mode in modes:
+        path = tmp_path / f"{mode}{suffix}"
+        Image.fromarray(made("uint8", 3)).convert(mode).save(path)
+        header = picture_header(path)
+        assert not header.deep, mode
+        assert (header.height, header.width) == read_image(path).shape[:2]
 
 
 def test_transparent_pixels_keep_the_colour_that_the_file_gives_them(tmp_path: Path) -> None:
