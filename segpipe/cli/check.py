@@ -14,6 +14,7 @@ from segpipe.preflight.judge import judge
 from segpipe.preflight.label_proposal import load_scheme_of, write_class_file
 from segpipe.preflight.report import refuse_foreign, write_report
 from segpipe.preflight.splits import empty_splits, kept_and_left_out
+from segpipe.preflight.training_rules import unfit_saturation
 from segpipe.runtime.console import say
 from segpipe.runtime.errors import ParameterError
 from segpipe.runtime.findings import Finding, refuse, say_warnings
@@ -122,12 +123,19 @@ def _check_files(params: Params, listing: Listing, options: argparse.Namespace) 
         params.source.name, params.labels, params.prepare, listing, scheme, raw
     )
     survey, memory = survey_listing(listing, context), None
+    unfit: list[Finding] = []
     if context is not None:
         from segpipe.training.forecast import forecast_training  # torch is slow to import
 
         memory = forecast_training(params, context)
+        unfit = unfit_saturation(len(context.files.channels), params.train.augmentation.saturation)
     findings = judge(
-        survey, listing.findings, scheme, params.prepare, params.train.batch_size, memory
+        survey,
+        [*listing.findings, *unfit],
+        scheme,
+        params.prepare,
+        params.train.batch_size,
+        memory,
     )
     page = write_report(options.report, findings, survey, scheme, raw, memory)
     say_warnings(findings)
