@@ -24,6 +24,8 @@ from segpipe.sources.listing import Listing
 
 _REPORT = Path(".segpipe/preflight")
 _OWN = ("folder", "rasters")  # sources of a person's own data
+# Errors that a label scheme for other data leads to.
+_OF_LABELS = frozenset({"unknown_value", "unknown_colour", "only_void", "one_class"})
 DEMO = 128, 256, "22 epochs"  # prepare.height, prepare.width and train.length of recipes/demo.yaml
 _EXAMPLES = """
 examples:
@@ -144,7 +146,9 @@ def _check_files(params: Params, listing: Listing, options: argparse.Namespace) 
     say(f"{raw}: {kept}, every file read and in order{_but(findings)}{left_out}")
     say(f"the report: {page}")
     if params.source.name in _OWN:
-        say(f"next: {_next_command(params, options.params)}")
+        unnamed = any(finding.kind == "unnamed_class" for finding in findings)
+        names = f"write the names of the classes into {raw / params.labels.scheme}, " * unnamed
+        say(f"next: {names}{_next_command(params, options.params)}")
 
 
 def _scheme(params: Params, listing: Listing, raw: Path) -> LabelScheme:
@@ -161,7 +165,7 @@ def _first_repair(params: Params, findings: list[Finding]) -> str:
     if not errors or params.source.name not in _OWN:
         return ""
     repair = errors[0].repair
-    if errors[0].kind.startswith("unknown_") and params.labels.scheme in built_in_schemes():
+    if errors[0].kind in _OF_LABELS and params.labels.scheme in built_in_schemes():
         repair = (
             f"if the masks were not made for {params.labels.scheme}, set `scheme: classes.csv` under labels "
             "in params.yaml, and run `segpipe check --write-classes`"

@@ -228,7 +228,9 @@ def test_the_class_file_is_written_once_and_its_names_are_asked_for(
     rows = [line.split(",")[:2] for line in target.read_text().splitlines()]
     assert rows == [["id", "name"], ["7", "class 7"], ["200", "class 200"]]
     assert main(["check"]) == 0
-    assert "2 classes have the names that were proposed" in capsys.readouterr().out
+    said = capsys.readouterr().out.strip().splitlines()
+    assert any("2 classes have the names that were proposed" in line for line in said)
+    assert said[-1] == "next: write the names of the classes into data/classes.csv, dvc repro"
     target.write_text(target.read_text().replace("class 7", "sky").replace("class 200", "road"))
     filled = target.read_text()
     assert main(["check"]) == 0
@@ -253,6 +255,20 @@ def test_with_a_scheme_of_other_data_the_file_is_to_be_named(
     assert main(["check", "--write-classes"]) == 0
     assert "set `scheme: classes.csv` under labels, then `segpipe check`" in capsys.readouterr().out
     assert Path("data/classes.csv").is_file()
+
+
+def test_masks_that_are_void_by_a_scheme_of_other_data(
+    masks: list[Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    for path in masks:
+        save(path, halves(0, 1))
+    changes = {"labels__scheme": "cityscapes19"}
+    write_parameters(Path("params.yaml"), tiny_parameters(Path("data"), **changes))
+    assert main(["check"]) == 1
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert last.startswith(
+        "next: if the masks were not made for cityscapes19, set `scheme: classes.csv`"
+    )
 
 
 def test_masks_in_three_equal_channels_are_proposed_as_ids(
