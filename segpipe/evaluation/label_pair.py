@@ -60,7 +60,7 @@ def count_pair(sample: Sample, context: PairContext) -> PairResult:
     paths = context.predictions / sample.image, context.truth / str(sample.mask)
     schemes = _kept(context.written), _kept(context.scheme)
     faults: list[tuple[str, str]] = []
-    masks = [_loaded(path, faults) for path in paths]
+    masks = [_loaded(path, scheme, faults) for path, scheme in zip(paths, schemes, strict=True)]
     counts_VV = _count_values(masks)
     for kind, path, mask, scheme in zip(
         ("prediction_values", "truth_values"), paths, masks, schemes, strict=True
@@ -115,9 +115,9 @@ class _MaskPair(ScoredImage):
         return self._masks[1].encoded(self._schemes[1], self._masks[1].picture)
 
 
-def _loaded(path: Path, faults: list[tuple[str, str]]) -> MaskFile | None:
+def _loaded(path: Path, scheme: LabelScheme, faults: list[tuple[str, str]]) -> MaskFile | None:
     try:
-        return load_mask(path)
+        return load_mask(path, scheme)
     except DataError as error:
         faults.append(("unreadable", str(error)))
         return None

@@ -3,9 +3,10 @@
     ID;Name;Red;Green;Blue
     7;road;128;64;128
 
-The separator is a comma, a semicolon or a tab. Case and surrounding spaces of the header do not
-matter, the order of its columns neither; lines whose cells are all empty are passed over. The three
-colours may be left out, together: colours are chosen then, one for each class.
+The separator is a comma, a semicolon, a tab or a bar. Case and surrounding spaces of the header do not
+matter, the order of its columns neither, and columns have the other names of `_NAMES` as well; lines
+whose cells are all empty are passed over. The three colours may be left out, together: colours are
+chosen then, one for each class. The id may be left out beside colours: ids are 0, 1, 2, ... then.
 """
 
 import csv
@@ -21,10 +22,19 @@ from segpipe.labels.label_text import name_fault, quote, read_label_text
 from segpipe.labels.scheme import LARGEST_ID, SMALLEST_ID, VOID, VOID_NAMES, Colour, RawLabel
 from segpipe.runtime.errors import DataError, did_you_mean
 
-_SEPARATORS = (",", ";", "\t")
+_SEPARATORS = (",", ";", "\t", "|")
 _CHANNELS = ("red", "green", "blue")
 _NEEDED = ("id", "name", *_CHANNELS)
 _KNOWN = (*_NEEDED, "class", "category")
+# Other names of columns, in small letters and with spaces for `_`; `label` and `class` see `_columns`.
+_NAMES = {
+    "id": ("value", "pixel value", "label id", "class id", "index"),
+    "name": ("label name", "class name"),
+    "red": ("r",),
+    "green": ("g",),
+    "blue": ("b",),
+}
+_EVERY_NAME = {*_KNOWN, "label", *(name for names in _NAMES.values() for name in names)}
 HEADER = "id,name,red,green,blue"
 # Spreadsheets and pandas write whole numbers of a column with gaps as 7.0.
 _WHOLE = re.compile(r"[+-]?[0-9]{1,9}(\.0*)?")
@@ -57,17 +67,17 @@ def read_csv_labels(path: Path) -> tuple[list[str], list[tuple[str, RawLabel]], 
             f"{path}: is empty; the first line must be {HEADER}, with a row for each label below"
         )
     line, header = rows[0]
-    columns = [" ".join(cell.split()).casefold() for cell in header]
+    columns = _columns(header)
     if fault := _header_fault(columns):
         raise DataError(
             f"{path}: line {line}: {fault}; found {quote(','.join(header))}, expected {HEADER} with a "
-            "row for each label below (separated by commas, semicolons or tabs)"
+            "row for each label below (separated by commas, semicolons, tabs or bars)"
         )
     faults: list[str] = []
     read: list[_Row] = []
-    for line, cells in rows[1:]:
+    for number, (line, cells) in enumerate(rows[1:]):
         try:
-            read.append(_row(line, columns, cells))
+            read.append(_row(line, number, columns, cells))
         except DataError as error:
             faults.append(f"line {line}: {error}")
     if not rows[1:]:
@@ -79,11 +89,11 @@ def read_csv_labels(path: Path) -> tuple[list[str], list[tuple[str, RawLabel]], 
 def _table(path: Path) -> list[tuple[int, list[str]]]:
     """Return the rows in which some cell is not empty, each with the number of its first line."""
     text = read_label_text(path)
-    first = next((line for line in text.splitlines() if line.strip(" ,;\t")), "")
+    first = next((line for line in text.splitlines() if line.strip(" ,;\t|")), "")
 
     def fits(separator: str) -> tuple[int, int]:
-        cells = {cell.strip().strip('"').strip().casefold() for cell in first.split(separator)}
-        return len(cells & {*_KNOWN}), first.count(separator)
+        cells = {_plain(cell.strip().strip('"')) for cell in first.split(separator)}
+        return len(cells & _EVERY_NAME), first.count(separator)
 
     separator = max(_SEPARATORS, key=fits)
     file = io.StringIO(text, newline="")
@@ -102,14 +112,39 @@ def _table(path: Path) -> list[tuple[int, list[str]]]:
     return rows
 
 
+def _plain(cell: str) -> str:
+    return " ".join(cell.replace("_", " ").split()).casefold()
+
+
+def _columns(header: Sequence[str]) -> list[str]:
+    """Return the columns by the names that are used here; what has another meaning keeps its own.
+
+    `label` is the id where there is none, beside a name or class; else it is the name. `class` is the
+    name where there is no other one.
+    """
+    columns = [_plain(cell) for cell in header]
+
+    def rename(others: Sequence[str], name: str) -> None:
+        found = [other for other in others if other in columns]
+        if name not in columns and found:
+            columns[columns.index(found[0])] = name
+
+    for name, others in _NAMES.items():
+        rename(others, name)
+    if "id" not in columns and {"name", "class"} & {*columns}:
+        rename(["label"], "id")
+    rename(["label", "class"], "name")
+    return columns
+
+
 def _header_fault(columns: Sequence[str]) -> str | None:
     twice = [column for column in _KNOWN if columns.count(column) > 1]
     if twice:
         return f"the column {twice[0]} appears twice"
     others = [column for column in columns if column and column not in _KNOWN]
     missing = [column for column in _NEEDED if column not in columns]
-    if missing == [*_CHANNELS] and not others:
-        return None
+    if missing == ["id"] or (missing == [*_CHANNELS] and not others):
+        missing = []
     if missing and _WHOLE.fullmatch(columns[0]):
         return "is a label; the names of the columns must stand in a line above"
     if missing:
@@ -125,8 +160,11 @@ def _header_fault(columns: Sequence[str]) -> str | None:
     return None
 
 
-def _row(line: int, columns: Sequence[str], cells: Sequence[str]) -> _Row:
-    """Turn the cells of a row into what they mean; raises DataError, without a place."""
+def _row(line: int, position: int, columns: Sequence[str], cells: Sequence[str]) -> _Row:
+    """Turn the cells of a row into what they mean; raises DataError, without a place.
+
+    position: among the rows, the id where there is no column of ids.
+    """
     pairs = list(zip_longest(columns, cells, fillvalue=""))
     if any(cell and not column for column, cell in pairs):
         raise DataError(
@@ -134,7 +172,7 @@ def _row(line: int, columns: Sequence[str], cells: Sequence[str]) -> _Row:
             "holds the separator must be in quotes"
         )
     row = dict(pairs)
-    number = _whole(row, "id", SMALLEST_ID, LARGEST_ID)
+    number = _whole(row, "id", SMALLEST_ID, LARGEST_ID) if "id" in row else position
     colour = None
     if any(row.get(channel) for channel in _CHANNELS):
         red, green, blue = (_whole(row, channel, 0, 255) for channel in _CHANNELS)

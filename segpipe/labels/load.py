@@ -1,6 +1,6 @@
 """Label schemes are data: files of names, colours and the raw ids that mean each class.
 
-`csv_labels` and `yaml_labels` say what such a file holds.
+`csv_labels`, `yaml_labels` and `labelmap` say what such a file holds.
 """
 
 import os
@@ -11,11 +11,18 @@ from pathlib import Path
 
 from segpipe.labels.colours import void_colour
 from segpipe.labels.csv_labels import HEADER, read_csv_labels
+from segpipe.labels.labelmap import read_labelmap
 from segpipe.labels.scheme import LARGEST_ID, MAX_CLASSES, SMALLEST_ID, VOID, LabelScheme, RawLabel
 from segpipe.labels.yaml_labels import read_yaml_labels
 from segpipe.runtime.errors import DataError, ParameterError, did_you_mean, listing
 
-_SUFFIXES = (".csv", ".yaml", ".yml")
+_READERS = {
+    ".csv": read_csv_labels,
+    ".yaml": read_yaml_labels,
+    ".yml": read_yaml_labels,
+    ".txt": read_labelmap,
+}
+_LISTS = ("train.txt", "val.txt", "test.txt")  # of samples, which may lie beside a label file
 _JOINING = (
     "give each label a name of its own; to join several to one class, name it in a column `class`"
 )
@@ -29,8 +36,8 @@ class MissingLabelFileError(DataError):
 def load_scheme(scheme: str, extra: Mapping[int, str], folder: Path) -> LabelScheme:
     """Return the scheme of params.yaml's `labels`.
 
-    scheme: a built-in name (cityscapes19), or a CSV or YAML file in `folder` (the raw data). It is
-    looked for nowhere else: DVC would not see a change of a file outside of the data.
+    scheme: a built-in name (cityscapes19), or a CSV, YAML or labelmap.txt file in `folder` (the raw
+    data). It is looked for nowhere else: DVC would not see a change of a file outside of the data.
     extra: more raw values and the class (or `void`) that each means; it also moves known ones.
 
     Raises ParameterError for an unknown scheme or class, MissingLabelFileError, and DataError for a
@@ -55,7 +62,7 @@ def load_scheme(scheme: str, extra: Mapping[int, str], folder: Path) -> LabelSch
 
 
 def scheme_at(name: str) -> LabelScheme:
-    """Return the scheme of a built-in name, or of a CSV or YAML file anywhere.
+    """Return the scheme of a built-in name, or of a CSV, YAML or labelmap.txt file anywhere.
 
     Raises ParameterError for an unknown name, MissingLabelFileError, and DataError for a faulty file.
     """
@@ -67,7 +74,7 @@ def scheme_at(name: str) -> LabelScheme:
         meant = did_you_mean(name, known)
         raise ParameterError(
             f"there is no label scheme {name!r}{f' ({meant})' if meant else ''}; it can be "
-            f"{', '.join(known)}, or the path of a CSV file ({HEADER}) or YAML file"
+            f"{', '.join(known)}, or the path of a CSV file ({HEADER}), YAML file or labelmap.txt"
         )
     if not path.is_file():
         raise MissingLabelFileError(f"{path}: there is no such file{_other_label_files(path)}")
@@ -75,7 +82,7 @@ def scheme_at(name: str) -> LabelScheme:
 
 
 def _is_label_file(path: Path) -> bool:
-    return path.suffix.lower() in _SUFFIXES
+    return path.suffix.lower() in _READERS and path.name not in _LISTS
 
 
 def _other_label_files(path: Path) -> str:
@@ -94,8 +101,8 @@ def built_in_scheme(name: str) -> LabelScheme:
         meant = did_you_mean(name, known)
         raise ParameterError(
             f"params.yaml: labels.scheme is {name!r}{f' ({meant})' if meant else ''}; it can be "
-            f"{', '.join(known)}, or a CSV file ({HEADER}) or YAML file in the folder "
-            "of the data"
+            f"{', '.join(known)}, or a CSV file ({HEADER}), YAML file or labelmap.txt in "
+            "the folder of the data"
         )
     with resources.as_file(_BUILT_IN / f"{name}.csv") as path:
         return _read(path, name)
@@ -109,8 +116,7 @@ def built_in_schemes() -> list[str]:
 
 def _read(path: Path, name: str) -> LabelScheme:
     """Return the scheme of a file; raises DataError with all that is wrong with it."""
-    read = read_csv_labels if path.suffix.lower() == ".csv" else read_yaml_labels
-    classes, placed, faults = read(path)
+    classes, placed, faults = _READERS[path.suffix.lower()](path)
     raw = [label for _, label in placed]
     faults += [
         f"{label.name} has the id {label.id}; below 0 an id can only be void, or be mapped to a class "

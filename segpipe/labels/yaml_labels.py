@@ -8,7 +8,8 @@
 An entry is an id, a list of ids, or a section of `ids`, `colour` and `category`. `colour` is one
 colour, or a list with one for each id. Where no class has ids they are 0, 1, 2, ... in order
 (`classes` may then be a list of names), one for each colour of a class. Colours that are left out are
-chosen.
+chosen. A data.yaml as Ultralytics reads it is taken as well: of `names`, a list or a section of ids and
+names, and of `void`; its other keys are passed over.
 """
 
 from collections.abc import Mapping, Sequence
@@ -53,9 +54,14 @@ def read_yaml_labels(path: Path) -> tuple[list[str], list[tuple[str, RawLabel]],
             f"{path}: must hold `classes:` with a line for each class, such as `road: [7, 8]`, and "
             "perhaps `void: [0, 255]`"
         )
-    faults = _unknown_keys("the file", content, _PARTS)
-    entries = _classes(content.get("classes"), faults)
+    faults: list[str] = []
     void = [_entry("void", content["void"], faults)] if "void" in content else []
+    if "names" in content and "classes" not in content:
+        entries, more = _of_names(content["names"], faults)
+        void += more
+    else:
+        faults += _unknown_keys("the file", content, _PARTS)
+        entries = _classes(content.get("classes"), faults)
     entries = _with_ids(entries, faults)
     labels = [("", label) for label in _labels(entries, void)]
     return [entry.name for entry in entries], labels, faults
@@ -71,6 +77,23 @@ def _classes(content: Any, faults: list[str]) -> list[_Entry]:
             faults.append(f"classes is {quote(content)}; it must name the classes, one a line")
             return []
     return [entry for name, value in given if (entry := _class(name, value, faults))]
+
+
+def _of_names(content: Any, faults: list[str]) -> tuple[list[_Entry], list[_Entry]]:
+    """Return the classes of `names: [sky, road]` or `names: {0: sky, 1: road}`, and what is void there."""
+    match content:
+        case Mapping() if content:
+            given = [(name, value) for value, name in content.items()]
+        case list() if content:
+            given = [(name, value) for value, name in enumerate(content)]
+        case _:
+            faults.append(f"names is {quote(content)}; it must name the classes, one a line")
+            return [], []
+    is_void = [isinstance(name, str) and name.strip().lower() in VOID_NAMES for name, _ in given]
+    pairs = list(zip(given, is_void, strict=True))
+    void = [_entry("void", value, faults) for (_, value), leave_out in pairs if leave_out]
+    found = [_class(*pair, faults) for pair, leave_out in pairs if not leave_out]
+    return [entry for entry in found if entry], void
 
 
 def _class(name: Any, content: Any, faults: list[str]) -> _Entry | None:

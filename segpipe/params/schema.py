@@ -27,7 +27,8 @@ class LabelParams(Section):
     """What the values of a mask mean, and which images are left out for what they hold."""
 
     scheme: Annotated[str, Field(min_length=1)] = "cityscapes19"
-    """a built-in one (docs/data-format.md), or a CSV or YAML file in the folder of the data"""
+    """a built-in one (docs/data-format.md), or a CSV, YAML or labelmap.txt file in the folder of the
+    data"""
     map: dict[int, str] = Field(default_factory=dict)
     """further mask values and what they mean, such as {255: void, 40: road}"""
     exclude_images_with: list[str] = Field(default_factory=list)

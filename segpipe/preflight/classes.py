@@ -6,9 +6,10 @@ from segpipe.labels.scheme import VOID, LabelScheme
 from segpipe.preflight.wording import pictures_of, place, share
 from segpipe.preparation.sample_stats import SampleStats
 from segpipe.raw.sample import SPLITS
-from segpipe.runtime.findings import Finding
+from segpipe.runtime.findings import Finding, about
 
 _MOST_VOID = 0.5  # share of a split's pixels
+PROPOSED_NAME = "class "  # of a class in a file that `segpipe check` wrote, before its number
 _FLAT_SHARE = 0.9  # share of the masks that show one class alone
 
 
@@ -43,6 +44,21 @@ def absent_classes(samples: Sequence[SampleStats], scheme: LabelScheme) -> list[
             items = _named(missing, scheme)
             found.append(Finding("class_absent", "warning", text, repair, items))
     return found
+
+
+def unnamed_classes(scheme: LabelScheme) -> list[Finding]:
+    """A class file that nobody has filled in works, but its scores say little."""
+    return about(
+        [
+            name
+            for name in scheme.classes
+            if name.startswith(PROPOSED_NAME) and name.removeprefix(PROPOSED_NAME).isdecimal()
+        ],
+        "unnamed_class",
+        "{n} classes have the names that were proposed for them",
+        "write what they show into the class file, and `void` for what counts nowhere",
+        severity="warning",
+    )
 
 
 def void_share(samples: Sequence[SampleStats]) -> list[Finding]:

@@ -6,12 +6,13 @@ from pathlib import PurePosixPath
 
 from segpipe.preflight.wording import pictures_of, size
 from segpipe.preparation.sample_stats import SampleStats
+from segpipe.raw.pictures.files import GREY, TRIPLED
 from segpipe.runtime.findings import Finding, about
 
 _GREY = frozenset({"1", "L", "LA", "La", "I", "I;16", "I;16B", "I;16L", "F"})
 _COLOUR = frozenset({"RGB", "RGBA", "RGBa", "P", "PA", "CMYK", "YCbCr", "HSV", "LAB"})
 _ALPHA = frozenset({"RGBA", "LA", "PA"})
-_LOSSY = frozenset({".jpg", ".jpeg"})
+_JPEG = frozenset({".jpg", ".jpeg"})  # also where nothing could be decoded
 
 
 def unreadable(samples: Sequence[SampleStats]) -> list[Finding]:
@@ -71,8 +72,9 @@ def _sizes(kind: str, samples: Sequence[SampleStats], text: str, repair: str) ->
 def mask_modes(samples: Sequence[SampleStats]) -> list[Finding]:
     """Numbered masks among painted ones, and masks with alpha, are doubtful."""
     masks = [stats for stats in samples if stats.mask_mode]
-    painted = [stats for stats in masks if stats.painted]
-    numbered = [stats for stats in masks if not stats.painted]
+    # Greys that mean the same in either way fit both; for ids in three channels see `values.grey_masks`.
+    painted = [stats for stats in masks if stats.painted and not stats.mask_mode.endswith(GREY)]
+    numbered = [f for f in masks if not f.painted and not f.mask_mode.endswith(TRIPLED)]
     found = []
     if painted and numbered:
         fewer = min((painted, numbered), key=len)
@@ -87,7 +89,7 @@ def mask_modes(samples: Sequence[SampleStats]) -> list[Finding]:
                 pictures_of(fewer),
             )
         )
-    clear = [stats for stats in masks if stats.mask_mode in _ALPHA]
+    clear = [stats for stats in masks if stats.mask_mode.partition(",")[0] in _ALPHA]
     if clear:
         found.append(
             Finding(
@@ -103,12 +105,12 @@ def mask_modes(samples: Sequence[SampleStats]) -> list[Finding]:
 
 
 def lossy_masks(samples: Sequence[SampleStats]) -> list[Finding]:
-    """JPEG changes values; where they left the scheme that is an error, else it is doubtful."""
+    """JPEG and lossy WebP change values; where they left the scheme that is an error, else doubtful."""
     lossy = [stats for stats in samples if is_lossy(stats)]
     if not lossy:
         return []
     broken = [stats for stats in lossy if stats.unknown]
-    text = f"{len(lossy)} masks are JPEG files, whose compression changes the labels"
+    text = f"{len(lossy)} masks are JPEG or lossy WebP files, whose compression changes the labels"
     if broken:
         text += f"; {len(broken)} of them hold values outside the label scheme"
     return [
@@ -116,7 +118,7 @@ def lossy_masks(samples: Sequence[SampleStats]) -> list[Finding]:
             "lossy_mask",
             "error" if broken else "warning",
             text,
-            "export them anew as PNG from where they were drawn; to save the JPEG as PNG mends nothing",
+            "export them anew as PNG from where they were drawn; to save these as PNG mends nothing",
             tuple(
                 f"{stats.sample.mask}"
                 + (f": {len(stats.unknown)} values that mean nothing" if stats.unknown else "")
@@ -129,7 +131,7 @@ def lossy_masks(samples: Sequence[SampleStats]) -> list[Finding]:
 
 def is_lossy(stats: SampleStats) -> bool:
     """Whether the mask is stored in a form that does not keep its values."""
-    return PurePosixPath(stats.sample.mask or "").suffix.lower() in _LOSSY
+    return stats.mask_lossy or PurePosixPath(stats.sample.mask or "").suffix.lower() in _JPEG
 
 
 def image_modes(samples: Sequence[SampleStats]) -> list[Finding]:
@@ -152,6 +154,14 @@ def image_modes(samples: Sequence[SampleStats]) -> list[Finding]:
                 pictures_of(fewer),
             )
         )
+    found += about(
+        (f.sample.image for f in images if f.image_mode == "RGBA" and _is_tiff(f)),
+        "fourth_channel",
+        "{n} TIFF images have a fourth channel that the file calls alpha, so it is not read",
+        "if it is a measurement, such as near infrared, clear that mark (`gdal_edit.py -colorinterp_4 "
+        "undefined FILE`)",
+        severity="warning",
+    )
     print_colours = [stats for stats in images if stats.image_mode == "CMYK"]
     if print_colours:
         found.append(
@@ -165,6 +175,10 @@ def image_modes(samples: Sequence[SampleStats]) -> list[Finding]:
             )
         )
     return found
+
+
+def _is_tiff(stats: SampleStats) -> bool:
+    return PurePosixPath(stats.sample.image).suffix.lower() in (".tif", ".tiff")
 
 
 def _pixel_kind(mode: str) -> str:

@@ -14,6 +14,7 @@ from PIL import Image
 from segpipe.labels.scheme import VOID, LabelScheme, pack_colours
 from segpipe.preflight.wording import place, size
 from segpipe.preparation.sample_stats import SampleStats, Survey
+from segpipe.raw.pictures.deep import picture_header, read_shown
 from segpipe.raw.pictures.files import open_image, open_mask
 from segpipe.raw.sample import Sample, Side
 from segpipe.rendering.layout import contact_sheet
@@ -93,7 +94,9 @@ def _caption(words: str, side: Side | None) -> str:
 
 
 def _image(sample: Sample, raw: Path) -> NDArray[np.uint8]:
-    picture = open_image(raw / sample.image).picture
+    path = raw / sample.image
+    deep = picture_header(path).deep
+    picture = Image.fromarray(read_shown(path)) if deep else open_image(path).picture
     picture.thumbnail((_SIDE, _SIDE))
     return np.asarray(picture)
 

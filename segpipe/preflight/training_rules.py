@@ -20,6 +20,21 @@ def large_batch(
     return [Finding("large_batch", "warning", text, repair)]
 
 
+def unfit_saturation(channels: int, saturation: tuple[float, float]) -> list[Finding]:
+    """Training refuses to change the saturation of images without red, green and blue.
+
+    channels: of the images. saturation: the range of train.augment.
+    """
+    if channels == 3 or saturation == (1.0, 1.0):
+        return []
+    text = (
+        f"train.augment.saturation is {list(saturation)}, and images of {channels} "
+        f"channel{'s' * (channels > 1)} have no red, green and blue"
+    )
+    repair = "set `saturation: [1.0, 1.0]` under train.augment in params.yaml"
+    return [Finding("saturation", "error", text, repair)]
+
+
 def too_large(forecast: Mapping[str, Any] | None) -> list[Finding]:
     """Return a warning where the forecast needs more memory than there is.
 

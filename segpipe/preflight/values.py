@@ -1,4 +1,4 @@
-"""Rules about the values of masks: outside the label scheme, of another scheme, saved as colours."""
+"""Rules about the values of masks: outside the label scheme, of another scheme, ids or colours."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -9,6 +9,7 @@ from segpipe.labels.suggestion import Suggestion, suggest_mapping
 from segpipe.preflight.files import is_lossy
 from segpipe.preflight.wording import pictures_of, value_name
 from segpipe.preparation.sample_stats import SampleStats
+from segpipe.raw.pictures.files import GREY, TRIPLED
 from segpipe.runtime.findings import Finding
 
 # So many strange values of one mask are named one by one.
@@ -19,11 +20,7 @@ _GUESSED = 1000
 
 def unknown_values(samples: Sequence[SampleStats], scheme: LabelScheme) -> list[Finding]:
     """A value without meaning is an error: neither void nor a class may be guessed."""
-    strange = [
-        stats
-        for stats in samples
-        if stats.unknown and not is_lossy(stats) and not _numbers_as_colours(stats)
-    ]
+    strange = [stats for stats in samples if stats.unknown and not is_lossy(stats)]
     numbered = [stats for stats in strange if not stats.painted]
     painted = [stats for stats in strange if stats.painted]
     found = []
@@ -38,30 +35,26 @@ def unknown_values(samples: Sequence[SampleStats], scheme: LabelScheme) -> list[
     return found
 
 
-def numbers_as_colours(samples: Sequence[SampleStats], scheme: LabelScheme) -> list[Finding]:
-    """RGB masks all of whose strange colours are greys hold numbers three times over."""
-    tripled = [stats for stats in samples if not is_lossy(stats) and _numbers_as_colours(stats)]
-    if not tripled:
+def grey_masks(samples: Sequence[SampleStats]) -> list[Finding]:
+    """Ids in three equal channels are told from grey colours by a whole data set alone.
+
+    Where other masks are painted, a mask that shows greys alone may be painted as well.
+    """
+    tripled = [stats for stats in samples if stats.mask_mode.endswith(TRIPLED)]
+    painted = [f for f in samples if f.painted and not f.mask_mode.endswith(GREY)]
+    if not tripled or not painted:
         return []
-    values = sorted({value & 255 for stats in tripled for value in stats.unknown})
-    known = {label.id for label in scheme.raw}
-    numbers = ", ".join(map(str, values[:_NAMED])) + (", ..." if len(values) > _NAMED else "")
     text = (
-        f"{len(tripled)} masks are RGB where numbers were due: their colours outside the label scheme "
-        f"are greys, {numbers} in all three channels"
+        f"{len(tripled)} masks are grey in three equal channels, which are read as ids, and "
+        f"{len(painted)} are painted in colours"
     )
-    repair = "save one channel alone, as a grey PNG (Pillow: `mask.getchannel(0).save(...)`)"
-    if not known.issuperset(values):
-        repair += "; some of these numbers are not in the label scheme either"
-    items = tuple(f"{stats.sample.mask} ({stats.mask_mode})" for stats in tripled)
-    return [Finding("rgb_numbers", "error", text, repair, items, pictures_of(tripled))]
-
-
-def _numbers_as_colours(stats: SampleStats) -> bool:
-    greys = (value for value in stats.unknown)
-    return bool(stats.painted and stats.unknown) and all(
-        value >> 16 == value >> 8 & 255 == value & 255 for value in greys
+    repair = (
+        "if the greys are ids, save these masks as one channel (Pillow: "
+        "`mask.getchannel(0).save(...)`); if they are colours, add them to the class file"
     )
+    fewer = min(tripled, painted, key=len)
+    items = tuple(f"{stats.sample.mask} ({stats.mask_mode})" for stats in fewer)
+    return [Finding("grey_masks", "error", text, repair, items, pictures_of(fewer))]
 
 
 def _unknown(kind: str, samples: Sequence[SampleStats], repair: str) -> Finding:

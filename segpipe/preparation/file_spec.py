@@ -1,9 +1,11 @@
-"""How the files of a source are read; the scaling of bands is measured on the training rasters.
+"""How the files of a source are read; the scaling of bands is measured on the training split.
 
 Shapes: C bands, H and W of a raster, N valid pixels of all rasters.
 """
 
+import contextlib
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -12,6 +14,7 @@ import numpy as np
 from segpipe.params.prepare import PrepareParams
 from segpipe.raw.esd.tile import channel_names, display_channels
 from segpipe.raw.input_spec import PICTURES, FileSpec, Scaling
+from segpipe.raw.pictures.deep import PictureHeader, picture_header, read_channels
 from segpipe.raw.rasters.gdal import opened
 from segpipe.raw.rasters.grid import Grid, read_grid
 from segpipe.raw.rasters.read import chosen_bands, read_values
@@ -21,6 +24,10 @@ from segpipe.runtime.errors import DataError, listing
 
 # Values read in all, over all rasters and bands: they bound the memory, whatever the rasters' size.
 _BUDGET = 2**24
+# So many training pictures, and up to twice as many, are asked what they hold, and measured.
+_LOOKED_AT = 100
+# Of the values of pictures: what a sensor's few dead and saturated pixels hold counts for nothing.
+_PICTURE_QUANTILES = (0.001, 0.999)
 
 
 def choose_files(
@@ -32,8 +39,8 @@ def choose_files(
 ) -> FileSpec:
     """Return how the files of a source (by its name in params.yaml) are read.
 
-    The scaling of rasters is measured on the training split alone; DataError when one of them
-    cannot be read.
+    The scaling of rasters, and of pictures of more than 8 bits or of other channels than grey and RGB,
+    is measured on the training split alone; DataError when one of the rasters cannot be read.
     """
     match source:
         case "rasters":
@@ -43,8 +50,69 @@ def choose_files(
             return FileSpec(
                 "esd", tuple(names), display_channels(names), truth_ratio, esd=prepare.esd
             )
+        case "folder":
+            return _pictures(samples["train"], raw)
         case _:
             return PICTURES
+
+
+def _pictures(samples: Sequence[Sample], raw: Path) -> FileSpec:
+    """Return how most of the pictures are read; the others are refused when they are.
+
+    What cannot be read is passed over here, and told then.
+    """
+    deep: list[tuple[Path, PictureHeader]] = []
+    looked_at = samples[:: max(1, len(samples) // _LOOKED_AT)]
+    for sample in looked_at:
+        path = raw / sample.image
+        with contextlib.suppress(DataError):
+            if (header := picture_header(path)).deep:
+                deep.append((path, header))
+    if 2 * len(deep) <= len(looked_at):
+        return PICTURES
+    counts = Counter(len(header.bands) for _, header in deep)
+    channels = counts.most_common(1)[0][0]
+    low, high = _picture_range([each for each in deep if len(each[1].bands) == channels])
+    names = {1: ("grey",), 3: PICTURES.channels}.get(
+        channels, tuple(f"channel {number + 1}" for number in range(channels))
+    )
+    scaling = Scaling(tuple(range(1, channels + 1)), low, high)
+    return FileSpec("picture", names, _display(channels), scaling=scaling)
+
+
+def _picture_range(
+    pictures: Sequence[tuple[Path, PictureHeader]],
+) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Return the values of each channel that become 0 and 1: quantiles of the finite values.
+
+    Red, green and blue share theirs, so that colours stay as they are. Raises DataError when no
+    picture holds a finite value.
+    """
+    pixels = sum(header.height * header.width for _, header in pictures)
+    channels = len(pictures[0][1].bands)
+    every = max(1, math.ceil(math.sqrt(pixels * channels / _BUDGET)))
+    parts = []
+    for path, header in progress(pictures, "measure pictures", "picture", len(pictures)):
+        with contextlib.suppress(DataError):
+            values_NC = read_channels(path, header)[::every, ::every].reshape(-1, channels)
+            parts.append(values_NC[np.isfinite(values_NC).all(1)].astype(np.float64))
+    values_NC = np.concatenate(parts) if parts else np.empty((0, channels))
+    if not len(values_NC):
+        raise DataError(
+            f"{pictures[0][0].parent}: no picture of more than 8 bits, or of other channels than grey "
+            "and RGB, could be read there, or they hold no numbers; look at one of them, such as "
+            f"{pictures[0][0].name}"
+        )
+    measured = [values_NC] if channels == 3 else values_NC.T
+    ends = [np.quantile(values, _PICTURE_QUANTILES).tolist() for values in measured]
+    ends *= channels // len(ends)
+    return tuple(low for low, _ in ends), tuple(high for _, high in ends)
+
+
+def _display(channels: int) -> tuple[int, int, int]:
+    """Return which channels are shown: the first three; of fewer, the last one again."""
+    last = channels - 1
+    return 0, min(1, last), min(2, last)
 
 
 def _rasters(
@@ -52,11 +120,8 @@ def _rasters(
 ) -> FileSpec:
     paths = [raw / image for image in sorted({sample.image for sample in samples})]
     scaling = measure_scaling(paths, prepare.rasters.bands, prepare.rasters.quantiles)
-    # The first three bands are taken for red, green and blue; of fewer, the last one again.
-    last = len(scaling.bands) - 1
-    display = (0, min(1, last), min(2, last))
     names = tuple(f"band {number}" for number in scaling.bands)
-    return FileSpec("raster", names, display, truth_ratio, scaling=scaling)
+    return FileSpec("raster", names, _display(len(names)), truth_ratio, scaling=scaling)
 
 
 def measure_scaling(

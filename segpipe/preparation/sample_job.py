@@ -93,6 +93,7 @@ def _sample_stats(job: SampleJob, seen: CanvasSample, context: PrepareContext) -
         mask_side=seen.mask_side,
         image_mode=seen.image_mode,
         mask_mode=seen.mask_mode,
+        mask_lossy=seen.mask_lossy,
         unknown=Pixels(seen.unknown),
         painted=seen.painted,
         raw_pixels=Pixels({} if seen.painted else seen.values),

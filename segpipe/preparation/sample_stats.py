@@ -47,6 +47,7 @@ class SampleStats:
     unreadable: the reasons, where a file could not be read. image_side, mask_side: height and
     width in pixels as stored (for a window of a raster: of the window). image_mode, mask_mode:
     Pillow's name of the pixels (RGB, RGBA, L, P, I;16, ...), for rasters number and type of bands.
+    mask_lossy: whether the mask's file is of a form that changes values.
     unknown: values of the mask outside the label scheme with their pixels; 0xRRGGBB where the mask
     is `painted` in colours and not numbered. raw_pixels: pixels by raw value, for numbered masks.
     train_pixels: pixels by train id, 255 for void, at the mask's own resolution.
@@ -65,6 +66,7 @@ class SampleStats:
     mask_side: Side | None = None
     image_mode: str = ""
     mask_mode: str = ""
+    mask_lossy: bool = False
     unknown: Mapping[int, int] = _NONE
     painted: bool = False
     raw_pixels: Mapping[int, int] = _NONE

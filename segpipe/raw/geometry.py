@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,6 +10,8 @@ from PIL import Image
 
 from segpipe.labels.scheme import VOID
 from segpipe.raw.input_spec import Fit
+
+Pixel = TypeVar("Pixel", np.uint8, np.float16)
 
 
 @dataclass(frozen=True)
@@ -81,11 +84,26 @@ def _resized(picture: Image.Image, placed: Placement, how: Image.Resampling) -> 
     return picture if picture.size == sides else picture.resize(sides, how)
 
 
-def resize_image(image_HW3: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:
-    """Resize bilinearly with antialiasing."""
-    if image_HW3.shape[:2] == (height, width):
-        return image_HW3
-    return np.asarray(Image.fromarray(image_HW3).resize((width, height), Image.Resampling.BILINEAR))
+def fit_scaled(
+    image_HWC: NDArray[np.float16], canvas_height: int, canvas_width: int, fit: Fit
+) -> NDArray[np.float16]:
+    """As `fit_image`, for an image in 0..1 of any number of channels; padding is 0."""
+    height, width = image_HWC.shape[:2]
+    placed = place(height, width, canvas_height, canvas_width, fit)
+    resized = resize_image(image_HWC, placed.height, placed.width)
+    return on_canvas(resized, placed, canvas_height, canvas_width, 0)
+
+
+def resize_image(image_HWC: NDArray[Pixel], height: int, width: int) -> NDArray[Pixel]:
+    """Resize bilinearly with antialiasing: uint8 RGB, or float16 of any number of channels."""
+    if image_HWC.shape[:2] == (height, width):
+        return image_HWC
+    sides, how = (width, height), Image.Resampling.BILINEAR
+    if image_HWC.dtype == np.uint8:
+        return np.asarray(Image.fromarray(image_HWC).resize(sides, how), image_HWC.dtype)
+    bands = np.moveaxis(image_HWC, 2, 0).astype(np.float32)
+    resized = [np.asarray(Image.fromarray(band).resize(sides, how)) for band in bands]
+    return np.stack(resized, axis=-1).astype(image_HWC.dtype)
 
 
 def _half(difference: int) -> int:
@@ -94,12 +112,12 @@ def _half(difference: int) -> int:
 
 
 def on_canvas(
-    resized: NDArray[np.uint8], placed: Placement, height: int, width: int, fill: int
-) -> NDArray[np.uint8]:
+    resized: NDArray[Pixel], placed: Placement, height: int, width: int, fill: int
+) -> NDArray[Pixel]:
     """Lay what was resized as `placed` says onto a canvas of height x width; the rest is `fill`."""
     if resized.shape[:2] == (height, width):
         return resized
-    canvas = np.full((height, width, *resized.shape[2:]), fill, np.uint8)
+    canvas = np.full((height, width, *resized.shape[2:]), fill, resized.dtype)
     top, left = max(placed.top, 0), max(placed.left, 0)
     seen = resized[max(-placed.top, 0) :, max(-placed.left, 0) :][: height - top, : width - left]
     canvas[top : top + seen.shape[0], left : left + seen.shape[1]] = seen

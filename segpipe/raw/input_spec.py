@@ -25,7 +25,9 @@ _STRICT = ConfigDict(extra="forbid", strict=True)
 
 @dataclass(frozen=True)
 class Scaling:
-    """Which bands of a raster are read (numbers from 1), and the values of each that become 0 and 1."""
+    """Which bands of a raster or picture are read (numbers from 1), and the values of each that become
+    0 and 1.
+    """
 
     __pydantic_config__ = _STRICT
 
@@ -45,10 +47,12 @@ class Scaling:
 class FileSpec:
     """How raw files become arrays.
 
-    kind: pictures are kept as 8 bits; the bands of rasters and ESD tiles are scaled to 0..1.
+    kind: pictures without scaling are kept as 8 bits RGB; pictures with one, and the bands of rasters
+    and ESD tiles, are scaled to 0..1.
     channels: their names, in order. display: which of them are shown as red, green and blue.
     truth_ratio: image pixels along each side of a truth pixel; above 1 the truth is coarser.
-    scaling: of the bands of a raster. esd: which bands of a tile are used.
+    scaling: of the bands of a raster, and of pictures of more than 8 bits or of other channels than
+    grey and RGB. esd: which bands of a tile are used.
     """
 
     __pydantic_config__ = _STRICT
@@ -64,10 +68,12 @@ class FileSpec:
         number = len(self.channels)
         if not all(0 <= channel < number for channel in self.display):
             raise ValueError(f"display is {self.display}, but there are {number} channels (from 0)")
-        if self.kind == "picture" and number != 3:
-            raise ValueError(f"pictures have 3 channels, not {number}")
-        if (self.kind == "raster") != (self.scaling is not None):
-            raise ValueError(f"kind is {self.kind}; scaling belongs to rasters, and these need it")
+        if self.kind == "picture" and self.scaling is None and number != 3:
+            raise ValueError(f"pictures without scaling have 3 channels, not {number}")
+        if self.scaling is None if self.kind == "raster" else self.scaling and self.kind == "esd":
+            raise ValueError(
+                f"kind is {self.kind}; rasters need a scaling, and ESD tiles have none"
+            )
         if (self.kind == "esd") != (self.esd is not None):
             raise ValueError(f"kind is {self.kind}; esd belongs to ESD tiles, and these need it")
         if self.scaling and len(self.scaling.bands) != number:
@@ -78,7 +84,7 @@ class FileSpec:
     @property
     def dtype(self) -> type[np.uint8] | type[np.float16]:
         """The type of the prepared images: uint8, or float16 in 0..1."""
-        return np.uint8 if self.kind == "picture" else np.float16
+        return np.uint8 if self.kind == "picture" and self.scaling is None else np.float16
 
 
 PICTURES = FileSpec("picture", ("red", "green", "blue"), (0, 1, 2))

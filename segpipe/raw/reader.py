@@ -56,10 +56,10 @@ class CanvasSample:
 
     frames_THWC, mask_hw: None where they could not be made. image_side, mask_side: height and width
     as stored. area: the rows and columns of the canvas that the image covers. image_mode, mask_mode:
-    what kind of pixels the files have, in words. unknown, values, painted, hidden_class: as in
-    RawTruth. partly_nodata: as in RawSample.
-    train_pixels: pixels by train id, at the mask's own resolution. unreadable: the reasons, where a
-    file could not be read. left_out: what of a file was not read, with its name.
+    what kind of pixels the files have, in words. mask_lossy: as in OpenedPicture. unknown, values,
+    painted, hidden_class: as in RawTruth. partly_nodata: as in RawSample. train_pixels: pixels by train
+    id, at the mask's own resolution. unreadable: the reasons, where a file could not be read. left_out:
+    what of a file was not read, with its name.
     """
 
     frames_THWC: NDArray[Any] | None = None
@@ -69,6 +69,7 @@ class CanvasSample:
     area: tuple[slice, slice] = (slice(None), slice(None))
     image_mode: str = ""
     mask_mode: str = ""
+    mask_lossy: bool = False
     unknown: dict[int, int] = field(default_factory=dict)
     painted: bool = False
     values: dict[int, int] = field(default_factory=dict)

@@ -50,12 +50,15 @@ def about(
     return [Finding(kind, severity, text.replace("{n}", str(len(offenders))), repair, offenders)]
 
 
-def refuse(findings: Sequence[Finding], report: Path | None = None) -> None:
-    """Raise one DataError with all errors among the findings, which says where the report is."""
+def refuse(findings: Sequence[Finding], report: Path | None = None, then: str = "") -> None:
+    """Raise one DataError with all errors among the findings, which says where the report is.
+
+    then: a last line, of what to do next.
+    """
     errors = [str(finding) for finding in findings if finding.severity == "error"]
     if errors:
         where = [] if report is None else [f"the whole report, with pictures: {report}"]
-        raise DataError("\n".join([*errors, *where]))
+        raise DataError("\n".join([*errors, *where, *filter(None, [then])]))
 
 
 def say_warnings(findings: Sequence[Finding]) -> None:

@@ -12,9 +12,11 @@ class Listing:
 
     findings: what does not pair, appears twice or lies in the wrong place. Listing goes on after
     each of them, so that a person learns of all at once. truth_ratio: image pixels along each side
-    of a truth pixel; above 1 where the truth is coarser than the image.
+    of a truth pixel; above 1 where the truth is coarser than the image. folders: which ones hold images
+    and masks, in words; empty where they have the usual names.
     """
 
     samples: dict[str, list[Sample]]
     findings: list[Finding] = field(default_factory=list)
     truth_ratio: int = 1
+    folders: str = ""

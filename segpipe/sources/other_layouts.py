@@ -1,4 +1,4 @@
-"""What lies in a folder that is not in the layout images/ and masks/, and how it gets there."""
+"""What lies in a folder that holds no images or masks under a known name, and how it would be read."""
 
 import shlex
 from collections import Counter
@@ -9,20 +9,9 @@ from segpipe.runtime.errors import listing
 from segpipe.runtime.findings import Finding
 from segpipe.sources.folder_walk import files_below
 
-# Folders of other layouts, in lower case, and what they are called here.
-_KINDS = {
-    **dict.fromkeys(("images", "image", "imgs", "img", "jpegimages", "rgb"), "images"),
-    **dict.fromkeys(("masks", "mask", "labels", "label", "annotations", "annotation"), "masks"),
-    **dict.fromkeys(("segmentationclass", "ground_truth", "groundtruth", "gt"), "masks"),
-}
-_SPLITS = {
-    **dict.fromkeys(("train", "training"), "train"),
-    **dict.fromkeys(("val", "valid", "validation"), "val"),
-    **dict.fromkeys(("test", "testing"), "test"),
-}
-_PICTURES = frozenset({".jpg", ".jpeg", ".png"})
+_PICTURES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp"})
 # What Pillow converts to PNG without a loss.
-_CONVERTED = frozenset({".webp", ".bmp", ".tif", ".tiff", ".gif", ".ppm", ".pgm", ".jp2"})
+_CONVERTED = frozenset({".gif", ".ppm", ".pgm", ".jp2"})
 _ARCHIVES = frozenset({".zip", ".tar", ".gz", ".tgz", ".7z", ".rar"})
 
 
@@ -40,7 +29,7 @@ def advice(source: Path, suffixes: Collection[str]) -> list[str]:
     there = [f"{folder or '.'}/: {count_suffixes(paths)}" for folder, paths in folders.items()]
     return [
         f"found there:\n{listing(there)}" if there else "no file was found there",
-        *_moves(source, folders),
+        *_places(source, folders),
         *conversion(files, source, suffixes),
         *(str(finding) for finding in unread if finding.severity == "error"),
     ]
@@ -53,7 +42,7 @@ def conversion(files: Iterable[Path], source: Path, suffixes: Collection[str]) -
     """
     kinds = {path.suffix.lower() for path in files} - set(suffixes)
     lines = []
-    if ".tif" in suffixes:
+    if ".png" not in suffixes:
         if kinds & _PICTURES:
             lines.append("pictures are read where source.name in params.yaml is folder")
     elif convertible := sorted(kinds & _CONVERTED):
@@ -63,8 +52,6 @@ def conversion(files: Iterable[Path], source: Path, suffixes: Collection[str]) -
             f"if p.suffix.lower() in {convertible} and not p.with_suffix('.png').exists()]"
         )
         lines.append(f"convert {', '.join(convertible)} to .png: python -c {shlex.quote(code)}")
-        if kinds & {".tif", ".tiff"}:
-            lines.append("georeferenced .tif are read where source.name in params.yaml is rasters")
     if archives := sorted(kinds & _ARCHIVES):
         lines.append(f"unpack what lies in archives ({', '.join(archives)})")
     return lines
@@ -76,22 +63,8 @@ def count_suffixes(files: Iterable[Path]) -> str:
     return ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items()))
 
 
-def _moves(source: Path, folders: Collection[str]) -> list[str]:
-    """Return the command that brings `folders` (at most two deep) into the layout that is read."""
-    places = {folder: place for folder in folders if (place := _place_here(folder))}
-    moved = {
-        old: new
-        for old, new in places.items()
-        if old != new and places.get(old.partition("/")[0]) in (None, old.partition("/")[0], new)
-    }
-    if moved and len(set(places.values())) == len(places):
-        # rmdir and mv stop, and lose nothing, where a folder is in the way that holds something.
-        empty = [f"rmdir {new}" for new in moved.values() if (source / new).exists()]
-        parents = {new.rpartition("/")[0] for new in moved.values()} - {""}
-        steps = [f"cd {shlex.quote(str(source))}", *empty]
-        steps += [f"mkdir -p {' '.join(sorted(parents))}"] if parents else []
-        steps += [f"mv {shlex.quote(old)} {shlex.quote(new)}" for old, new in moved.items()]
-        return [f"this brings it into the layout that is read: {' && '.join(steps)}"]
+def _places(source: Path, folders: Collection[str]) -> list[str]:
+    """Return where the images and masks of `folders` (at most two deep) belong, or are."""
     for folder in sorted({folder.partition("/")[0] for folder in folders} - {""}):
         if all((source / folder / part).is_dir() for part in ("images", "masks")):
             return [f"set source.path in params.yaml to {source / folder}"]
@@ -101,14 +74,3 @@ def _moves(source: Path, folders: Collection[str]) -> list[str]:
             "prepare.split.by ratio or lists they need no further folders"
         ]
     return []
-
-
-def _place_here(folder: str) -> str | None:
-    """Return `images/train` for train/imgs and for Images/training, None where a folder says nothing."""
-    first, _, second = folder.partition("/")
-    for kind, split in ((first, second), (second, first)):
-        if kind.lower() in _KINDS and split.lower() in _SPLITS:
-            return f"{_KINDS[kind.lower()]}/{_SPLITS[split.lower()]}"
-    if first.lower() not in _KINDS:
-        return None
-    return "/".join(filter(None, (_KINDS[first.lower()], second)))

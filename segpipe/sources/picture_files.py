@@ -1,14 +1,15 @@
-"""Which files below images/ and masks/ are read, and which are passed over."""
+"""Which files below the folders of images and masks are read, and which are passed over."""
 
 from collections.abc import Collection, Iterable
 from pathlib import Path
+from typing import Literal
 
-from segpipe.runtime.errors import DataError, listing
+from segpipe.runtime.errors import DataError
 from segpipe.runtime.findings import Finding, about
+from segpipe.sources.layout import Layout
 from segpipe.sources.other_layouts import advice, conversion, count_suffixes
 
-PARTS = ("images", "masks")
-SUFFIXES = frozenset({".jpg", ".jpeg", ".png"})
+SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp"})
 
 
 def read_files(files: Iterable[Path], suffixes: Collection[str]) -> list[Path]:
@@ -19,31 +20,34 @@ def read_files(files: Iterable[Path], suffixes: Collection[str]) -> list[Path]:
 def named_apart(
     files: Iterable[Path],
     raw: Path,
-    part: str,
+    layout: Layout,
+    part: Literal["images", "masks"],
     suffixes: Collection[str],
+    by_folder: bool,
     findings: list[Finding],
 ) -> dict[str, str]:
-    """Map names (the path below raw/part, without suffix) to paths below `raw`, in their order.
+    """Map names (`Layout.name`, of which by_folder is a part) to paths below `raw`, in their order.
 
-    files: all below `raw`, of which those in `part` with one of `suffixes` are taken. Files of one
+    files: all below `raw`, of which those of `part` with one of `suffixes` are taken. Files of one
     name are added to `findings`, and the first of them is taken. Raises DataError, which names the
     suffixes that are looked for and what lies there, when there is none at all.
     """
     found: dict[str, str] = {}
     twice = []
     for path in read_files(files, suffixes):
-        place = path.relative_to(raw)
-        if place.parts[0] == part:
-            name = place.relative_to(part).with_suffix("").as_posix()
-            if found.setdefault(name, place.as_posix()) != place.as_posix():
-                twice.append(f"{found[name]} and {place.as_posix()}")
+        place = path.relative_to(raw).as_posix()
+        name = layout.name(place, part, by_folder)
+        if name is not None and found.setdefault(name, place) != place:
+            twice.append(f"{found[name]} and {place}")
     if not found:
-        text = f"{raw / part}: holds no {', '.join(sorted(suffixes))} files"
+        folders = layout.images if part == "images" else layout.masks
+        where = ", ".join(str(raw / folder) for folder in folders)
+        text = f"{where}: holds no {', '.join(sorted(suffixes))} files"
         raise DataError("\n".join([text, *advice(raw, suffixes)]))
     findings += about(
         twice,
         "name_twice",
-        f"{{n}} base names appear twice in {part}/; which one is meant?",
+        f"{{n}} base names appear twice among the {part}; which one is meant?",
         "remove or rename one of each two",
     )
     return found
@@ -67,20 +71,3 @@ def ignored_files(
         f"save them as {', '.join(sorted(suffixes))} if they are meant, else move them away{commands}",
         severity="warning",
     )
-
-
-def refuse_missing(source: Path, suffixes: Collection[str]) -> None:
-    """Raise DataError, which says what lies there instead, when the folder, images/ or masks/ is missing."""
-    if not source.is_dir():
-        raise DataError(
-            f"{source}: there is no such folder; put your data (or a link to it) there, "
-            "or set source.path in params.yaml"
-        )
-    missing = [_missing(source / part) for part in PARTS if not (source / part).is_dir()]
-    if missing:
-        text = f"{source}: needs a folder images/ and a folder masks/; not found:"
-        raise DataError("\n".join([text, listing(missing), *advice(source, suffixes)]))
-
-
-def _missing(folder: Path) -> str:
-    return f"{folder}/" + (f", a link to {folder.readlink()}" if folder.is_symlink() else "")

@@ -74,6 +74,32 @@ def test_columns_in_another_order_and_a_suffix_in_capitals(tmp_path: Path) -> No
     assert scheme.name == "Classes"
 
 
+@pytest.mark.parametrize(
+    "content",
+    [
+        "Pixel Value, Class, R, G, B\n0, sky, 1, 2, 3\n1, road, 4, 5, 6\n",  # Roboflow's, with colours
+        "value;name;red;green;blue\n0;sky;1;2;3\n1;road;4;5;6\n",
+        "LABEL_ID\tLabel\tr\tg\tb\n0\tsky\t1\t2\t3\n1\troad\t4\t5\t6\n",
+        "label|class name|Red|Green|Blue\n0|sky|1|2|3\n1|road|4|5|6\n",
+        "name,r,g,b\nsky,1,2,3\nroad,4,5,6\n",
+        "label,class,r,g,b\n0,sky,1,2,3\n1,road,4,5,6\n",
+        "id,label,value,r,g,b\n0,sky,7,1,2,3\n1,road,8,4,5,6\n",
+    ],
+)
+def test_columns_have_other_names_and_ids_may_be_left_out(content: str, tmp_path: Path) -> None:
+    found = read(tmp_path, content)
+    assert [(label.id, label.name, label.colour, label.train_id) for label in found.raw] == [
+        (0, "sky", (1, 2, 3), 0),
+        (1, "road", (4, 5, 6), 1),
+    ]
+
+
+def test_a_column_of_classes_still_joins_labels(tmp_path: Path) -> None:
+    found = read(tmp_path, "id,label,class\n0,car,vehicle\n1,bus,vehicle\n2,sky,void\n")
+    assert [label.name for label in found.raw] == ["car", "bus", "sky"]
+    assert found.classes == ("vehicle",)
+
+
 def test_a_name_may_hold_the_separator_and_lines_in_quotes_are_counted(tmp_path: Path) -> None:
     assert read(tmp_path, f'{HEADER}\n1,"traffic light, red",1,1,1\n').classes == (
         "traffic light, red",
@@ -125,11 +151,11 @@ def test_chosen_colours_are_none_that_masks_are_painted_with(
         ("0,sky,1,2,3\n1,road,4,5,6\n",
          "line 1: is a label; the names of the columns must stand in a line above; found "
          f"'0,sky,1,2,3', expected {HEADER} with a row for each label below (separated by commas, "
-         "semicolons or tabs)"),
-        ("\nname,r,g,b\nsky,1,2,3\n", "line 2: lacks the columns id, red, green, blue; found 'name,r,g,b'"),
-        ("id,name,r,g,b\n0,sky,1,2,3\n", "line 1: lacks the columns red, green, blue; found"),
+         "semicolons, tabs or bars)"),
+        ("\nname,r,g\nsky,1,2\n", "line 2: lacks the columns id, blue; found 'name,r,g'"),
+        ("name,colour\nsky,1\n", "line 1: lacks the columns id, red, green, blue; found 'name,colour'"),
         ("id,name,red,green\n0,sky,1,2\n", "line 1: lacks the column blue; found"),
-        ("id|name|red|green|blue\n", "line 1: lacks the columns id, name, red, green, blue; found 'id|name"),
+        ("id!name!red!green!blue\n", "line 1: lacks the columns id, name, red, green, blue; found 'id!name"),
         ("id,ID,name,red,green,blue\n", "line 1: the column id appears twice; found 'id,ID,name"),
         (f"{HEADER},clas\n1,a,1,1,1,b\n", "line 1: has the unknown column 'clas'; rename it to class if it "
          "names the classes, else take it out; found"),

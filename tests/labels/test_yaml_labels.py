@@ -201,3 +201,19 @@ def test_the_colour_space_is_cielab() -> None:
     rgb = np.array([[255, 0, 0], [0, 255, 0], [0, 0, 255], [255, 255, 255], [0, 0, 0]], np.float64)
     expected = [[53.24, 80.09, 67.20], [87.73, -86.18, 83.18], [32.30, 79.19, -107.86]]
     assert np.allclose(_lab(rgb), [*expected, [100, 0, 0], [0, 0, 0]], atol=0.06)
+
+
+@pytest.mark.parametrize(
+    "names", ["[sky, road, void, car]", "{0: sky, 1: road, 2: void, 3: car}"], ids=["list", "ids"]
+)
+def test_names_as_ultralytics_writes_them(names: str, tmp_path: Path) -> None:
+    (tmp_path / "data.yaml").write_text(f"path: ../street\ntrain: images/train\nnames: {names}\n")
+    scheme = load_scheme("data.yaml", {}, tmp_path)
+    assert scheme.classes == ("sky", "road", "car")
+    assert scheme.meanings == {0: "sky", 1: "road", 3: "car", 2: "void"}
+
+
+def test_names_that_are_none_are_explained(tmp_path: Path) -> None:
+    (tmp_path / "data.yaml").write_text("names: 3\n")
+    with pytest.raises(DataError, match="names is 3; it must name the classes"):
+        load_scheme("data.yaml", {}, tmp_path)

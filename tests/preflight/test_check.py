@@ -4,11 +4,16 @@ import json
 import os
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
+from segpipe.cli.check import DEMO
 from segpipe.cli.main import main
+from segpipe.params.load import load_overlay
 from tests.forge import CLASSES_CSV, make_folder, save, scene, tiny_parameters, write_parameters
 from tests.preflight.zoo import sound
+from tests.raw.pictures.made import write_tiff
 
 
 @pytest.fixture(autouse=True)
@@ -67,6 +72,81 @@ def test_the_data_are_read_only_and_the_report_is_all_that_is_written(tmp_path: 
         ".segpipe/preflight/report.md",
         ".segpipe/preflight/report.json",
     }
+
+
+def last_line(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    code = main(["check", *arguments])
+    said = capsys.readouterr()
+    return (said.err if code else said.out).strip().splitlines()[-1]
+
+
+def test_the_last_line_says_what_to_do_next(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = sound(tmp_path / "data")
+    write_parameters(Path("params.yaml"), tiny_parameters(data))
+    assert last_line(capsys) == "next: dvc repro"
+    Path("own.yaml").write_text(Path("params.yaml").read_text())
+    assert last_line(capsys, "--params", "own.yaml") == "next: segpipe use own.yaml, then dvc repro"
+    (data / "masks/train/drive0_000.png").unlink()
+    assert last_line(capsys) == (
+        "next: add the masks, or move the images away; then `segpipe check` again"
+    )
+
+
+def test_pictures_of_four_channels_are_checked_with_the_line_to_change(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = sound(tmp_path / "data")
+    for path in sorted((data / "images").rglob("*.png")):
+        rgb_HW3 = np.asarray(Image.open(path))
+        write_tiff(path.with_suffix(".tif"), np.dstack([rgb_HW3, rgb_HW3[..., :1]]))
+        path.unlink()
+    write_parameters(Path("params.yaml"), tiny_parameters(data))
+    assert last_line(capsys) == (
+        "next: set `saturation: [1.0, 1.0]` under train.augment in params.yaml; then `segpipe check` again"
+    )
+    changes = {"train__augment__saturation": [1.0, 1.0]}
+    write_parameters(Path("params.yaml"), tiny_parameters(data, **changes))
+    assert last_line(capsys) == "next: dvc repro"
+    report = json.loads(Path(".segpipe/preflight/report.json").read_text())
+    assert report["image_modes"] == {"4 channels of 8 bits": 14}
+
+
+def test_alpha_of_tiff_images_is_doubted(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = sound(tmp_path / "data")
+    for path in sorted((data / "images").rglob("*.png")):
+        Image.open(path).convert("RGBA").save(path.with_suffix(".tif"))
+        path.unlink()
+    write_parameters(Path("params.yaml"), tiny_parameters(data))
+    assert main(["check"]) == 0
+    assert (
+        "14 TIFF images have a fourth channel that the file calls alpha" in capsys.readouterr().out
+    )
+
+
+def test_settings_of_the_demo_are_no_settings_for_own_data(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    demo = load_overlay(Path(__file__).resolve().parents[2] / "recipes/demo.yaml")
+    shipped = demo.prepare.height, demo.prepare.width, str(demo.train.length)
+    assert shipped == DEMO
+    changes = {"prepare__height": DEMO[0], "prepare__width": DEMO[1], "train__length": DEMO[2]}
+    content = tiny_parameters(sound(tmp_path / "data"), **changes)
+    write_parameters(Path("params.yaml"), content)
+    assert last_line(capsys).startswith("next: segpipe plan (size, length and learning rate are")
+
+
+def test_the_folders_are_named_where_they_are_not_the_usual_ones(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = sound(tmp_path / "data")
+    (data / "masks").rename(data / "labels")
+    write_parameters(Path("params.yaml"), tiny_parameters(data))
+    assert main(["check"]) == 0
+    assert f"{data}: images in images; masks in labels" in capsys.readouterr().out
 
 
 def test_a_folder_with_files_of_ones_own_is_no_place_for_the_report(

@@ -25,8 +25,8 @@ MISSING = (
     "folder of the data (source.path), beside the images"
 )
 SAVE = (
-    "save these lines as data/{}, and write your names in place of `class ...` (`void`, also several "
-    "times, for what counts nowhere):"
+    "save these lines as data/{} (`segpipe check --write-classes` does), and write your names in place "
+    "of `class ...` (`void`, also several times, for what counts nowhere):"
 )
 
 
@@ -47,7 +47,11 @@ def masks() -> list[Path]:
 
 def refusal(capsys: pytest.CaptureFixture[str]) -> list[str]:
     assert main(["check"]) == 1
-    return capsys.readouterr().err.strip().removeprefix("error: ").splitlines()
+    said = capsys.readouterr().err.strip().removeprefix("error: ").splitlines()
+    assert (
+        said.pop() == "next: `segpipe check --write-classes`, then fill in the names in that file"
+    )
+    return said
 
 
 def save_proposal(said: list[str], path: Path) -> None:
@@ -203,6 +207,84 @@ def test_the_stage_says_where_the_users_own_folder_is(masks: list[Path], tmp_pat
     done = run_stage("prepare", workspace)
     assert done.returncode == 1
     assert "data/raw/classes.csv: there is no such file" in done.stderr
-    assert f"save these lines as {tmp_path / 'data/classes.csv'}, and write" in done.stderr
+    assert f"save these lines as {tmp_path / 'data/classes.csv'} (`segpipe check" in done.stderr
     assert "9,class 9," in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_the_class_file_is_written_once_and_its_names_are_asked_for(
+    masks: list[Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    for path in masks:
+        save(path, halves(7, 200))
+    assert main(["check", "--write-classes"]) == 0
+    said = capsys.readouterr().out.strip().splitlines()
+    assert "  value 7: 25.0 % of the pixels, in 5 masks" in said
+    assert said[-1] == (
+        "next: write your names in place of `class ...` (`void`, also several times, for what counts "
+        "nowhere), then `segpipe check`"
+    )
+    target = Path("data/classes.csv")
+    rows = [line.split(",")[:2] for line in target.read_text().splitlines()]
+    assert rows == [["id", "name"], ["7", "class 7"], ["200", "class 200"]]
+    assert main(["check"]) == 0
+    said = capsys.readouterr().out.strip().splitlines()
+    assert any("2 classes have the names that were proposed" in line for line in said)
+    assert said[-1] == "next: write the names of the classes into data/classes.csv, dvc repro"
+    target.write_text(target.read_text().replace("class 7", "sky").replace("class 200", "road"))
+    filled = target.read_text()
+    assert main(["check"]) == 0
+    assert "names that were proposed" not in capsys.readouterr().out
+    assert main(["check", "--write-classes"]) == 1
+    assert "data/classes.csv: is there already and stays as it is" in capsys.readouterr().err
+    assert target.read_text() == filled
+
+
+def test_with_a_scheme_of_other_data_the_file_is_to_be_named(
+    masks: list[Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    for path in masks:
+        save(path, halves(7, 200))
+    changes = {"labels__scheme": "cityscapes19"}
+    write_parameters(Path("params.yaml"), tiny_parameters(Path("data"), **changes))
+    assert main(["check"]) == 1
+    assert capsys.readouterr().err.splitlines()[-1] == (
+        "next: if the masks were not made for cityscapes19, set `scheme: classes.csv` under labels in "
+        "params.yaml, and run `segpipe check --write-classes`; then `segpipe check` again"
+    )
+    assert main(["check", "--write-classes"]) == 0
+    assert "set `scheme: classes.csv` under labels, then `segpipe check`" in capsys.readouterr().out
+    assert Path("data/classes.csv").is_file()
+
+
+def test_masks_that_are_void_by_a_scheme_of_other_data(
+    masks: list[Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    for path in masks:
+        save(path, halves(0, 1))
+    changes = {"labels__scheme": "cityscapes19"}
+    write_parameters(Path("params.yaml"), tiny_parameters(Path("data"), **changes))
+    assert main(["check"]) == 1
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert last.startswith(
+        "next: if the masks were not made for cityscapes19, set `scheme: classes.csv`"
+    )
+
+
+def test_masks_in_three_equal_channels_are_proposed_as_ids(
+    masks: list[Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    for path in masks:
+        save(path, halves((0, 0, 0), (3, 3, 3)))
+    assert main(["check", "--write-classes"]) == 0
+    rows = [line.split(",")[:2] for line in Path("data/classes.csv").read_text().splitlines()]
+    assert rows[1:] == [["0", "class 0"], ["3", "class 3"]]
+    assert main(["check"]) == 0
+
+
+def test_a_class_file_is_not_written_for_other_sources(capsys: pytest.CaptureFixture[str]) -> None:
+    world = Path(__file__).resolve().parents[2] / "data/synthetic.yaml"
+    content = tiny_parameters(world, source__name="synthetic", labels__scheme="cityscapes19")
+    write_parameters(Path("params.yaml"), content)
+    assert main(["check", "--write-classes"]) == 1
+    assert "source.name is synthetic; --write-classes reads the masks" in capsys.readouterr().err

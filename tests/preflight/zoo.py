@@ -111,7 +111,7 @@ def strays(root: Path) -> None:
 
 
 def other_formats(root: Path) -> None:
-    save(root / "images/train/more.bmp", scene(90)[0])
+    save(root / "images/train/more.gif", scene(90)[0])
     (root / "images/Thumbs.db").write_bytes(b"")
 
 
@@ -326,8 +326,13 @@ def once_a_jpeg(root: Path) -> None:
     save(root / "masks" / FIRST, np.asarray(Image.open(memory)))
 
 
-def numbers_saved_as_colours(root: Path) -> None:
+def numbers_in_three_channels(root: Path) -> None:
     _each_mask(root, lambda mask: np.repeat(mask[..., None], 3, axis=-1))
+
+
+def greys_among_colours(root: Path) -> None:
+    _each_mask(root, lambda mask: COLOURS[mask])
+    save(root / "masks" / FIRST, np.full((*_mask(root, FIRST).shape[:2], 3), 1, np.uint8))
 
 
 def jpeg_masks(root: Path) -> None:
@@ -434,12 +439,12 @@ ZOO = [
            "same Unicode normalisation (NFC)", ("images/train/stra\u00dfe_\u00e4.png: differs",)),
     Animal("masks in no subfolder", masks_without_folders, "unpaired", "error",
            "same subfolders as images/", (f"images/{FIRST}: differs from masks/drive0_000.png",)),
-    Animal("twins", twins, "name_twice", "error", "1 base names appear twice in images/",
+    Animal("twins", twins, "name_twice", "error", "1 base names appear twice among the images",
            ("images/train/drive0_000.jpg and images/train/drive0_000.png",)),
     Animal("outside the splits", strays, "outside_splits", "error", "1 images are not in images/train",
            ("extra/one",)),
-    Animal("other formats", other_formats, "ignored_files", "warning", "(1 .bmp, 1 .db)",
-           ("images/train/more.bmp", "images/Thumbs.db")),
+    Animal("other formats", other_formats, "ignored_files", "warning", "(1 .db, 1 .gif)",
+           ("images/train/more.gif", "images/Thumbs.db")),
     Animal("drives in two splits", torn_drives, "torn_group", "error", "2 groups",
            ("drive0: train, val", "drive1: train, val"),
            changes={"prepare__split__group": "^(drive[0-9])_"}),
@@ -522,8 +527,8 @@ ZOO = [
            "red and blue exchanged", (f"masks/{FIRST}: colour 180,130,70 in",), ()),
     Animal("colours of a JPEG saved as PNG", once_a_jpeg, "unknown_colour", "error",
            "as JPEG or resizing leaves them", (f"masks/{FIRST}: colour ",)),
-    Animal("numbers as colours", numbers_saved_as_colours, "rgb_numbers", "error",
-           "save one channel alone", (f"masks/{FIRST} (RGB)",), ()),
+    Animal("greys among colours", greys_among_colours, "grey_masks", "error",
+           "save these masks as one channel", (f"masks/{FIRST} (RGB, three equal channels of ids)",)),
     Animal("JPEG masks", jpeg_masks, "lossy_mask", "error", "compression changes the labels",
            ("masks/train/drive0_000.jpg: ",), also=frozenset({"mask_modes"})),
     Animal("colours among numbers", painted_among_numbers, "mask_modes", "warning",

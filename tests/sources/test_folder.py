@@ -145,7 +145,7 @@ def test_two_files_of_one_base_name_are_an_error(tmp_path: Path) -> None:
     save(tmp_path / "images/train/drive0_000.jpg", scene(0)[0])
     (finding,) = findings(tmp_path)
     assert (finding.kind, finding.severity) == ("name_twice", "error")
-    assert "appear twice in images/" in finding.text
+    assert "appear twice among the images" in finding.text
     assert finding.items == ("images/train/drive0_000.jpg and images/train/drive0_000.png",)
 
 
@@ -176,7 +176,7 @@ def test_images_outside_of_the_splits_are_named(tmp_path: Path) -> None:
 
 def test_files_of_other_kinds_are_counted_and_hidden_ones_are_not(tmp_path: Path) -> None:
     make_folder(tmp_path)
-    for name in ("images/Thumbs.db", "images/train/a.bmp", "images/train/b.BMP", "masks/README"):
+    for name in ("images/Thumbs.db", "images/train/a.gif", "images/train/b.GIF", "masks/README"):
         (tmp_path / name).write_bytes(b"")
     for name in ("images/.DS_Store", "images/train/._drive0_000.png", "masks/.keep/x.png"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
@@ -184,7 +184,7 @@ def test_files_of_other_kinds_are_counted_and_hidden_ones_are_not(tmp_path: Path
     (finding,) = findings(tmp_path)
     assert (finding.kind, finding.severity) == ("ignored_files", "warning")
     assert "4 files" in finding.text
-    assert "2 .bmp, 1 .db, 1 no suffix" in finding.text
+    assert "1 .db, 2 .gif, 1 no suffix" in finding.text
     (tmp_path / "copy").mkdir()
     fetch(make_folder(tmp_path / "own"), tmp_path / "copy")
     assert not list((tmp_path / "copy").rglob("._*"))
@@ -202,7 +202,7 @@ def test_a_folder_without_any_picture_is_refused(tmp_path: Path) -> None:
     (tmp_path / "images").mkdir()
     make_folder(tmp_path / "x")
     (tmp_path / "x/masks").rename(tmp_path / "masks")
-    with pytest.raises(DataError, match=r"images: holds no \.jpeg, \.jpg, \.png files"):
+    with pytest.raises(DataError, match=r"images: holds no \.bmp, \.jpeg, \.jpg, \.png"):
         list_samples(tmp_path, BY_FOLDER)
 
 

@@ -1,5 +1,6 @@
 """Image and mask files become arrays, or a DataError that says what is wrong with the file."""
 
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -18,6 +19,9 @@ from segpipe.runtime.errors import DataError
 _IMAGE_MODES = frozenset({"RGB", "RGBA", "L", "LA", "P", "1", "CMYK", "YCbCr"})
 _COLOUR_MODES = frozenset({"RGB", "RGBA"})
 _PALETTE_MODES = frozenset({"P", "PA"})
+# How the mode of a mask ends where it holds ids in three equal channels; and where the greys in it mean
+# the same as ids and as colours.
+TRIPLED, GREY = "three equal channels of ids", "three equal channels"
 
 
 def read_image(path: Path) -> NDArray[np.uint8]:
@@ -47,7 +51,8 @@ class MaskFile:
     """A mask as it is stored.
 
     picture: of label numbers (mode L, I;16 or I), or, where `painted`, of colours (RGB).
-    mode, further_pages: as in OpenedPicture. palette: colours by value; empty for a file without one.
+    mode: as in OpenedPicture, with a comma and TRIPLED or GREY where that is so. palette: colours by
+    value; empty for a file without one. further_pages, lossy: as in OpenedPicture.
     """
 
     picture: Image.Image
@@ -55,6 +60,7 @@ class MaskFile:
     mode: str
     palette: list[Colour]
     further_pages: int
+    lossy: bool
 
     @cached_property
     def values(self) -> dict[int, int]:
@@ -104,8 +110,8 @@ def read_mask(path: Path, scheme: LabelScheme) -> tuple[NDArray[np.uint8], dict[
     """Return a mask file as train ids, (H, W) uint8, the values the scheme does not know, and whether
     the file is painted in colours.
 
-    Grey and palette files hold raw ids, RGB files hold colours. The unknown values come with their
-    number of pixels; those of colour masks are 0xRRGGBB.
+    Grey and palette files hold raw ids, RGB files hold colours, or raw ids in three equal channels
+    (`_as_ids`). The unknown values come with their number of pixels; those of colour masks are 0xRRGGBB.
     Raises DataError as `open_picture` does, for pixels that are no labels, for colours of several
     meanings, and when a palette contradicts the values.
     """
@@ -127,23 +133,50 @@ def read_instances(path: Path, shape: tuple[int, ...]) -> NDArray[np.int32]:
 
 def open_mask(path: Path, scheme: LabelScheme) -> MaskFile:
     """Return a mask file, upright, with all values in it; DataError as `read_mask` says."""
-    mask = load_mask(path)
+    mask = load_mask(path, scheme)
     mask.check(path, scheme)
     return mask
 
 
-def load_mask(path: Path) -> MaskFile:
-    """Return a mask file, upright, that is not checked against a scheme.
+def load_mask(path: Path, scheme: LabelScheme) -> MaskFile:
+    """Return a mask file, upright, that is not checked against the scheme.
 
-    Raises DataError as `open_picture` does, and for pixels that are no labels.
+    The scheme says whether greys in three channels are ids. Raises DataError as `open_picture` does,
+    and for pixels that are no labels.
     """
     opened = open_picture(path)
-    picture, mode = opened.picture, opened.mode
-    if mode in _COLOUR_MODES:
-        colours = picture if mode == "RGB" else picture.convert("RGB")
-        return MaskFile(colours, True, mode, [], opened.further_pages)
-    numbers = _numbers(path, picture)
-    return MaskFile(numbers, False, mode, _palette(picture), opened.further_pages)
+    picture, mode, rest = opened.picture, opened.mode, (opened.further_pages, opened.lossy)
+    if mode not in _COLOUR_MODES:
+        return MaskFile(_numbers(path, picture), False, mode, _palette(picture), *rest)
+    colours = picture if mode == "RGB" else picture.convert("RGB")
+    values = _colours(colours)
+    greys = _as_ids(values, scheme)
+    named = f"{mode}, {greys}" if greys else mode
+    if greys != TRIPLED:
+        mask = MaskFile(colours, True, named, [], *rest)
+        mask.values = values
+        return mask
+    mask = MaskFile(colours.getchannel(0), False, named, [], *rest)
+    mask.values = {value & 255: pixels for value, pixels in sorted(values.items())}
+    return mask
+
+
+def _as_ids(colours: Collection[int], scheme: LabelScheme) -> str | None:
+    """Return TRIPLED for colours (0xRRGGBB) that are ids in three equal channels, GREY for greys that
+    mean the same in either way; None for colours.
+
+    Greys are colours where the scheme has all of them as colours; else they are ids, unless it knows
+    more of them as colours.
+    """
+    values = [code & 255 for code in colours if code == (code & 255) * 0x010101]
+    if len(values) < len(colours):
+        return None
+    painted = {label.colour[0]: label.train_id for label in scheme.raw if len({*label.colour}) == 1}
+    numbered = {label.id: label.train_id for label in scheme.raw}
+    as_colours = sum(value in painted for value in values)
+    if as_colours < len(values):
+        return TRIPLED if sum(value in numbered for value in values) >= as_colours else None
+    return GREY if all(numbered.get(value) == painted[value] for value in values) else None
 
 
 def _palette(picture: Image.Image) -> list[Colour]:

@@ -1,4 +1,4 @@
-"""The one place where picture files are opened: regular files of known formats, 8 bits, upright."""
+"""The one place where Pillow opens picture files: regular files of known formats, 8 bits, upright."""
 
 import os
 import stat
@@ -15,9 +15,10 @@ from PIL.BmpImagePlugin import BmpImageFile
 from PIL.ImageFile import ImageFile
 from PIL.JpegImagePlugin import JpegImageFile
 from PIL.PngImagePlugin import PngImageFile
-from PIL.TiffImagePlugin import ImageFileDirectory_v2, TiffImageFile
+from PIL.TiffImagePlugin import TiffImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
+from segpipe.raw.pictures.headers import further_tiff_pages, png_pixels
 from segpipe.runtime.errors import DataError
 
 # What is read, by its first bytes. Pillow's Image.open would try 40 more formats, one of which
@@ -64,7 +65,6 @@ _TURNS = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-_NOT_A_PAGE = 1 | 4  # NewSubfileType: a copy of reduced resolution, a transparency mask (TIFF 6.0)
 
 
 @dataclass(frozen=True)
@@ -72,12 +72,13 @@ class OpenedPicture:
     """The first page of a picture file, decoded and upright.
 
     mode: Pillow's name of the file's pixels. further_pages: how many pages of a TIFF file, or frames
-    of an animation, were left out.
+    of an animation, were left out. lossy: whether the file is of a form that changes values.
     """
 
     picture: Image.Image
     mode: str
     further_pages: int
+    lossy: bool
 
 
 def open_picture(path: Path) -> OpenedPicture:
@@ -87,14 +88,16 @@ def open_picture(path: Path) -> OpenedPicture:
     than SEGPIPE_MAX_PIXELS pixels (200 million), or when its channels have more than 8 bits where
     Pillow keeps only 8 (it keeps 16 and 32 of a single channel: modes I;16, I and F).
     """
-    with _header(path) as (file, picture):
-        _refuse_too_large(path, picture)
+    with opened_file(path) as (file, of_format):
+        picture = of_format(file)
+        refuse_too_large(path, picture.height, picture.width)
         _refuse_lost_bits(path, file, picture)
         picture.load()
         _refuse_negative(path, picture)
         turn = _turn(picture)
         upright = picture if turn is None else picture.transpose(turn)
-        return OpenedPicture(upright, picture.mode, _further_pages(file, picture))
+        further = further_tiff_pages(file) if _is_tiff(picture) else _further_frames(picture)
+        return OpenedPicture(upright, picture.mode, further, _lossy(file, picture))
 
 
 def further_pages(path: Path) -> int:
@@ -102,13 +105,15 @@ def further_pages(path: Path) -> int:
 
     Raises DataError as `open_picture` does, for what the headers show.
     """
-    with _header(path) as (file, picture):
-        return _further_pages(file, picture)
+    with opened_file(path) as (file, of_format):
+        if of_format is TiffImageFile:
+            return further_tiff_pages(file)
+        return _further_frames(of_format(file))
 
 
 @contextmanager
-def _header(path: Path) -> Iterator[tuple[BinaryIO, ImageFile]]:
-    """Give a file and the picture in it, not decoded; what Pillow raises comes out as DataError."""
+def opened_file(path: Path) -> Iterator[tuple[BinaryIO, type[ImageFile]]]:
+    """Give a picture file and the format of its first bytes; what decoders raise becomes DataError."""
     try:
         kind = stat.S_IFMT(path.stat().st_mode)
         if kind != stat.S_IFREG:  # the opening of a pipe would wait for ever
@@ -120,7 +125,7 @@ def _header(path: Path) -> Iterator[tuple[BinaryIO, ImageFile]]:
             file.seek(0)
             for start, of_format in _FORMATS.items():
                 if head.startswith(start):
-                    yield file, of_format(file)
+                    yield file, of_format
                     return
             raise DataError(f"{path}: cannot be read as a picture: it is {_named(head)}; {_READ}")
     except DataError:
@@ -142,30 +147,32 @@ def _named(head: bytes) -> str:
     return next(named, "of no known format")
 
 
-def _refuse_too_large(path: Path, picture: Image.Image) -> None:
+def refuse_too_large(path: Path, height: int, width: int) -> None:
+    """Raise DataError where a picture has more than SEGPIPE_MAX_PIXELS pixels (200 million)."""
     text = os.environ.get(_LARGEST, str(_MAX_PIXELS))
     try:
         most = int(text)
     except ValueError as error:
         raise DataError(f"{_LARGEST} is {text!r}; it must be a whole number of pixels") from error
-    pixels = picture.width * picture.height
+    pixels = width * height
     if pixels > most:
         raise DataError(
-            f"{path}: has {pixels:,} pixels ({picture.height} x {picture.width}), and the limit of a "
-            f"picture is {most:,}; cut it into tiles, or set the environment variable {_LARGEST} to "
-            f"{pixels} where there is memory for it (about {8 * pixels / 1e9:.1f} GB a process)"
+            f"{path}: has {pixels:,} pixels ({height} x {width}), and the limit of a picture is "
+            f"{most:,}; cut it into tiles (GeoTIFFs: source.name rasters), or set the environment "
+            f"variable {_LARGEST} to {pixels} where there is memory for it (about "
+            f"{8 * pixels / 1e9:.1f} GB a process)"
         )
 
 
 def _refuse_lost_bits(path: Path, file: BinaryIO, picture: ImageFile) -> None:
-    """Ask the file for its bits a channel: Pillow's mode is RGB for 8 and for 16 bits alike."""
+    """Ask the file for its bits and channels: Pillow's mode is RGB for 8 and 16 bits, and for 5 channels."""
+    samples = 0
     if isinstance(picture, PngImageFile):
-        place = file.tell()
-        file.seek(24)  # signature, length and name of IHDR, width, height
-        bits = file.read(1)[0]
-        file.seek(place)
+        bits, _ = png_pixels(file)
     elif isinstance(picture, TiffImageFile):
         bits = max(picture.tag_v2.get(258, (1,)))  # BitsPerSample
+        if 0 in picture.tag_v2.get(338, ()):  # ExtraSamples: of no stated meaning
+            samples = picture.tag_v2.get(277, 1)  # SamplesPerPixel
     else:
         return  # JPEG of more bits is refused by Pillow; BMP and WebP have no more
     if bits > 8 and picture.mode in _BYTES:
@@ -173,6 +180,19 @@ def _refuse_lost_bits(path: Path, file: BinaryIO, picture: ImageFile) -> None:
             f"{path}: has {bits} bits a channel, of which only the upper 8 would be read; bring the "
             "values into 0..255 and save it with 8 bits (label numbers: as grey, of 8 or 16 bits)"
         )
+    if samples:
+        raise DataError(
+            f"{path}: has {samples} channels, which are neither grey nor red, green and blue; choose "
+            "three, and save them as RGB (label numbers: as grey, of 8 or 16 bits)"
+        )
+
+
+def _lossy(file: BinaryIO, picture: ImageFile) -> bool:
+    """Tell whether a file is compressed in a way that changes its values."""
+    if not isinstance(picture, WebPImageFile):
+        return isinstance(picture, JpegImageFile)
+    file.seek(12)
+    return b"VP8 " in file.read(1 << 16)  # the chunk of lossy pictures; lossless ones have VP8L
 
 
 def _refuse_negative(path: Path, picture: ImageFile) -> None:
@@ -185,25 +205,22 @@ def _refuse_negative(path: Path, picture: ImageFile) -> None:
 
 def _turn(picture: Image.Image) -> Image.Transpose | None:
     """Return what brings a decoded picture upright; a TIFF file's tag Pillow has followed already."""
+    return _TURNS.get(orientation(picture))
+
+
+def orientation(picture: Image.Image) -> int:
+    """Return the EXIF tag of orientation; 1, upright, where there is none that can be read."""
     try:
-        return _TURNS.get(picture.getexif().get(ExifTags.Base.Orientation, 1))
+        return int(picture.getexif().get(ExifTags.Base.Orientation, 1))
     # Metadata is parsed by Python code that raises anything; a viewer shows such a file as stored.
     except Exception:
-        return None
+        return 1
 
 
-def _further_pages(file: BinaryIO, picture: ImageFile) -> int:
-    if not isinstance(picture, TiffImageFile):
-        # A JPEG file's further pictures are previews and maps of depth or brightness.
-        return int(getattr(picture, "n_frames", 1)) - 1
-    file.seek(0)
-    head = file.read(16)
-    directory = ImageFileDirectory_v2(head if head[2] == 43 else head[:8])  # 43: BigTIFF
-    seen, pages, offset = {0, directory.next}, 0, picture.tag_v2.next
-    while offset not in seen:  # a damaged file may lead in a circle
-        seen.add(offset)
-        file.seek(offset)
-        directory.load(file)
-        pages += not directory.get(254, 0) & _NOT_A_PAGE
-        offset = directory.next
-    return pages
+def _is_tiff(picture: ImageFile) -> bool:
+    return isinstance(picture, TiffImageFile)
+
+
+def _further_frames(picture: ImageFile) -> int:
+    # A JPEG file's further pictures are previews and maps of depth or brightness.
+    return int(getattr(picture, "n_frames", 1)) - 1

@@ -1,15 +1,17 @@
-"""Pictures: 8 bits a channel, resized onto the canvas, predicted whole.
+"""Pictures, resized onto the canvas, predicted whole: 8 bits RGB, or scaled as the FileSpec says.
 
 Shapes: T frames, H and W of the image, h and w of the truth.
 """
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from segpipe.labels.scheme import LabelScheme
-from segpipe.raw.geometry import covered, fit_image, fit_labels, place
+from segpipe.raw.geometry import covered, fit_image, fit_labels, fit_scaled, place
+from segpipe.raw.pictures.deep import read_scaled
 from segpipe.raw.pictures.files import MaskFile, open_image, open_mask, read_image, read_mask
 from segpipe.raw.pictures.opener import further_pages
 from segpipe.raw.reader import Canvas, CanvasSample, RawSample, RawTruth, Reader
@@ -27,7 +29,7 @@ class PictureReader(Reader):
 
     def read(self, sample: Sample, raw: Path, scheme: LabelScheme) -> RawSample:
         """As `Reader.read`."""
-        frames = [read_image(raw / path) for path in (*sample.frames, sample.image)]
+        frames = [self._image(raw / path) for path in (*sample.frames, sample.image)]
         frames_THWC = np.stack(frames) if len(frames) > 1 else frames[0][None]
         truth = None
         if sample.mask is not None:
@@ -42,17 +44,9 @@ class PictureReader(Reader):
         seen, frames = CanvasSample(), []
         for path in (*sample.frames, sample.image):
             try:
-                opened = open_image(raw / path)
+                frames.append(self._frame(seen, raw, path, canvas))
             except DataError as error:
                 seen.unreadable.append(str(error))
-                continue
-            picture, seen.image_mode = opened.picture, opened.mode
-            _add_pages(seen, path, opened.further_pages)
-            seen.image_side = picture.height, picture.width
-            seen.area = covered(
-                picture.height, picture.width, canvas.height, canvas.width, canvas.fit
-            )
-            frames.append(fit_image(picture, canvas.height, canvas.width, canvas.fit))
         if frames and not seen.unreadable:
             seen.frames_THWC = np.stack(frames) if len(frames) > 1 else frames[0][None]
         if sample.mask is not None:
@@ -67,10 +61,32 @@ class PictureReader(Reader):
 
     def read_image(
         self, path: Path, window: Window | None = None
-    ) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
+    ) -> tuple[NDArray[Any], NDArray[np.bool_]]:
         """As `Reader.read_image`; a picture is always read whole."""
-        image_HW3 = read_image(path)
-        return image_HW3, np.ones(image_HW3.shape[:2], np.bool_)
+        image_HWC = self._image(path)
+        return image_HWC, np.ones(image_HWC.shape[:2], np.bool_)
+
+    def _image(self, path: Path) -> NDArray[Any]:
+        scaling = self.files.scaling
+        return read_image(path) if scaling is None else read_scaled(path, scaling)[0]
+
+    def _frame(self, seen: CanvasSample, raw: Path, path: str, canvas: Canvas) -> NDArray[Any]:
+        """Return a picture on its canvas, and note in `seen` what was found."""
+        sides = canvas.height, canvas.width
+        frame_HWC: NDArray[Any]
+        if self.files.scaling is None:
+            opened = open_image(raw / path)
+            seen.image_mode, pages = opened.mode, opened.further_pages
+            seen.image_side = opened.picture.height, opened.picture.width
+            frame_HWC = fit_image(opened.picture, *sides, canvas.fit)
+        else:
+            image_HWC, header = read_scaled(raw / path, self.files.scaling)
+            seen.image_mode, pages = str(header), header.further_pages
+            seen.image_side = image_HWC.shape[0], image_HWC.shape[1]
+            frame_HWC = fit_scaled(image_HWC, *sides, canvas.fit)
+        _add_pages(seen, path, pages)
+        seen.area = covered(*seen.image_side, *sides, canvas.fit)
+        return frame_HWC
 
     def left_out(self, path: Path) -> str | None:
         """As `Reader.left_out`: further pages or frames; of an unreadable file, None."""
@@ -98,6 +114,7 @@ def _add_pages(seen: CanvasSample, path: str, number: int) -> None:
 def _add_mask(seen: CanvasSample, mask: MaskFile, scheme: LabelScheme, canvas: Canvas) -> None:
     picture = mask.picture
     seen.mask_side, seen.mask_mode = (picture.height, picture.width), mask.mode
+    seen.mask_lossy = mask.lossy
     seen.painted, seen.unknown = mask.painted, mask.unknown(scheme)
     seen.values, seen.train_pixels = mask.values, mask.train_pixels(scheme)
     if not seen.unknown:

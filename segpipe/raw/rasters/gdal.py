@@ -5,7 +5,7 @@ import threading
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from segpipe.runtime.errors import DataError, ParameterError
 
@@ -20,6 +20,7 @@ _ENVIRONMENT = {"GDAL_CACHEMAX": CACHE_BYTES, "CPL_VSIL_CURL_ALLOWED_EXTENSIONS"
 _BESIDE = (".aux.xml", ".msk", ".MSK", ".ovr", ".OVR")
 # The first bytes of a TIFF and of a BigTIFF, in either byte order.
 _TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+_NAMES = {"GTiff": "GeoTIFF", "PNG": "PNG file"}
 # warnings.catch_warnings changes what all threads see.
 _OPENING = threading.Lock()
 
@@ -30,15 +31,16 @@ def require_rasterio() -> Any:
         import rasterio  # type: ignore[import-untyped]
     except ImportError as error:
         raise ParameterError(
-            "params.yaml: the sources rasters, esd and synthetic_esd read GeoTIFFs with rasterio, "
-            "which is not installed; run: pip install 'segpipe[geo]'"
+            "the sources rasters, esd and synthetic_esd, and pictures of more than 8 bits or of other "
+            "channels than grey and RGB, are read with rasterio, which is not installed; run: "
+            "pip install 'segpipe[geo]'"
         ) from error
     return rasterio
 
 
 @contextlib.contextmanager
-def opened(path: Path) -> Iterator[Any]:
-    """Open a GeoTIFF for reading (a rasterio dataset), with a bounded cache of blocks.
+def opened(path: Path, driver: Literal["GTiff", "PNG"] = "GTiff") -> Iterator[Any]:
+    """Open a GeoTIFF, or a PNG file, for reading (a rasterio dataset), with a bounded cache of blocks.
 
     Only GeoTIFFs, with a mask and overviews beside it that are TIFFs: a VRT of such a name could read
     any other file or URL. Raises DataError when the file is missing, is none, or is cut off, also for
@@ -49,14 +51,14 @@ def opened(path: Path) -> Iterator[Any]:
     with rasterio.Env(**_ENVIRONMENT):
         try:
             with _without_georeference_allowed(rasterio):
-                dataset = rasterio.open(path, driver="GTiff")
+                dataset = rasterio.open(path, driver=driver)
             with dataset:
                 _refuse_named_overviews(path, dataset)
                 yield dataset
         except rasterio.errors.RasterioIOError as error:
             raise DataError(
-                f"{path}: cannot be read as a GeoTIFF ({_cause(error)}); it may be cut off or "
-                "damaged: get it again"
+                f"{path}: cannot be read as a {_NAMES[driver]} ({_cause(error)}); it may be cut off "
+                "or damaged: get it again"
             ) from error
 
 

@@ -2,15 +2,14 @@
 
 from pathlib import Path
 
-from segpipe.runtime.findings import Finding, refuse, say_warnings
+from segpipe.runtime.findings import refuse, say_warnings
 from segpipe.sources.copying import beside_data, copy_files, refuse_nested
 from segpipe.sources.folder_walk import files_below
+from segpipe.sources.layout import find_layout
 from segpipe.sources.picture_files import (
-    PARTS,
     SUFFIXES,
     ignored_files,
     read_files,
-    refuse_missing,
 )
 
 
@@ -18,12 +17,12 @@ def fetch(source: Path, target: Path) -> None:
     """Copy images, masks, label and list files from `source`, which is only read, to `target`.
 
     What is passed over is said. Raises DataError, before anything is copied, where something in
-    images/ or masks/ cannot be read.
+    the folders of images or masks cannot be read.
     """
-    refuse_missing(source, SUFFIXES)
+    layout = find_layout(source, SUFFIXES)
     refuse_nested(source, target)
-    findings: list[Finding] = []
-    files = files_below(source, PARTS, findings)
+    findings = layout.findings()
+    files = files_below(source, layout.folders, findings)
     findings += ignored_files(source, files, SUFFIXES)
     say_warnings(findings)
     refuse(findings)

@@ -1,8 +1,9 @@
 """The user's own folder of images and masks.
 
-Layout: images/ and masks/ with files of the same base name, either in images/{train,val,test}
-(prepare.split.by: folder) or anywhere below images/ (lists, ratio); for `lists` train.txt, val.txt
-and perhaps test.txt beside them, a base name a line; a CSV of the labels beside them.
+Layout: images/ and masks/ (or other names: `segpipe.sources.layout`) with files of the same base name,
+either in images/{train,val,test} or {train,val,test}/images (prepare.split.by: folder) or anywhere
+below images/ (lists, ratio); for `lists` train.txt, val.txt and perhaps test.txt beside them, a base
+name a line; a class file beside them.
 """
 
 from collections.abc import Mapping
@@ -10,16 +11,14 @@ from pathlib import Path
 
 from segpipe.params.prepare import SplitParams
 from segpipe.raw.sample import SPLITS, Sample
-from segpipe.runtime.findings import Finding
 from segpipe.sources.folder_walk import files_below
+from segpipe.sources.layout import find_layout
 from segpipe.sources.listing import Listing
 from segpipe.sources.pairing import unpaired
 from segpipe.sources.picture_files import (
-    PARTS,
     SUFFIXES,
     ignored_files,
     named_apart,
-    refuse_missing,
 )
 from segpipe.sources.splits import groups_by_pattern, split_names
 
@@ -32,15 +31,16 @@ def list_samples(raw: Path, split: SplitParams) -> Listing:
     lists that are missing or name what is not there or what another list names (`lists`), names in
     which prepare.split.group finds nothing (`no_group`), groups in two splits (`torn_group`), and
     those of `files_below`. Warnings: files of other kinds in images/ and masks/ (`ignored_files`),
-    images in no list (`unlisted`). Hidden files are passed over in silence.
+    images in no list (`unlisted`), further folders of images or masks (`passed_over`). Hidden files are
+    passed over in silence.
 
-    Raises DataError when there is no images/ or masks/, or no picture in one of them.
+    Raises DataError as `find_layout` does, and when there is no picture in images or masks.
     """
-    refuse_missing(raw, SUFFIXES)
-    findings: list[Finding] = []
-    files = files_below(raw, PARTS, findings)
-    images = named_apart(files, raw, "images", SUFFIXES, findings)
-    masks = named_apart(files, raw, "masks", SUFFIXES, findings)
+    layout, by_folder = find_layout(raw, SUFFIXES), split.by == "folder"
+    findings = layout.findings()
+    files = files_below(raw, layout.folders, findings)
+    images = named_apart(files, raw, layout, "images", SUFFIXES, by_folder, findings)
+    masks = named_apart(files, raw, layout, "masks", SUFFIXES, by_folder, findings)
     findings += ignored_files(raw, files, SUFFIXES)
     findings += unpaired(images, masks)
     names = sorted(set(images) & (set(masks) | _withheld(images, masks)))
@@ -54,7 +54,7 @@ def list_samples(raw: Path, split: SplitParams) -> Listing:
         ]
         for part in SPLITS
     }
-    return Listing(samples, findings)
+    return Listing(samples, findings, folders="" if layout.usual else str(layout))
 
 
 def _withheld(images: Mapping[str, str], masks: Mapping[str, str]) -> set[str]:

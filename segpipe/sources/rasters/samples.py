@@ -1,9 +1,7 @@
 """The user's own folder of large georeferenced rasters, cut into windows.
 
-Layout: images/ and masks/ with GeoTIFFs of the same base name, either in images/{train,val,test}
-(prepare.split.by: folder) or anywhere below images/ (lists, ratio); for `lists` train.txt, val.txt
-and perhaps test.txt beside them, a base name a line; a CSV or YAML of the labels beside them. A mask
-has one band of whole numbers, on the image's grid or a whole number of times coarser.
+Layout: as of `segpipe.sources.folder.samples`, with GeoTIFFs in images/ and masks/. A mask has one band
+of whole numbers, on the image's grid or a whole number of times coarser.
 """
 
 from collections.abc import Mapping
@@ -18,9 +16,10 @@ from segpipe.raw.sample import SPLITS, Sample
 from segpipe.runtime.errors import DataError
 from segpipe.runtime.findings import Finding, about
 from segpipe.sources.folder_walk import files_below
+from segpipe.sources.layout import find_layout
 from segpipe.sources.listing import Listing
 from segpipe.sources.pairing import unpaired
-from segpipe.sources.picture_files import PARTS, ignored_files, named_apart, refuse_missing
+from segpipe.sources.picture_files import ignored_files, named_apart
 from segpipe.sources.raster_files import SIDECARS, SUFFIXES
 from segpipe.sources.splits import groups_by_pattern, split_names
 
@@ -52,13 +51,13 @@ def list_samples(
     numbers of bands (`bands`), sizes that no window fits (`windows`), and those of `files_below`.
     Warnings: `unlisted`, `ignored_files`, and rasters of several kinds of number (`dtypes`).
 
-    Raises DataError when there is no images/ or masks/, or no GeoTIFF in one of them.
+    Raises DataError as `find_layout` does, and when there is no GeoTIFF in images or masks.
     """
-    refuse_missing(raw, SUFFIXES)
-    findings: list[Finding] = []
-    files = files_below(raw, PARTS, findings)
-    images = named_apart(files, raw, "images", SUFFIXES, findings)
-    masks = named_apart(files, raw, "masks", SUFFIXES, findings)
+    layout, by_folder = find_layout(raw, SUFFIXES), split.by == "folder"
+    findings = layout.findings()
+    files = files_below(raw, layout.folders, findings)
+    images = named_apart(files, raw, layout, "images", SUFFIXES, by_folder, findings)
+    masks = named_apart(files, raw, layout, "masks", SUFFIXES, by_folder, findings)
     findings += ignored_files(raw, files, SUFFIXES, SIDECARS)
     findings += unpaired(images, masks)
     whole = _inspected(raw, images, masks, findings)
@@ -83,7 +82,8 @@ def list_samples(
                 overlap,
             )
         ]
-    return Listing(samples, findings, ratio)
+    folders = "" if layout.usual else str(layout)
+    return Listing(samples, findings, ratio, folders)
 
 
 def _cut(
