@@ -1,0 +1,109 @@
+"""Supervisely: a JSON file of objects for each image.
+
+    meta.json                           classes: title, shape, color
+    DATASET/img/NAME.jpg, DATASET/ann/NAME.jpg.json
+
+Sources: https://docs.supervisely.com, "Supervisely annotation format: objects"; supervisely/geometry,
+bitmap.py (`base64_2_data`) and polygon.py. Polygons are drawn by Pillow with edges; Supervisely uses OpenCV's
+fillPoly, which paints the edges as well, and may differ by a pixel along slanted ones. Later objects lie
+above. A bitmap is a PNG file, packed by zlib and base64, at an origin. Classes count from 1 in the order
+of meta.json, whose ids are those of a server's data base. Pixels in no object are background, 0, and so
+is an image without objects. Images without a JSON file are left out.
+"""
+
+import base64
+import binascii
+import zlib
+from typing import Any
+
+from segpipe.importing.contents import (
+    Annotated,
+    Contents,
+    background_id,
+    collected,
+    in_order,
+    split_named,
+)
+from segpipe.importing.forms.cvat import hex_colour
+from segpipe.importing.mask_files import png_mask
+from segpipe.importing.polygons import rectangle
+from segpipe.importing.run_lengths import Mask
+from segpipe.importing.shapes import Pixels, Shape, drawn, no_area, pasted, polygon
+from segpipe.importing.tree import ExportTree
+from segpipe.runtime.errors import DataError, excerpt
+
+_META = "meta.json"
+_MOST_BITMAP = (
+    64 << 20
+)  # bytes of a PNG file of one bit a pixel; larger ones are no bitmap of an object
+
+
+def evidence(tree: ExportTree) -> str:
+    """Return which files speak for this form, "" for none."""
+    files = _annotations(tree)
+    return f"{_META} and {len(files)} files ann/*.json" if files and _META in tree.files else ""
+
+
+def _annotations(tree: ExportTree) -> list[str]:
+    return [place for place in tree.ending(".json") if place.split("/")[-2:-1] == ["ann"]]
+
+
+def read(tree: ExportTree) -> Contents:
+    """Return images, objects and classes."""
+    contents = Contents()
+    meta = tree.json(_META)
+    contents.classes = in_order(
+        (str(each["title"]), hex_colour(str(each.get("color", "")))) for each in meta["classes"]
+    )
+    for file in _annotations(tree):
+        with collected(contents.faults, file):
+            dataset, name = file.rsplit("/ann/", 1) if "/ann/" in file else ("", file[4:])
+            wanted = f"{dataset}/img/{name.removesuffix('.json')}".removeprefix("/")
+            if wanted not in tree.files:
+                raise DataError(f"its image {wanted} is not in the export")
+            contents.images.append(_image(tree, wanted, tree.json(file), contents))
+    used = {each.place for each in contents.images}
+    contents.unannotated += [place for place in tree.inside("img") if place not in used]
+    return contents
+
+
+def _image(tree: ExportTree, place: str, value: Any, contents: Contents) -> Annotated:
+    ids, shapes = contents.ids(), []
+    for number, each in enumerate(value["objects"], start=1):
+        title = str(each["classTitle"])
+        if title not in ids:
+            raise DataError(
+                f"object {number} has the class {excerpt(title)}, which {_META} does not name"
+            )
+        shapes.append(Shape(ids[title], _pixels(each), f"object {number} ({title})"))
+    size = int(value["size"]["height"]), int(value["size"]["width"])
+    draw = drawn(shapes, background_id(contents), contents.passed_over, place, size)
+    return Annotated(place, tree.files[place], split_named(place.split("/img/")[0]), draw)
+
+
+def _pixels(each: Any) -> Pixels:
+    match each["geometryType"]:
+        case "polygon":
+            points = each["points"]
+            return polygon([points["exterior"]], "edges", holes=points.get("interior", []))
+        case "rectangle":
+            (left, top), (right, bottom) = each["points"]["exterior"]
+            return polygon([rectangle(left, top, right, bottom)], "edges")
+        case "bitmap":
+            left, top = each["bitmap"]["origin"]
+            return pasted(_bitmap(each["bitmap"]["data"]), int(left), int(top))
+        case "point" | "line" | "graph" | "cuboid" | "polyline":
+            return no_area
+        case kind:
+            raise DataError(f"has an object of the unknown kind {excerpt(kind)}")
+
+
+def _bitmap(text: str) -> Mask:
+    try:
+        packed = zlib.decompressobj()
+        content = packed.decompress(base64.b64decode(text, validate=True), _MOST_BITMAP)
+    except (binascii.Error, ValueError, zlib.error) as error:
+        raise DataError(f"has a bitmap that is damaged or cut off ({error})") from error
+    if packed.unconsumed_tail or not packed.eof:
+        raise DataError(f"has a bitmap that is cut off, or larger than {_MOST_BITMAP:,} bytes")
+    return png_mask(content)
