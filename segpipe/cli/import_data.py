@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from segpipe.importing.known import FORMS
 from segpipe.runtime.console import say
 
 _DESCRIPTION = """
@@ -24,8 +25,6 @@ forms:
 
 def add_command(commands: "argparse._SubParsersAction[Any]") -> None:
     """Add `import` to the command line."""
-    from segpipe.importing.build import FORMS
-
     forms = "\n".join(f"  {name:15}{what}" for name, what in FORMS.items())
     parser = commands.add_parser(
         "import",
@@ -46,7 +45,7 @@ def add_command(commands: "argparse._SubParsersAction[Any]") -> None:
 
 
 def _run(options: argparse.Namespace) -> int:
-    from segpipe.importing.import_export import import_export
+    from segpipe.importing.import_export import import_export  # the readers take time to import
 
     made = import_export(options.export, options.folder, form=options.form, copy=options.copy)
     for finding in made.findings:

@@ -19,27 +19,10 @@ from segpipe.importing.forms import (
     voc,
     yolo,
 )
+from segpipe.importing.known import FORMS
 from segpipe.importing.tree import ExportTree
 from segpipe.runtime.errors import DataError, did_you_mean, listing
 from segpipe.sources.other_layouts import count_suffixes
-
-# By name: what an export of the form is known by.
-FORMS = {
-    "voc": "Pascal VOC, CVAT's segmentation mask 1.1: SegmentationClass/, JPEGImages/, labelmap.txt",
-    "cvat": "CVAT for images 1.1: annotations.xml",
-    "roboflow": "Roboflow's semantic segmentation masks: _classes.csv, NAME_mask.png",
-    "supervisely": "Supervisely: meta.json, DATASET/ann/NAME.jpg.json, DATASET/img/",
-    "label_studio": "Label Studio: JSON of tasks, or task-1-annotation-2-...png of its brush",
-    "labelme": "Labelme: NAME.json with shapes and imagePath",
-    "coco": "COCO: JSON with images, annotations and categories",
-    "coco_panoptic": "COCO panoptic: the same with segments_info, and PNG files",
-    "yolo": "YOLO segmentation: data.yaml with names, images/, labels/NAME.txt",
-    "cityscapes": "polygons as in Cityscapes: NAME_gtFine_polygons.json, leftImg8bit/",
-    "ade20k": "ADE20K: images/training/, annotations/training/",
-    "mapillary": "Mapillary Vistas: config_v2.0.json, training/images/, training/v2.0/labels/",
-    "mmsegmentation": "MMSegmentation: img_dir/, ann_dir/",
-    "lists": "lists of lines `image mask`: train.txt, val.txt",
-}
 
 
 class Form(Protocol):

@@ -44,13 +44,13 @@ class ExportClass:
 class Annotated:
     """An image of an export.
 
-    place: its path in the export. image: the file, or the content of a file that lies in another
-    one. split: train, val or test; None where the export does not say. draw: makes the mask; None
+    place: its path in the export. image: the file, or what returns the content of a file that lies in
+    another one. split: train, val or test; None where the export does not say. draw: makes the mask; None
     where there is none.
     """
 
     place: str
-    image: Path | bytes
+    image: Path | Callable[[], bytes]
     split: str | None
     draw: Draw | None
 
@@ -72,6 +72,11 @@ class Contents:
     unannotated: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     open_classes: bool = False
+
+    def leave_out_others(self, places: Iterable[str]) -> None:
+        """Add the images at `places` that nothing has named to those without an annotation."""
+        used = {each.place for each in self.images}
+        self.unannotated += [place for place in places if place not in used]
 
     def ids(self) -> dict[str, int]:
         """Return the id of each class by name."""

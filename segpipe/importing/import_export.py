@@ -15,7 +15,7 @@ from segpipe.labels.load import scheme_at
 from segpipe.raw.sample import SPLITS
 from segpipe.runtime.atomic import atomic_dir, disk_errors_explained
 from segpipe.runtime.console import say
-from segpipe.runtime.errors import DataError, ParameterError, listing
+from segpipe.runtime.errors import DataError, ParameterError, file_named, listing
 from segpipe.runtime.findings import Finding, about
 from segpipe.sources.archives import unpack
 
@@ -58,11 +58,16 @@ def import_export(export: Path, folder: Path, *, form: str | None, copy: bool) -
             if form is None:
                 form, seen = recognise(tree)
                 say(f"{export}: {form} ({seen})")
-            with malformed_explained():
+            with file_named(export), malformed_explained():
                 contents = build_form(form).read(tree)
+            _refuse_twice(contents)
             by_split = _decide_splits(contents)
             written = write_folder(
-                contents, partial, f"import {export.name}", by_split=by_split, copy=copy or packed
+                contents,
+                partial,
+                f"import {export.name}",
+                by_split=by_split,
+                how="copy" if copy else "keep" if packed else "link",
             )
         if not written.images:
             raise DataError(
@@ -109,6 +114,16 @@ def _opened(export: Path, partial: Path) -> Iterator[tuple[ExportTree, bool]]:
         yield open_tree(unpacked), True
     finally:
         shutil.rmtree(unpacked)
+
+
+def _refuse_twice(contents: Contents) -> None:
+    """Leave out all but the first annotation of an image."""
+    first = {each.place: each for each in reversed(contents.images)}
+    twice = [each for each in contents.images if first[each.place] is not each]
+    contents.faults += [
+        f"{each.place}: is annotated more than once; the first counts" for each in twice
+    ]
+    contents.images = [each for each in contents.images if first[each.place] is each]
 
 
 def _decide_splits(contents: Contents) -> bool:

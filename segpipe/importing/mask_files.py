@@ -43,13 +43,14 @@ def painted_or_numbers(path: Path, classes: Iterable[ExportClass]) -> NDArray[An
     borders is void, 255. Raises DataError for a colour that is no class's or several classes'.
     """
     picture = open_picture(path).picture
-    by_colour: dict[int, int] = {pack_colour(VOC_BORDER): VOID}
+    by_colour: dict[int, int] = {}
     several = set()
     for each in classes:
         if each.colour is not None:
             packed = pack_colour(each.colour)
-            if by_colour.setdefault(packed, each.id) != each.id and packed not in several:
+            if by_colour.setdefault(packed, each.id) != each.id:
                 several.add(packed)
+    by_colour.setdefault(pack_colour(VOC_BORDER), VOID)
     if picture.mode not in ("P", "PA", "RGB", "RGBA"):
         return numbers(path)
     red, green, blue = (

@@ -11,8 +11,8 @@ from segpipe.runtime.errors import DataError, excerpt
 from segpipe.runtime.findings import Finding, refuse, say_warnings
 from segpipe.runtime.small_files import parse_any_json, read_small_file
 from segpipe.sources.folder_walk import files_below
+from segpipe.sources.picture_files import SUFFIXES
 
-PICTURES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp"})
 MOST_BYTES = 1 << 30  # of one file of annotations: the largest of COCO has 450 MB
 _LOOKED_AT = 3  # JSON files of one folder, of which an export may have thousands
 
@@ -27,8 +27,8 @@ class ExportTree:
 
     @cached_property
     def pictures(self) -> list[str]:
-        """Paths of the files that their suffix calls pictures."""
-        return [place for place in self.files if posixpath.splitext(place)[1].lower() in PICTURES]
+        """Paths of the files that their suffix calls pictures, of the kinds that the source reads."""
+        return [place for place in self.files if posixpath.splitext(place)[1].lower() in SUFFIXES]
 
     @cached_property
     def _by_name(self) -> dict[str, list[str]]:

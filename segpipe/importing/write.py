@@ -3,10 +3,10 @@
 import errno
 import posixpath
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,6 +31,9 @@ CLASSES = "classes.csv"
 _STRUCTURE = frozenset(
     {"images", "image", "imgs", "img", "jpegimages", "img_dir", "leftimg8bit", "data", "default"}
 )
+# What an image becomes: a copy; a hard link, else a link with its whole path; of a file that goes at
+# the end a hard link, else a copy.
+Placing = Literal["copy", "link", "keep"]
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
@@ -43,11 +46,11 @@ class Written:
 
 
 def write_folder(
-    contents: Contents, target: Path, description: str, *, by_split: bool, copy: bool
+    contents: Contents, target: Path, description: str, *, by_split: bool, how: Placing
 ) -> Written:
     """Write images, masks and classes.csv below `target`; what fails joins the faults of `contents`.
 
-    by_split: into a folder for each split. copy: images are copied instead of linked.
+    by_split: into a folder for each split. how: what images become.
     """
     written = Written()
     names = _names(contents.images, by_split=by_split)
@@ -57,7 +60,7 @@ def write_folder(
         mask = target / "masks" / f"{posixpath.splitext(name)[0]}.png"
         try:
             with malformed_explained():
-                _place_image(each.image, image, copy=copy)
+                _place_image(each.image, image, how)
                 if each.draw is not None:
                     height, width = upright_size(image)
                     _save_mask(_checked(each.draw(height, width), contents, written.used), mask)
@@ -95,22 +98,24 @@ def _save_mask(mask_HW: NDArray[Any], path: Path) -> None:
     Image.fromarray(mask_HW.astype(np.uint16 if wide else np.uint8)).save(path, format="PNG")
 
 
-def _place_image(image: Path | bytes, path: Path, *, copy: bool) -> None:
-    """Bring an image to its place: by a hard link, else by a link with the whole path, or a copy."""
+def _place_image(image: Path | Callable[[], bytes], path: Path, how: Placing) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    if isinstance(image, bytes):
-        path.write_bytes(image)
+    if not isinstance(image, Path):
+        path.write_bytes(image())
         return
     real = image.resolve()
-    if copy:
+    if how == "copy":
         shutil.copyfile(real, path)
         return
     try:
         path.hardlink_to(real)
-    except OSError as error:
+    except OSError as error:  # on another disk, say
         if error.errno in _FULL:
             raise
-        path.symlink_to(real)
+        if how == "link":
+            path.symlink_to(real)
+        else:
+            shutil.copyfile(real, path)
 
 
 def _names(images: Sequence[Annotated], *, by_split: bool) -> list[str]:

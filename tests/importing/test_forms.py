@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from segpipe.importing.build import FORMS, build_form
+from segpipe.importing.build import build_form
 from segpipe.importing.import_export import import_export
+from segpipe.importing.known import FORMS
 from segpipe.importing.tree import open_tree
 from segpipe.labels.load import scheme_at
 from segpipe.labels.scheme import VOID

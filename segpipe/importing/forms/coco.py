@@ -5,8 +5,8 @@
 
 Source: https://cocodataset.org/#format-data. Polygons are drawn by pycocotools' rule, run lengths taken
 as they are, in the order of the annotations: later ones lie above. Crowds have the class of their
-category. The ids of the categories are kept; pixels in no annotation are background, and so is an image
-without any, since COCO lists what has been looked at.
+category. The ids of the categories are kept; pixels in no annotation are background, and so is a listed
+image without any, since COCO lists what has been looked at; others are left out.
 """
 
 import posixpath
@@ -50,6 +50,8 @@ def read(tree: ExportTree) -> Contents:
             value = tree.json(place)
             if _is_coco(value):
                 files[place] = value
+    named = {place: files[place] for place in files if "/instances" in f"/{place}"}
+    files = named or files  # beside them COCO has files of keypoints, of the same images
     values = with_ids(categories(files), contents)
     for place, value in files.items():
         annotations: dict[Any, list[Any]] = {}
@@ -59,6 +61,7 @@ def read(tree: ExportTree) -> Contents:
             with collected(contents.faults, f"{place}: {image.get('file_name')}"):
                 own = annotations.get(image["id"], [])
                 contents.images.append(_image(tree, place, image, own, values, contents))
+    contents.leave_out_others(tree.pictures)
     return contents
 
 

@@ -67,6 +67,7 @@ def read(tree: ExportTree) -> Contents:
                 contents.images.append(_image(tree, image, contents))
                 if not len(image):
                     empty.append(contents.images[-1].place)
+    contents.leave_out_others(tree.pictures)
     if empty:
         contents.notes.append(f"{len(empty)} images have no shape; they are background as a whole")
     return contents

@@ -34,7 +34,15 @@ from segpipe.runtime.errors import DataError, excerpt
 
 _BRUSH = re.compile(r"task-(\d+)-annotation-\d+-by-[^-]*-[^-]+-(.+)-(\d+)\.png")
 _UPLOADED = re.compile(r"[0-9a-f]{8}-(.+)")
-_LABELS = ("polygonlabels", "brushlabels", "rectanglelabels", "ellipselabels", "labels")
+_LABELS = (
+    "polygonlabels",
+    "brushlabels",
+    "rectanglelabels",
+    "ellipselabels",
+    "keypointlabels",
+    "labels",
+)
+_GEOMETRY = {"points", "rle", "radiusX", "x"}
 
 
 def evidence(tree: ExportTree) -> str:
@@ -124,15 +132,16 @@ def _image_of(tree: ExportTree, number: str, task: Any) -> str:
 def _shapes(
     tree: ExportTree, regions: list[Any], masks: list[tuple[str, str]], ids: dict[str, int]
 ) -> list[Shape]:
+    labelled = {region.get("id") for region in regions if _names(region)}
     shapes = []
     for number, region in enumerate(regions, start=1):
-        names = _names(region)
+        names, value = _names(region), region.get("value", {})
         if not names:
-            if region.get("type") in ("choices", "textarea", "relation", "rating"):
-                continue
-            raise DataError(f"region {number} has no label")
+            # A region of <Polygon> has its label in another result of the same id.
+            if _GEOMETRY & value.keys() and region.get("id") not in labelled:
+                raise DataError(f"region {number} has no label")
         # Where the PNG files of the brush are there, they hold its regions.
-        if not (masks and region["type"] == "brushlabels"):
+        elif not (masks and "rle" in value):
             shapes.append(Shape(ids[names[0]], _pixels(region), f"region {number} ({names[0]})"))
     return shapes + [Shape(ids[name], _brush(tree, place), place) for name, place in masks]
 
@@ -157,21 +166,21 @@ def _pixels(region: Any) -> Pixels:
             for name in names
         ]
 
-    match region["type"]:
-        case "polygonlabels":
+    match value:
+        case {"points": _}:
             made = polygon([[(x / 100 * columns, y / 100 * rows) for x, y in value["points"]]])
-        case "rectanglelabels":
+        case {"width": _, "height": _, "x": _}:
             x, y, width, height = scaled("x", "y", "width", "height")
             made = polygon([rectangle(x, y, x + width, y + height, turned, about=(x, y))])
-        case "ellipselabels":
+        case {"radiusX": _}:
             x, y, radius_x, radius_y = scaled("x", "y", "radiusX", "radiusY")
             made = polygon([ellipse(x, y, radius_x, radius_y, turned)])
-        case "brushlabels":
-            made = lambda height, width: label_studio_mask(value["rle"], height, width)  # noqa: E731
-        case "keypointlabels":
+        case {"keypointlabels": _}:
             return no_area
-        case kind:
-            raise DataError(f"has a region of the unknown kind {excerpt(kind)}")
+        case {"rle": _}:
+            made = lambda height, width: label_studio_mask(value["rle"], height, width)  # noqa: E731
+        case _:
+            raise DataError(f"has a region of the unknown kind {excerpt(region.get('type'))}")
 
     def pixels(height: int, width: int) -> Mask | None:
         if (height, width) != (rows, columns):

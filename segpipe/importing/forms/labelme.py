@@ -59,14 +59,14 @@ def read(tree: ExportTree) -> Contents:
         with collected(contents.faults, place):
             value = tree.json(place)
             if _is_labelme(value):
-                value.pop("imageData" if _has_image(tree, place, value) else "", None)
-                files[place] = value
+                # Thousands of images would not fit into memory: they are read again, one by one.
+                embedded = bool(value.get("imageData")) and not _has_image(tree, place, value)
+                files[place] = value | {"imageData": None, "embedded": embedded}
     _set_classes(tree, files, contents)
     for place, value in files.items():
         with collected(contents.faults, place):
             contents.images.append(_image(tree, place, value, contents))
-    used = {each.place for each in contents.images}
-    contents.unannotated += [place for place in tree.pictures if place not in used]
+    contents.leave_out_others(tree.pictures)
     return contents
 
 
@@ -110,11 +110,11 @@ def _image(tree: ExportTree, place: str, value: Any, contents: Contents) -> Anno
             )
         shapes.append(Shape(ids[label], _pixels(shape), f"shape {number} ({label})"))
     size = int(value["imageHeight"]), int(value["imageWidth"])
-    if value.get("imageData"):
+    if value["embedded"]:
         picture = posixpath.normpath(posixpath.join(folder, name))
         if picture.startswith(("../", "/")):
             raise DataError(f"{excerpt(name)} leads out of the export, where nothing is read")
-        image: Any = _decoded(value["imageData"])
+        image: Any = lambda: _decoded(tree.json(place)["imageData"])  # noqa: E731
     else:
         picture = tree.find(name, folder)
         image = tree.files[picture]

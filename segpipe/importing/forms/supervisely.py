@@ -62,8 +62,7 @@ def read(tree: ExportTree) -> Contents:
             if wanted not in tree.files:
                 raise DataError(f"its image {wanted} is not in the export")
             contents.images.append(_image(tree, wanted, tree.json(file), contents))
-    used = {each.place for each in contents.images}
-    contents.unannotated += [place for place in tree.inside("img") if place not in used]
+    contents.leave_out_others(tree.inside("img"))
     return contents
 
 

@@ -25,7 +25,8 @@ from segpipe.importing.contents import (
 from segpipe.importing.run_lengths import Mask
 from segpipe.importing.shapes import Pixels, Shape, drawn, polygon
 from segpipe.importing.tree import ExportTree
-from segpipe.runtime.errors import DataError, excerpt
+from segpipe.raw.sample import SPLITS
+from segpipe.runtime.errors import DataError, ParameterError, excerpt
 from segpipe.runtime.yaml_file import parse_yaml
 
 
@@ -41,17 +42,24 @@ def _yamls(tree: ExportTree) -> list[str]:
 
 
 def _settings(tree: ExportTree, place: str) -> dict[str, Any]:
-    found = parse_yaml(tree.read_bytes(place), place)
+    try:
+        found = parse_yaml(tree.read_bytes(place), place)
+    except ParameterError:  # another form's, or named by whoever reads this one
+        return {}
     return found if isinstance(found, dict) else {}
 
 
 def read(tree: ExportTree) -> Contents:
     """Return images, shapes and classes."""
     contents = Contents()
-    settings = next(found for place in _yamls(tree) if "names" in (found := _settings(tree, place)))
+    read_yamls = [_settings(tree, place) for place in _yamls(tree)]
+    settings = next((found for found in read_yamls if "names" in found), None)
+    if settings is None:
+        raise DataError("needs a valid data.yaml at its top, with the names of the classes")
     names = settings["names"]
     pairs = enumerate(names) if isinstance(names, list) else names.items()
     values = with_ids([ExportClass(int(number), str(name)) for number, name in pairs], contents)
+    splits = _listed_splits(tree, settings)
     bare = []
     for place in tree.inside("images"):
         parts = place.split("/")
@@ -69,11 +77,23 @@ def read(tree: ExportTree) -> Contents:
             if not shapes:
                 bare.append(place)
             draw = drawn(shapes, background_id(contents), contents.passed_over, place)
-            split = split_named("/".join(parts[:-1]))
+            split = splits.get(place) or split_named("/".join(parts[:-1]))
             contents.images.append(Annotated(place, tree.files[place], split, draw))
     if bare:
         contents.notes.append(f"{len(bare)} images have no polygon; they are background as a whole")
     return contents
+
+
+def _listed_splits(tree: ExportTree, settings: dict[str, Any]) -> dict[str, str]:
+    """Return the split by image, where data.yaml names text files of images for train, val and test."""
+    found: dict[str, str] = {}
+    for split in SPLITS:
+        name = settings.get(split)
+        if isinstance(name, str) and name.endswith(".txt"):
+            for line in tree.read_text(tree.find(name)).split("\n"):
+                if line.strip():
+                    found[tree.find(line.strip())] = split
+    return found
 
 
 def _shape(number: int, line: str, values: dict[int, int]) -> Shape:
