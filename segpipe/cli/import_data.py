@@ -6,6 +6,7 @@ from typing import Any
 
 from segpipe.importing.known import FORMS
 from segpipe.runtime.console import say
+from segpipe.runtime.errors import listing
 
 _DESCRIPTION = """
 Read what an annotation tool exports, a folder or a .zip archive, and write the layout that segpipe
@@ -49,7 +50,11 @@ def _run(options: argparse.Namespace) -> int:
 
     made = import_export(options.export, options.folder, form=options.form, copy=options.copy)
     for finding in made.findings:
-        say("\n  ".join([f"warning: {finding.text}; {finding.repair}", *finding.items]))
+        # Of images that nobody has annotated there may be a hundred thousand; faults are named all.
+        items = [
+            listing(finding.items, 10 if finding.kind == "not_annotated" else len(finding.items))
+        ]
+        say("\n".join([f"warning: {finding.text}; {finding.repair}", *filter(None, items)]))
     images = ", ".join(f"{count} {split}".rstrip() for split, count in made.splits.items())
     say(f"{made.form}: {images} images, {len(made.classes)} classes: {', '.join(made.classes)}")
     ratio = ", prepare.split.by: ratio" if made.needs_ratio_split else ""

@@ -123,10 +123,18 @@ def roboflow(root: Path) -> Expected:
     return expected(TRAIN_VAL, 0, 3, 7)
 
 
-def packed_bitmap(part: NDArray[Any]) -> str:
+def png_bytes(part: NDArray[Any]) -> bytes:
     file = io.BytesIO()
     Image.fromarray(part.astype(np.uint8) * 255).convert("1").save(file, "PNG")
-    return base64.b64encode(zlib.compress(file.getvalue())).decode()
+    return file.getvalue()
+
+
+def png_base64(part: NDArray[Any]) -> str:
+    return base64.b64encode(png_bytes(part)).decode()
+
+
+def packed_bitmap(part: NDArray[Any]) -> str:
+    return base64.b64encode(zlib.compress(png_bytes(part))).decode()
 
 
 def supervisely(root: Path) -> Expected:
