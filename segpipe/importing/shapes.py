@@ -12,8 +12,30 @@ from segpipe.importing.polygons import by_centres, checked_points, with_edges
 from segpipe.importing.run_lengths import Mask
 from segpipe.runtime.errors import DataError
 
-# How a shape's pixels, (H, W), are made for an image of such a height and width; None: it has no area.
-Pixels = Callable[[int, int], Mask | None]
+
+@dataclass(frozen=True)
+class Region:
+    """The pixels of a shape: a mask, (h, w), whose upper left corner lies at row `top`, column `left`.
+
+    It may reach beyond the image.
+    """
+
+    mask: Mask
+    top: int = 0
+    left: int = 0
+
+    def paint(self, mask_HW: NDArray[Any], value: int) -> None:
+        """Set the region's pixels in an image's mask to `value`."""
+        rows, columns = self.mask.shape
+        top, left = max(0, self.top), max(0, self.left)
+        bottom = max(top, min(mask_HW.shape[0], self.top + rows))
+        right = max(left, min(mask_HW.shape[1], self.left + columns))
+        own = self.mask[top - self.top : bottom - self.top, left - self.left : right - self.left]
+        mask_HW[top:bottom, left:right][own] = value
+
+
+# How a shape's pixels are made for an image of such a height and width; None: it has no area.
+Pixels = Callable[[int, int], Region | None]
 
 
 @dataclass(frozen=True)
@@ -40,35 +62,41 @@ def polygon(
     `polygons` says. Rings of less than three points have no area.
     """
 
-    def pixels(height: int, width: int) -> Mask | None:
-        def covered(lists: Sequence[Any]) -> Mask | None:
-            checked = [checked_points(points, height, width) for points in lists]
-            areas = [ring_N2 for ring_N2 in checked if len(ring_N2) > 2]
-            if not areas:
-                return None
+    def pixels(height: int, width: int) -> Region | None:
+        outer, inner = (
+            [
+                ring_N2
+                for points in lists
+                if len(ring_N2 := checked_points(points, height, width)) > 2
+            ]
+            for lists in (rings, holes)
+        )
+        if not outer:
+            return None
+        # Only the rectangle around it is kept: an image may have thousands of shapes.
+        lowest_2 = np.floor(np.min([ring_N2.min(0) for ring_N2 in outer], axis=0)).astype(int) - 1
+        highest_2 = np.ceil(np.max([ring_N2.max(0) for ring_N2 in outer], axis=0)).astype(int) + 2
+        if rule != "centres":
+            lowest_2, highest_2 = (
+                np.clip(one, 0, (width, height)) for one in (lowest_2, highest_2)
+            )
+        (left, top), (right, bottom) = lowest_2.tolist(), highest_2.tolist()
+
+        def covered(lists: list[NDArray[np.float64]]) -> Mask:
             if rule == "centres":
-                return by_centres(areas, height, width)
+                return by_centres(
+                    [one_N2 - lowest_2 for one_N2 in lists], bottom - top, right - left
+                )
+            # Pillow works with single precision: moved, a polygon may differ by a pixel.
             outline = rule == "edges and outline"
-            painted = [with_edges(ring, height, width, outline=outline) for ring in areas]
-            return np.asarray(np.logical_or.reduce(painted))
+            painted = [with_edges(one_N2, height, width, outline=outline) for one_N2 in lists]
+            cut = [mask_HW[top:bottom, left:right] for mask_HW in painted]
+            return np.asarray(np.logical_or.reduce(cut))
 
-        outer_HW, inner_HW = covered(rings), covered(holes)
-        return outer_HW if outer_HW is None or inner_HW is None else outer_HW & ~inner_HW
-
-    return pixels
-
-
-def pasted(part: Mask, left: int, top: int) -> Pixels:
-    """Return what makes the pixels of a mask of a part of the image; what lies outside is cut off."""
-
-    def pixels(height: int, width: int) -> Mask:
-        whole_HW = np.zeros((height, width), bool)
-        rows, columns = part.shape
-        inside = part[max(0, -top) : height - top, max(0, -left) : width - left]
-        y, x = max(0, top), max(0, left)
-        if min(top + rows, left + columns) > 0 and y < height and x < width:
-            whole_HW[y : y + inside.shape[0], x : x + inside.shape[1]] = inside
-        return whole_HW
+        mask = covered(outer)
+        if inner:
+            mask &= ~covered(inner)
+        return Region(mask, top, left)
 
     return pixels
 
@@ -94,11 +122,11 @@ def drawn(
             )
         mask_HW = np.full((height, width), background, np.int64)
         for shape in shapes:
-            covered_HW = shape.pixels(height, width)
-            if covered_HW is None:
+            region = shape.pixels(height, width)
+            if region is None:
                 passed_over.append(f"{place}: {shape.called} covers no area")
             else:
-                mask_HW[covered_HW] = shape.value
+                region.paint(mask_HW, shape.value)
         return mask_HW
 
     return draw

@@ -22,7 +22,7 @@ from segpipe.importing.contents import (
     with_ids,
 )
 from segpipe.importing.run_lengths import coco_mask
-from segpipe.importing.shapes import Pixels, Shape, drawn, polygon
+from segpipe.importing.shapes import Pixels, Region, Shape, drawn, polygon
 from segpipe.importing.tree import ExportTree
 from segpipe.runtime.errors import DataError, excerpt
 
@@ -129,7 +129,7 @@ def _pixels(segmentation: Any, called: str) -> Pixels:
     if not segmentation:
         raise DataError(f"{called} is a box without a segmentation")
     if isinstance(segmentation, dict):
-        return lambda height, width: coco_mask(segmentation, height, width)
+        return lambda height, width: Region(coco_mask(segmentation, height, width))
     if any(len(flat) % 2 for flat in segmentation):
         raise DataError(f"{called} has a polygon of an odd number of coordinates")
     return polygon([list(zip(flat[::2], flat[1::2], strict=True)) for flat in segmentation])

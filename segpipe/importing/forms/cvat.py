@@ -23,7 +23,7 @@ from segpipe.importing.contents import (
 )
 from segpipe.importing.polygons import ellipse, rectangle
 from segpipe.importing.run_lengths import cvat_mask
-from segpipe.importing.shapes import Pixels, Shape, drawn, no_area, pasted, polygon
+from segpipe.importing.shapes import Pixels, Region, Shape, drawn, no_area, polygon
 from segpipe.importing.tree import ExportTree
 from segpipe.labels.scheme import Colour
 from segpipe.runtime.errors import DataError, excerpt
@@ -116,8 +116,17 @@ def _pixels(element: Element) -> Pixels:
             left, top, width, height = (
                 int(element.attrib[one]) for one in ("left", "top", "width", "height")
             )
-            lengths = [int(length) for length in element.attrib["rle"].split(",")]
-            return pasted(cvat_mask(lengths, height, width), left, top)
+            runs = element.attrib["rle"]
+
+            def decoded(most_rows: int, most_columns: int) -> Region:
+                if not (0 < height <= most_rows and 0 < width <= most_columns):
+                    raise DataError(
+                        f"has a mask of {height} x {width}, which is larger than the image"
+                    )
+                lengths = [int(length) for length in runs.split(",")]
+                return Region(cvat_mask(lengths, height, width), top, left)
+
+            return decoded
         case tag if tag in _LINES:
             return no_area
         case tag:

@@ -27,8 +27,8 @@ from segpipe.importing.contents import (
 )
 from segpipe.importing.mask_files import numbers
 from segpipe.importing.polygons import ellipse, rectangle
-from segpipe.importing.run_lengths import Mask, label_studio_mask
-from segpipe.importing.shapes import Pixels, Shape, drawn, no_area, polygon
+from segpipe.importing.run_lengths import label_studio_mask
+from segpipe.importing.shapes import Pixels, Region, Shape, drawn, no_area, polygon
 from segpipe.importing.tree import ExportTree
 from segpipe.runtime.errors import DataError, excerpt
 
@@ -147,11 +147,11 @@ def _shapes(
 
 
 def _brush(tree: ExportTree, place: str) -> Pixels:
-    def pixels(height: int, width: int) -> Mask:
+    def pixels(height: int, width: int) -> Region:
         values_HW = numbers(tree.files[place])
         if values_HW.shape != (height, width):
             raise DataError(f"is {height} x {width}, but {place} is of another size")
-        return values_HW > 0
+        return Region(values_HW > 0)
 
     return pixels
 
@@ -178,11 +178,11 @@ def _pixels(region: Any) -> Pixels:
         case {"keypointlabels": _}:
             return no_area
         case {"rle": _}:
-            made = lambda height, width: label_studio_mask(value["rle"], height, width)  # noqa: E731
+            made = lambda height, width: Region(label_studio_mask(value["rle"], height, width))  # noqa: E731
         case _:
             raise DataError(f"has a region of the unknown kind {excerpt(region.get('type'))}")
 
-    def pixels(height: int, width: int) -> Mask | None:
+    def pixels(height: int, width: int) -> Region | None:
         if (height, width) != (rows, columns):
             raise DataError(f"is {height} x {width}, but was annotated as {rows} x {columns}")
         return made(height, width)

@@ -32,8 +32,7 @@ from segpipe.importing.contents import (
 )
 from segpipe.importing.mask_files import png_mask
 from segpipe.importing.polygons import checked_points
-from segpipe.importing.run_lengths import Mask
-from segpipe.importing.shapes import Pixels, Shape, drawn, no_area, pasted, polygon
+from segpipe.importing.shapes import Pixels, Region, Shape, drawn, no_area, polygon
 from segpipe.importing.tree import ExportTree
 from segpipe.labels.scheme import VOID
 from segpipe.runtime.errors import DataError, excerpt
@@ -151,20 +150,25 @@ def _pixels(shape: Any) -> Pixels:
             raise DataError(f"has a shape of the unknown kind {excerpt(kind)}")
 
 
-def _pillow(figure: str, points: Any, height: int, width: int) -> Mask:
+def _pillow(figure: str, points: Any, height: int, width: int) -> Region:
     (left, top), (right, bottom) = checked_points(points, height, width).tolist()
     box = [min(left, right), min(top, bottom), max(left, right), max(top, bottom)]
     picture = Image.new("L", (width, height))
     draw = ImageDraw.Draw(picture)
     (draw.ellipse if figure == "ellipse" else draw.rectangle)(box, outline=1, fill=1)
-    return np.asarray(picture).astype(bool)
+    return Region(np.asarray(picture).astype(bool))
 
 
 def _mask(shape: Any) -> Pixels:
     (left, top), (right, bottom) = [
         [round(float(one)) for one in point] for point in shape["points"]
     ]
-    part = png_mask(_decoded(shape["mask"]))
-    if part.shape != (bottom - top + 1, right - left + 1):
-        raise DataError("has a mask of another size than the rectangle that it fills")
-    return pasted(part, left, top)
+    text = shape["mask"]
+
+    def decoded(_height: int, _width: int) -> Region:
+        part = png_mask(_decoded(text))
+        if part.shape != (bottom - top + 1, right - left + 1):
+            raise DataError("has a mask of another size than the rectangle that it fills")
+        return Region(part, top, left)
+
+    return decoded

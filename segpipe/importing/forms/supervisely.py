@@ -28,7 +28,7 @@ from segpipe.importing.forms.cvat import hex_colour
 from segpipe.importing.mask_files import png_mask
 from segpipe.importing.polygons import rectangle
 from segpipe.importing.run_lengths import Mask
-from segpipe.importing.shapes import Pixels, Shape, drawn, no_area, pasted, polygon
+from segpipe.importing.shapes import Pixels, Region, Shape, drawn, no_area, polygon
 from segpipe.importing.tree import ExportTree
 from segpipe.runtime.errors import DataError, excerpt
 
@@ -89,8 +89,9 @@ def _pixels(each: Any) -> Pixels:
             (left, top), (right, bottom) = each["points"]["exterior"]
             return polygon([rectangle(left, top, right, bottom)], "edges")
         case "bitmap":
-            left, top = each["bitmap"]["origin"]
-            return pasted(_bitmap(each["bitmap"]["data"]), int(left), int(top))
+            data = each["bitmap"]["data"]
+            left, top = (int(one) for one in each["bitmap"]["origin"])
+            return lambda _height, _width: Region(_bitmap(data), top, left)
         case "point" | "line" | "graph" | "cuboid" | "polyline":
             return no_area
         case kind:

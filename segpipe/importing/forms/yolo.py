@@ -22,8 +22,7 @@ from segpipe.importing.contents import (
     split_named,
     with_ids,
 )
-from segpipe.importing.run_lengths import Mask
-from segpipe.importing.shapes import Pixels, Shape, drawn, polygon
+from segpipe.importing.shapes import Pixels, Region, Shape, drawn, polygon
 from segpipe.importing.tree import ExportTree
 from segpipe.raw.sample import SPLITS
 from segpipe.runtime.errors import DataError, ParameterError, excerpt
@@ -110,7 +109,7 @@ def _shape(number: int, line: str, values: dict[int, int]) -> Shape:
 
 
 def _scaled(points: list[tuple[float, float]]) -> Pixels:
-    def pixels(height: int, width: int) -> Mask | None:
+    def pixels(height: int, width: int) -> Region | None:
         return polygon([[(x * width, y * height) for x, y in points]])(height, width)
 
     return pixels
