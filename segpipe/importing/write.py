@@ -95,7 +95,7 @@ def _checked(mask_HW: NDArray[Any], contents: Contents, used: set[int]) -> NDArr
 def _save_mask(mask_HW: NDArray[Any], path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     wide = mask_HW.max() > 255
-    Image.fromarray(mask_HW.astype(np.uint16 if wide else np.uint8)).save(path, format="PNG")
+    Image.fromarray(mask_HW.astype(np.uint16 if wide else np.uint8)).save(path, format="PNG", compress_level=1)
 
 
 def _place_image(image: Path | Callable[[], bytes], path: Path, how: Placing) -> None:
