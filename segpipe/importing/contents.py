@@ -117,13 +117,14 @@ def split_named(text: str) -> str | None:
 
 def in_order(named: Iterable[tuple[str, Colour | None]]) -> list[ExportClass]:
     """Return classes of a form without ids: background is 0, the others count from 1 in their order."""
-    classes = [ExportClass(0, BACKGROUND)]
+    background, colours = ExportClass(0, BACKGROUND), dict[str, Colour | None]()
     for name, colour in named:
         if is_background(name):
-            classes[0] = ExportClass(0, name, colour)
-        elif name not in (each.name for each in classes):
-            classes.append(ExportClass(len(classes), name, colour))
-    return classes
+            background = ExportClass(0, name, colour)
+        else:
+            colours.setdefault(name, colour)
+    others = enumerate(colours.items(), start=1)
+    return [background, *(ExportClass(number, name, colour) for number, (name, colour) in others)]
 
 
 def with_ids(classes: Sequence[ExportClass], contents: Contents) -> dict[int, int]:

@@ -4,7 +4,8 @@ import posixpath
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
+from unicodedata import normalize
 from xml.etree import ElementTree
 
 from segpipe.runtime.errors import DataError, excerpt
@@ -14,6 +15,7 @@ from segpipe.sources.folder_walk import files_below
 from segpipe.sources.picture_files import SUFFIXES
 
 MOST_BYTES = 1 << 30  # of one file of annotations: the largest of COCO has 450 MB
+_UNICODE: tuple[Literal["NFC"], Literal["NFD"]] = ("NFC", "NFD")
 _LOOKED_AT = 3  # JSON files of one folder, of which an export may have thousands
 
 
@@ -37,6 +39,14 @@ class ExportTree:
             found.setdefault(posixpath.basename(place), []).append(place)
         return found
 
+    @cached_property
+    def by_stem(self) -> dict[str, list[str]]:
+        """Paths of the pictures by their name without folders and suffix."""
+        found: dict[str, list[str]] = {}
+        for place in self.pictures:
+            found.setdefault(posixpath.splitext(posixpath.basename(place))[0], []).append(place)
+        return found
+
     def named(self, name: str) -> list[str]:
         """Return the paths of files of this name."""
         return self._by_name.get(name, [])
@@ -57,20 +67,30 @@ class ExportTree:
         at. Raises DataError where it leads out of the export, or fits no file or several.
         """
         plain = reference.replace("\\", "/")
-        place = posixpath.normpath(posixpath.join(folder, plain))
-        if place in self.files:
-            return place
-        if place.split("/")[0] == "..":
-            raise DataError(f"{excerpt(reference)} leads out of the export, where nothing is read")
-        parts = [part for part in plain.split("/") if part not in ("", ".", "..")]
-        for start in range(len(parts)):
-            tail = "/".join(parts[start:])
-            fits = [one for one in self.named(parts[-1]) if one == tail or one.endswith(f"/{tail}")]
-            if len(fits) == 1:
-                return fits[0]
-            if fits:
-                raise DataError(f"{excerpt(reference)} may be {fits[0]} or {fits[1]}")
+        # Archives made by macOS hold decomposed letters, files of annotations composed ones.
+        for text in dict.fromkeys((plain, *(normalize(form, plain) for form in _UNICODE))):
+            place = posixpath.normpath(posixpath.join(folder, text))
+            if place in self.files:
+                return place
+            if place.split("/")[0] == "..":
+                raise DataError(
+                    f"{excerpt(reference)} leads out of the export, where nothing is read"
+                )
+            parts = [part for part in text.split("/") if part not in ("", ".", "..")]
+            for start in range(len(parts)):
+                tail = "/".join(parts[start:])
+                near = self.named(parts[-1])
+                fits = [one for one in near if one == tail or one.endswith(f"/{tail}")]
+                if len(fits) == 1:
+                    return fits[0]
+                if fits:
+                    raise DataError(f"{excerpt(reference)} may be {fits[0]} or {fits[1]}")
         raise DataError(f"{excerpt(reference)} is not in the export")
+
+    def head(self, place: str) -> bytes:
+        """Return the first 64 KiB of a file, to tell what it is."""
+        with self.files[place].open("rb") as file:
+            return file.read(1 << 16)
 
     def read_bytes(self, place: str) -> bytes:
         """Return a file's content; DataError where it cannot be read or is implausibly large."""

@@ -3,9 +3,11 @@
 import errno
 import posixpath
 import shutil
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from string import digits
 from typing import Any, Literal
 
 import numpy as np
@@ -94,8 +96,8 @@ def _checked(mask_HW: NDArray[Any], contents: Contents, used: set[int]) -> NDArr
 
 def _save_mask(mask_HW: NDArray[Any], path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    wide = mask_HW.max() > 255
-    Image.fromarray(mask_HW.astype(np.uint16 if wide else np.uint8)).save(path, format="PNG", compress_level=1)
+    kind = np.uint16 if mask_HW.max() > 255 else np.uint8
+    Image.fromarray(mask_HW.astype(kind)).save(path, format="PNG", compress_level=1)
 
 
 def _place_image(image: Path | Callable[[], bytes], path: Path, how: Placing) -> None:
@@ -126,8 +128,8 @@ def _names(images: Sequence[Annotated], *, by_split: bool) -> list[str]:
     """
     plain = [_name(each, by_split=by_split) for each in images]
     stems = [posixpath.splitext(name)[0].casefold() for name in plain]
-    taken = set(stems)
-    twice = {stem for stem in taken if stems.count(stem) > 1} if len(taken) < len(stems) else set()
+    taken = Counter(stems)
+    twice = {stem for stem, images in taken.items() if images > 1}
     used: set[str] = set()
     names = []
     for name, stem in zip(plain, stems, strict=True):
@@ -143,7 +145,11 @@ def _names(images: Sequence[Annotated], *, by_split: bool) -> list[str]:
 
 def _name(each: Annotated, *, by_split: bool) -> str:
     *folders, last = each.place.split("/")
-    kept = [one for one in folders if one.casefold() not in _STRUCTURE and not split_word(one)]
+    kept = [
+        one
+        for one in folders
+        if one.casefold() not in _STRUCTURE and not split_word(one.rstrip(digits))  # train2017
+    ]
     return "/".join([*([str(each.split)] if by_split else []), *kept, last])
 
 

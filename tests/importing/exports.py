@@ -235,10 +235,7 @@ def coco(root: Path) -> Expected:
                 annotations.append({**own, "segmentation": segmentation, "iscrowd": 0})
         content = {"images": images, "annotations": annotations, "categories": categories}
         put(root / f"annotations/instances_{split}2017.json", content)
-    return expected(TRAIN_VAL_2017, 0, 3, 7)
-
-
-TRAIN_VAL_2017 = ("train/train2017/a", "train/train2017/b", "val/val2017/c")
+    return expected(TRAIN_VAL, 0, 3, 7)
 
 
 def coco_panoptic(root: Path) -> Expected:
@@ -260,9 +257,7 @@ def coco_panoptic(root: Path) -> Expected:
             )
         content = {"images": images, "annotations": annotations, "categories": categories}
         put(root / f"annotations/panoptic_{split}2017.json", content)
-    return Expected(
-        {name: scene(255, 3, 7) for name in TRAIN_VAL_2017}, {3: "road", 7: "car"}, True
-    )
+    return Expected({name: scene(255, 3, 7) for name in TRAIN_VAL}, {3: "road", 7: "car"}, True)
 
 
 def yolo(root: Path) -> Expected:

@@ -289,9 +289,7 @@ def test_ids_that_no_mask_holds_are_numbered_and_names_that_no_scheme_takes_are_
         )
         path.write_text(text.replace('"car"', '"Road"'))
     made = imported(tmp_path)
-    np.testing.assert_array_equal(
-        np.asarray(Image.open(tmp_path / "out/masks/val/val2017/c.png")), scene()
-    )
+    np.testing.assert_array_equal(np.asarray(Image.open(tmp_path / "out/masks/val/c.png")), scene())
     kinds = {one.kind: str(one) for one in made.findings}
     assert "3..700000" in kinds["import_note"]
     assert "classes.csv needs an edit" in kinds["classes"]

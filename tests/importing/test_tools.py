@@ -199,6 +199,19 @@ def test_regions_of_label_studio(tmp_path: Path) -> None:
     }
 
 
+def test_uploaded_names_of_label_studio_are_found_and_turned_images_refused(tmp_path: Path) -> None:
+    exports.label_studio(tmp_path / "export")
+    (tmp_path / "export/images/a.jpg").rename(tmp_path / "export/images/Stra\u0308nde.jpg")
+    path = tmp_path / "export/project-3-at-2026.json"
+    tasks = json.loads(path.read_text())
+    tasks[0]["data"]["image"] = "/data/upload/3/1f2e3d4c-Str%C3%A4nde.jpg"
+    tasks[1]["annotations"][0]["result"][0]["image_rotation"] = 90
+    path.write_text(json.dumps(tasks))
+    found, made = masks(tmp_path)
+    assert list(found) == ["Stra\u0308nde"]
+    assert "task 2: was turned in Label Studio" in made.findings[0].items[0]
+
+
 def test_label_studios_brush_files_take_the_place_of_its_run_lengths(tmp_path: Path) -> None:
     exports.label_studio(tmp_path / "export")
     put(

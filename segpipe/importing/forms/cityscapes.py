@@ -104,10 +104,7 @@ def _find_image(tree: ExportTree, place: str) -> str:
         if stem.endswith(kind):
             stem = stem.removesuffix(kind)
             break
-    wanted = (f"{stem}_leftImg8bit", stem)
-    fits = [
-        one for one in tree.pictures if posixpath.splitext(posixpath.basename(one))[0] in wanted
-    ]
+    fits: list[str] = [*tree.by_stem.get(f"{stem}_leftImg8bit", ()), *tree.by_stem.get(stem, ())]
     if len(fits) > 1:
         folders = posixpath.dirname(place).split("/")
         fits = [

@@ -29,7 +29,6 @@ from segpipe.labels.scheme import Colour
 from segpipe.runtime.errors import DataError, excerpt
 
 _LINES = ("points", "polyline", "cuboid", "skeleton")
-_HEAD = 4096
 
 
 def evidence(tree: ExportTree) -> str:
@@ -39,8 +38,7 @@ def evidence(tree: ExportTree) -> str:
 
 
 def _is_cvat(tree: ExportTree, place: str) -> bool:
-    with tree.files[place].open("rb") as file:
-        head = file.read(_HEAD)
+    head = tree.head(place)
     return b"<annotations>" in head and (b"<meta>" in head or b"<image " in head)
 
 

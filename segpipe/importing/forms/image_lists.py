@@ -33,7 +33,8 @@ def _lists(tree: ExportTree) -> list[str]:
         if posixpath.basename(place) in NAMES_OF_LISTS:
             continue
         try:
-            first = next((line for line in tree.read_text(place).splitlines() if line.strip()), "")
+            lines = tree.head(place).decode("utf-8-sig", "replace").splitlines()
+            first = next((line for line in lines if line.strip() and not line.startswith("#")), "")
             _pair(tree, first, posixpath.dirname(place))
         except DataError:
             continue

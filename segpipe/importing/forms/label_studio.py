@@ -16,6 +16,7 @@ in which they are met; pixels in no region are background, 0. Tasks without an a
 import posixpath
 import re
 from typing import Any
+from urllib.parse import unquote
 
 from segpipe.importing.contents import (
     Annotated,
@@ -107,10 +108,7 @@ def _names(region: Any) -> list[str]:
 
 def _image_of(tree: ExportTree, number: str, task: Any) -> str:
     if task is None:
-        stems = (f"task-{number}", number)
-        fits = [
-            one for one in tree.pictures if posixpath.splitext(posixpath.basename(one))[0] in stems
-        ]
+        fits: list[str] = [*tree.by_stem.get(f"task-{number}", ()), *tree.by_stem.get(number, ())]
         if len(fits) != 1:
             raise DataError(
                 "its image is not told; put the JSON export of the project beside the masks, or name "
@@ -119,7 +117,8 @@ def _image_of(tree: ExportTree, number: str, task: Any) -> str:
         return fits[0]
     data = task["data"]
     name = str(data.get("image") or next(iter(data.values())))
-    name = re.sub(r".*[?&]d=", "", name).partition("?")[0]  # /data/local-files/?d=folder/name.jpg
+    # /data/local-files/?d=folder/name.jpg
+    name = unquote(re.sub(r".*[?&]d=", "", name).partition("?")[0])
     try:
         return tree.find(name)
     except DataError:
@@ -157,6 +156,8 @@ def _brush(tree: ExportTree, place: str) -> Pixels:
 
 
 def _pixels(region: Any) -> Pixels:
+    if region.get("image_rotation"):
+        raise DataError("was turned in Label Studio; turn the image itself, and annotate it anew")
     value, turned = region["value"], float(region["value"].get("rotation", 0))
     rows, columns = int(region["original_height"]), int(region["original_width"])
 
