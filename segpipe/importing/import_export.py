@@ -12,6 +12,7 @@ from segpipe.importing.contents import Contents, malformed_explained
 from segpipe.importing.tree import ExportTree, open_tree
 from segpipe.importing.write import CLASSES, write_folder
 from segpipe.labels.load import scheme_at
+from segpipe.labels.scheme import VOID_NAMES
 from segpipe.raw.sample import SPLITS
 from segpipe.runtime.atomic import atomic_dir, disk_errors_explained
 from segpipe.runtime.console import say
@@ -77,7 +78,11 @@ def import_export(export: Path, folder: Path, *, form: str | None, copy: bool) -
         findings = [*_findings(contents), *_class_findings(contents, partial)]
         _refuse_place(export, folder)
     order = {split: written.images[split] for split in ("", *SPLITS) if split in written.images}
-    names = tuple(each.name for each in contents.classes if each.counts)
+    names = tuple(
+        each.name
+        for each in contents.classes
+        if each.counts and each.name.lower() not in VOID_NAMES
+    )
     return Imported(form, seen, order, names, tuple(findings), bool(contents.faults), not by_split)
 
 

@@ -5,7 +5,7 @@ FORMS = {
     "voc": "Pascal VOC, CVAT's segmentation mask 1.1: SegmentationClass/, JPEGImages/, labelmap.txt",
     "cvat": "CVAT for images 1.1: annotations.xml",
     "roboflow": "Roboflow's semantic segmentation masks: _classes.csv, NAME_mask.png",
-    "supervisely": "Supervisely: meta.json, DATASET/ann/NAME.jpg.json, DATASET/img/",
+    "supervisely": "Supervisely: meta.json, DATASET/img/, DATASET/ann/ or DATASET/masks_machine/",
     "label_studio": "Label Studio: JSON of tasks, or task-1-annotation-2-...png of its brush",
     "labelme": "Labelme: NAME.json with shapes and imagePath",
     "coco": "COCO: JSON with images, annotations and categories",

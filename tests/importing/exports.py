@@ -156,6 +156,17 @@ def supervisely(root: Path) -> Expected:
     return expected(("ds/a", "ds/b"), 0, 1, 2)
 
 
+def supervisely_masks(root: Path) -> Expected:
+    """Of "Export as masks"; the objects beside the masks are not what they hold."""
+    supervisely(root)
+    put(root / "obj_class_to_machine_color.json", {"road": [4, 4, 4], "car": [9, 9, 9]})
+    rgb = np.repeat(scene(0, 4, 9)[..., None], 3, axis=2)
+    put(root / "ds/masks_machine/a.png", rgb)
+    put(root / "ds/masks_machine/b.jpg.png", rgb)
+    put(root / "ds/masks_human/a.png", painted())
+    return expected(("ds/a", "ds/b"), 0, 4, 9, colours=True)
+
+
 def brush_bytes(mask: NDArray[Any]) -> list[int]:
     """Label Studio's encoding (label_studio_sdk, converter/brush.py), one repeated value a block."""
     values = np.repeat(mask.astype(np.uint8).ravel() * 255, 4)
@@ -370,6 +381,7 @@ MAKERS: dict[str, Callable[[Path], Expected]] = {
     "cvat": cvat,
     "roboflow": roboflow,
     "supervisely": supervisely,
+    "supervisely masks": supervisely_masks,
     "label_studio": label_studio,
     "label_studio png": label_studio_png,
     "labelme": labelme,

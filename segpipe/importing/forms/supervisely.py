@@ -1,14 +1,16 @@
-"""Supervisely: a JSON file of objects for each image.
+"""Supervisely: a JSON file of objects for each image, or the masks of "Export as masks".
 
     meta.json                           classes: title, shape, color
     DATASET/img/NAME.jpg, DATASET/ann/NAME.jpg.json
+    obj_class_to_machine_color.json, DATASET/masks_machine/NAME.png or NAME.jpg.png
 
 Sources: https://docs.supervisely.com, "Supervisely annotation format: objects"; supervisely/geometry,
-bitmap.py (`base64_2_data`) and polygon.py. Polygons are drawn by Pillow with edges; Supervisely uses OpenCV's
-fillPoly, which paints the edges as well, and may differ by a pixel along slanted ones. Later objects lie
-above. A bitmap is a PNG file, packed by zlib and base64, at an origin. Classes count from 1 in the order
-of meta.json, whose ids are those of a server's data base. Pixels in no object are background, 0, and so
-is an image without objects. Images without a JSON file are left out.
+bitmap.py (`base64_2_data`) and polygon.py; https://github.com/supervisely-ecosystem/export-as-masks. Where
+the masks are there they count, with the values of their JSON file. Polygons are drawn by Pillow with
+edges; Supervisely uses OpenCV's fillPoly, which paints the edges as well, and may differ by a pixel along
+slanted ones. Later objects lie above. A bitmap is a PNG file, packed by zlib and base64, at an origin.
+Classes count from 1 in the order of meta.json, whose ids are those of a server's data base. Pixels in
+no object are background, 0, and so is an image without objects. Images without a JSON file are left out.
 """
 
 import base64
@@ -19,13 +21,15 @@ from typing import Any
 from segpipe.importing.contents import (
     Annotated,
     Contents,
+    ExportClass,
     background_id,
     collected,
     in_order,
     split_named,
+    with_ids,
 )
 from segpipe.importing.forms.cvat import hex_colour
-from segpipe.importing.mask_files import png_mask
+from segpipe.importing.mask_files import add_pairs, png_mask
 from segpipe.importing.polygons import rectangle
 from segpipe.importing.run_lengths import Mask
 from segpipe.importing.shapes import Pixels, Region, Shape, drawn, no_area, polygon
@@ -33,13 +37,14 @@ from segpipe.importing.tree import ExportTree
 from segpipe.runtime.errors import DataError, excerpt
 
 _META = "meta.json"
-_MOST_BITMAP = (
-    64 << 20
-)  # bytes of a PNG file of one bit a pixel; larger ones are no bitmap of an object
+_VALUES, _MASKS = "obj_class_to_machine_color.json", "masks_machine"
+_MOST_BITMAP = 64 << 20  # bytes of a PNG file of one bit a pixel; no object has a larger one
 
 
 def evidence(tree: ExportTree) -> str:
     """Return which files speak for this form, "" for none."""
+    if _VALUES in tree.files and (masks := tree.inside(_MASKS)):
+        return f"{_VALUES} and {len(masks)} files in {_MASKS}/"
     files = _annotations(tree)
     return f"{_META} and {len(files)} files ann/*.json" if files and _META in tree.files else ""
 
@@ -51,10 +56,15 @@ def _annotations(tree: ExportTree) -> list[str]:
 def read(tree: ExportTree) -> Contents:
     """Return images, objects and classes."""
     contents = Contents()
-    meta = tree.json(_META)
-    contents.classes = in_order(
-        (str(each["title"]), hex_colour(str(each.get("color", "")))) for each in meta["classes"]
-    )
+    listed = tree.json(_META)["classes"] if _META in tree.files else []
+    colours = {str(each["title"]): hex_colour(str(each.get("color", ""))) for each in listed}
+    if _VALUES in tree.files:
+        values = [(str(title), int(grey[0])) for title, grey in tree.json(_VALUES).items()]
+        classes = [ExportClass(number, title, colours.get(title)) for title, number in values]
+        with_ids(classes, contents)
+        _add_masks(tree, contents)
+        return contents
+    contents.classes = in_order(colours.items())
     for file in _annotations(tree):
         with collected(contents.faults, file):
             dataset, name = file.rsplit("/ann/", 1) if "/ann/" in file else ("", file[4:])
@@ -64,6 +74,19 @@ def read(tree: ExportTree) -> Contents:
             contents.images.append(_image(tree, wanted, tree.json(file), contents))
     contents.leave_out_others(tree.inside("img"))
     return contents
+
+
+def _add_masks(tree: ExportTree, contents: Contents) -> None:
+    masks = {}
+    for place in tree.inside(_MASKS):
+        name = place.replace(f"{_MASKS}/", "img/").removesuffix(".png")
+        # Without the suffix of the image (older) or with it.
+        masks[name if name in tree.files else f"{name}."] = place
+    images = {
+        place if place in masks else f"{place.rpartition('.')[0]}.": (split_named(place), place)
+        for place in tree.inside("img")
+    }
+    add_pairs(tree, contents, images, masks)
 
 
 def _image(tree: ExportTree, place: str, value: Any, contents: Contents) -> Annotated:
