@@ -23,7 +23,7 @@ from segpipe.importing.contents import (
 )
 from segpipe.labels.label_text import name_fault
 from segpipe.labels.scheme import LARGEST_ID, VOID, VOID_NAMES
-from segpipe.raw.pictures.opener import upright_size
+from segpipe.raw.pictures.opener import open_picture
 from segpipe.runtime.atomic import write_csv
 from segpipe.runtime.console import progress
 from segpipe.runtime.errors import DataError
@@ -64,7 +64,7 @@ def write_folder(
             with malformed_explained():
                 _place_image(each.image, image, how)
                 if each.draw is not None:
-                    height, width = upright_size(image)
+                    width, height = open_picture(image).picture.size  # upright
                     _save_mask(_checked(each.draw(height, width), contents, written.used), mask)
         except (DataError, OSError) as error:
             if isinstance(error, OSError) and error.errno in _FULL:

@@ -64,7 +64,6 @@ _TURNS = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-_SIDEWAYS = frozenset(_TURNS[tag] for tag in (5, 6, 7, 8))
 _NOT_A_PAGE = 1 | 4  # NewSubfileType: a copy of reduced resolution, a transparency mask (TIFF 6.0)
 
 
@@ -96,18 +95,6 @@ def open_picture(path: Path) -> OpenedPicture:
         turn = _turn(picture)
         upright = picture if turn is None else picture.transpose(turn)
         return OpenedPicture(upright, picture.mode, _further_pages(file, picture))
-
-
-def upright_size(path: Path) -> tuple[int, int]:
-    """Return the height and width of a picture turned upright, from the file's headers alone.
-
-    Raises DataError as `open_picture` does, for what the headers show.
-    """
-    with _header(path) as (_, picture):
-        _refuse_too_large(path, picture)
-        # Pillow gives the size of a TIFF file upright already.
-        turned = not isinstance(picture, TiffImageFile) and _turn(picture) in _SIDEWAYS
-        return (picture.width, picture.height) if turned else (picture.height, picture.width)
 
 
 def further_pages(path: Path) -> int:
