@@ -60,6 +60,14 @@ def add_command(commands: "argparse._SubParsersAction[Any]") -> None:
 
 
 def _run(options: argparse.Namespace) -> int:
+    show_results()
+    if options.open:
+        _open(REPORT)
+    return 0
+
+
+def show_results() -> None:
+    """Print the scores of metrics/ and the places of all results; DataError where there are none."""
     evaluation = read_record(Evaluation, METRICS / Evaluation.file)
     training = read_record(TrainingSummary, METRICS / TrainingSummary.file)
     lines = [*_table("class", ClassScores, evaluation.classes), ""]
@@ -68,9 +76,6 @@ def _run(options: argparse.Namespace) -> int:
     lines += [*_totals(evaluation), *_training(training)]
     for line in [*lines, "", *_places()]:
         say(line)
-    if options.open:
-        _open(REPORT)
-    return 0
 
 
 def _open(report: Path) -> None:
