@@ -11,7 +11,6 @@ from segpipe.params.schema import Params
 from segpipe.preflight.inspection import plan_preparation, survey_listing
 from segpipe.preflight.judge import judge
 from segpipe.preflight.label_proposal import load_scheme_of
-from segpipe.preflight.report import refuse_foreign, write_report
 from segpipe.preflight.splits import empty_splits, kept_and_left_out
 from segpipe.runtime.console import say
 from segpipe.runtime.findings import Finding, refuse, say_warnings
@@ -58,6 +57,8 @@ def add_command(commands: "argparse._SubParsersAction[Any]") -> None:
 
 
 def _run(options: argparse.Namespace) -> int:
+    from segpipe.preflight.report import refuse_foreign  # jinja2, which the others do without
+
     load = load_params if options.params.name == "params.yaml" else load_overlay
     params = load(options.params)
     say(f"{options.params}: the parameters are valid")
@@ -94,6 +95,8 @@ def _check_names(params: Params, listing: Listing) -> None:
 
 
 def _check_files(params: Params, listing: Listing, folder: Path) -> None:
+    from segpipe.preflight.report import write_report
+
     raw = Path(params.source.path)
     scheme = load_scheme_of(params, listing, raw)
     context = plan_preparation(

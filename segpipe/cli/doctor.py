@@ -54,7 +54,7 @@ def _run(options: argparse.Namespace) -> int:
             mark = "BROKEN: " if line.broken else ""
             say(f"{line.name:<{_WIDTH}}{mark}{line.text}")
             broken += line.broken
-    say(f"{broken} broken" if broken else "nothing is broken")
+    say(f"{broken} of these are broken" if broken else "nothing is broken")
     return 1 if broken else 0
 
 

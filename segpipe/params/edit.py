@@ -57,5 +57,5 @@ def _round_trip() -> YAML:
     return yaml
 
 
-class _Representer(RoundTripRepresenter):  # type: ignore[misc]
+class _Representer(RoundTripRepresenter):
     """Writes `null` where ruamel.yaml writes nothing."""

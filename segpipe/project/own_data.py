@@ -5,6 +5,7 @@ from typing import Any, Literal
 
 from segpipe.params.prepare import SplitParams
 from segpipe.runtime.errors import DataError
+from segpipe.runtime.findings import say_warnings
 from segpipe.sources.folder.samples import list_samples
 
 _IMPORTED = Path("data/own")
@@ -36,11 +37,12 @@ def bring_data(export: Path, project: Path) -> tuple[Path, dict[str, Any]]:
 
 
 def _import(export: Path, folder: Path) -> None:
-    from segpipe.importing.import_export import (  # type: ignore[import-not-found,unused-ignore]
+    from segpipe.importing.import_export import (  # type: ignore[import-untyped,unused-ignore]
         import_export,
     )
 
-    import_export(export.resolve(), folder, form=None, copy=False)
+    made = import_export(export.resolve(), folder, form=None, copy=False)
+    say_warnings(list(made.findings))
 
 
 def _split_of(folder: Path) -> _Split | None:
