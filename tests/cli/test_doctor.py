@@ -27,7 +27,17 @@ def test_a_fresh_project_is_in_order(project: Path, capsys: pytest.CaptureFixtur
     said = capsys.readouterr().out
     lines = dict(line.split(maxsplit=1) for line in said.splitlines())
     assert f"torch {importlib.metadata.version('torch')}" in lines["packages"]
-    for name in ("segpipe", "Python", "[geo]", "[smp]", "processor", "GPUs", "memory", "disk", "git"):
+    for name in (
+        "segpipe",
+        "Python",
+        "[geo]",
+        "[smp]",
+        "processor",
+        "GPUs",
+        "memory",
+        "disk",
+        "git",
+    ):
         assert lines[name]
     assert lines["params.yaml"] == "valid"
     assert lines["version"] == "segpipe.version names the installed segpipe"

@@ -75,7 +75,11 @@ def test_bash_completes_commands_options_and_files(capsys: pytest.CaptureFixture
         'COMP_WORDS=(segpipe "${typed[@]}"); COMP_CWORD=$((${#COMP_WORDS[@]} - 1)); '
         '_shtab_segpipe 2>/dev/null; echo "${COMPREPLY[@]}"'
     )
-    for typed, expected in (("tr", "train"), ("train --pro", "--processes"), ("use --dr", "--dry-run")):
+    for typed, expected in (
+        ("tr", "train"),
+        ("train --pro", "--processes"),
+        ("use --dr", "--dry-run"),
+    ):
         done = subprocess.run(
             ["bash", "-c", f"{script}\ntyped=({typed}); {ask}"],
             capture_output=True,

@@ -35,7 +35,9 @@ def test_a_value_changes_and_its_comment_stays(setting: str, line: str) -> None:
 
 
 def test_what_changed_is_said_once_for_each_key() -> None:
-    text, lines = with_settings(TEXT, ["train.lr=0.5", "train.lr=0.25", "train.seed=0"], "params.yaml")
+    text, lines = with_settings(
+        TEXT, ["train.lr=0.5", "train.lr=0.25", "train.seed=0"], "params.yaml"
+    )
     assert lines == ["train.lr: 0.006 → 0.25"]
     assert with_settings(TEXT, ["train.seed=0"], "params.yaml") == (TEXT, [])
     assert "limit: null" in text

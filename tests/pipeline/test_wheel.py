@@ -77,7 +77,9 @@ def test_a_project_is_made_trained_and_used_from_the_wheel(installed: Path, tmp_
     assert (project / "dvc.yaml").read_text().count("- segpipe.version\n") == 5
     assert "* demo " in run(installed, project, *segpipe, "use")
     assert "are valid" in run(installed, project, *segpipe, "check")
-    settings = [part for one in tiny_overrides(ROOT / "recipes/demo.yaml") for part in ("--set", one)]
+    settings = [
+        part for one in tiny_overrides(ROOT / "recipes/demo.yaml") for part in ("--set", one)
+    ]
     said = run(installed, project, *segpipe, "train", *settings)
     assert stages_that_ran(said) == ["fetch", "prepare", "train", "evaluate", "render"]
     assert "\nmIoU " in said, "the scores at the end"

@@ -46,7 +46,9 @@ def test_another_version_is_refused_with_two_ways_on(
 def test_other_code_of_the_same_version_is_refused(project: Path) -> None:
     code = next(one for one in version.version_text().splitlines() if one.startswith("code"))
     VERSION_FILE.write_text(version.version_text().replace(code, "code: 0"))
-    with pytest.raises(VersionError, match="the code of the installed segpipe .* is another") as caught:
+    with pytest.raises(
+        VersionError, match="the code of the installed segpipe .* is another"
+    ) as caught:
         refuse_other_version()
     assert "pip install" not in str(caught.value), "no other version would be the former one"
 
@@ -61,7 +63,12 @@ def test_the_digest_is_that_of_the_code_that_can_change_a_result(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     package = tmp_path / "segpipe"
-    for name in ("losses/dice.py", "cli/show.py", "labels/schemes/a.csv", "losses/__pycache__/d.pyc"):
+    for name in (
+        "losses/dice.py",
+        "cli/show.py",
+        "labels/schemes/a.csv",
+        "losses/__pycache__/d.pyc",
+    ):
         (package / name).parent.mkdir(parents=True, exist_ok=True)
         (package / name).write_text("1")
     (tmp_path / "stages").mkdir()
