@@ -62,6 +62,12 @@ def _versions() -> Iterator[Line]:
     place = Path(__file__).resolve().parent.parent
     yield Line("segpipe", f"{installed_version()}, in {place}")
     yield Line("Python", f"{sys.version.split()[0]}, {sys.executable}")
+    if (other := shutil.which("python")) and Path(other).parent != Path(sys.executable).parent:
+        yield Line(
+            "python",
+            f"of the stages that `dvc repro` starts: {other}; activate this environment, or use "
+            "segpipe train",
+        )
     faults, shown = [], []
     for requirement in _requirements():
         if _EXTRA.search(requirement):

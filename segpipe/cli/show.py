@@ -43,7 +43,11 @@ _PLACES = (
     ),
     ("plots", Path("dvc_plots/index.html"), "made by `dvc plots show`"),
     ("scores", METRICS / Evaluation.file, "with their protocol; `dvc metrics diff` compares"),
-    ("MLflow", Path("mlflow.db"), "`make ui` shows the runs on http://127.0.0.1:5000"),
+    (
+        "MLflow",
+        Path("mlflow.db"),
+        "`mlflow ui --backend-store-uri sqlite:///mlflow.db` shows the runs",
+    ),
 )
 
 

@@ -46,9 +46,7 @@ def test_another_version_is_refused_with_two_ways_on(
 def test_other_code_of_the_same_version_is_refused(project: Path) -> None:
     code = next(one for one in version.version_text().splitlines() if one.startswith("code"))
     VERSION_FILE.write_text(version.version_text().replace(code, "code: 0"))
-    with pytest.raises(
-        VersionError, match="the code of the installed segpipe .* is another"
-    ) as caught:
+    with pytest.raises(VersionError, match="the code of the installed segpipe") as caught:
         refuse_other_version()
     assert "pip install" not in str(caught.value), "no other version would be the former one"
 
