@@ -48,7 +48,7 @@ def _run(options: argparse.Namespace) -> int:
     data = make_project(folder, options.data)
     say(f"{folder}/ is a project of segpipe now; its README.md says how it goes on")
     if data is not None:
-        say(f"the data is read at {data}; nothing there is ever changed")
+        say(f"the data is read at {folder / data}; nothing there is ever changed")
     if not (folder / ".git").exists():
         say(
             "git was not found, so it is no repository: segpipe train works, `dvc exp` and comparisons "
