@@ -2,10 +2,13 @@
 
 import segpipe
 
-model = segpipe.load_model("models")        # a Predictor; without a path the model that comes along
-labels_HW = model.predict(image_HW3[None])  # train ids, uint8
-found = segpipe.score("predictions", "truth", "cityscapes19")  # the Evaluation of label images
-run = segpipe.read_run("workspace")         # scores and costs of a run, revision or experiment
+model = segpipe.load_model("models")           # a Predictor; without a path the model that comes along
+labels_HW = model.predict(image_HW3[None])     # train ids, uint8
+segpipe.predict("photographs", "labels", model)  # label images and overlays of a folder
+found = segpipe.score("labels", "masks", model.scheme)  # the Evaluation of label images
+run = segpipe.read_results("workspace")        # scores and costs of a run, revision or experiment
+
+docs/library.md describes each.
 """
 
 import importlib
@@ -13,20 +16,27 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from segpipe.evaluation.score import score
+    from segpipe.inference.predict_folder import predict
     from segpipe.inference.predictor import Predictor, load_model
-    from segpipe.results.experiments import read_run
+    from segpipe.results.experiments import read_run as read_results
 
-__all__ = ["Predictor", "load_model", "read_run", "score"]
+__all__ = ["Predictor", "load_model", "predict", "read_results", "score"]
 
 _HOME = {
-    "Predictor": "segpipe.inference.predictor",
-    "load_model": "segpipe.inference.predictor",
-    "read_run": "segpipe.results.experiments",
-    "score": "segpipe.evaluation.score",
+    "Predictor": "segpipe.inference.predictor.Predictor",
+    "load_model": "segpipe.inference.predictor.load_model",
+    "predict": "segpipe.inference.predict_folder.predict",
+    "read_results": "segpipe.results.experiments.read_run",
+    "score": "segpipe.evaluation.score.score",
 }
 
 
 def __getattr__(name: str) -> Any:
     if name not in _HOME:
         raise AttributeError(f"module 'segpipe' has no attribute {name!r}")
-    return getattr(importlib.import_module(_HOME[name]), name)
+    module, _, attribute = _HOME[name].rpartition(".")
+    return getattr(importlib.import_module(module), attribute)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

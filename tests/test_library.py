@@ -14,11 +14,16 @@ from tests.forge import ROOT, run_python, save, scene
 
 def test_names_are_imported_when_they_are_used() -> None:
     loaded = "print('torch' in sys.modules)"
-    code = f"import segpipe, sys; {loaded}; segpipe.load_model; {loaded}"
+    code = f"import segpipe, stages.fetch, sys; {loaded}; segpipe.load_model; {loaded}"
     done = run_python(["-c", code], ROOT)
     assert done.returncode == 0, done.stderr
     assert done.stdout.split() == ["False", "True"]
-    assert all(getattr(segpipe, name) is not None for name in segpipe.__all__)
+    assert {"load_model", "predict", "score", "read_results"} <= set(segpipe.__all__)
+    assert set(segpipe.__all__) <= set(dir(segpipe))
+    page = (ROOT / "docs/library.md").read_text()
+    for name in segpipe.__all__:
+        assert len(getattr(segpipe, name).__doc__) > 30
+        assert f"segpipe.{name}" in page
     with pytest.raises(AttributeError, match="no attribute 'load_modle'"):
         segpipe.load_modle  # noqa: B018
 
@@ -32,6 +37,29 @@ def test_the_shipped_model_is_small_and_knows_streets() -> None:
     labels_HW = model.predict(image_HW3[None])
     assert labels_HW.shape == (96, 192)
     assert labels_HW.max() < 19
+
+
+def test_a_model_is_named_by_text_and_by_path() -> None:
+    for load in (segpipe.load_model, segpipe.Predictor.load):
+        for folder in (str(SHIPPED), SHIPPED):
+            assert load(folder).scheme.num_classes == 19
+
+
+def test_the_results_of_a_run_are_read_by_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    images = [(scene(seed)[1] % 3) for seed in range(2)]
+    for number, mask in enumerate(images):
+        for folder in ("truth", "predictions"):
+            save(tmp_path / folder / f"{number}.png", mask)
+    (tmp_path / "classes.csv").write_text(
+        "id,name,red,green,blue\n0,sky,1,1,1\n1,road,2,2,2\n2,car,3,3,3\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    found = segpipe.score("predictions", "truth", "classes.csv", out="scores")
+    run = segpipe.read_results("scores")
+    assert run.evaluation.miou == found.miou == 1
+    assert run.training is None
 
 
 def test_predict_works_before_anything_is_trained(

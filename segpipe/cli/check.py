@@ -12,7 +12,6 @@ from segpipe.params.schema import Params
 from segpipe.preflight.inspection import plan_preparation, survey_listing
 from segpipe.preflight.judge import judge
 from segpipe.preflight.label_proposal import load_scheme_of, write_class_file
-from segpipe.preflight.report import refuse_foreign, write_report
 from segpipe.preflight.splits import empty_splits, kept_and_left_out
 from segpipe.preflight.training_rules import unfit_saturation
 from segpipe.runtime.console import say
@@ -73,6 +72,8 @@ def add_command(commands: "argparse._SubParsersAction[Any]") -> None:
 
 
 def _run(options: argparse.Namespace) -> int:
+    from segpipe.preflight.report import refuse_foreign  # jinja2, which the others do without
+
     load = load_params if options.params.name == "params.yaml" else load_overlay
     params = load(options.params)
     say(f"{options.params}: the parameters are valid")
@@ -117,6 +118,8 @@ def _check_names(params: Params, listing: Listing) -> None:
 
 
 def _check_files(params: Params, listing: Listing, options: argparse.Namespace) -> None:
+    from segpipe.preflight.report import write_report
+
     raw = Path(params.source.path)
     if listing.folders:
         say(f"{raw}: {listing.folders}")

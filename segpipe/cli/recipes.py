@@ -1,4 +1,7 @@
-"""Recipes: overlays in recipes/, each with a header that says what it needs."""
+"""Recipes: overlays in recipes/, each with a header that says what it needs.
+
+A folder recipes/ in the working directory stands in place of the recipes that come with segpipe.
+"""
 
 import contextlib
 import difflib
@@ -10,6 +13,7 @@ from typing import Any
 from segpipe.params.chosen import chosen, flat
 from segpipe.params.load import is_whole, load_overlay
 from segpipe.params.writer import header_of, write_params
+from segpipe.project.make import RECIPES
 from segpipe.runtime.errors import ParameterError, listing
 from segpipe.runtime.yaml_file import read_yaml
 
@@ -45,23 +49,21 @@ class Change:
 
 
 def recipe_paths() -> list[Path]:
-    """Return the recipes of the working directory by name; ParameterError when there is none."""
-    found = sorted(path for path in FOLDER.glob("*.yaml") if path.is_file())
-    if not found:
-        raise ParameterError(
-            f"{FOLDER}/: no recipe is here; run this in the root of the repository, where params.yaml "
-            "is, or name a parameter file: segpipe use path/to/file.yaml"
-        )
-    return found
+    """Return the recipes of the working directory by name, or those that come with segpipe."""
+    own, shipped = (
+        sorted(path for path in folder.glob("*.yaml") if path.is_file())
+        for folder in (FOLDER, RECIPES)
+    )
+    return own or shipped
 
 
 def find_recipe(name: str) -> Path:
-    """Return recipes/NAME.yaml, or the file that `name` is the path of.
+    """Return recipes/NAME.yaml, the file that `name` is the path of, or the recipe of segpipe.
 
     Raises ParameterError with the nearest names when there is neither.
     """
     with contextlib.suppress(OSError):  # a name may be too long for a file
-        for path in (FOLDER / f"{name}.yaml", Path(name), FOLDER / name):
+        for path in (FOLDER / f"{name}.yaml", Path(name), FOLDER / name, RECIPES / f"{name}.yaml"):
             if path.is_file():
                 return path
     known = [path.stem for path in recipe_paths()]

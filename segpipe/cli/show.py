@@ -43,7 +43,11 @@ _PLACES = (
     ),
     ("plots", Path("dvc_plots/index.html"), "made by `dvc plots show`"),
     ("scores", METRICS / Evaluation.file, "with their protocol; `dvc metrics diff` compares"),
-    ("MLflow", Path("mlflow.db"), "`make ui` shows the runs on http://127.0.0.1:5000"),
+    (
+        "MLflow",
+        Path("mlflow.db"),
+        "`mlflow ui --backend-store-uri sqlite:///mlflow.db` shows the runs",
+    ),
 )
 
 
@@ -60,6 +64,14 @@ def add_command(commands: "argparse._SubParsersAction[Any]") -> None:
 
 
 def _run(options: argparse.Namespace) -> int:
+    show_results()
+    if options.open:
+        _open(REPORT)
+    return 0
+
+
+def show_results() -> None:
+    """Print the scores of metrics/ and the places of all results; DataError where there are none."""
     evaluation = read_record(Evaluation, METRICS / Evaluation.file)
     training = read_record(TrainingSummary, METRICS / TrainingSummary.file)
     lines = [*_table("class", ClassScores, evaluation.classes), ""]
@@ -68,9 +80,6 @@ def _run(options: argparse.Namespace) -> int:
     lines += [*_totals(evaluation), *_training(training)]
     for line in [*lines, "", *_places()]:
         say(line)
-    if options.open:
-        _open(REPORT)
-    return 0
 
 
 def _open(report: Path) -> None:

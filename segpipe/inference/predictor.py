@@ -56,10 +56,10 @@ class Predictor:
 
     @classmethod
     def load(
-        cls, folder: Path, device: torch.device | None = None, views: Views | None = None
+        cls, folder: str | Path, device: torch.device | None = None, views: Views | None = None
     ) -> "Predictor":
         """Load a bundle; BundleError when it is missing or damaged."""
-        return cls(load_bundle(folder), device, views)
+        return cls(load_bundle(Path(folder)), device, views)
 
     @property
     def scheme(self) -> LabelScheme:
@@ -257,4 +257,4 @@ def load_model(path: str | Path | None = None, device: torch.device | None = Non
     path: a folder such as models/; None for the small model of generated street scenes that comes
     with segpipe. device: the best of this machine where it is None. Raises BundleError.
     """
-    return Predictor.load(SHIPPED if path is None else Path(path), device)
+    return Predictor.load(SHIPPED if path is None else path, device)

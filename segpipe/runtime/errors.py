@@ -35,6 +35,10 @@ class StaleRunError(SegpipeError):
     """Parameters, code or data changed while a stage ran; its result would be recorded wrongly."""
 
 
+class VersionError(SegpipeError):
+    """Another segpipe is installed than the one that made the results of a project."""
+
+
 class BusyError(SegpipeError):
     """Another process holds what this one needs."""
 

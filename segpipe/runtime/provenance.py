@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from segpipe.runtime.errors import ParameterError, StaleRunError, listing
+from segpipe.runtime.version import VERSION_FILE, refuse_other_version
 from segpipe.runtime.yaml_file import read_yaml
 
 PIPELINE, PARAMETERS = Path("dvc.yaml"), Path("params.yaml")
@@ -47,20 +48,27 @@ class Snapshot:
 
     @property
     def code(self) -> str:
-        """A hash over the stage's code, which is what it depends on in Python files."""
-        code = {name: mark for name, mark in self.files.items() if name.endswith(".py")}
+        """A hash over the stage's code: the Python files that it depends on, or segpipe.version."""
+        suffixes = (".py", VERSION_FILE.name)
+        code = {name: mark for name, mark in self.files.items() if name.endswith(suffixes)}
         return hashlib.blake2b(
             json.dumps(code, sort_keys=True).encode(), digest_size=16
         ).hexdigest()
 
 
 def take_snapshot(stage: str) -> Snapshot:
-    """Read the parameters and dependencies that dvc.yaml names for `stage`, below the current folder."""
+    """Read the parameters and dependencies that dvc.yaml names for `stage`, below the current folder.
+
+    Raises VersionError where they are those of a project, and another segpipe is installed than the one
+    that its segpipe.version names.
+    """
     content = read_yaml(PARAMETERS)
     try:
         about = read_yaml(PIPELINE)["stages"][stage]
     except (KeyError, TypeError) as error:
         raise ParameterError(f"{PIPELINE}: has no stage {stage}; bring back its content") from error
+    if VERSION_FILE.name in about.get("deps", []):
+        refuse_other_version()
     names = [_filled(key, content) for key in about.get("params", [])]
     parameters = {key: _at(content, key) for key in names}
     files: dict[str, str] = {}

@@ -72,6 +72,28 @@ def open_store(settings: TrackingParams) -> Store:
     return _open_database(local, settings.experiment)
 
 
+def reach_store() -> str:
+    """Return the address of the store that runs would be kept in, without passwords, once it answered.
+
+    Nothing is made there. Raises TrackingError when it does not answer.
+    """
+    root = repository_root().absolute()
+    named = os.environ.get(VARIABLE, "").strip()
+    local = database_path(named, root) if named else root / DATABASE
+    if local is not None and not local.exists():
+        return f"{local}, which the first training makes"
+    address, credentials = (
+        without_credentials(named) if local is None else (database_address(local), {})
+    )
+    shown = str(local or redacted(address))
+    try:
+        with calling(credentials):
+            connect(address).search_experiments(max_results=1)
+    except Exception as error:  # as in open_store; the message may hold the password
+        raise TrackingError(f"{shown}: does not answer: {reason(error)}. {_REPAIR}") from None
+    return f"{shown} answers"
+
+
 def find_run(client: "MlflowClient", run_id: str | None) -> "Run | None":
     """Return the run of that id, or None when the store has none or it was deleted."""
     from mlflow.exceptions import MlflowException

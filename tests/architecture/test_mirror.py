@@ -17,7 +17,6 @@ ELSEWHERE = {
     "results/experiments": "cli/test_compare.py",
     "runtime/findings": "preflight/test_rules.py",
     "runtime/hardware": "training/test_forecast.py",
-    "runtime/provenance": "stages/test_stages.py",
     "runtime/randomness": "augment",
     "runtime/state": "training/state/test_identity.py",
     "runtime/workers": "stages/test_interrupted.py",

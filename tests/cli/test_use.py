@@ -235,13 +235,21 @@ def test_an_unknown_name_is_answered_with_the_nearest(
     assert message in capsys.readouterr().err
 
 
-def test_without_recipes_the_place_is_named(
+def test_without_a_folder_of_recipes_those_of_segpipe_are_there(
     work: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.chdir(work / "recipes")
-    for arguments in (["use"], ["use", "small"]):
-        assert main(arguments) == 1
-        assert "in the root of the repository" in capsys.readouterr().err
+    assert main(["use", "camvid", "--dry-run"]) == 0, "by its name, also beside others"
+    shutil.rmtree(work / "recipes")
+    capsys.readouterr()
+    assert main(["use"]) == 0
+    said = capsys.readouterr().out.splitlines()
+    names = [path.stem for path in sorted((ROOT / "recipes").glob("*.yaml"))]
+    assert [line[2:].split()[0] for line in said[:-1]] == names
+    assert main(["use", "demo", "--force"]) == 0
+    assert "params.yaml is demo now" in capsys.readouterr().out
+    assert main(["use", "camvid"]) == 0, "a recipe of segpipe can be had back"
+    assert main(["use", "smal"]) == 1
+    assert "the recipes:\n  camvid\n" in capsys.readouterr().err
 
 
 def test_the_list_says_which_is_in_use(work: Path, capsys: pytest.CaptureFixture[str]) -> None:

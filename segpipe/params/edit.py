@@ -1,0 +1,61 @@
+"""Single parameters of a parameter file changed by a command; its comments stay."""
+
+import io
+from collections.abc import Sequence
+from typing import Any
+
+from ruamel.yaml import YAML
+from ruamel.yaml.representer import RoundTripRepresenter
+
+from segpipe.params.chosen import flat
+from segpipe.params.load import validate
+from segpipe.runtime.errors import ParameterError
+from segpipe.runtime.yaml_file import parse_yaml
+
+
+def with_settings(text: str, settings: Sequence[str], name: str) -> tuple[str, list[str]]:
+    """Return the text of a parameter file after settings, and a line for each value that changes.
+
+    settings: KEY=VALUE by dotted key, such as train.lr=0.001; the value is read as YAML. name: of the
+    file, for errors. Raises ParameterError, with the nearest parameter, for a key that is none, and
+    for values that the schema refuses.
+    """
+    before, yaml = parse_yaml(text.encode(), name), _round_trip()
+    content = yaml.load(text)
+    for setting in settings:
+        key, equals, value = setting.partition("=")
+        if not key or not equals:
+            raise ParameterError(f"--set {setting}: must be KEY=VALUE, such as train.lr=0.001")
+        parse_yaml(value.encode(), f"--set {setting}")  # within bounds, and with the file's name
+        _set(content, key.strip().split("."), yaml.load(value))
+    written = io.StringIO()
+    yaml.dump(content, written)
+    after = parse_yaml(written.getvalue().encode(), name)
+    validate(after, name)
+    old, new = flat(before), flat(after)
+    changed = [key for key in {**old, **new} if old.get(key) != new.get(key)]
+    lines = [f"{key}: {old.get(key, '(none)')} → {new.get(key, '(none)')}" for key in changed]
+    return (written.getvalue() if lines else text), lines
+
+
+def _set(content: Any, key: Sequence[str], value: Any) -> None:
+    """Put a value at its place; sections that are not there are made, and `validate` names them."""
+    for part in key[:-1]:
+        if not isinstance(content.get(part), dict):
+            content[part] = {}
+        content = content[part]
+    content[key[-1]] = value
+
+
+def _round_trip() -> YAML:
+    yaml = YAML()
+    yaml.preserve_quotes, yaml.width = True, 1 << 20
+    yaml.Representer = _Representer
+    _Representer.add_representer(
+        type(None), lambda made, _: made.represent_scalar("tag:yaml.org,2002:null", "null")
+    )
+    return yaml
+
+
+class _Representer(RoundTripRepresenter):
+    """Writes `null` where ruamel.yaml writes nothing."""
