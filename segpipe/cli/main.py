@@ -4,7 +4,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from segpipe.cli import check, compare, predict, score, show, use
+from segpipe.cli import check, compare, plan, predict, score, show, use
 from segpipe.runtime.process_exit import explained, interrupted_when_told
 
 
@@ -18,7 +18,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         description="Semantic segmentation that a person can trust. The pipeline itself runs by `dvc repro`.",
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for module in (use, check, show, compare, score, predict):
+    for module in (use, plan, check, show, compare, score, predict):
         module.add_command(commands)
     chosen = parser.parse_args(arguments)
     return explained(lambda: _run(chosen), interrupted="interrupted")
