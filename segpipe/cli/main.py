@@ -12,6 +12,7 @@ from segpipe.cli import (
     doctor,
     import_data,
     new,
+    plan,
     predict,
     repeat,
     score,
@@ -25,7 +26,7 @@ from segpipe.runtime.version import installed_version
 
 # The commands in the order in which a person meets them, under the headings of --help.
 _GROUPS = {
-    "begin": (new, import_data, use, check),
+    "begin": (new, import_data, check, plan, use),
     "train": (train, repeat, show, compare),
     "use a model": (predict, score),
     "this machine": (doctor, completion),

@@ -15,7 +15,10 @@ from segpipe.cli.recipes import (
     recipe_paths,
     values_of,
 )
-from segpipe.params.load import load_overlay, outdated, validate
+from segpipe.params.chosen import chosen
+from segpipe.params.load import load_overlay, load_params, outdated, validate
+from segpipe.params.overlay import overlaid, with_data_of
+from segpipe.params.schema import Params
 from segpipe.params.writer import header_of, write_params
 from segpipe.project.make import RECIPES, in_project, write_pipeline
 from segpipe.runtime.console import say
@@ -29,14 +32,16 @@ examples:
   segpipe use camvid --dry-run
   segpipe use camvid
   segpipe use my/params.yaml
+  segpipe use camvid --keep-data
   segpipe use --upgrade
 
 Without a name the recipes are listed. A recipe names what differs from the defaults; params.yaml is
 written with every parameter and what it means. A file that names every parameter is taken as it is,
 with its comments. A params.yaml that is in the last commit, an experiment or a recipe can be had back,
 so it is replaced at once; any other is replaced with --force alone, and a copy of it kept in
-.segpipe/replaced/. --upgrade adds what this version of segpipe has more, keeps all values, and keeps
-a copy likewise; in a project made by `segpipe new` all stages run again after it.
+.segpipe/replaced/. --keep-data takes a recipe for the own data: source, labels, splits and bands stay
+as they are in params.yaml. --upgrade adds what this version of segpipe has more, keeps all values, and
+keeps a copy likewise; in a project made by `segpipe new` all stages run again after it.
 """
 
 
@@ -56,6 +61,9 @@ def add_command(commands: "argparse._SubParsersAction[Any]") -> None:
         "--force", action="store_true", help="replace a params.yaml that is kept nowhere else"
     )
     parser.add_argument(
+        "--keep-data", action="store_true", help="keep source, labels and splits of params.yaml"
+    )
+    parser.add_argument(
         "--upgrade",
         action="store_true",
         help="bring what an older version made up to date: params.yaml, and in a project made by `segpipe "
@@ -73,16 +81,25 @@ def _run(options: argparse.Namespace) -> int:
         if in_project():
             _upgrade_project(options.dry_run)
     elif options.name is None:
+        if options.keep_data:
+            raise ParameterError(
+                "--keep-data is about a recipe; name one: segpipe use NAME --keep-data"
+            )
         _list_recipes()
     else:
-        _use(find_recipe(options.name), options.dry_run, options.force)
+        _use(find_recipe(options.name), options.dry_run, options.force, options.keep_data)
     return 0
 
 
-def _use(recipe: Path, dry_run: bool, force: bool) -> None:
-    params, content = load_overlay(recipe), params_text(recipe).encode()
+def _use(recipe: Path, dry_run: bool, force: bool, keep_data: bool) -> None:
+    params, text = load_overlay(recipe), params_text(recipe)
+    if keep_data:
+        params = _with_present_data(recipe)
+        about = read_header(text).about
+        text = write_params(params, f"# {about}\n#\n# data      own: {params.source.path}\n")
+    content = text.encode()
     present = PARAMS.read_bytes() if PARAMS.is_file() else None
-    _say_difference(recipe, present is not None)
+    _say_difference(params, present is not None)
     if present == content:
         say(f"{PARAMS} is {_shown(recipe)} already; nothing is written")
     elif dry_run:
@@ -96,6 +113,12 @@ def _use(recipe: Path, dry_run: bool, force: bool) -> None:
         replace_params(content, force=force)
         say(f"{PARAMS} is {_shown(recipe)} now")
     _say_next(read_header(content.decode()).fields.get("data"), params.source.path)
+
+
+def _with_present_data(recipe: Path) -> Params:
+    """Return the recipe's parameters for the data of params.yaml; ParameterError when they do not fit."""
+    values = with_data_of(read_yaml(recipe), load_params(PARAMS))
+    return validate(overlaid(values), f"{recipe.name} with the data of {PARAMS}")
 
 
 def _upgrade(dry_run: bool) -> None:
@@ -126,11 +149,11 @@ def _upgrade_project(dry_run: bool) -> None:
         )
 
 
-def _say_difference(recipe: Path, present: bool) -> None:
+def _say_difference(params: Params, present: bool) -> None:
     if not present:
         say(f"{PARAMS}: there is none yet")
         return
-    differing, same = changes(values_of(PARAMS), values_of(recipe))
+    differing, same = changes(values_of(PARAMS), chosen(params))
     for line in change_lines(differing):
         say(line)
     count = f"{len(differing)} of {len(differing) + same} parameters differ, {same} are the same"

@@ -9,7 +9,7 @@ from ruamel.yaml.representer import RoundTripRepresenter
 
 from segpipe.params.chosen import flat
 from segpipe.params.load import validate
-from segpipe.runtime.errors import ParameterError
+from segpipe.params.settings import set_in, split_setting
 from segpipe.runtime.yaml_file import parse_yaml
 
 
@@ -22,12 +22,8 @@ def with_settings(text: str, settings: Sequence[str], name: str) -> tuple[str, l
     """
     before, yaml = parse_yaml(text.encode(), name), _round_trip()
     content = yaml.load(text)
-    for setting in settings:
-        key, equals, value = setting.partition("=")
-        if not key or not equals:
-            raise ParameterError(f"--set {setting}: must be KEY=VALUE, such as train.lr=0.001")
-        parse_yaml(value.encode(), f"--set {setting}")  # within bounds, and with the file's name
-        _set(content, key.strip().split("."), yaml.load(value))
+    for key, value in map(split_setting, settings):
+        set_in(content, key, yaml.load(value))  # of the round trip, which keeps how lists are written
     written = io.StringIO()
     yaml.dump(content, written)
     after = parse_yaml(written.getvalue().encode(), name)
@@ -36,15 +32,6 @@ def with_settings(text: str, settings: Sequence[str], name: str) -> tuple[str, l
     changed = [key for key in {**old, **new} if old.get(key) != new.get(key)]
     lines = [f"{key}: {old.get(key, '(none)')} → {new.get(key, '(none)')}" for key in changed]
     return (written.getvalue() if lines else text), lines
-
-
-def _set(content: Any, key: Sequence[str], value: Any) -> None:
-    """Put a value at its place; sections that are not there are made, and `validate` names them."""
-    for part in key[:-1]:
-        if not isinstance(content.get(part), dict):
-            content[part] = {}
-        content = content[part]
-    content[key[-1]] = value
 
 
 def _round_trip() -> YAML:

@@ -21,6 +21,16 @@ def overlaid(changes: Any, section: type[Section] = Params) -> Any:
     return values
 
 
+def with_data_of(values: dict[str, Any], present: Section) -> dict[str, Any]:
+    """Return an overlay with the data of other parameters: where it is, its labels, its splits.
+
+    values: an overlay, of nested plain values, such as a recipe's. present: whole Params.
+    """
+    kept, prepare = present.model_dump(mode="json"), dict(values.get("prepare") or {})
+    prepare |= {name: kept["prepare"][name] for name in ("split", "rasters", "esd")}
+    return {**values, "source": kept["source"], "labels": kept["labels"], "prepare": prepare}
+
+
 def differences(params: Section) -> dict[str, Any]:
     """Return the smallest overlay that gives `params`: what differs from the defaults."""
     usual, values = type(params)(), params.model_dump(mode="json")

@@ -1,7 +1,7 @@
 """params.yaml as it is written: every parameter with its description from the schema."""
 
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ruamel.yaml import YAML
@@ -19,16 +19,19 @@ _INTRODUCTION = (
 )
 
 
-def write_params(params: Params, header: str = "") -> str:
+def write_params(params: Params, header: str = "", reasons: Mapping[str, str] | None = None) -> str:
     """Return the text of a parameter file.
 
     header: comment lines to stand at the top, such as those of a recipe; the introduction, which is
     the same in every file, follows it (and is not repeated where the header ends with it).
+    reasons: why a value was chosen, by dotted key; it stands in place of the description.
     """
     top = header_of(header)
     blocks = [f"{top}#\n{_INTRODUCTION}" if top else _INTRODUCTION]
     for name in Params.model_fields:
-        lines = _lines(name, getattr(params, name), Params.model_fields[name].description, "")
+        lines = _lines(
+            name, getattr(params, name), Params.model_fields[name].description, "", reasons or {}
+        )
         blocks.append("".join(f"{line}\n" for line in lines))
     return "\n".join(blocks)
 
@@ -79,14 +82,18 @@ def parameters_page() -> str:
     return "\n".join(parts)
 
 
-def _lines(name: str, value: Any, description: str | None, indent: str) -> Iterator[str]:
+def _lines(
+    place: str, value: Any, description: str | None, indent: str, reasons: Mapping[str, str]
+) -> Iterator[str]:
+    name = place.rpartition(".")[2]
     if not isinstance(value, Section):
-        yield _commented(f"{indent}{name}: {yaml_value(value)}", description)
+        yield _commented(f"{indent}{name}: {yaml_value(value)}", reasons.get(place, description))
         return
     fields = type(value).model_fields
     yield _commented(f"{indent}{name}:{'' if fields else ' {}'}", description)
     for inner, field in fields.items():
-        yield from _lines(inner, getattr(value, inner), field.description, f"{indent}  ")
+        child = getattr(value, inner)
+        yield from _lines(f"{place}.{inner}", child, field.description, f"{indent}  ", reasons)
 
 
 def _commented(text: str, description: str | None) -> str:

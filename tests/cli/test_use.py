@@ -480,3 +480,26 @@ def test_what_is_no_file_among_the_recipes_is_passed_over(
     listed = [line.split()[0] for line in capsys.readouterr().out.splitlines()[:-1]]
     assert listed == ["large", "small"]
     assert main(["use", "small", "--force"]) == 0
+
+
+def test_a_recipe_for_the_own_data(work: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Source, labels and splits stay; all else is the recipe's."""
+    recipe(
+        work / "params.yaml",
+        source__path="data/own",
+        labels__scheme="mine.csv",
+        prepare__split__by="ratio",
+        prepare__height=40,
+        train__lr=0.25,
+    )
+    assert main(["use", "large", "--keep-data", "--force"]) == 0
+    params, large = load_params(work / "params.yaml"), load_params(work / "recipes/large.yaml")
+    assert (params.source.path, params.labels.scheme) == ("data/own", "mine.csv")
+    assert params.prepare.split.by == "ratio"
+    assert (params.train, params.model, params.prepare.height) == (large.train, large.model, 64)
+    assert read_header((work / "params.yaml").read_text()).fields["data"] == "own: data/own"
+    capsys.readouterr()
+    assert main(["use", "large", "--keep-data"]) == 0
+    assert "nothing is written" in capsys.readouterr().out
+    assert main(["use", "--keep-data"]) == 1
+    assert "segpipe use NAME --keep-data" in capsys.readouterr().err

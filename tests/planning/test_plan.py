@@ -1,0 +1,107 @@
+"""A plan for real files: what is kept, what is measured, what is refused.
+
+Covers plan.py, facts.py and trial.py.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from segpipe.cli.plan import material_of
+from segpipe.params.load import validate
+from segpipe.planning import plan as planning
+from segpipe.planning.facts import machine_facts
+from segpipe.planning.plan import header, make_plan
+from segpipe.runtime.errors import DataError, ParameterError
+from tests.forge import make_folder, save, tiny_parameters
+
+
+@pytest.fixture
+def planned(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., planning.Planned]:
+    """Plan for a folder of pictures; the trial's image sizes are noted in `sizes`."""
+    monkeypatch.chdir(tmp_path)
+    machine = replace(machine_facts(), weights=False)
+    monkeypatch.setattr(planning, "machine_facts", lambda: machine)
+
+    def call(minutes: float = 1, given: dict[str, Any] | None = None, **changes: Any) -> Any:
+        params = validate(tiny_parameters(tmp_path / "data", **changes), "params.yaml")
+        return make_plan(material_of(params, tmp_path / "data"), minutes, given or {})
+
+    return call
+
+
+def test_a_plan_keeps_data_and_labels_and_fits_the_time(
+    tmp_path: Path, planned: Callable[..., planning.Planned]
+) -> None:
+    make_folder(tmp_path / "data", train=12, val=3)
+    found = planned(evaluate__flip=True, render__images=5)
+    params = found.params
+    assert params.source.path == str(tmp_path / "data")
+    assert params.labels.scheme == "classes.csv"
+    assert params.evaluate.flip
+    assert params.render.images == 5
+    assert params.model.unet.width == 16  # what is neither kept nor chosen is the default
+    assert (found.data.train, found.data.val) == (12, 3)
+    assert (found.data.height, found.data.width) == (48, 64)
+    shares = {each.name: each.share for each in found.data.classes}
+    assert sum(shares.values()) == pytest.approx(1)
+    assert all(each.images == 1 for each in found.data.classes)
+    assert sum(found.seconds.values()) <= 60
+    text = header(found, "segpipe plan --minutes 1")
+    words = " ".join(text.replace("#", " ").split())
+    assert "12 training and 3 validation samples of 48x64, 3 classes" in words
+    assert all(line.startswith("#") and len(line) <= 110 for line in text.splitlines())
+
+
+def test_what_is_given_stays_and_the_rest_is_planned_around_it(
+    tmp_path: Path, planned: Callable[..., planning.Planned]
+) -> None:
+    make_folder(tmp_path / "data", train=6, val=3)
+    given = {"model.name": "unet", "model.unet.width": 4, "train.lr": 0.5, "prepare.height": 40}
+    found = planned(given=given)
+    assert found.params.model.name == "unet"
+    assert found.params.model.unet.width == 4
+    assert found.params.train.lr == 0.5
+    assert found.params.prepare.height == 40
+    reasons = {choice.key: choice.reason for choice in found.choices}
+    assert all(reasons[key] == "given on the command line" for key in given)
+    with pytest.raises(
+        ParameterError, match=r"train\.lrr is not a parameter; did you mean train\.lr"
+    ):
+        planned(given={"train.lrr": 1})
+
+
+def test_errors_in_the_data_end_it(
+    tmp_path: Path, planned: Callable[..., planning.Planned]
+) -> None:
+    data = make_folder(tmp_path / "data", train=6, val=3)
+    save(data / "masks/train/drive0_000.png", np.full((48, 64), 77, np.uint8))
+    with pytest.raises(DataError, match="77"):
+        planned()
+
+
+def test_a_time_in_which_nothing_can_be_learnt_is_refused(
+    tmp_path: Path, planned: Callable[..., planning.Planned]
+) -> None:
+    make_folder(tmp_path / "data", train=6, val=3)
+    with pytest.raises(ParameterError, match="is too short"):
+        planned(minutes=0.1)
+
+
+def test_a_batch_that_does_not_fit_the_memory_is_halved(
+    tmp_path: Path, planned: Callable[..., planning.Planned], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_folder(tmp_path / "data", train=6, val=3)
+    whole = planning.forecast_training
+
+    def little(params: Any, context: Any) -> dict[str, Any]:
+        found = whole(params, context)
+        return found | {"total_mb": 100.0 * params.train.batch_size, "available_mb": 300.0}
+
+    monkeypatch.setattr(planning, "forecast_training", little)
+    assert planned().params.train.batch_size == 2
+    assert planned(given={"train.batch_size": 4}).params.train.batch_size == 4
