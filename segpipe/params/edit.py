@@ -2,7 +2,6 @@
 
 import io
 from collections.abc import Sequence
-from typing import Any
 
 from ruamel.yaml import YAML
 from ruamel.yaml.representer import RoundTripRepresenter
@@ -23,7 +22,9 @@ def with_settings(text: str, settings: Sequence[str], name: str) -> tuple[str, l
     before, yaml = parse_yaml(text.encode(), name), _round_trip()
     content = yaml.load(text)
     for key, value in map(split_setting, settings):
-        set_in(content, key, yaml.load(value))  # of the round trip, which keeps how lists are written
+        set_in(
+            content, key, yaml.load(value)
+        )  # of the round trip, which keeps how lists are written
     written = io.StringIO()
     yaml.dump(content, written)
     after = parse_yaml(written.getvalue().encode(), name)
