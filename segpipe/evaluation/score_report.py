@@ -99,9 +99,9 @@ def _compared(sample: Sample, context: PairContext, photograph: Path | None) -> 
     truth_HW = read_mask(context.truth / str(sample.mask), context.scheme)[0]
     image_HW3 = None if photograph is None else _photograph(photograph, truth_HW.shape)
     if image_HW3 is not None:
-        sides = image_HW3.shape[:2]
+        height, width = image_HW3.shape[:2]
         prediction_HW, truth_HW = (
-            scaled(mask_HW, *sides, Image.Resampling.NEAREST)
+            scaled(mask_HW, height, width, Image.Resampling.NEAREST)
             for mask_HW in (prediction_HW, truth_HW)
         )
     return compared(image_HW3, truth_HW, prediction_HW, context.scheme, sample.name)

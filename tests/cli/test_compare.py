@@ -141,6 +141,7 @@ def test_the_table_of_a_hand_case(work: Path, capsys: pytest.CaptureFixture[str]
         "\n"
         "mIoU, B against A: no verdict: plain has no image_counts.csv; evaluate it with this version\n"
         "\n"
+        "scores in percent, their differences in percentage points\n"
         "rare mIoU: mean IoU of the rarest third of the classes: bike, pole\n"
     )
 

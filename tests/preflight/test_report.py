@@ -39,8 +39,8 @@ def judged(raw: Path) -> tuple[list[Finding], Survey, LabelScheme]:
 
 def reported(raw: Path, folder: Path) -> tuple[dict[str, Any], str]:
     findings, survey, scheme = judged(raw)
-    page = write_report(folder, findings, survey, scheme, raw, FORECAST)
-    return json.loads((folder / "report.json").read_text()), page.read_text()
+    assert write_report(folder, findings, survey, scheme, raw, FORECAST) == folder / "report.html"
+    return json.loads((folder / "report.json").read_text()), (folder / "report.md").read_text()
 
 
 @pytest.fixture
