@@ -1,7 +1,7 @@
 """Draw docs/images/demo.jpg, the picture of the README, from the run of `make demo`.
 
-`python -m bench.demo_picture` shows the validation images with the fewest wrong pixels, from both towns, as the
-render stage does.
+`python -m bench.demo_picture` shows the validation images with the fewest wrong pixels, from both towns, as
+the render stage does.
 """
 
 from pathlib import Path
