@@ -2,8 +2,8 @@
 
 reads   data/raw/
 writes  data/prepared/ (images.npy, masks.npy and index.csv by split; dataset.json),
-        data/report/ (what was found in the data: report.md), also when the data is refused,
-        data/statistics/ (what the data is like: statistics.md)
+        data/report/ (what was found in the data: report.html), also when the data is refused,
+        data/statistics/ (what the data is like: statistics.html)
 
 Example: dvc exp run -S prepare.height=192 -S prepare.width=384
 """
@@ -19,7 +19,7 @@ from segpipe.preflight.judge import judge
 from segpipe.preflight.label_proposal import load_scheme_of
 from segpipe.preflight.report import write_report
 from segpipe.preflight.splits import kept_and_left_out
-from segpipe.preflight.statistics_page import PAGE, write_statistics
+from segpipe.preflight.statistics_page import HTML, write_statistics
 from segpipe.preparation.prepare import prepare_data
 from segpipe.preparation.sample_job import PrepareContext
 from segpipe.runtime.atomic import atomic_dir
@@ -66,7 +66,7 @@ def run(params: Params, snapshot: Snapshot) -> None:
     with_copies = f" and {copies} copies of each of train" if copies else ""
     say(
         f"{kept}{with_copies}, with {scheme.num_classes} classes, are prepared in {PREPARED}/"
-        f"{left_out}; see {page} and {STATISTICS / PAGE}"
+        f"{left_out}; see {page} and {STATISTICS / HTML}"
     )
 
 

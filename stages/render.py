@@ -1,6 +1,6 @@
 """Stage render: draw predictions beside the truth, and the figures of the training.
 
-reads   models/, data/raw/, data/prepared/, metrics/
+reads   models/, data/raw/, data/prepared/, data/report/report.json, metrics/
 writes  predictions/ (labels, colours, overlays, comparisons, figures, contact_sheet.png, rows.png),
         metrics/report.html
 
@@ -29,6 +29,7 @@ from segpipe.rendering.figures import (
 )
 from segpipe.rendering.report.report import write_report
 from segpipe.rendering.report.reproduction import reproduction
+from segpipe.results.data_report import DATA_REPORT
 from segpipe.results.evaluation_tables import (
     ClassRow,
     ConfusionCell,
@@ -69,6 +70,7 @@ def run(params: Params, snapshot: Snapshot) -> None:
         write_report(
             REPORT,
             METRICS,
+            data=DATA_REPORT,
             examples=shown,
             legend=legend,
             reproduction=reproduction(predictor.bundle.lineage, params),

@@ -33,7 +33,7 @@ examples:
   segpipe check --report data-report
   segpipe check --write-classes
 
-The report is a page, report.md, with pictures of what is wrong, and the same as report.json.
+The report is a page, report.html, with pictures of what is wrong, and the same as report.md and report.json.
 Errors end the command with exit code 1; warnings do not.
 """
 

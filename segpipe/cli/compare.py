@@ -146,8 +146,9 @@ def _protocols(runs: Sequence[RunResults], names: Sequence[str]) -> list[str]:
 
 
 def _footnotes(rare: Sequence[str], score: str) -> list[str]:
+    units = ["scores in percent, their differences in percentage points"]
     by_class = [f"by class: {shown_fields(ClassScores)[score].label}"] if score != "iou" else []
     if not rare:
-        return [*by_class, "rare mIoU: none, since no class has true pixels in all of them"]
+        return [*units, *by_class, "rare mIoU: none, since no class has true pixels in all of them"]
     third = "mean IoU of the rarest third of the classes"
-    return [*by_class, f"rare mIoU: {third}: {', '.join(rare)}"]
+    return [*units, *by_class, f"rare mIoU: {third}: {', '.join(rare)}"]

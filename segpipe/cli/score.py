@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from segpipe.results.records import REPORT
 from segpipe.runtime.console import say
 
 _DESCRIPTION = """
@@ -48,7 +49,7 @@ def add_command(commands: "argparse._SubParsersAction[Any]") -> None:
         type=Path,
         required=True,
         metavar="DIR",
-        help="folder of evaluation.json and its tables; an earlier result there is replaced",
+        help="folder of evaluation.json, its tables and report.html; an earlier result there is replaced",
     )
     parser.add_argument(
         "--predictions",
@@ -72,6 +73,13 @@ def add_command(commands: "argparse._SubParsersAction[Any]") -> None:
         help="widths of Boundary IoU and boundary F, in percent of the image's diagonal (default: "
         "neither, for they take longer than all else)",
     )
+    parser.add_argument(
+        "--images",
+        type=Path,
+        metavar="DIR",
+        help="folder of the photographs, for the pictures of the report, which shows the masks alone "
+        "without it; they pair as the label images do",
+    )
     parser.set_defaults(run=_run)
 
 
@@ -86,11 +94,13 @@ def _run(options: argparse.Namespace) -> int:
         values=options.values,
         group=options.group,
         boundaries=options.boundaries,
+        images=options.images,
     )
     bounds, reason = found.miou_interval, found.protocol.no_interval
     spread = f" (no interval: {reason})" if reason else ""
     if bounds is not None:
-        spread = f" (95% interval {100 * bounds.low:.2f} to {100 * bounds.high:.2f} %)"
+        spread = f" (95 % interval {100 * bounds.low:.2f} to {100 * bounds.high:.2f} %)"
     miou = "-" if found.miou is None else f"{100 * found.miou:.2f} %"
     say(f"mIoU {miou}{spread} on {found.protocol.images} images; the results are in {options.out}/")
+    say(f"the report: {options.out / REPORT.name}")
     return 0

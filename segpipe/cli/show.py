@@ -74,9 +74,9 @@ def show_results() -> None:
     """Print the scores of metrics/ and the places of all results; DataError where there are none."""
     evaluation = read_record(Evaluation, METRICS / Evaluation.file)
     training = read_record(TrainingSummary, METRICS / TrainingSummary.file)
-    lines = [*_table("class", ClassScores, evaluation.classes), ""]
+    lines = [*_table("class, all in %", ClassScores, evaluation.classes), ""]
     if evaluation.categories:
-        lines += [*_table("category", CategoryScores, evaluation.categories), ""]
+        lines += [*_table("category, all in %", CategoryScores, evaluation.categories), ""]
     lines += [*_totals(evaluation), *_training(training)]
     for line in [*lines, "", *_places()]:
         say(line)
@@ -90,19 +90,19 @@ def _open(report: Path) -> None:
 
 
 def _table(head: str, model: type[_Scores], classes: Mapping[str, _Scores]) -> list[str]:
-    """Return a table with a column for each score that any class (or category) has."""
+    """Return a table in percent with a column for each score that any class (or category) has."""
     total = max(sum(found.pixels for found in classes.values()), 1)
     width = max(map(len, (head, *classes)))
     had = set().union(*(found.model_fields_set for found in classes.values()))
     columns = {name: shown.label for name, shown in shown_fields(model).items() if name in had}
     labels = "".join(f"  {label:>6}" for label in columns.values())
-    lines = [f"{head:<{width}}{labels}  {'pixels':>7}"]
+    lines = [f"{head:<{width}}{labels}  {'pixels':>6}"]
     for name, found in classes.items():
         scores = (
             f"  {_percent(getattr(found, column)):>{max(6, len(label))}}"
             for column, label in columns.items()
         )
-        lines.append(f"{name:<{width}}{''.join(scores)}  {100 * found.pixels / total:>6.2f}%")
+        lines.append(f"{name:<{width}}{''.join(scores)}  {100 * found.pixels / total:>6.2f}")
     return lines
 
 
@@ -111,7 +111,7 @@ def _totals(evaluation: Evaluation) -> list[str]:
     width = max(len(one.label) for one in shown) + 2
     return [
         *(
-            f"{one.label:<{max(width, 20)}}{_percent(one.value)}{_between(one.interval)}"
+            f"{one.label:<{max(width, 20)}}{_with_sign(one.value)}{_between(one.interval)}"
             for one in shown
         ),
         *_foreground(evaluation, evaluation.foreground),
@@ -125,7 +125,7 @@ def _protocol_lines(protocol: EvaluationProtocol) -> dict[str, str | None]:
     mirrored = (protocol.edges or "none") != "none"
     return {
         "edges": protocol.edges if mirrored else None,
-        "95% interval": protocol.interval,
+        "95 % interval": protocol.interval,
         "iIoU": protocol.instances,
         "over time": protocol.temporal,
         "calibration": protocol.calibration,
@@ -156,7 +156,7 @@ def _training(training: TrainingSummary) -> list[str]:
             if value is not None
         ),
         f"training            {training.seconds:.0f} s, {training.images_per_second:.1f} images/s, "
-        f"{training.wait_share:.1%} waiting for data, {training.peak_memory_mb:.0f} MB, "
+        f"{100 * training.wait_share:.1f} % waiting for data, {training.peak_memory_mb:.0f} MB, "
         f"{training.processes} process(es), {training.precision}",
     ]
 
@@ -173,7 +173,11 @@ def _percent(value: Score) -> str:
     return "-" if value is None else f"{100 * value:.2f}"
 
 
+def _with_sign(value: Score) -> str:
+    return "-" if value is None else f"{_percent(value)} %"
+
+
 def _between(bounds: Interval | None) -> str:
     if bounds is None:
         return ""
-    return f"  (95% interval {100 * bounds.low:.2f} to {100 * bounds.high:.2f})"
+    return f"  (95 % interval {100 * bounds.low:.2f} to {100 * bounds.high:.2f} %)"

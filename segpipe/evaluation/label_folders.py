@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from segpipe.inference.targets import MAPS
@@ -15,6 +15,7 @@ from segpipe.sources.picture_files import read_files
 from segpipe.sources.splits import groups_by_pattern
 
 _SUFFIXES = (".png", ".bmp", ".tif", ".tiff")
+_PHOTOGRAPHS = (".jpg", ".jpeg", ".webp")  # further suffixes of them
 # The official evaluator of Cityscapes takes whatever follows the frame's name; `_pred` is usual.
 _PREDICTED_END = re.compile(r"_pred[^/]*$")
 _CITYSCAPES = re.compile(r"(?:.*/)?([a-z-]+)_\d{6}_\d{6}")
@@ -39,13 +40,7 @@ def paired_samples(
     """
     predicted = _without_maps(_label_images(predictions, train_ids[0]))
     true = _label_images(truth, train_ids[1])
-    pairs: dict[str, str] = {}
-    for key in (_same, stem, _last):
-        left_true = _unique(key, [name for name in true if name not in pairs])
-        taken = set(pairs.values())
-        left_predicted = _unique(key, [name for name in predicted if name not in taken])
-        shared = left_true.keys() & left_predicted.keys()
-        pairs |= {left_true[each]: left_predicted[each] for each in shared}
+    pairs = _partners(list(true), list(predicted))
     taken = set(pairs.values())
     extra = [name for name in predicted if name not in taken]
     findings = _unpaired(
@@ -64,6 +59,42 @@ def paired_samples(
         Sample(short, groups[short], image=predicted[pairs[name]], mask=true[name])
         for name, short in names.items()
     ]
+
+
+def paired_photographs(folder: Path, samples: Sequence[Sample]) -> dict[str, Path]:
+    """Return the photograph below `folder` of each sample, by the sample's name; pairs as above.
+
+    Raises DataError where no sample has one. Samples without one are listed in a warning.
+    """
+    if not folder.is_dir():
+        raise DataError(f"{folder}: there is no such folder; a folder of photographs is needed")
+    findings: list[Finding] = []
+    files = read_files(files_below(folder, ["."], findings), (*_SUFFIXES, *_PHOTOGRAPHS))
+    photographs = {path.relative_to(folder).with_suffix("").as_posix(): path for path in files}
+    names = [sample.name for sample in samples]
+    pairs = _partners(names, list(photographs))
+    findings += about(
+        [name for name in names if name not in pairs],
+        "unpaired",
+        f"{{n}} label images have no photograph below {folder}",
+        "their masks are shown without; photographs pair by path, with or without a usual ending such "
+        "as _leftImg8bit",
+        "warning" if pairs else "error",
+    )
+    say_warnings(findings)
+    refuse(findings)
+    return {name: photographs[partner] for name, partner in pairs.items()}
+
+
+def _partners(names: list[str], others: list[str]) -> dict[str, str]:
+    """Return the other name of each name that has one: the same, without ending, or its last part."""
+    pairs: dict[str, str] = {}
+    for key in (_same, stem, _last):
+        left = _unique(key, [name for name in names if name not in pairs])
+        taken = set(pairs.values())
+        left_others = _unique(key, [name for name in others if name not in taken])
+        pairs |= {left[each]: left_others[each] for each in left.keys() & left_others.keys()}
+    return pairs
 
 
 def sample_groups(names: list[str], pattern: str | None) -> dict[str, str]:

@@ -12,9 +12,10 @@ import numpy as np
 from pydantic import ValidationError
 
 from segpipe.evaluation.counts import EvaluationCounts
-from segpipe.evaluation.label_folders import paired_samples
+from segpipe.evaluation.label_folders import paired_photographs, paired_samples
 from segpipe.evaluation.label_pair import PairContext, count_pair, no_counts, pair_findings
 from segpipe.evaluation.report import EvaluationReport, label_report
+from segpipe.evaluation.score_report import score_reproduction, write_score_report
 from segpipe.labels.colours import void_colour
 from segpipe.labels.load import scheme_at
 from segpipe.labels.scheme import VOID, LabelScheme, RawLabel
@@ -46,12 +47,14 @@ def score(
     values: Values | None = None,
     group: str | None = None,
     boundaries: Sequence[float] = (),
+    images: str | Path | None = None,
     processes: int | None = None,
 ) -> Evaluation:
     """Score a folder of predicted label images against one of true ones.
 
-    scheme: a built-in name, or the path of a CSV or YAML file. out: the folder of evaluation.json and
-    its tables; an earlier result there is replaced. values: what numbers in the predictions mean, the
+    scheme: a built-in name, or the path of a CSV or YAML file. out: the folder of evaluation.json, its
+    tables and report.html; an earlier result there is replaced. images: a folder of the photographs,
+    which the report shows beside the masks. values: what numbers in the predictions mean, the
     data set's ids or train ids; None takes them as ids, and refuses those that could be either.
     Files of RGB hold colours. Where a prediction holds 255, and no class has this value, it
     gives no answer, which misses the true class and is a false alarm of none. group: a pattern with
@@ -77,6 +80,7 @@ def score(
         train_ids=values == "train-ids",
         boundaries=tuple(checked.boundaries),
     )
+    photographs = {} if images is None else paired_photographs(Path(images), samples)
     counts, largest = _count_all(samples, context, processes)
     report = label_report(counts, found, folders[1].resolve().name)
     if not report.evaluation.protocol.pixels:
@@ -84,8 +88,11 @@ def score(
     if values is None and largest is not None:
         _refuse_likely_train_ids(report, largest, found)
     if out is not None:
+        used = {"out": out, "predictions": values, "group": group, "boundaries": boundaries}
+        how = score_reproduction(samples, context, scheme, {**used, "images": images})
         with atomic_dir(Path(out)) as partial_folder:
             report.write(partial_folder)
+            write_score_report(partial_folder, report, samples, context, photographs, how)
     return report.evaluation
 
 

@@ -113,7 +113,7 @@ def draw_examples(
     examples, shown = [], []
     for kind, chosen in samples.items():
         for sample in chosen:
-            one = drawn.get(sample) or _drawn(drawing, sample)
+            one = drawn.get(sample) or predicted_and_compared(sample, drawing)
             examples.append(Example(kind, sample.name, one.comparison.panels, one.frames))
             shown.append(one.comparison)
     return examples, joined_entries(shown, drawing.predictor.scheme)
@@ -170,7 +170,8 @@ def _write_whole(
         write_labels(target, grid, ratio, labels_hw, predictor.scheme)
 
 
-def _drawn(drawing: Drawing, sample: Sample) -> Drawn:
+def predicted_and_compared(sample: Sample, drawing: Drawing) -> Drawn:
+    """Predict a sample and compare it with its truth; nothing is written."""
     found = _predict(sample, drawing)
     return Drawn(_compared(drawing, sample, found), found.pictures_THW3[:-1])
 

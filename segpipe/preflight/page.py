@@ -69,7 +69,7 @@ def _splits(splits: Mapping[str, Mapping[str, Any]]) -> str:
             f"{about['groups']:,}",
             f"{about['pixels']:,}",
             "" if about["void_share"] is None else share(about["void_pixels"], about["pixels"]),
-            "" if about["mean_brightness"] is None else f"{about['mean_brightness']:.3f}",
+            "" if about["mean_brightness"] is None else f"{100 * about['mean_brightness']:.1f} %",
         )
         for split, about in splits.items()
     ]

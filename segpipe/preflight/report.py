@@ -31,7 +31,7 @@ def write_report(
 
     findings: as `judge` gives them. raw: the folder of the files, of which pictures are drawn.
     forecast: the memory that training will need, as plain values; it is shown as it is.
-    Returns the path of report.md. An earlier report in `folder` is replaced.
+    Returns the path of report.html. An earlier report in `folder` is replaced.
 
     Raises ParameterError when `folder` holds anything else, since that would be lost.
     """
@@ -63,7 +63,7 @@ def write_report(
         write_json(partial / NUMBERS, report)
         write_text(partial / PAGE, printable(page(report)))
         write_text(partial / HTML, render_page("html/data.html.jinja", report=report))
-    return folder / PAGE
+    return folder / HTML
 
 
 def _lasting(forecast: Mapping[str, Any]) -> dict[str, Any]:

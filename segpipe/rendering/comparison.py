@@ -42,7 +42,7 @@ class Comparison:
 
 
 def compared(
-    image_HW3: Picture,
+    image_HW3: Picture | None,
     truth_HW: Mask | None,
     prediction_HW: Mask,
     scheme: LabelScheme,
@@ -53,6 +53,8 @@ def compared(
 ) -> Comparison:
     """Return image, truth, prediction and errors of a sample as panels.
 
+    image_HW3: None where only the masks are there; then they are shown by themselves, in full colours,
+    and the errors over a grey version of the truth.
     truth_HW: None where there is no ground truth; then truth and errors are left out.
     score: the sample's mean IoU in 0..1, shown beside the name; None or NaN is not shown.
     opacity: of the class colours over the image, in 0..1.
@@ -60,25 +62,28 @@ def compared(
     Small images are enlarged by a whole factor, large ones reduced to panels of at most 640 x 800
     pixels; masks are never interpolated. Raises ValueError when the sizes differ.
     """
-    for mask_HW in (truth_HW, prediction_HW):
-        if mask_HW is not None and mask_HW.shape != image_HW3.shape[:2]:
-            raise ValueError(f"{name}: a mask of {mask_HW.shape} on an image of {image_HW3.shape}")
-    sides = layout.panel_size(*prediction_HW.shape)
-    view_HW3 = layout.scaled(image_HW3, *sides, Image.Resampling.LANCZOS)
+    shape = prediction_HW.shape
+    for other in (image_HW3, truth_HW):
+        if other is not None and other.shape[:2] != shape:
+            raise ValueError(f"{name}: a prediction of {shape} beside an array of {other.shape}")
+    sides = layout.panel_size(*shape)
     shown_HW = layout.scaled(prediction_HW, *sides, Image.Resampling.NEAREST)
+    if image_HW3 is None:
+        panels, view_HW3, opacity = {}, layout.hatched(*sides), 1.0
+    else:
+        view_HW3 = layout.scaled(image_HW3, *sides, Image.Resampling.LANCZOS)
+        panels = {"image": view_HW3}
     predicted_HW3 = overlay(view_HW3, shown_HW, scheme, opacity)
     if truth_HW is None:
-        panels = {"image": view_HW3, "prediction": predicted_HW3}
+        panels["prediction"] = predicted_HW3
         return Comparison(
             name, panels, layout.present_classes(scheme, prediction_HW), score, errors=None
         )
     right_HW = layout.scaled(truth_HW, *sides, Image.Resampling.NEAREST)
-    panels = {
-        "image": view_HW3,
-        "truth": overlay(view_HW3, right_HW, scheme, opacity),
-        "prediction": predicted_HW3,
-        "errors": error_panel(view_HW3, right_HW, shown_HW),
-    }
+    panels["truth"] = overlay(view_HW3, right_HW, scheme, opacity)
+    panels["prediction"] = predicted_HW3
+    ground_HW3 = panels["truth"] if image_HW3 is None else view_HW3
+    panels["errors"] = error_panel(ground_HW3, right_HW, shown_HW)
     entries = layout.present_classes(scheme, truth_HW, prediction_HW)
     entries += [_WRONG, *layout.void_entry(truth_HW)]
     return Comparison(name, panels, entries, score, _wrong_fraction(truth_HW, prediction_HW))

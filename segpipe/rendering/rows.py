@@ -54,7 +54,7 @@ def make_row(
     if probability_HW is not None:
         grey_HW = np.rint(255 * probability_HW).astype(np.uint8)
         grey_HW = layout.scaled(grey_HW, *shown, Image.Resampling.LANCZOS)
-        name = f"probability of {scheme.classes[1]}: black 0, white 1"
+        name = f"probability of {scheme.classes[1]}: black 0 %, white 100 %"
         panels[name] = np.repeat(grey_HW[..., None], 3, axis=2)
     return Row(caption, panels, masks)
 

@@ -5,7 +5,7 @@ from typing import Annotated, Any, ClassVar
 from pydantic import BeforeValidator, PlainSerializer
 
 from segpipe.results.evaluation import ClassScores, Evaluated, Evaluation
-from segpipe.results.records import ClassName, Score
+from segpipe.results.records import REPORT, ClassName, Score
 
 
 def _numbers(cell: Any) -> Any:
@@ -144,6 +144,7 @@ class ReliabilityBin(Evaluated):
 # All files that an evaluation of label images has.
 RESULT_FILES = frozenset(
     {
+        REPORT.name,
         Evaluation.file,
         BoundaryRow.file,
         ClassRow.file,

@@ -1,7 +1,6 @@
 """The MLflow run of a training: started, resumed after an interruption, continued by later stages."""
 
 import contextlib
-import importlib.metadata
 import json
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -13,7 +12,7 @@ from segpipe.results.records import read_record
 from segpipe.results.training import TrainedRun
 from segpipe.runtime.console import say
 from segpipe.runtime.errors import TrackingError, listing
-from segpipe.runtime.revision import git_revision
+from segpipe.runtime.revision import git_revision, package_version
 from segpipe.tracking.calls import reason
 from segpipe.tracking.datasets import DataUsed, log_data
 from segpipe.tracking.names import PARAMETER_LIMIT, flat_parameters, shortened, valid_tags
@@ -102,16 +101,9 @@ def standard_tags() -> dict[str, str]:
         "git_commit": git_revision(),
         "dvc_experiment": os.environ.get("DVC_EXP_NAME"),
         "dvc_stage": os.environ.get("DVC_STAGE"),
-        "segpipe_version": _version(),
+        "segpipe_version": package_version(),
     }
     return {name: value for name, value in known.items() if value}
-
-
-def _version() -> str | None:
-    try:
-        return importlib.metadata.version("segpipe")
-    except importlib.metadata.PackageNotFoundError:
-        return None
 
 
 @contextlib.contextmanager

@@ -142,6 +142,7 @@ def test_the_table_of_a_hand_case(work: Path, capsys: pytest.CaptureFixture[str]
         "mIoU, B against A: no verdict: plain has no image_counts.csv; evaluate it with this version\n"
         "\n"
         "measured on 101 images of split val; raw labels; network input 32x48, stretch\n"
+        "scores in percent, their differences in percentage points\n"
         "rare mIoU: mean IoU of the rarest third of the classes: bike, pole\n"
     )
 

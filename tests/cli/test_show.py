@@ -65,16 +65,16 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_several_logits(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     lines = shown(tmp_path, EVALUATION, capsys)
-    assert lines[2].split() == ["sky", "-", "95.00", "97.00", "25.00%"]
-    assert "mIoU                85.00  (95% interval 80.00 to 90.00)" in lines
-    assert not [line for line in lines if line.startswith(("by image", "threshold"))]
+    assert lines[2].split() == ["sky", "-", "95.00", "97.00", "25.00"]
+    assert "mIoU                85.00 %  (95 % interval 80.00 to 90.00 %)" in lines
+    assert not [line for line in lines if "by image" in line or line.startswith("threshold")]
 
 
 def test_one_logit(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     lines = shown(tmp_path, EVALUATION | {"foreground": FOREGROUND}, capsys)
-    assert "IoU by image        75.00  (95% interval 70.00 to 80.00)" in lines
+    assert "IoU by image        75.00 %  (95 % interval 70.00 to 80.00 %)" in lines
     assert "by image            4 images with sky, 1 without" in lines
-    assert "Dice by image       80.00" in lines
+    assert "Dice by image       80.00 %" in lines
     assert "average precision   -" in lines
     assert "threshold           0.41 (train.threshold)" in lines
 
@@ -86,9 +86,9 @@ def test_the_protocol_says_how_edges_are_treated_and_why_there_is_no_interval(
     protocol = EVALUATION["protocol"] | {"edges": edges, "interval": interval}
     few = EVALUATION | {"miou_interval": None, "protocol": protocol}
     lines = shown(tmp_path, few, capsys)
-    assert "mIoU                85.00" in lines
+    assert "mIoU                85.00 %" in lines
     assert f"edges               {edges}" in lines
-    assert f"95% interval        {interval}" in lines
+    assert f"95 % interval       {interval}" in lines
     (measured,) = [line for line in lines if line.startswith("measured on")]
     assert measured.endswith("; edges mirrored; threshold 0.41")
 

@@ -19,6 +19,8 @@ from segpipe.preparation.prepare import survey_data
 from segpipe.preparation.sample_job import PrepareContext
 from segpipe.preparation.sample_stats import Survey
 from segpipe.raw.input_spec import PICTURES
+from segpipe.results.data_report import DataReport
+from segpipe.results.records import read_record
 from segpipe.runtime.errors import ParameterError
 from segpipe.runtime.findings import Finding
 from segpipe.sources.folder.samples import list_samples
@@ -37,8 +39,8 @@ def judged(raw: Path) -> tuple[list[Finding], Survey, LabelScheme]:
 
 def reported(raw: Path, folder: Path) -> tuple[dict[str, Any], str]:
     findings, survey, scheme = judged(raw)
-    page = write_report(folder, findings, survey, scheme, raw, FORECAST)
-    return json.loads((folder / "report.json").read_text()), page.read_text()
+    assert write_report(folder, findings, survey, scheme, raw, FORECAST) == folder / "report.html"
+    return json.loads((folder / "report.json").read_text()), (folder / "report.md").read_text()
 
 
 @pytest.fixture
@@ -64,6 +66,10 @@ def test_the_numbers_are_those_of_the_masks(raw: Path, tmp_path: Path) -> None:
         shown = [each["weights"][kind] for each in report["classes"]]
         np.testing.assert_allclose(shown, expected, atol=1e-6)
     assert report["image_sizes"] == {"48x64": 13}
+    read = read_record(DataReport, tmp_path / "report" / DataReport.file)
+    assert read.model_dump(exclude={"findings", "splits", "classes"}).items() <= report.items()
+    assert read.splits["train"].masks == 8
+    assert [one.text for one in read.findings] == [one["text"] for one in report["findings"]]
     # What is free at the moment is no part of it: the same data gives the same report.
     assert report["forecast"] | {"available_mb": FORECAST["available_mb"]} == FORECAST
     assert "| total mb | 512.5 |" in page

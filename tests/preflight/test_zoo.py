@@ -38,7 +38,7 @@ def test_of_a_sound_data_set_there_is_nothing_to_say(
     assert report["verdict"] == "sound"
     said = capsys.readouterr().out
     assert "8 train, 6 val, 0 test samples, every file read and in order" in said
-    assert said.splitlines()[-2:] == ["the report: report/report.md", "next: dvc repro"]
+    assert said.splitlines()[-2:] == ["the report: report/report.html", "next: dvc repro"]
 
 
 @pytest.mark.parametrize("animal", ZOO, ids=lambda animal: animal.name)
@@ -67,7 +67,7 @@ def test_each_fault_is_named(
     said = capsys.readouterr()
     heard = said.err if animal.severity == "error" else said.out
     assert animal.piece in heard
-    assert "report/report.md" in said.out + said.err
+    assert "report/report.html" in said.out + said.err
     for finding in found:
         for picture in finding["pictures"]:
             assert (tmp_path / "work/report" / picture).stat().st_size > 0

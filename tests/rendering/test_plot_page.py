@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from segpipe.runtime.yaml_file import read_yaml
+
 PLOTS = Path(__file__).resolve().parents[2] / ".dvc" / "plots"
 PAGE = PLOTS / "page.html"
 TEMPLATES = sorted(path.stem for path in PLOTS.glob("*.json"))
@@ -180,6 +182,21 @@ def test_templates_parse_and_hold_only_anchors_that_dvc_fills(name: str) -> None
     assert content["title"]["text"] == "<DVC_METRIC_TITLE>"
     anchors = set(re.findall(r"<DVC_METRIC_(\w+)>", text))
     assert {"DATA", "TITLE", "Y"} <= anchors <= KNOWN
+
+
+def test_scores_have_axes_in_percent_and_losses_have_not() -> None:
+    """The axis of `curves` goes by its label, which dvc.yaml gives as `score` for scores."""
+    content = json.loads((PLOTS / "curves.json").read_text(encoding="utf-8"))
+    told = content["encoding"]["y"]["axis"]["labelExpr"]
+    assert told == "format(datum.value, '<DVC_METRIC_Y_LABEL>' === 'score' ? '~%' : '~g')"
+    plots = {
+        name: plot
+        for each in read_yaml(PLOTS.parents[1] / "dvc.yaml")["plots"]
+        if isinstance(each, dict)
+        for name, plot in each.items()
+    }
+    assert plots["quality"]["y_label"] == "score"
+    assert plots["loss"]["y_label"] != "score"
 
 
 def test_the_confusion_keeps_the_order_of_the_classes() -> None:

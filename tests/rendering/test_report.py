@@ -2,7 +2,6 @@
 
 import json
 import re
-from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ from segpipe.rendering.report.charts import Line, Scale, fitted, line_chart
 from segpipe.rendering.report.examples import Example, embedded_examples
 from segpipe.rendering.report.report import write_report
 from segpipe.rendering.report.reproduction import reproduction
+from segpipe.results.data_report import DataReport
 from segpipe.results.evaluation import Evaluation
 from segpipe.results.evaluation_tables import (
     BoundaryRow,
@@ -28,6 +28,8 @@ from segpipe.results.evaluation_tables import (
 )
 from segpipe.results.records import new_record, read_table, write_record, write_table
 from segpipe.results.training import ClassHistoryRow, HistoryRow, TrainingSummary
+from segpipe.runtime.atomic import write_json
+from tests.rendering.html_page import Page
 
 EVIL = """<b>&"'"""
 CLASSES = {
@@ -71,6 +73,44 @@ HISTORY = [
     {"epoch": 2, "val_loss": None, "val_miou": None, "val_pixel_accuracy": None},
     {"epoch": 3, "val_loss": 1.75, "val_miou": 0.3333, "val_pixel_accuracy": 0.4444},
 ]
+DATA = {
+    "errors": 0,
+    "warnings": 1,
+    "scheme": EVIL,
+    "findings": [
+        {
+            "kind": "tiny",
+            "severity": "warning",
+            "text": f"12 images of `{EVIL}` are small",
+            "repair": "look at them",
+            "items": [f"{number}.png" for number in range(12)],
+            "pictures": ["pictures/a.png"],
+        }
+    ],
+    "splits": {
+        "train": {
+            "samples": 1000,
+            "masks": 999,
+            "groups": 3,
+            "pixels": 4567,
+            "void_pixels": 5,
+            "void_share": 0.0512,
+            "mean_brightness": 0.4321,
+        },
+    },
+    "classes": [
+        {
+            "name": EVIL,
+            "splits": {"train": {"pixels": 3, "share": 0.123456, "images": 77}},
+            "weights": {"enet": 2.0},
+        }
+    ],
+    "image_sizes": {f"{size}x8": size for size in range(2001, 2020)},
+    "image_modes": {"RGB": 1000},
+    "mask_modes": {},
+    "left_out": 7,
+    "excluded": {"tram": 1007},
+}
 REST = {
     "step": 4,
     "lr": 0.1,
@@ -80,37 +120,6 @@ REST = {
     "peak_memory_mb": 1.0,
     "seconds": 1.0,
 }
-
-
-class Page(HTMLParser):
-    """Tables by section, as rows of cells; other texts; attributes of all elements."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.section, self.cell = "", False
-        self.tables: dict[str, list[list[str]]] = {}
-        self.texts: dict[str, list[str]] = {}
-        self.elements: list[tuple[str, dict[str, str | None]]] = []
-        self.feed(text)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.elements.append((tag, dict(attrs)))
-        if tag == "section":
-            self.section = dict(attrs)["id"] or ""
-        if tag == "tr":
-            self.tables.setdefault(self.section, []).append([])
-        if tag in ("td", "th"):
-            self.tables[self.section][-1].append("")
-            self.cell = True
-
-    def handle_endtag(self, tag: str) -> None:
-        self.cell &= tag not in ("td", "th")
-
-    def handle_data(self, data: str) -> None:
-        if self.cell:
-            self.tables[self.section][-1][-1] += data.strip("\n")
-        elif data.strip():
-            self.texts.setdefault(self.section, []).append(" ".join(data.split()))
 
 
 @pytest.fixture
@@ -149,6 +158,7 @@ def metrics(tmp_path: Path) -> Path:
             {"class": "road", "threshold": None, "precision": 0.5, "recall": 0.5}
         ],
     }
+    write_json(folder / DataReport.file, DATA)
     for model, rows in tables.items():
         write_table(folder / model.file, model, [new_record(model, row) for row in rows])
     return folder
@@ -257,6 +267,24 @@ def test_it_is_self_contained_and_names_are_escaped(metrics: Path) -> None:
     assert ["digest of the prepared data", EVIL] in page.tables["reproduction"]
 
 
+def test_what_prepare_found_is_in_it(metrics: Path) -> None:
+    text, page = written(metrics, data=metrics)
+    rows = page.tables["data"]
+    assert rows[1] == ["train", "1,000", "999", "3", "4,567", "5.12", "43.2"]
+    assert rows[2:4] == [["class", "train, %", "train, images"], [EVIL, "12.346", "77"]]
+    assert rows[4:14] == [[f"{size}x8", f"{size:,}"] for size in range(2001, 2011)]
+    assert rows[14:] == [["RGB", "1,000"], ["tram", "1,007"]]
+    told = page.texts["data"]
+    assert told[1].startswith("The prepare stage found 1 warning and left out 7 samples.")
+    assert "What to do: look at them." in told
+    assert [one for one in told if one.endswith(".png")] == [f"{n}.png" for n in range(10)]
+    assert "2 more, listed in report.json" in told
+    assert "9 more, listed in report.json" in told
+    assert "<b>&" not in text
+    assert not re.search(r"href|src|\bNone\b", text)
+    assert "data" not in written(metrics)[1].tables
+
+
 def test_what_older_results_lack_is_left_out(metrics: Path) -> None:
     for path in metrics.iterdir():
         if path.name != Evaluation.file:
@@ -312,15 +340,20 @@ def test_how_to_make_it_again() -> None:
     }
     how = reproduction(lineage, params)
     assert how.command == "git checkout 0123abcd\ndvc repro"
-    assert how.edited
-    assert how.seed == 5
+    assert how.facts == {
+        "commit": "0123abcd; files differed from it",
+        "digest of the prepared data": "digest",
+        "seed": "5",
+    }
     usual = Params().train
     assert how.changed == {
         "train.seed": ("5", str(usual.seed)),
         "train.lr": ("0.5", str(usual.lr)),
         "render.images": ("3", str(Params().render.images)),
     }
-    assert reproduction({}, Params()).command == "dvc repro"
+    unknown = reproduction({}, Params())
+    assert unknown.command == "dvc repro"
+    assert unknown.facts == {"commit": "none: trained outside a git repository"}
 
 
 def test_a_chart_has_round_ticks_within_its_axes() -> None:

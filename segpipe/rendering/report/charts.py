@@ -9,7 +9,7 @@ from markupsafe import Markup, escape
 _WIDTH, _HEIGHT = 560, 300  # units of the drawing; the page scales it
 _LEFT, _RIGHT, _TOP, _BOTTOM = 58, 26, 12, 42
 _MOST_DOTS = 60  # points of a line that can still be told apart
-_TICKS = 5
+_TICKS = 6  # at most, and more than half as many
 Point = tuple[float, float]
 
 

@@ -13,6 +13,7 @@ from segpipe.rendering.report.curves import (
 )
 from segpipe.rendering.report.examples import Example, embedded_examples
 from segpipe.rendering.report.reproduction import Reproduction
+from segpipe.results.data_report import DataReport
 from segpipe.results.evaluation import ClassScores, Evaluation, EvaluationProtocol
 from segpipe.results.evaluation_tables import (
     BoundaryRow,
@@ -45,20 +46,23 @@ def write_report(
     path: Path,
     metrics: Path,
     *,
+    data: Path | None = None,
     examples: Sequence[Example] = (),
     legend: Sequence[LegendEntry] = (),
     reproduction: Reproduction | None = None,
 ) -> None:
-    """Write the page, self-contained and under 5 MB, from the files in the folder `metrics`.
+    """Write the page, self-contained and under 5 MB, from the files in the folders `metrics` and `data`.
 
     evaluation.json must be there; a file that is missing or empty, as results of earlier versions and
-    scores of label images lack some, leaves its section out. examples: images to show; legend: of
-    their colours. Raises DataError when a file is damaged.
+    scores of label images lack some, leaves its section out. data: the folder of report.json; None
+    where no data was prepared. examples: images to show; legend: of their colours.
+    Raises DataError when a file is damaged.
     """
     evaluation = read_record(Evaluation, metrics / Evaluation.file)
     training_file = metrics / TrainingSummary.file
     training = read_record(TrainingSummary, training_file) if training_file.is_file() else None
     groups = _table(GroupRow, metrics)
+    found = None if data is None else read_record(DataReport, data / DataReport.file)
     page = render_page(
         "report/report.html.jinja",
         evaluation=evaluation,
@@ -78,6 +82,7 @@ def write_report(
         group_count=len(groups),
         outlines=_outlines(_table(BoundaryRow, metrics)),
         images={row.name: row for row in _table(ImageRow, metrics)},
+        data=found,
         examples=embedded_examples(examples),
         legend=legend,
         reproduction=reproduction,

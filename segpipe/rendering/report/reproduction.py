@@ -1,4 +1,4 @@
-"""How a run is made again, as its report says."""
+"""How results are made again, as their report says."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,21 +12,14 @@ _DIRTY = "-dirty"
 
 @dataclass(frozen=True)
 class Reproduction:
-    """commit: of the code, None outside git; edited: whether files differed from it. data: the digest
-    of the prepared arrays. changed: parameters by dotted key, with their value and the default.
+    """command: what makes the results again. facts: what they were made of, by name.
+
+    changed: parameters by dotted key, with their value and the default; None where there are none.
     """
 
-    commit: str | None
-    edited: bool
-    data: str | None
-    seed: int | None
-    changed: Mapping[str, tuple[str, str]]
-
-    @property
-    def command(self) -> str:
-        """What makes the run again."""
-        checkout = f"git checkout {self.commit}\n" if self.commit else ""
-        return f"{checkout}dvc repro"
+    command: str
+    facts: Mapping[str, str]
+    changed: Mapping[str, tuple[str, str]] | None = None
 
 
 def reproduction(lineage: Mapping[str, Any], params: Params) -> Reproduction:
@@ -38,12 +31,17 @@ def reproduction(lineage: Mapping[str, Any], params: Params) -> Reproduction:
     now = chosen(params)
     used = {**lineage.get("parameters", {}), "evaluate": now["evaluate"], "render": now["render"]}
     defaults = flat(Params().model_dump(mode="json"))
-    commit: str | None = lineage.get("git_commit")
+    commit = str(lineage.get("git_commit") or "")
+    clean = commit.removesuffix(_DIRTY)
+    differed = "; files differed from it" if commit != clean else ""
+    facts = {
+        "commit": f"{clean}{differed}" if clean else "none: trained outside a git repository",
+        "digest of the prepared data": lineage.get("data"),
+        "seed": used.get("train", {}).get("seed"),
+    }
     return Reproduction(
-        commit=commit and commit.removesuffix(_DIRTY),
-        edited=commit is not None and commit.endswith(_DIRTY),
-        data=lineage.get("data"),
-        seed=used.get("train", {}).get("seed"),
+        command=f"git checkout {clean}\ndvc repro" if clean else "dvc repro",
+        facts={name: str(value) for name, value in facts.items() if value is not None},
         changed={
             key: (value, defaults.get(key, ""))
             for key, value in flat(used).items()
