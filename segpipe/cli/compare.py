@@ -33,8 +33,8 @@ experiment of DVC (`dvc exp list` names them); revisions and experiments are rea
 them out. Rare classes come first. `rare mIoU` is the mean IoU of the rarest third of the classes,
 which are named. The pixel shares are those of the truth. Differences are to the first name, in
 percentage points for scores. The 95 % interval is that of other images of the same kind; what
-another seed of the training would change is not in it (`segpipe repeat` measures that). A difference is shown where its interval, which
-is that of the same images scored by both, does not hold 0.
+another seed of the training would change is not in it (`segpipe repeat` measures that). A difference
+is shown where its interval, which is that of the same images scored by both, does not hold 0.
 """
 
 
