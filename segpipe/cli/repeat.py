@@ -35,8 +35,8 @@ examples:
   segpipe repeat scores/seed0 scores/seed1 scores/seed2
 
 std is the standard deviation between the seeds on these images. The interval is that of other images of
-the same kind and other seeds; for it, what images and seeds do together counts as the images'.
-docs/uncertainty.md says how well it is known.
+the same kind and other seeds. In the images' share, what images and seeds do together counts as the
+images'. docs/uncertainty.md says how well both are known.
 """
 
 
