@@ -5,10 +5,11 @@ import re
 from segpipe.importing.contents import ExportClass
 from segpipe.importing.tree import ExportTree
 from segpipe.labels.csv_labels import read_csv_labels
-from segpipe.labels.scheme import VOID
+from segpipe.labels.scheme import VOID, Colour
 from segpipe.runtime.errors import DataError, excerpt
 
 _LABELMAP = re.compile(r"(.+?):(\d{1,3}),(\d{1,3}),(\d{1,3})(:.*)?")
+_HEX = re.compile("#[0-9a-fA-F]{6}")
 NAMES_OF_LISTS = ("labelmap.txt", "classes.csv", "labels.csv", "classes.txt", "labels.txt")
 
 
@@ -44,3 +45,11 @@ def _labelmap_row(number: int, row: str) -> ExportClass:
     if found is None or any(int(found[channel]) > 255 for channel in (2, 3, 4)):
         raise DataError(f"{excerpt(row)} is no line name:red,green,blue:parts:actions")
     return ExportClass(number, found[1], (int(found[2]), int(found[3]), int(found[4])))
+
+
+def hex_colour(text: str) -> Colour | None:
+    """Return the colour of #rrggbb; None for anything else."""
+    if not _HEX.fullmatch(text):
+        return None
+    red, green, blue = bytes.fromhex(text[1:])
+    return red, green, blue

@@ -72,8 +72,9 @@ def import_export(export: Path, folder: Path, *, form: str | None, copy: bool) -
             )
         if not written.images:
             raise DataError(
-                f"{export}: nothing could be imported ({form}: {seen}):\n"
-                f"{listing([*contents.faults, *contents.notes])}"
+                f"{export}: nothing could be imported ({form}: {seen}); if the export lacks the images, "
+                "export it with them, or put them into its folder:\n"
+                f"{listing([*contents.faults, *contents.unannotated, *contents.notes])}"
             )
         findings = [*_findings(contents), *_class_findings(contents, partial)]
         _refuse_place(export, folder)

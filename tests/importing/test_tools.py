@@ -14,6 +14,7 @@ from PIL import Image, ImageDraw
 from pycocotools import mask as coco_masks
 
 from segpipe.importing.import_export import Imported, import_export
+from segpipe.runtime.errors import DataError
 from tests.importing import exports
 from tests.importing.exports import H, W, photo, put, scene
 
@@ -184,6 +185,7 @@ def test_regions_of_label_studio(tmp_path: Path) -> None:
         {"id": 4, "result": []},
     ]
     tasks.append({**tasks[0], "id": 9, "annotations": []})
+    tasks.append({"id": 10, "data": {}})
     path.write_text(json.dumps(tasks))
     found, made = masks(tmp_path)
     truth = scene(0, 1, 3)
@@ -194,6 +196,7 @@ def test_regions_of_label_studio(tmp_path: Path) -> None:
     np.testing.assert_array_equal(found["a"], truth)
     kinds = {one.kind: one.items for one in made.findings}
     assert kinds == {
+        "not_imported": ("task 10: the entry 'annotations' is missing",),
         "no_area": ("images/a.jpg: region 5 (car) covers no area",),
         "not_annotated": ("images/a.jpg",),
     }
@@ -301,6 +304,19 @@ def test_pascal_voc_without_a_labelmap_has_its_21_classes_and_a_void_border(tmp_
     found, made = masks(tmp_path)
     np.testing.assert_array_equal(found["val/c"], mask)
     assert len(made.classes) == 21 and made.classes[7] == "car" and not made.images_left_out
+
+
+def test_images_beside_masks_that_cvat_exports_without_them(tmp_path: Path) -> None:
+    exports.voc(tmp_path / "export")
+    (tmp_path / "export/JPEGImages").rename(tmp_path / "images")
+    with pytest.raises(
+        DataError, match=r"export it with them(.|\n)*a.png: is a mask without an image"
+    ):
+        masks(tmp_path)
+    (tmp_path / "images").rename(tmp_path / "export/my pictures")
+    found, made = masks(tmp_path)
+    assert sorted(found) == ["train/my pictures/a", "train/my pictures/b", "val/my pictures/c"]
+    assert not made.images_left_out
 
 
 def test_ade20k_without_its_table_and_roboflow_without_agreement(tmp_path: Path) -> None:

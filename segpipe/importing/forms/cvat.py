@@ -12,6 +12,7 @@ the file does not say whether anybody has looked at it.
 from typing import Any
 from xml.etree.ElementTree import Element
 
+from segpipe.importing.class_files import hex_colour
 from segpipe.importing.contents import (
     Annotated,
     Contents,
@@ -25,7 +26,6 @@ from segpipe.importing.polygons import ellipse, rectangle
 from segpipe.importing.run_lengths import cvat_mask
 from segpipe.importing.shapes import Pixels, Region, Shape, drawn, no_area, polygon
 from segpipe.importing.tree import ExportTree
-from segpipe.labels.scheme import Colour
 from segpipe.runtime.errors import DataError, excerpt
 
 _LINES = ("points", "polyline", "cuboid", "skeleton")
@@ -129,12 +129,3 @@ def _pixels(element: Element) -> Pixels:
             return no_area
         case tag:
             raise DataError(f"has a shape of the unknown kind {excerpt(tag)}")
-
-
-def hex_colour(text: str) -> Colour | None:
-    """Return the colour of #rrggbb; None for anything else."""
-    digits = text.removeprefix("#")
-    if len(digits) != 6 or not text.startswith("#"):
-        return None
-    red, green, blue = bytes.fromhex(digits)
-    return red, green, blue

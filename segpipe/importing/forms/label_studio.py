@@ -6,7 +6,7 @@
 
 Sources: https://labelstud.io/guide/export; https://labelstud.io/tags/brushlabels; label_studio_sdk,
 converter/brush.py. Points are in percent of the image; polygons, rectangles and ellipses are drawn by
-centres (`polygons`), in the order of the result. Masks of a PNG file are what is not 0; later names
+centres (`polygons`), in the order of the result. Masks of PNG files are what is not 0; later names
 lie above. The image of a task is the file that `data` names (Label Studio puts 8 digits and - before an
 uploaded name); without the JSON a file task-1.jpg or 1.jpg. Of several annotations of a task the one
 marked as ground truth counts, else the last that was not cancelled. Classes count from 1 in the order
@@ -76,8 +76,14 @@ def read(tree: ExportTree) -> Contents:
     for place in tree.ending(".png"):
         if found := _BRUSH.fullmatch(posixpath.basename(place)):
             brushes.setdefault(found[1], []).append((found[2], place))
-    results = {number: _result(task) for number, task in tasks.items()}
-    names = [name for one in results.values() for region in one or [] for name in _names(region)]
+    results: dict[str, list[Any] | None] = {}
+    names: list[str] = []
+    for number, task in list(tasks.items()):
+        with collected(contents.faults, f"task {number}"):
+            del tasks[number]  # unless it can be read
+            regions = _result(task)
+            names += [name for region in regions or [] for name in _names(region)]
+            results[number], tasks[number] = regions, task
     names += [name for masks in brushes.values() for name, _ in masks]
     contents.classes = in_order((name, None) for name in names)
     for number in sorted({*tasks, *brushes}, key=int):

@@ -18,6 +18,7 @@ import binascii
 import zlib
 from typing import Any
 
+from segpipe.importing.class_files import hex_colour
 from segpipe.importing.contents import (
     Annotated,
     Contents,
@@ -28,7 +29,6 @@ from segpipe.importing.contents import (
     split_named,
     with_ids,
 )
-from segpipe.importing.forms.cvat import hex_colour
 from segpipe.importing.mask_files import add_pairs, png_mask
 from segpipe.importing.polygons import rectangle
 from segpipe.importing.run_lengths import Mask

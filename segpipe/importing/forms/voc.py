@@ -1,7 +1,7 @@
 """Pascal VOC, and CVAT's "Segmentation mask 1.1", which is made after it.
 
     labelmap.txt                        name:red,green,blue:parts:actions, of CVAT alone
-    JPEGImages/NAME.jpg
+    JPEGImages/NAME.jpg                 or anywhere: CVAT leaves the images out unless told otherwise
     SegmentationClass/NAME.png          painted in these colours, or a palette of them
     ImageSets/Segmentation/train.txt    a name a line; CVAT: default.txt, or one for each subset
 
@@ -11,6 +11,8 @@ in labelmap.txt is its id, from 0 on. Without the file there are VOC's 21 classe
 void. Images without a mask are left out: VOC has masks for few of its images.
 """
 
+import posixpath
+from collections.abc import Iterable
 from functools import partial
 from pathlib import PurePosixPath
 
@@ -24,7 +26,7 @@ _VOC = (
     "background aeroplane bicycle bird boat bottle bus car cat chair cow diningtable dog horse "
     "motorbike person pottedplant sheep sofa train tvmonitor"
 )
-_MASKS = "SegmentationClass"
+_MASKS, _OBJECTS = "SegmentationClass", "SegmentationObject"
 
 
 def evidence(tree: ExportTree) -> str:
@@ -37,8 +39,8 @@ def read(tree: ExportTree) -> Contents:
     """Return images, masks and classes."""
     contents = Contents(classes=listed_classes(tree) or _voc_classes())
     splits = _splits(tree, contents)
-    images = below(tree.inside("JPEGImages"), "JPEGImages")
     masks = below(tree.inside(_MASKS), _MASKS)
+    images = below(tree.inside("JPEGImages"), "JPEGImages") or _images_elsewhere(tree, masks)
     listed = {name: (splits.get(name), place) for name, place in images.items()}
     if splits:
         strays = [place for name, place in images.items() if name in masks and name not in splits]
@@ -55,6 +57,17 @@ def read(tree: ExportTree) -> Contents:
         ]
     add_pairs(tree, contents, listed, masks, partial(painted_or_numbers, classes=contents.classes))
     return contents
+
+
+def _images_elsewhere(tree: ExportTree, masks: Iterable[str]) -> dict[str, str]:
+    """Return images by name that somebody has put beside an export of masks alone."""
+    found = {}
+    for name in masks:
+        near = tree.by_stem[posixpath.basename(name)]
+        fits = [place for place in near if not {_MASKS, _OBJECTS} & set(place.split("/"))]
+        if len(fits) == 1:
+            found[name] = fits[0]
+    return found
 
 
 def _splits(tree: ExportTree, contents: Contents) -> dict[str, str]:
