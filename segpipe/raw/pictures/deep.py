@@ -33,22 +33,18 @@ class PictureHeader:
     """What the header of a picture file says of its pixels.
 
     bits: of a channel. bands: the numbers (from 1) of the channels without alpha; three for palettes
-    and other colours that become RGB. orientation: the EXIF tag. format: PNG, TIFF, JPEG and others.
-    further_pages: that follow the first.
+    and other colours that become RGB. deep: whether the file holds more than grey or colours of 8 bits.
+    orientation: the EXIF tag. format: PNG, TIFF, JPEG and others. further_pages: that follow the first.
     """
 
     height: int
     width: int
     bits: int
     bands: tuple[int, ...]
+    deep: bool
     orientation: int
     format: str
     further_pages: int = 0
-
-    @property
-    def deep(self) -> bool:
-        """Whether the file holds more than grey or colours of 8 bits."""
-        return self.bits > 8 or len(self.bands) not in (1, 3)
 
     def __str__(self) -> str:
         """The kind of the pixels in words."""
@@ -76,16 +72,19 @@ def _of_tiff(file: BinaryIO) -> PictureHeader:
     alpha = {samples - len(extra) + place + 1 for place, kind in enumerate(extra) if kind in _ALPHA}
     bits = max(tags.get(258, (1,)))
     bands = tuple(number for number in range(1, samples + 1) if number not in alpha)
-    if photometric not in (_RGB, *_GREYS) and bits <= 8:  # palettes, CMYK, YCbCr, CIELAB
-        bands = (1, 2, 3)
+    if photometric in (_RGB, *_GREYS):
+        deep = bits > 8 or len(bands) != (3 if photometric == _RGB else 1)
+    else:  # palettes, CMYK, YCbCr, CIELAB
+        deep, bands = bits > 8, bands if bits > 8 else (1, 2, 3)
     return PictureHeader(
-        int(tags[257]),
-        int(tags[256]),
-        bits,
-        bands,
-        int(tags.get(274, 1)),
-        "TIFF",
-        further_tiff_pages(file),
+        height=int(tags[257]),
+        width=int(tags[256]),
+        bits=bits,
+        bands=bands,
+        deep=deep,
+        orientation=int(tags.get(274, 1)),
+        format="TIFF",
+        further_pages=further_tiff_pages(file),
     )
 
 
@@ -96,7 +95,13 @@ def _of_others(file: BinaryIO, picture: ImageFile) -> PictureHeader:
         grey = colour_type in _PNG_GREYS
     bands = (1,) if grey else (1, 2, 3)
     return PictureHeader(
-        picture.height, picture.width, bits, bands, orientation(picture), str(picture.format)
+        height=picture.height,
+        width=picture.width,
+        bits=bits,
+        bands=bands,
+        deep=bits > 8,
+        orientation=orientation(picture),
+        format=str(picture.format),
     )
 
 

@@ -67,6 +67,14 @@ def test_every_value_of_every_channel_is_read(
     np.testing.assert_array_equal(read_channels(tmp_path / name, header), values_HWC)
 
 
+def test_three_channels_that_are_no_colours_are_read_by_gdal(tmp_path: Path) -> None:
+    values_HW3 = made("uint8", 3)
+    write_tiff(tmp_path / "a.tif", values_HW3, photometric=1, page0={338: [0, 0]})
+    header = picture_header(tmp_path / "a.tif")
+    assert (header.deep, header.bands) == (True, (1, 2, 3))
+    np.testing.assert_array_equal(read_channels(tmp_path / "a.tif", header), values_HW3)
+
+
 @pytest.mark.parametrize("channels", [2, 4])
 def test_alpha_is_left_out_at_16_bits_as_at_8(channels: int, tmp_path: Path) -> None:
     values_HWC = made("uint16", channels)
