@@ -145,7 +145,8 @@ def test_an_option_counts_exactly_where_it_is_in_use(choices: dict[str, Any]) ->
         except ParameterError:
             continue  # a combination that cannot work
         tried += 1
-        assert (after != before) == (place in keys(before)), place
+        # A later parameter appears where it leaves the value at which it changes nothing.
+        assert (after != before) == (place in {*keys(before), *keys(after)}), place
     assert tried > 90
 
 

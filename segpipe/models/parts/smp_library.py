@@ -1,5 +1,7 @@
 """The library segmentation_models.pytorch, as the network `smp` and its published weights use it."""
 
+import inspect
+from collections.abc import Sequence
 from types import ModuleType
 from typing import Any
 
@@ -32,6 +34,33 @@ def create(
     # A vision transformer takes one size only unless it is told otherwise.
     extra: dict[str, Any] = {"dynamic_img_size": True} if options.decoder == "dpt" else {}
     network: nn.Module = smp.create_model(
-        options.decoder, options.encoder, weights, in_channels, num_classes, **extra
+        options.decoder,
+        options.encoder,
+        weights,
+        in_channels,
+        num_classes,
+        **extra,
+        **_decoder_channels(smp, options),
     )
     return network
+
+
+def _decoder_channels(smp: ModuleType, options: SmpParams) -> dict[str, Any]:
+    """Return the decoder's numbers of channels by the library's own names, none at a width of 1.
+
+    They are the library's defaults times the width, in multiples of 8, which suit its group norms.
+    """
+    if options.decoder_width == 1.0:
+        return {}
+
+    def scaled(channels: Any) -> Any:
+        if isinstance(channels, Sequence):
+            return type(channels)(scaled(number) for number in channels)  # type: ignore[call-arg]
+        return max(8, 8 * round(channels * options.decoder_width / 8))
+
+    architecture = smp.MODEL_ARCHITECTURES_MAPPING[options.decoder]
+    return {
+        name: scaled(parameter.default)
+        for name, parameter in inspect.signature(architecture).parameters.items()
+        if name.endswith("_channels") and name != "in_channels"
+    }
