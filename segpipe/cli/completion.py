@@ -11,7 +11,7 @@ _EXAMPLES = """
 examples:
   eval "$(segpipe completion bash)"                           in ~/.bashrc
   segpipe completion zsh > ~/.zsh/completions/_segpipe        a folder of $fpath
-  segpipe completion tcsh | source /dev/stdin                 in ~/.tcshrc
+  segpipe completion tcsh > ~/.segpipe.tcsh                   and `source ~/.segpipe.tcsh` in ~/.tcshrc
 """
 
 
