@@ -23,6 +23,7 @@ from segpipe.importing.contents import (
 )
 from segpipe.labels.label_text import name_fault
 from segpipe.labels.scheme import LARGEST_ID, VOID, VOID_NAMES
+from segpipe.raw.pictures.deep import picture_header
 from segpipe.raw.pictures.opener import open_picture
 from segpipe.runtime.atomic import write_csv
 from segpipe.runtime.console import progress
@@ -64,7 +65,7 @@ def write_folder(
             with malformed_explained():
                 _place_image(each.image, image, how)
                 if each.draw is not None:
-                    width, height = open_picture(image).picture.size  # upright
+                    height, width = _upright_size(image)
                     _save_mask(_checked(each.draw(height, width), contents, written.used), mask)
         except (DataError, OSError) as error:
             if isinstance(error, OSError) and error.errno in _FULL:
@@ -79,6 +80,15 @@ def write_folder(
     _complete_classes(contents, written.used)
     _write_classes(contents, target / CLASSES)
     return written
+
+
+def _upright_size(image: Path) -> tuple[int, int]:
+    """Return the height and width of an image turned upright; a damaged one raises DataError."""
+    header = picture_header(image)
+    if not header.deep:
+        open_picture(image)
+    sides = header.height, header.width
+    return sides[::-1] if header.orientation > 4 else sides  # the EXIF tags that turn by 90 degrees
 
 
 def _checked(mask_HW: NDArray[Any], contents: Contents, used: set[int]) -> NDArray[Any]:
