@@ -10,9 +10,12 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from segpipe.inference.views import RowSource
+from segpipe.metrics.class_probabilities import class_softmax
 
 Strip = tuple[slice, Tensor]
-_VALUES = 1 << 24  # of a strip, 64 MB as float32
+_VALUES = (
+    1 << 22
+)  # of a strip, 16 MB as float32; larger blocks of memory are asked for anew each time
 
 
 def score_strips(
@@ -39,7 +42,7 @@ def score_strips(
 
 def probabilities_of(logits_BKHW: Tensor) -> Tensor:
     """Return the softmax over the scores, or of one score its sigmoid, of the same shape."""
-    return logits_BKHW.softmax(1) if logits_BKHW.shape[1] > 1 else logits_BKHW.sigmoid()
+    return class_softmax(logits_BKHW, 1) if logits_BKHW.shape[1] > 1 else logits_BKHW.sigmoid()
 
 
 def logits_of(probability_KHW: Tensor) -> Tensor:
@@ -68,7 +71,7 @@ def _resized_rows(source: RowSource, start: int, stop: int, height: int, width: 
         below_KRw = found_KRw[:, (below_R - first).to(found_KRw.device)]
         rows_KRw = torch.lerp(above_KRw, below_KRw, fraction_R1)
     if rows_KRw.shape[2] == width:
-        return rows_KRw.clone()
+        return rows_KRw
     resized: Tensor = F.interpolate(
         rows_KRw[None], size=(stop - start, width), mode="bilinear", align_corners=False
     )[0]

@@ -57,7 +57,7 @@ class RowSource(Protocol):
     height: int
 
     def rows(self, start: int, stop: int) -> Tensor:
-        """Return the scores of the rows start..stop, (K, R, W); neither may go back."""
+        """Return the scores of the rows start..stop, (K, R, W), to be changed; neither may go back."""
 
 
 def window_starts(length: int, window: int) -> list[int]:
@@ -102,7 +102,7 @@ class WholeRows:
 
     def rows(self, start: int, stop: int) -> Tensor:
         """As `RowSource.rows`."""
-        return self._scores_KHW[:, start:stop]
+        return self._scores_KHW[:, start:stop].clone()
 
 
 class BlendedRows:
@@ -120,18 +120,19 @@ class BlendedRows:
         self._bands = [[window for window in windows if window.top == top] for top in tops]
         self._score, self._width = score, width
         self.height = windows[-1].top + windows[-1].height
-        # The rows from `_first` on: weighted sums, (K, R, W), and sums of weights, (R, W).
+        # The rows from `_first` on: weighted sums, (R, W, K), and sums of weights, (R, W). Networks are
+        # channels-last, so that the scores of a pixel lie side by side.
         self._first = 0
-        self._sum_KRW: Tensor | None = None
+        self._sum_RWK: Tensor | None = None
         self._weight_RW = torch.zeros(0, width)
 
     def rows(self, start: int, stop: int) -> Tensor:
         """As `RowSource.rows`."""
         while self._bands and self._bands[0][0].top < stop:
             self._add(self._bands.pop(0), start)
-        assert self._sum_KRW is not None
+        assert self._sum_RWK is not None
         part = slice(start - self._first, stop - self._first)
-        return self._sum_KRW[:, part] / self._weight_RW[part]
+        return (self._sum_RWK[part] / self._weight_RW[part, :, None]).permute(2, 0, 1)
 
     def _add(self, band: Sequence[Window], start: int) -> None:
         """Add the windows of one row; rows before `start` are dropped."""
@@ -142,21 +143,24 @@ class BlendedRows:
             if weight_hw is None:
                 weight_hw = window_weights(height, window.width, scores_Khw.device)
                 self._grow(scores_Khw, start, top + height)
-            assert self._sum_KRW is not None
+            assert self._sum_RWK is not None
             area = slice(top - self._first, top + height - self._first), window.columns()
-            self._sum_KRW[:, area[0], area[1]] += scores_Khw * weight_hw
+            self._sum_RWK[area].addcmul_(scores_Khw.permute(1, 2, 0), weight_hw[..., None])
             self._weight_RW[area] += weight_hw
 
     def _grow(self, like_Khw: Tensor, start: int, stop: int) -> None:
         """Make room for the rows start..stop, with the sums that are there."""
-        kept = self._weight_RW[start - self._first :].clone()
+        kept_RW = self._weight_RW[start - self._first :].clone()
         weight_RW = like_Khw.new_zeros(stop - start, self._width)
-        weight_RW[: len(kept)] = kept
-        before_KRW = self._sum_KRW
-        if before_KRW is not None:
-            before_KRW = before_KRW[:, start - self._first :].clone()
-        self._sum_KRW = None  # given back before the new one is made
-        sum_KRW = like_Khw.new_zeros(len(like_Khw), stop - start, self._width)
-        if before_KRW is not None:
-            sum_KRW[:, : before_KRW.shape[1]] = before_KRW
-        self._first, self._sum_KRW, self._weight_RW = start, sum_KRW, weight_RW
+        weight_RW[: len(kept_RW)] = kept_RW
+        sum_RWK = self._sum_RWK
+        if sum_RWK is None:
+            sum_RWK = like_Khw.new_zeros(*weight_RW.shape, len(like_Khw))
+        else:
+            kept_RWK = sum_RWK[start - self._first :][: len(kept_RW)].clone()
+            if len(sum_RWK) < stop - start:
+                self._sum_RWK = sum_RWK = None  # given back before the new one is made
+                sum_RWK = like_Khw.new_empty(*weight_RW.shape, len(like_Khw))
+            sum_RWK[: len(kept_RWK)] = kept_RWK
+            sum_RWK[len(kept_RWK) :] = 0
+        self._first, self._sum_RWK, self._weight_RW = start, sum_RWK, weight_RW

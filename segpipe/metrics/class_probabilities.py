@@ -29,9 +29,20 @@ def class_probabilities(logits_KHW: Tensor, temperature: float = 1.0) -> Tensor:
     """
     scaled_KHW = logits_KHW.float() / temperature
     if len(logits_KHW) > 1:
-        return scaled_KHW.softmax(0)
+        return class_softmax(scaled_KHW, 0)
     chance_HW = scaled_KHW[0].sigmoid()
     return torch.stack([1 - chance_HW, chance_HW])
+
+
+def class_softmax(logits: Tensor, dim: int) -> Tensor:
+    """Return the softmax over the dimension of the classes.
+
+    Where the classes of a pixel lie side by side in memory (channels-last), torch is four times as
+    fast when they are the last dimension.
+    """
+    if logits.stride(dim) != 1:
+        return logits.softmax(dim)
+    return logits.movedim(dim, -1).softmax(-1).movedim(-1, dim)
 
 
 def count_by_class(probabilities_KHW: Tensor, truth_HW: Tensor) -> Tensor:
