@@ -11,7 +11,8 @@ from PIL import Image
 
 from segpipe.labels.counting import value_counts
 from segpipe.labels.scheme import LARGEST_ID, SMALLEST_ID, Colour, LabelScheme
-from segpipe.raw.pictures.opener import OpenedPicture, open_picture
+from segpipe.raw.pictures.deep import picture_header, read_channels
+from segpipe.raw.pictures.opener import LostBitsError, OpenedPicture, open_picture
 from segpipe.raw.pictures.palette import contradiction
 from segpipe.runtime.errors import DataError
 
@@ -118,7 +119,10 @@ def read_instances(path: Path, shape: tuple[int, ...]) -> NDArray[np.int32]:
 
 def open_mask(path: Path, scheme: LabelScheme) -> MaskFile:
     """Return a mask file, upright, with all values in it; DataError as `read_mask` says."""
-    opened = open_picture(path)
+    try:
+        opened = open_picture(path)
+    except LostBitsError as error:
+        opened = _equal_channels(path, error)
     picture, mode = opened.picture, opened.mode
     painted = mode in _COLOUR_MODES
     if painted:
@@ -139,6 +143,16 @@ def open_mask(path: Path, scheme: LabelScheme) -> MaskFile:
     if fault:
         raise DataError(f"{path}: {fault}")
     return MaskFile(picture, painted, mode, values, opened.further_pages, opened.lossy)
+
+
+def _equal_channels(path: Path, error: LostBitsError) -> OpenedPicture:
+    """Return a mask of 16 bits in three equal channels as one of numbers; else raise `error`."""
+    header = picture_header(path)
+    values_HWC = read_channels(path, header)
+    if values_HWC.shape[2] != 3 or (values_HWC != values_HWC[..., :1]).any():
+        raise error
+    picture = Image.fromarray(values_HWC[..., 0].astype(np.int32))
+    return OpenedPicture(picture, f"I, {TRIPLED}", header.further_pages, lossy=False)
 
 
 def _as_ids(colours: Collection[int], scheme: LabelScheme) -> str | None:
