@@ -47,7 +47,7 @@ def predict(
         names = {path: names[path] for path in earlier}
         read |= {frame for frames in earlier.values() for frame in frames}
     refuse_overwriting(read, names, out, reader, force)
-    done = predict_files(predictor, names, out, Output(_OPACITY), earlier=earlier)
+    done = predict_files([predictor], names, out, Output(_OPACITY), earlier=earlier)
     if faults := [*found.unreadable, *done.skipped]:
         raise DataError(f"{len(faults)} files or folders were skipped:\n{listing(faults)}")
     return [target_files(name, out, reader)[0] for name in names.values()]

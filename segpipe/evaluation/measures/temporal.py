@@ -18,7 +18,7 @@ from segpipe.evaluation.measure import (
     sums_by_group,
 )
 from segpipe.evaluation.measures.by_image import CountsByImage
-from segpipe.metrics.label_pairs import label_confusion
+from segpipe.metrics.label_pairs import label_confusion, pair_counts
 from segpipe.metrics.optical_flow import flow_name
 from segpipe.metrics.scores import class_counts, class_iou, miou
 from segpipe.sources.cityscapes_layout.layout import clip_stride
@@ -42,7 +42,8 @@ class Temporal(CountsByImage):
         if image.moved_hw is None:
             self._without += 1
             return
-        confusion_KP = label_confusion(image.prediction_hw, image.moved_hw, image.classes)
+        counts_VV = pair_counts(image.prediction_hw, image.moved_hw)
+        confusion_KP = label_confusion(counts_VV, image.classes)
         self.by_sample[image.sample] = class_counts(confusion_KP)
         self._pixels += image.moved_hw.size
         self._strides[clip_stride(image.sample)] += 1

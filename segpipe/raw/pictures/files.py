@@ -12,7 +12,8 @@ from PIL import Image
 
 from segpipe.labels.counting import value_counts
 from segpipe.labels.scheme import LARGEST_ID, SMALLEST_ID, Colour, LabelScheme
-from segpipe.raw.pictures.opener import OpenedPicture, open_picture
+from segpipe.raw.pictures.deep import picture_header, read_channels
+from segpipe.raw.pictures.opener import LostBitsError, OpenedPicture, open_picture
 from segpipe.raw.pictures.palette import contradiction
 from segpipe.runtime.errors import DataError
 
@@ -144,7 +145,10 @@ def load_mask(path: Path, scheme: LabelScheme) -> MaskFile:
     The scheme says whether greys in three channels are ids. Raises DataError as `open_picture` does,
     and for pixels that are no labels.
     """
-    opened = open_picture(path)
+    try:
+        opened = open_picture(path)
+    except LostBitsError as error:
+        opened = _equal_channels(path, error)
     picture, mode, rest = opened.picture, opened.mode, (opened.further_pages, opened.lossy)
     if mode not in _COLOUR_MODES:
         return MaskFile(_numbers(path, picture), False, mode, _palette(picture), *rest)
@@ -159,6 +163,16 @@ def load_mask(path: Path, scheme: LabelScheme) -> MaskFile:
     mask = MaskFile(colours.getchannel(0), False, named, [], *rest)
     mask.values = {value & 255: pixels for value, pixels in sorted(values.items())}
     return mask
+
+
+def _equal_channels(path: Path, error: LostBitsError) -> OpenedPicture:
+    """Return a mask of 16 bits in three equal channels as one of numbers; else raise `error`."""
+    header = picture_header(path)
+    values_HWC = read_channels(path, header)
+    if values_HWC.shape[2] != 3 or (values_HWC != values_HWC[..., :1]).any():
+        raise error
+    picture = Image.fromarray(values_HWC[..., 0].astype(np.int32))
+    return OpenedPicture(picture, f"I, {TRIPLED}", header.further_pages, lossy=False)
 
 
 def _as_ids(colours: Collection[int], scheme: LabelScheme) -> str | None:

@@ -67,6 +67,10 @@ _TURNS = {
 }
 
 
+class LostBitsError(DataError):
+    """A file has more bits a channel than Pillow would read."""
+
+
 @dataclass(frozen=True)
 class OpenedPicture:
     """The first page of a picture file, decoded and upright.
@@ -176,7 +180,7 @@ def _refuse_lost_bits(path: Path, file: BinaryIO, picture: ImageFile) -> None:
     else:
         return  # JPEG of more bits is refused by Pillow; BMP and WebP have no more
     if bits > 8 and picture.mode in _BYTES:
-        raise DataError(
+        raise LostBitsError(
             f"{path}: has {bits} bits a channel, of which only the upper 8 would be read; bring the "
             "values into 0..255 and save it with 8 bits (label numbers: as grey, of 8 or 16 bits)"
         )

@@ -12,6 +12,7 @@ from segpipe.cli.main import main
 from segpipe.labels.load import load_scheme
 from segpipe.labels.scheme import VOID, LabelScheme
 from segpipe.raw.pictures.files import GREY, TRIPLED, open_mask, read_mask
+from segpipe.runtime.errors import DataError
 from tests.forge import make_folder, save, tiny_parameters, write_parameters
 from tests.raw.pictures.made import write_deep_png, write_tiff
 
@@ -70,6 +71,22 @@ def test_ids_of_16_bits_and_signed_ones(scheme: LabelScheme, tmp_path: Path) -> 
         np.testing.assert_array_equal(
             read_mask(tmp_path / name, scheme)[0], np.where(IDS == 300, 3, IDS)
         )
+
+
+def test_ids_of_16_bits_in_three_equal_channels(scheme: LabelScheme, tmp_path: Path) -> None:
+    tripled = np.repeat(IDS[..., None], 3, axis=2)
+    write_deep_png(tmp_path / "mask.png", tripled)
+    write_tiff(tmp_path / "mask.tif", tripled)
+    for name in ("mask.png", "mask.tif"):
+        mask = open_mask(tmp_path / name, scheme)
+        assert (mask.mode, mask.painted) == (f"I, {TRIPLED}", False)
+        np.testing.assert_array_equal(
+            mask.encoded(scheme, mask.picture), np.where(IDS == 300, 3, IDS)
+        )
+    tripled[0, 0, 1] = 7
+    write_deep_png(tmp_path / "mask.png", tripled)
+    with pytest.raises(DataError, match="has 16 bits a channel"):
+        open_mask(tmp_path / "mask.png", scheme)
 
 
 def kind(path: Path, *values: tuple[int, int, int], scheme: LabelScheme) -> tuple[str, list[int]]:
