@@ -15,7 +15,7 @@ from segpipe.models.build import build_model
 from segpipe.models.parts.network import Network
 from segpipe.models.pretrained.load import load_pretrained
 from segpipe.models.pretrained.matching import adapt_input
-from segpipe.models.pretrained.weights import Loaded
+from segpipe.models.pretrained.weights import Loaded, Normalisation
 from segpipe.models.pretrained.weights_file import IN_FOLDER, pretrained_identity
 from segpipe.params.model import ModelParams, UNetParams
 from segpipe.raw.input_spec import PICTURES, InputSpec
@@ -96,6 +96,13 @@ def test_a_bias_is_not_taken_without_its_weight(tmp_path):
     assert report.left == ["head.weight", "head.bias"]
 
 
+def test_a_whole_network_without_its_description_says_nothing_of_normalisation(tmp_path):
+    path = saved(trained(UNET), tmp_path / "a.safetensors")
+    report = loaded(network(UNET), UNET, path)
+    own = InputSpec(PICTURES, 64, 96, "stretch", 1, [0.5] * 3, [0.2] * 3)
+    assert report.normalisation is None and report.normalised(own) is own
+
+
 def test_a_bundle_of_other_classes_is_taken_up(tmp_path):
     assert IN_FOLDER == BEST
     source = trained(UNET, classes=5)
@@ -107,7 +114,9 @@ def test_a_bundle_of_other_classes_is_taken_up(tmp_path):
     scheme = LabelScheme("letters", tuple(label.name for label in raw), raw)
     save_bundle(folder, weights, weights, params(UNET), scheme, spec, "fp32", {})
     model = network(UNET, classes=2)
-    report = loaded(model, UNET, folder)
+    for path in (folder / "last.safetensors", folder):
+        report = loaded(model, UNET, path)
+        assert report.normalisation == Normalisation(PICTURES, [0.5] * 3, [0.2] * 3)
     assert set(report.left) == {"head.weight", "head.bias"}
     assert torch.equal(model.state_dict()["up.0.0.weight"], weights["up.0.0.weight"])
 

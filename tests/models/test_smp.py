@@ -112,3 +112,33 @@ def test_every_decoder_takes_any_size_and_trains(decoder):
     else:
         assert model(torch.randn(1, 4, 130, 97)).shape == (1, 3, 130, 97)
     assert model.eval()(torch.randn(1, 4, 7, 9)).shape == (1, 3, 7, 9)
+
+
+def test_the_width_scales_every_number_of_channels_of_the_decoder():
+    wide = Smp(3, 4, SmpParams(decoder="fpn", encoder="resnet18"))
+    light = Smp(3, 4, SmpParams(decoder="fpn", encoder="resnet18", decoder_width=0.25))
+    assert wide.network.decoder.p5.out_channels == 4 * light.network.decoder.p5.out_channels == 256
+    assert light.network.segmentation_head[0].in_channels == 32
+    least = Smp(3, 4, SmpParams(decoder="fpn", encoder="resnet18", decoder_width=0.0625))
+    assert least.network.segmentation_head[0].in_channels == 32
+    narrow = Smp(3, 4, SmpParams(decoder="unet", encoder="resnet18", decoder_width=0.1))
+    outs = [block.conv2[0].out_channels for block in narrow.network.decoder.blocks]
+    assert outs == [24, 16, 8, 8, 8]
+    with pytest.raises(
+        ValueError, match="channels of the decoder linknet are those of the encoder"
+    ):
+        SmpParams(decoder="linknet", decoder_width=0.5)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("decoder", sorted(set(DECODERS) - {"linknet"}))
+@pytest.mark.filterwarnings("default::FutureWarning", "default::DeprecationWarning")
+def test_every_decoder_but_linknet_has_a_width(decoder):
+    encoder = "tu-vit_tiny_patch16_224" if decoder == "dpt" else "resnet18"
+    whole, light = (
+        Smp(3, 4, SmpParams(decoder=decoder, encoder=encoder, decoder_width=width)).eval()
+        for width in (1.0, 0.5)
+    )
+    sizes = [sum(w.numel() for w in model.network.decoder.parameters()) for model in (whole, light)]
+    assert sizes[1] < 0.85 * sizes[0]
+    assert light(torch.randn(1, 3, 128, 128)).shape == (1, 4, 128, 128)

@@ -1,10 +1,13 @@
-"""A training whose first weights come from a file that is exchanged at the wrong moment."""
+"""A training whose first weights come from a file: exchanged at the wrong moment; its normalisation."""
 
+import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from unittest.mock import Mock
 
 import pytest
+import torch
 from safetensors.torch import save_file
 
 from segpipe.bundle import plain_weights
@@ -20,6 +23,9 @@ from segpipe.runtime.provenance import Snapshot
 from segpipe.training import run
 from segpipe.training.job import Job
 from segpipe.training.run import Outputs, Plan, run_training
+from segpipe.training.setup import set_up
+from segpipe.training.state.checkpoint import Progress
+from segpipe.training.watch.console import announce
 
 
 class Reached(Exception):  # noqa: N818 (it is no error)
@@ -73,3 +79,25 @@ def test_weights_that_are_exchanged_at_the_start_stop_it(
     else:
         with pytest.raises(Reached):
             run_training(plan, tmp_path, outputs)
+
+
+@pytest.mark.parametrize("stated", [True, False])
+def test_images_are_normalised_as_the_first_weights_state(
+    stated: bool, dataset: Dataset, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """In training, in validation and in what the bundle says; else by the training split."""
+    write_weights(tmp_path / "model.safetensors")
+    mean, std = [0.1, 0.2, 0.3], [0.25, 0.5, 0.75]
+    if stated:
+        (tmp_path / "config.json").write_text(json.dumps({"mean": mean, "std": std}))
+    model = SMALL.model_copy(update={"pretrained": str(tmp_path)})
+    job = set_up(dataset, model, LossParams(), TRAIN, tmp_path / "state", {})
+    spec = job.data.dataset.input
+    expected = replace(dataset.input, mean=mean, std=std) if stated else dataset.input
+    assert spec == expected and dataset.input.mean != mean
+    torch.testing.assert_close(job.data.mean_C.cpu(), torch.tensor(expected.mean))
+    torch.testing.assert_close(job.data.std_C.cpu(), torch.tensor(expected.std))
+    announce(job, LossParams(), Progress(), [])
+    said = capsys.readouterr().out
+    whose = "of these weights" if stated else "of the training split"
+    assert "images are normalised by mean" in said and whose in said

@@ -48,15 +48,18 @@ def create(
 def _decoder_channels(smp: ModuleType, options: SmpParams) -> dict[str, Any]:
     """Return the decoder's numbers of channels by the library's own names, none at a width of 1.
 
-    They are the library's defaults times the width, in multiples of 8, which suit its group norms.
+    They are the library's defaults times the width, in multiples of 8, or of 32 in FPN, whose norms
+    have 32 groups.
     """
     if options.decoder_width == 1.0:
         return {}
 
+    multiple = 32 if options.decoder == "fpn" else 8
+
     def scaled(channels: Any) -> Any:
         if isinstance(channels, Sequence):
             return type(channels)(scaled(number) for number in channels)  # type: ignore[call-arg]
-        return max(8, 8 * round(channels * options.decoder_width / 8))
+        return multiple * max(1, round(channels * options.decoder_width / multiple))
 
     architecture = smp.MODEL_ARCHITECTURES_MAPPING[options.decoder]
     return {

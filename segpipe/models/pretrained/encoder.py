@@ -61,7 +61,9 @@ def usual_normalisation(model: ModelParams) -> Normalisation:
     import timm
 
     known = timm.models.get_pretrained_cfg(name)
-    return IMAGENET if known is None else Normalisation.of_config(known.to_dict())
+    if known is None:
+        return IMAGENET
+    return Normalisation.of_config({"mean": known.mean, "std": known.std})
 
 
 def _source(smp: ModuleType, encoder: str) -> str:
