@@ -34,8 +34,10 @@ def test_it_writes_what_the_command_writes(images: Path, tmp_path: Path) -> None
 
 
 def test_the_model_may_be_the_folder_of_its_bundle(images: Path, tmp_path: Path) -> None:
-    found = [predict(images / "a.png", tmp_path / str(model), model) for model in (None, SHIPPED)]
-    assert found[0][0].read_bytes() == found[1][0].read_bytes()
+    (usual,) = predict(images / "a.png", tmp_path / "usual")
+    for number, model in enumerate((SHIPPED, str(SHIPPED))):
+        (named,) = predict(images / "a.png", tmp_path / str(number), model)
+        assert named.read_bytes() == usual.read_bytes()
 
 
 def test_a_file_that_cannot_be_read_is_named_after_the_others(images: Path, tmp_path: Path) -> None:
