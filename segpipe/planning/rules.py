@@ -122,73 +122,59 @@ def batch_choice(data: DataFacts, machine: MachineFacts) -> Choice:
 def size_choices(data: DataFacts, scale: float, why: str) -> list[Choice]:
     """Choose the canvas and the crop at a fraction of the images' sides. why: of the fraction."""
     if data.truth_ratio > 1:
-        side = data.truth_ratio * _TRUTH_WINDOW
-        whole = min(data.height, data.width) // data.truth_ratio * data.truth_ratio
-        side = min(side, whole) or data.truth_ratio
-        reason = f"{side // data.truth_ratio} truth pixels of {data.truth_ratio} image pixels"
-        return [
-            Choice("prepare.height", side, reason),
-            Choice("prepare.width", side, reason),
-            Choice("train.augment.crop_height", None, "windows of tiles are small already"),
-            Choice("train.augment.crop_width", None, "windows of tiles are small already"),
-        ]
+        ratio = data.truth_ratio
+        side = min(_TRUTH_WINDOW, max(min(data.height, data.width) // ratio, 1)) * ratio
+        reason = f"{side // ratio} truth pixels of {ratio} image pixels"
+        return _sides(side, side, reason, None, "windows of tiles are small already")
     if data.kind == "raster":
         reason = "a window of a raster; small enough for several in a step"
-        return [
-            Choice("prepare.height", _RASTER_WINDOW, reason),
-            Choice("prepare.width", _RASTER_WINDOW, reason),
-            Choice("train.augment.crop_height", _cropped(_RASTER_WINDOW), "windows move a little"),
-            Choice("train.augment.crop_width", _cropped(_RASTER_WINDOW), "windows move a little"),
-        ]
+        crop = _cropped(_RASTER_WINDOW)
+        return _sides(_RASTER_WINDOW, _RASTER_WINDOW, reason, (crop, crop), "windows move a little")
     height, width = canvas(data, scale)
-    crop_why = "four fifths of the image: the window moves, and a step is a third cheaper"
     fit = (
         Choice("prepare.fit", "stretch", "all images have nearly the same proportions")
         if data.alike
         else Choice("prepare.fit", "pad", "the images' proportions differ; void fills the rest")
     )
+    reason = f"{why}; the median image is {data.height}x{data.width}"
+    crop_reason = "four fifths of the image: the window moves, and a step is a third cheaper"
+    crop_sides = _cropped(height), _cropped(width)
+    return [*_sides(height, width, reason, crop_sides, crop_reason), fit]
+
+
+def _sides(
+    height: int, width: int, why: str, crop: tuple[int, int] | None, crop_why: str
+) -> list[Choice]:
+    crop_height, crop_width = crop or (None, None)
     return [
-        Choice("prepare.height", height, f"{why}; the median image is {data.height}x{data.width}"),
-        Choice("prepare.width", width, f"{why}; the median image is {data.height}x{data.width}"),
-        fit,
-        Choice("train.augment.crop_height", _cropped(height), crop_why),
-        Choice("train.augment.crop_width", _cropped(width), crop_why),
+        Choice("prepare.height", height, why),
+        Choice("prepare.width", width, why),
+        Choice("train.augment.crop_height", crop_height, crop_why),
+        Choice("train.augment.crop_width", crop_width, crop_why),
     ]
 
 
 def augment_choices(data: DataFacts) -> list[Choice]:
     """Choose how samples vary."""
-    from_above = data.kind != "picture"
+    above, still = data.kind != "picture", [1.0, 1.0]
     sided = [
         each.name for each in data.classes if {"left", "right"} & set(each.name.lower().split("_"))
     ]
-    mirrored = (
-        Choice("train.augment.flip", 0.0, f"left and right are told apart: {', '.join(sided[:3])}")
+    mirror = f"left and right are told apart: {', '.join(sided[:3])}"
+    turn = 0.5 if above and not sided else 0.0
+    colours = "bands are measurements" if above else "light varies"
+    coloured = not above and data.channels == 3
+    return [
+        Choice("train.augment.flip", 0.0, mirror)
         if sided
-        else Choice("train.augment.flip", 0.5, "left and right mean the same")
-    )
-    scale = (
-        Choice("train.augment.scale", [1.0, 1.0], "images from above have one scale")
-        if from_above
-        else Choice("train.augment.scale", [0.7, 1.6], "things are near and far")
-    )
-    colour = (
-        [
-            Choice("train.augment.gamma", [1.0, 1.0], "measured values stay what they are"),
-            Choice("train.augment.saturation", [1.0, 1.0], "bands are no red, green and blue"),
-        ]
-        if from_above
-        else [
-            Choice("train.augment.gamma", [0.8, 1.25], "light varies"),
-            Choice("train.augment.saturation", [0.8, 1.25], "light varies"),
-        ]
-    )
-    vertical = Choice(
-        "train.augment.flip_vertical",
-        0.5 if from_above and not sided else 0.0,
-        "from above there is no upside down" if from_above else "the sky is above",
-    )
-    return [mirrored, vertical, scale, *colour]
+        else Choice("train.augment.flip", 0.5, "left and right mean the same"),
+        Choice("train.augment.flip_vertical", turn, "no side is up" if above else "the sky is up"),
+        Choice("train.augment.scale", still, "images from above have one scale")
+        if above
+        else Choice("train.augment.scale", [0.7, 1.6], "things are near and far"),
+        Choice("train.augment.gamma", still if above else [0.8, 1.25], colours),
+        Choice("train.augment.saturation", [0.8, 1.25] if coloured else still, colours),
+    ]
 
 
 def balance_choices(data: DataFacts, crop_side: int | None) -> list[Choice]:

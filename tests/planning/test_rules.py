@@ -135,6 +135,12 @@ def test_left_and_right_are_never_mirrored_into_each_other() -> None:
     assert values(rules.augment_choices(bright))["train.augment.flip"] == 0.5
 
 
+def test_only_red_green_and_blue_change_their_saturation() -> None:
+    for data in (TILES, replace(STREETS, channels=5)):
+        assert values(rules.augment_choices(data))["train.augment.saturation"] == [1.0, 1.0]
+    assert values(rules.augment_choices(STREETS))["train.augment.saturation"] == [0.8, 1.25]
+
+
 def test_the_sampler_looks_for_a_class_that_few_images_show() -> None:
     rare = replace(STREETS, classes=(*STREETS.classes, ClassFacts("train", 0.001, 0.04)))
     chosen = values(rules.balance_choices(rare, 192))
