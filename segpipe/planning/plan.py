@@ -179,8 +179,8 @@ def _surveyed(material: Material) -> tuple[Survey, PrepareContext, float]:
 
 def _choose_size(draft: _Draft, survey: Survey, context: PrepareContext, budget: float) -> Costs:
     """Choose the largest images that leave passes enough, by trials on this machine."""
-    pretrained = draft.params().model.pretrained != "none"
-    wanted = min(rules.wanted_passes(pretrained), 100 * draft.data.train)
+    begin = "scratch" if draft.params().model.pretrained == "none" else "pretrained"
+    wanted = min(rules.PASSES[begin], 100 * draft.data.train)
     offered = list(rules.scales(draft.data))
     # The first trial is a middle one: its speed tells that of the others by their area.
     tried = offered[len(offered) // 2]

@@ -14,7 +14,7 @@ from segpipe.planning.facts import DataFacts, MachineFacts
 # Sample passes below which the network learns more from smaller images than from fewer passes: CamVid
 # from scratch has 9500 of them in ten minutes on two cores (docs/benchmarks.md); what begins with
 # pretrained weights needs fewer (He et al., ICCV 2019, "Rethinking ImageNet pre-training").
-_PASSES = {"scratch": 8000, "pretrained": 4000}
+PASSES = {"scratch": 8000, "pretrained": 4000}
 # With fewer images of its own, a network has more from pretrained weights than from scratch (same paper:
 # from scratch falls behind where the data is small).
 _FEW_IMAGES = 300
@@ -246,11 +246,6 @@ def scales(data: DataFacts) -> Iterator[float]:
         # The first is always offered, however small the images.
         if short <= _LONGEST_SHORT_SIDE and (short >= _SHORTEST_SIDE or scale == _SCALES[0]):
             yield scale
-
-
-def wanted_passes(pretrained: bool) -> int:
-    """Return how many sample passes a training should have before its images are made larger."""
-    return _PASSES["pretrained" if pretrained else "scratch"]
 
 
 def canvas(data: DataFacts, scale: float) -> tuple[int, int]:
