@@ -32,7 +32,8 @@ examples:
 
 Source, labels and splits are those of params.yaml; the rest is chosen anew. Every file of the data is
 read, and a few training steps are taken to measure this machine: leave it alone meanwhile. Each chosen
-value in params.yaml has its reason beside it.
+value in params.yaml has its reason beside it. A params.yaml that is kept nowhere else is copied to
+.segpipe/replaced/ first.
 """
 
 
@@ -61,9 +62,6 @@ def add_command(commands: "argparse._SubParsersAction[Any]") -> None:
         help="a parameter that stays as it is given; may be repeated",
     )
     parser.add_argument("--dry-run", action="store_true", help="show the plan and write nothing")
-    parser.add_argument(
-        "--force", action="store_true", help="replace a params.yaml that is kept nowhere else"
-    )
     parser.set_defaults(run=_run)
 
 
@@ -92,7 +90,7 @@ def _run(options: argparse.Namespace) -> int:
     if options.dry_run:
         say("nothing is written, because of --dry-run")
         return 0
-    replace_params(text.encode(), force=options.force)
+    replace_params(text.encode(), force=True)
     say(f"the plan is in {PARAMS}; next: segpipe train")
     return 0
 

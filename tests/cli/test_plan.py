@@ -25,10 +25,10 @@ def test_the_plan_is_written_with_its_reasons(
     options = ["plan", "--minutes", "1", "--set", "model.name=unet", "--set", "model.unet.width=4"]
     assert main([*options, "--dry-run"]) == 0
     assert (work / "params.yaml").read_bytes() == before
-    assert main(options) == 1  # it is kept nowhere else
-    assert "--force" in capsys.readouterr().err
-    assert main([*options, "--force"]) == 0
+    assert main(options) == 0
     said = capsys.readouterr().out
+    (kept,) = (work / ".segpipe/replaced").iterdir()  # it was kept nowhere else
+    assert kept.read_bytes() == before
     assert "forecast: " in said
     assert said.rstrip().endswith("next: segpipe train")
     params = load_params(work / "params.yaml")
