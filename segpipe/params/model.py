@@ -29,8 +29,6 @@ _PUBLISHED = {
 }
 _WITH_BACKBONE = _PUBLISHED["imagenet"]
 _KINDS = ("none", *_PUBLISHED)
-# Files of weights as torch.save writes them, read by its unpickler of tensors alone.
-TORCH_SUFFIXES = frozenset({".pt", ".pth", ".bin"})
 _PICKLES = frozenset({".ckpt", ".pkl"})
 _OUTPUT = "models"
 
@@ -145,15 +143,13 @@ class SmpParams(Section):
     encoder: Annotated[str, Field(min_length=1)] = "resnet34"
     """a name from its list of encoders, or tu- and the name of a timm model"""
     decoder_width: Annotated[float, Field(ge=0.0625, le=4), Since("0.2.0")] = 1.0
-    """0.0625..4; factor of the library's channels in the decoder, such as 0.25 for fpn with 64; not
-    for linknet"""
+    """0.0625..4; factor of the decoder's channels (fpn: 256 times this); not for linknet"""
 
     @model_validator(mode="after")
     def _linknet_has_the_encoder_s_channels(self) -> "SmpParams":
         if self.decoder == "linknet" and self.decoder_width != 1.0:
             raise ValueError(
-                f"decoder_width is {self.decoder_width}, but the channels of the decoder linknet are "
-                "those of the encoder; set it to 1.0, or choose another decoder, such as fpn"
+                "decoder_width is not for linknet, whose channels are the encoder's; set it to 1.0"
             )
         return self
 

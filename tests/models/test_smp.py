@@ -124,9 +124,7 @@ def test_the_width_scales_every_number_of_channels_of_the_decoder():
     narrow = Smp(3, 4, SmpParams(decoder="unet", encoder="resnet18", decoder_width=0.1))
     outs = [block.conv2[0].out_channels for block in narrow.network.decoder.blocks]
     assert outs == [24, 16, 8, 8, 8]
-    with pytest.raises(
-        ValueError, match="channels of the decoder linknet are those of the encoder"
-    ):
+    with pytest.raises(ValueError, match="linknet, whose channels are the encoder's"):
         SmpParams(decoder="linknet", decoder_width=0.5)
 
 

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from segpipe.bundle_format import DESCRIPTION, read_description
 from segpipe.models.pretrained.weights import Normalisation, Weights
-from segpipe.params.model import TORCH_SUFFIXES, ModelParams
+from segpipe.params.model import ModelParams
 from segpipe.runtime.errors import BundleError
 from segpipe.runtime.small_files import read_json
 from segpipe.runtime.state import repository_root
@@ -22,6 +22,8 @@ from segpipe.runtime.state import repository_root
 IN_FOLDER = "model.safetensors"
 _LAST = "last.safetensors"
 _HUB_NAMES = (IN_FOLDER, "pytorch_model.bin")
+# Files as torch.save writes them.
+_TORCH_SUFFIXES = frozenset({".pt", ".pth", ".bin"})
 _PICKLES = (b"PK\x03\x04", b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")
 _FOREIGN = re.compile(r"GLOBAL (\S+)")
 # Under which names checkpoints keep the network; timm prefers the moving average as well.
@@ -51,7 +53,7 @@ def named_weights(pretrained: str) -> Weights:
     """
     path = weights_path(pretrained)
     content = path.read_bytes()  # once, so that the hash is that of what is used
-    read = _torch_tensors if path.suffix.lower() in TORCH_SUFFIXES else _safetensors
+    read = _torch_tensors if path.suffix.lower() in _TORCH_SUFFIXES else _safetensors
     return Weights(
         source=pretrained,
         tensors=read(path, content),
