@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from time import perf_counter
 from typing import Any
 
+import torch
+
 from segpipe.params.load import validate
 from segpipe.params.overlay import overlaid, with_data_of
 from segpipe.params.prepare import PrepareParams
@@ -23,6 +25,7 @@ from segpipe.raw.sample import SPLITS, Sample
 from segpipe.runtime.console import say
 from segpipe.runtime.errors import ParameterError
 from segpipe.runtime.findings import refuse
+from segpipe.runtime.hardware import choose_precision
 from segpipe.sources.listing import Listing
 from segpipe.training.forecast import forecast_training
 
@@ -32,6 +35,7 @@ _START = (
     10.0  # seconds from the command to the first step, without preparation (docs/benchmarks.md)
 )
 _RESERVE = 0.95  # of the budget; speeds vary by a few percent
+_CPU = torch.device("cpu")
 _MEMORY = 0.8  # of what is free
 
 
@@ -184,8 +188,8 @@ def _choose_size(draft: _Draft, survey: Survey, context: PrepareContext, budget:
     offered = list(rules.scales(draft.data))
     # The first trial is a middle one: its speed tells that of the others by their area.
     tried = offered[len(offered) // 2]
-    draft.add(rules.size_choices(draft.data, tried, "for a trial"))
-    costs = _trial(draft, survey, context)
+    draft.add(rules.size_choices(draft.data, tried, "for a trial", draft.given))
+    costs = _choose_precision(draft, survey, context)
     seconds = {scale: costs.step * (scale / tried) ** 2 for scale in offered}
     size = draft.params().train.batch_size
     fitting = [scale for scale in offered if budget / seconds[scale] * size >= wanted]
@@ -196,9 +200,23 @@ def _choose_size(draft: _Draft, survey: Survey, context: PrepareContext, budget:
         if fitting
         else f"{chosen:g} of the images' sides, the smallest offered; {passes:.0f} sample passes"
     )
-    draft.add(rules.size_choices(draft.data, chosen, why))
+    draft.add(rules.size_choices(draft.data, chosen, why, draft.given))
     _fit_memory(draft, context)
     return costs if chosen == tried and not draft.given else _trial(draft, survey, context)
+
+
+def _choose_precision(draft: _Draft, survey: Survey, context: PrepareContext) -> Costs:
+    """Try both precisions where bf16 may be slower: on a CPU its depth-wise convolutions can be."""
+    costs = _trial(draft, survey, context)
+    cpu = draft.machine.device == "cpu"
+    if not cpu or "train.precision" in draft.given or choose_precision("auto", _CPU) == "fp32":
+        return costs
+    draft.add([Choice("train.precision", "fp32", "for a trial")])
+    other = _trial(draft, survey, context)
+    chosen = min(costs, other, key=lambda each: each.step)
+    why = f"{costs.step:.2g} s a step in bf16, {other.step:.2g} s in fp32 on this machine"
+    draft.add([Choice("train.precision", "bf16" if chosen is costs else "fp32", why)])
+    return chosen
 
 
 def _fit_memory(draft: _Draft, context: PrepareContext) -> None:
@@ -223,7 +241,7 @@ def _trial(draft: _Draft, survey: Survey, context: PrepareContext) -> Costs:
     else:  # windows are cut anew at each size
         samples = dict(draft.material.list_samples(params.prepare).samples)
     height, width = params.prepare.height, params.prepare.width
-    say(f"a trial of {params.model.name} at {height}x{width}")
+    say(f"a trial of {params.model.name} at {height}x{width}, precision {params.train.precision}")
     return measure(params, samples, context)
 
 

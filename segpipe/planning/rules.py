@@ -5,7 +5,7 @@ speed of the machine is given it: a trial of a few steps measures it first (`seg
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,13 +15,10 @@ from segpipe.planning.facts import DataFacts, MachineFacts
 # from scratch has 9500 of them in ten minutes on two cores (docs/benchmarks.md); what begins with
 # pretrained weights needs fewer (He et al., ICCV 2019, "Rethinking ImageNet pre-training").
 PASSES = {"scratch": 8000, "pretrained": 4000}
-# With fewer images of its own, a network has more from pretrained weights than from scratch (same paper:
-# from scratch falls behind where the data is small).
-_FEW_IMAGES = 300
+_FEW_IMAGES = 300  # with fewer, training from scratch falls behind (same paper)
 _SCALES = (1.0, 0.75, 0.625, 0.5, 0.4, 0.333, 0.25, 0.1875, 0.125)
 _LONGEST_SHORT_SIDE, _SHORTEST_SIDE = 1024, 96
-# More passes over one image gain nothing that a sweep could show; nnU-Net sees each at most so often.
-_MOST_EPOCHS = 500
+_MOST_EPOCHS = 500  # a bound against endless passes over a handful of images
 _TRUTH_WINDOW = 4  # truth pixels along a window of tiles, as in the recipe esd
 _RASTER_WINDOW = 256
 
@@ -119,8 +116,11 @@ def batch_choice(data: DataFacts, machine: MachineFacts) -> Choice:
     return Choice("train.batch_size", usual, why)
 
 
-def size_choices(data: DataFacts, scale: float, why: str) -> list[Choice]:
-    """Choose the canvas and the crop at a fraction of the images' sides. why: of the fraction."""
+def size_choices(data: DataFacts, scale: float, why: str, given: Mapping[str, int]) -> list[Choice]:
+    """Choose the canvas and the crop at a fraction of the images' sides.
+
+    why: of the fraction. given: prepare.height or prepare.width as the person wants them.
+    """
     if data.truth_ratio > 1:
         ratio = data.truth_ratio
         side = min(_TRUTH_WINDOW, max(min(data.height, data.width) // ratio, 1)) * ratio
@@ -131,11 +131,13 @@ def size_choices(data: DataFacts, scale: float, why: str) -> list[Choice]:
         crop = _cropped(_RASTER_WINDOW)
         return _sides(_RASTER_WINDOW, _RASTER_WINDOW, reason, (crop, crop), "windows move a little")
     height, width = canvas(data, scale)
-    fit = (
-        Choice("prepare.fit", "stretch", "all images have nearly the same proportions")
-        if data.alike
-        else Choice("prepare.fit", "pad", "the images' proportions differ; void fills the rest")
+    height, width = (
+        (given or {}).get("prepare.height", height),
+        (given or {}).get("prepare.width", width),
     )
+    fit = Choice("prepare.fit", "stretch", "all images have nearly the same proportions")
+    if not data.alike:
+        fit = Choice("prepare.fit", "pad", "the images' proportions differ; void fills the rest")
     reason = f"{why}; the median image is {data.height}x{data.width}"
     crop_reason = "four fifths of the image: the window moves, and a step is a third cheaper"
     crop_sides = _cropped(height), _cropped(width)
@@ -217,7 +219,7 @@ def length_choices(
     longest = _MOST_EPOCHS * an_epoch
     why = f"what {budget:.0f} s hold at {step_seconds:.3g} s a step"
     if steps > longest:
-        steps, why = longest, f"{_MOST_EPOCHS} epochs; more of the same images gain nothing"
+        steps, why = longest, f"{_MOST_EPOCHS} epochs, the most that a plan takes"
     validations = max(min(int(share / max(validation_seconds, 1e-3)), 10), 1)
     every = math.ceil(steps / validations)
     warmup = max(min(an_epoch, steps // 20), 0 if steps < 20 else 1)
@@ -255,4 +257,4 @@ def canvas(data: DataFacts, scale: float) -> tuple[int, int]:
 
 def _cropped(side: int) -> int:
     """Return four fifths of a side, a multiple of 16: most networks halve four times."""
-    return max(int(side * 0.8 / 16) * 16, 32)
+    return min(max(int(side * 0.8 / 16) * 16, 32), side)

@@ -13,9 +13,11 @@ import pytest
 
 from segpipe.cli.plan import material_of
 from segpipe.params.load import validate
+from segpipe.params.schema import Params
 from segpipe.planning import plan as planning
 from segpipe.planning.facts import machine_facts
 from segpipe.planning.plan import header, make_plan
+from segpipe.planning.trial import Costs
 from segpipe.runtime.errors import DataError, ParameterError
 from tests.forge import make_folder, save, tiny_parameters
 
@@ -73,6 +75,43 @@ def test_what_is_given_stays_and_the_rest_is_planned_around_it(
         ParameterError, match=r"train\.lrr is not a parameter; did you mean train\.lr"
     ):
         planned(given={"train.lrr": 1})
+
+
+def test_the_crop_fits_a_given_canvas(
+    tmp_path: Path, planned: Callable[..., planning.Planned]
+) -> None:
+    make_folder(tmp_path / "data", train=6, val=3, height=96, width=128)
+    found = planned(given={"prepare.height": 40, "prepare.width": 64})
+    assert (found.params.prepare.height, found.params.prepare.width) == (40, 64)
+    crop = found.params.train.augment
+    assert (crop.crop_height, crop.crop_width) == (32, 48)
+
+
+@pytest.mark.parametrize(("slow", "chosen"), [("bf16", "fp32"), ("fp32", "bf16")])
+def test_the_faster_precision_is_taken(
+    tmp_path: Path,
+    planned: Callable[..., planning.Planned],
+    monkeypatch: pytest.MonkeyPatch,
+    slow: str,
+    chosen: str,
+) -> None:
+    make_folder(tmp_path / "data", train=6, val=3)
+    seen = []
+
+    def measured(params: Params, samples: Any, context: Any) -> Costs:
+        precision = "bf16" if params.train.precision == "auto" else params.train.precision
+        seen.append(precision)
+        return Costs(step=2.0 if precision == slow else 1.0, validation=0.01)
+
+    monkeypatch.setattr(planning, "measure", measured)
+    monkeypatch.setattr(planning, "choose_precision", lambda wanted, device: "bf16")
+    monkeypatch.setattr(planning, "machine_facts", lambda: replace(machine_facts(), device="cpu"))
+    found = planned()
+    assert found.params.train.precision == chosen
+    assert seen[:2] == ["bf16", "fp32"]
+    seen.clear()
+    assert planned(given={"train.precision": slow}).params.train.precision == slow
+    assert {*seen} == {slow}
 
 
 def test_errors_in_the_data_end_it(

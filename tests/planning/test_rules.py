@@ -34,7 +34,7 @@ def values(choices: list[rules.Choice]) -> dict[str, Any]:
 
 
 def planned(data: DataFacts, machine: MachineFacts, scale: float) -> dict[str, Any]:
-    size = rules.size_choices(data, scale, "for a test")
+    size = rules.size_choices(data, scale, "for a test", {})
     choices = [
         *rules.model_choices(data, machine),
         rules.batch_choice(data, machine),
@@ -113,14 +113,14 @@ def test_the_canvas_keeps_the_proportions_of_the_median_image() -> None:
 
 
 def test_images_of_other_proportions_are_padded() -> None:
-    mixed = values(rules.size_choices(replace(STREETS, alike=False), 0.5, "for a test"))
+    mixed = values(rules.size_choices(replace(STREETS, alike=False), 0.5, "for a test", {}))
     assert mixed["prepare.fit"] == "pad"
 
 
 def test_windows_of_tiles_hold_whole_truth_pixels() -> None:
     for side in (200, 120, 800):
         tiles = replace(TILES, height=side, width=side)
-        chosen = values(rules.size_choices(tiles, 1.0, "for a test"))
+        chosen = values(rules.size_choices(tiles, 1.0, "for a test", {}))
         assert chosen["prepare.height"] % 50 == 0
         assert 50 <= chosen["prepare.height"] <= side
 
