@@ -1,4 +1,4 @@
-"""What only a GPU can show: equal bits after a kill, speed against a plain loop, CamVid to its end.
+"""What only a GPU can show: equal bits after a kill, speed of training and prediction, CamVid to its end.
 
 Runs the stages without DVC and MLflow, so that a machine with torch, accelerate and pydantic is enough;
 each part is said as soon as it is known.
@@ -30,7 +30,7 @@ from segpipe.runtime.hardware import best_device, device_name
 from segpipe.runtime.yaml_file import read_yaml
 
 ROOT = Path(__file__).resolve().parent.parent
-PARTS = ("resume", "speed", "camvid", "streets")
+PARTS = ("resume", "speed", "predict", "camvid", "streets")
 # The model that comes with segpipe: what fits three megabytes, on many more scenes than the demo's.
 STREETS = {
     "source": {"synthetic": {"train": 2000, "val": 100, "test": 0}},
@@ -74,6 +74,13 @@ def _run_part(part: str, folder: Path, options: argparse.Namespace) -> None:
                 names = ("--height", "--width", "--batch", "--model-width")
                 given = [text for pair in zip(names, arguments, strict=True) for text in pair]
                 _python("bench.training", ROOT, *given, "--steps", "10")
+        case "predict":
+            more = (
+                []
+                if options.camvid is None
+                else ["--photographs", str(options.camvid.resolve() / "images")]
+            )
+            _python("bench.prediction", ROOT, *more)
         case "camvid":
             if options.camvid is None:
                 sys.exit("camvid: name its folder with --camvid")

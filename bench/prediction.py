@@ -1,18 +1,25 @@
 """Images a second of `segpipe predict`'s work on a folder, against the sum of its steps alone.
 
-Smooth random pictures with some noise are saved as JPEG. Each round decodes them, runs the network
-on batches of 8 (labels at full size included), and encodes and writes, step by step, each timed
-alone; then `predict_files` does all of it. The ratio is (decode + network + write seconds) / seconds
-of predict_files: 1 means that nothing is lost on a processor that all steps share.
+Photographs of a folder (its JPEGs, again and again), or smooth random pictures with some noise, saved as
+JPEG. In rounds of as many different ones the steps are timed alone: decoding, the network on batches of
+8 (labels at full size included), encoding and writing; then `predict_files` does all of it. Two ratios:
+(decode + network + write seconds) / seconds of predict_files, where 1 means that nothing is lost on a
+processor that all steps share; and network / predict_files, the part of the network's own rate, which
+matters where it has a GPU. The processor's seconds stand beside the clock's: they hold on a busy machine.
 
-Example: python -m bench.prediction --images 64 --height 512 --width 1024
+Examples:
+  python -m bench.prediction
+  python -m bench.prediction --photographs data/camvid/images --bundle models
 """
 
 import argparse
+import os
+import shutil
 import statistics
 import tempfile
+from itertools import cycle, islice
 from pathlib import Path
-from time import perf_counter
+from time import perf_counter, process_time
 
 import numpy as np
 from PIL import Image
@@ -31,42 +38,63 @@ def main() -> None:
     """Measure and print."""
     options = _options()
     predictor = Predictor.load(options.bundle)
+    found: dict[str, list[float]] = {"steps": [], "network": [], "processor": []}
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
-        names = _draw(root / "in", options)
+        names = _pictures(root / "in", options)
         _steps(predictor, dict(list(names.items())[:_BATCH]), root / "warm")
-        ratios = []
         for number in range(options.rounds):
-            decode, network, write = _steps(predictor, names, root / f"alone{number}")
-            start = perf_counter()
-            predict_files([predictor], names, root / f"together{number}", Output(0.55))
-            together = perf_counter() - start
+            part = dict(list(names.items())[number :: options.rounds])
+            start = process_time()
+            decode, network, write = _steps(predictor, part, root / f"alone{number}")
+            used_alone = process_time() - start
+            clock, start = perf_counter(), process_time()
+            predict_files([predictor], part, root / f"together{number}", Output(0.55))
+            together, used = perf_counter() - clock, process_time() - start
             alone = decode + network + write
-            ratios.append(alone / together)
+            found["steps"].append(alone / together)
+            found["network"].append(network / together)
+            found["processor"].append(used_alone / used)
             each = ", ".join(
-                f"{step} {1000 * seconds / len(names):.1f}"
+                f"{step} {1000 * seconds / len(part):.1f}"
                 for step, seconds in (("decode", decode), ("network", network), ("write", write))
             )
             print(
-                f"ms an image: {each}, sum {1000 * alone / len(names):.1f}; predict_files "
-                f"{1000 * together / len(names):.1f} ({len(names) / together:.1f} images/s); "
-                f"ratio {ratios[-1]:.2f}",
+                f"ms an image: {each}, sum {1000 * alone / len(part):.1f}; predict_files "
+                f"{1000 * together / len(part):.1f} ({len(part) / together:.1f} images/s); "
+                f"ratio {alone / together:.2f}",
                 flush=True,
             )
-    print(f"ratio: median {statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})")
-    print(f"on {device_name(predictor.device)}, {options.height}x{options.width} pixels")
+    for name, ratios in found.items():
+        median, low, high = statistics.median(ratios), min(ratios), max(ratios)
+        print(f"{name} / predict_files: {median:.2f} ({low:.2f} to {high:.2f})")
+    print(f"on {device_name(predictor.device)}, {os.cpu_count()} cores, {len(names)} pictures")
 
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--images", type=int, default=64)
-    parser.add_argument("--height", type=int, default=512)
-    parser.add_argument("--width", type=int, default=1024)
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--images", type=int, default=500, help="in all rounds together (500)")
+    parser.add_argument("--height", type=int, default=360)
+    parser.add_argument("--width", type=int, default=480)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--photographs", type=Path, help="a folder, instead of drawn pictures")
     parser.add_argument("--bundle", type=Path, default=SHIPPED)
     return parser.parse_args()
+
+
+def _pictures(folder: Path, options: argparse.Namespace) -> dict[Path, str]:
+    if options.photographs is None:
+        return _draw(folder, options)
+    folder.mkdir()
+    names = {}
+    there = cycle(sorted(options.photographs.rglob("*.jpg")))
+    for number, photograph in enumerate(islice(there, options.images)):
+        path = folder / f"{number:04d}.jpg"
+        shutil.copyfile(photograph, path)
+        names[path] = path.stem
+    return names
 
 
 def _draw(folder: Path, options: argparse.Namespace) -> dict[Path, str]:

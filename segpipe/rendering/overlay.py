@@ -1,7 +1,7 @@
 """Class colours over an image, and the pixels that a prediction has wrong.
 
-Shapes: H height, W width, 3 colour channels. Images are uint8; masks are uint8 train ids, VOID
-where nothing counts.
+Shapes: H height, W width, R rows of a part, 3 colour channels. Images are uint8; masks are uint8 train ids,
+VOID where nothing counts.
 """
 
 import numpy as np
@@ -12,6 +12,7 @@ from segpipe.rendering.layout import Mask, Picture, hatched
 WRONG: Colour = (255, 64, 32)
 
 _BORDER_LIGHT = 0.5  # share of white in a border
+_ROWS = 64  # are blended at once: colours as float32 take twelve times the memory of labels
 
 
 def overlay(image_HW3: Picture, mask_HW: Mask, scheme: LabelScheme, opacity: float) -> Picture:
@@ -30,12 +31,17 @@ def overlay(image_HW3: Picture, mask_HW: Mask, scheme: LabelScheme, opacity: flo
         )
     if not 0 <= opacity <= 1:
         raise ValueError(f"opacity is {opacity}; it must be in 0..1")
-    colour_HW3 = scheme.paint(mask_HW).astype(np.float32)
-    blended_HW3 = (1 - opacity) * image_HW3 + opacity * colour_HW3
-    border_HW = class_borders(mask_HW)
-    blended_HW3[border_HW] = (1 - _BORDER_LIGHT) * colour_HW3[border_HW] + _BORDER_LIGHT * 255
-    void_HW1 = (mask_HW == VOID)[..., None]
-    return np.where(void_HW1, image_HW3, np.rint(blended_HW3)).astype(np.uint8)
+    border_HW, painted_HW3 = class_borders(mask_HW), np.empty_like(image_HW3)
+    for start in range(0, len(mask_HW), _ROWS):
+        rows = slice(start, start + _ROWS)
+        image_RW3, mask_RW = image_HW3[rows], mask_HW[rows]
+        colour_RW3 = scheme.paint(mask_RW).astype(np.float32)
+        blended_RW3 = (1 - opacity) * image_RW3 + opacity * colour_RW3
+        light_RW3 = (1 - _BORDER_LIGHT) * colour_RW3 + _BORDER_LIGHT * 255
+        blended_RW3 = np.where(border_HW[rows][..., None], light_RW3, blended_RW3)
+        void_RW1 = (mask_RW == VOID)[..., None]
+        painted_HW3[rows] = np.where(void_RW1, image_RW3, np.rint(blended_RW3))
+    return painted_HW3
 
 
 def class_borders(mask_HW: Mask) -> np.typing.NDArray[np.bool_]:
