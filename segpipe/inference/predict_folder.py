@@ -40,14 +40,15 @@ def predict(
     reader, earlier = predictor.reader, None
     refuse_output_folder(out)
     found = find(reader, images, out)
-    names, read = output_names(found.paths, found.root), {*found.paths}
+    places = {path: path.relative_to(found.root) for path in found.paths}
+    names, read = output_names(places), {*found.paths}
     if predictor.frames > 1:
         clip = trained_clip(predictor.frames, predictor.bundle.lineage)
         earlier = find_clips(found.paths, clip, reader).earlier
         names = {path: names[path] for path in earlier}
         read |= {frame for frames in earlier.values() for frame in frames}
     refuse_overwriting(read, names, out, reader, force)
-    done = predict_files(predictor, names, out, Output(_OPACITY), earlier=earlier)
+    done = predict_files([predictor], names, out, Output(_OPACITY), earlier=earlier)
     if faults := [*found.unreadable, *done.skipped]:
         raise DataError(f"{len(faults)} files or folders were skipped:\n{listing(faults)}")
     return [target_files(name, out, reader)[0] for name in names.values()]

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
+from segpipe.inference.film import film_comment
 from segpipe.labels.load import built_in_scheme
 from segpipe.labels.scheme import LabelScheme
 from segpipe.raw.rasters.gdal import opened
@@ -14,6 +15,7 @@ from segpipe.raw.reader import Reader
 from segpipe.runtime.errors import DataError, ParameterError, listing
 
 OVERLAYS, PROBABILITIES, UNCERTAINTY = "overlays", "probabilities", "uncertainty"
+FRAMES = "frames"  # the folder of the label images of films
 MAPS = (OVERLAYS, PROBABILITIES, UNCERTAINTY)  # folders of what is written beside the labels
 # Stands in each file that predict writes, as PNG's text chunk or TIFF's tag "Software". Copies keep
 # it, and programs that edit pictures do not, so that corrected labels count as somebody's own.
@@ -51,20 +53,21 @@ def _digest(name: str) -> str:
     return hashlib.sha256(os.fsencode(name)).hexdigest()[:_DIGEST]
 
 
-def output_names(paths: Sequence[Path], root: Path) -> dict[Path, str]:
+def output_names(places: Mapping[Path, Path]) -> dict[Path, str]:
     """Return for each input the path of what is written for it, below the output folder, no suffix.
 
-    Folders below `root` are kept. The suffix goes, unless two would get the same name then:
-    a.jpg and a.png become a.jpg and a.png, to which the suffix of the output is added.
+    places: paths below the output folder, by input. The suffix goes, unless two would get the same
+    name then: a.jpg and a.png become a.jpg and a.png, to which the suffix of the output is added.
     """
-    whole = {path: path.relative_to(root) for path in paths}
-    names = {path: part if path.is_dir() else part.with_suffix("") for path, part in whole.items()}
+    names = {
+        path: part if path.is_dir() else part.with_suffix("") for path, part in places.items()
+    }
     while True:
         counts = Counter(names.values())
-        twice = [path for path in paths if counts[names[path]] > 1 and names[path] != whole[path]]
+        twice = [path for path in places if counts[names[path]] > 1 and names[path] != places[path]]
         if not twice:
             break
-        names |= {path: whole[path] for path in twice}
+        names |= {path: places[path] for path in twice}
     return {path: str(name.with_name(fitting(name.name))) for path, name in names.items()}
 
 
@@ -142,8 +145,7 @@ def refuse_overwriting(
 
     inputs: all files that are read, also the earlier frames of clips. names: of the outputs. force:
     whether somebody else's files may be overwritten; inputs may never. maps: as `target_files` takes
-    them. Raises ParameterError, and
-    DataError when two inputs would be written to the same file.
+    them. Raises ParameterError, and DataError when two inputs would be written to the same file.
     """
     folders = {path if path.is_dir() else path.parent for path in names}
     if out.resolve() in {folder.resolve() for folder in folders}:
@@ -157,14 +159,44 @@ def refuse_overwriting(
                     f"{other} and {path} would both be written to {target}; rename one, or predict "
                     "them into different folders"
                 )
-    there = [target for target in by_target if os.path.lexists(target)]
+    refuse_lost_files(by_target, inputs, out, reader.unit, force)
+
+
+def film_files(name: str, out: Path) -> tuple[Path, Path]:
+    """Return the film of overlays, and the folder of label images, of a film with this name."""
+    return out / OVERLAYS / f"{name}.mp4", out / FRAMES / name
+
+
+def refuse_lost_films(
+    names: Iterable[str], inputs: Iterable[Path], out: Path, labels: bool, force: bool
+) -> None:
+    """Refuse to write films of these names over an input, or over files that predict has not written.
+
+    labels: whether label images are written too; their folder is replaced as a whole. The rest as in
+    `refuse_overwriting`.
+    """
+    targets: list[Path] = []
+    for name in names:
+        film, folder = film_files(name, out)
+        targets += [film, *(path for path in folder.rglob("*") if labels and path.is_file())]
+    refuse_lost_files(targets, inputs, out, "input", force)
+
+
+def refuse_lost_files(
+    targets: Iterable[Path], inputs: Iterable[Path], out: Path, unit: str, force: bool
+) -> None:
+    """Raise ParameterError where a target is an input, or somebody else's file and `force` is not given.
+
+    unit: what the inputs are called.
+    """
+    there = [target for target in targets if os.path.lexists(target)]
     if not there:
         return
     read = {_identity(path) for path in inputs if path.exists()}
     lost = [str(target) for target in there if target.exists() and _identity(target) in read]
     if lost:
         raise ParameterError(
-            f"--out is {out}: {len(lost)} of the {reader.unit}s would be overwritten by their own "
+            f"--out is {out}: {len(lost)} of the {unit}s would be overwritten by their own "
             f"labels; name another folder:\n{listing(lost)}"
         )
     others = [str(target) for target in there if not written_by_predict(target)]
@@ -181,9 +213,9 @@ def _identity(path: Path) -> tuple[int, int]:
 
 
 def written_by_predict(path: Path) -> bool:
-    """Return whether a file is a PNG or GeoTIFF that predict has written.
+    """Return whether a file is a PNG, GeoTIFF or film that predict has written.
 
-    One that cannot be read, or not without rasterio, counts as somebody else's.
+    One that cannot be read, or not without rasterio or PyAV, counts as somebody else's.
     """
     if not path.is_file():
         return False
@@ -191,6 +223,8 @@ def written_by_predict(path: Path) -> bool:
         if path.suffix == ".png":
             with path.open("rb") as file:
                 return _PNG_MARK in file.read(_PNG_HEAD)
+        if path.suffix == ".mp4":
+            return film_comment(path) == SOFTWARE
         if path.suffix == ".tif":
             with opened(path) as dataset:
                 return bool(dataset.tags().get("TIFFTAG_SOFTWARE") == SOFTWARE)
