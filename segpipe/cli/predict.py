@@ -1,4 +1,4 @@
-"""segpipe predict: label images for pictures, rasters, satellite tiles and films."""
+"""segpipe predict: label images of pictures, rasters and tiles, overlays of films."""
 
 import argparse
 import time
@@ -49,8 +49,9 @@ INPUT is a file, a folder, a pattern in quotes, the http or https URL of a pictu
 .m4v, .mov, .avi, .mkv, .webm) or webcam:0, until Ctrl-C or --seconds. Films need PyAV: pip install
 'segpipe[video]'. NAME is the file's name without suffix (with it, where a.jpg lies beside a.png),
 below the same folders as in the folder that is read; of several folders, with their own names.
-Folders are read with all that they hold but films, links are followed, hidden files are not. A model of clips (source.clip) labels the pictures whose earlier frames it
-finds: by Cityscapes names, by numbers that count the frames, or else in the order of the names.
+Folders are read with all that they hold but films, links are followed, hidden files are not. A
+model of clips (source.clip) labels the pictures whose earlier frames it finds: by Cityscapes names,
+by numbers that count the frames, or else in the order of the names.
 
 What is not read is counted. What cannot be read is named and skipped; the exit code is 1 then.
 An input is never overwritten, and of other files only those that predict wrote itself.
@@ -204,7 +205,9 @@ def _predict_films(
     from segpipe.inference.predict_film import FilmTarget, open_camera, predict_film
 
     stride = trained_clip(predictors[0].frames, predictors[0].bundle.lineage).stride
-    jobs = [(lambda path=path: FilmReader(str(path), str(path)), name) for path, name in films.items()]
+    jobs = [
+        (lambda path=path: FilmReader(str(path), str(path)), name) for path, name in films.items()
+    ]
     now = time.strftime("%Y%m%d-%H%M%S")
     jobs += [(lambda n=n: open_camera(n), f"webcam{n}-{now}") for n in inputs.cameras]
     for place, (opened, name) in enumerate(jobs):

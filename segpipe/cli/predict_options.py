@@ -78,7 +78,9 @@ def add_film_options(parser: argparse.ArgumentParser) -> None:
         help="write the label image of each frame of a film too: OUT/frames/NAME/000000.png",
     )
     parser.add_argument(
-        "--seconds", type=float, help="of films and cameras, to label (default: to the end, or Ctrl-C)"
+        "--seconds",
+        type=float,
+        help="of films and cameras, to label (default: to the end, or Ctrl-C)",
     )
 
 

@@ -4,6 +4,7 @@ Shapes: H and W of a frame as it is shown.
 """
 
 import contextlib
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
@@ -20,6 +21,9 @@ _RATE = Fraction(25)  # frames a second, where a file says nothing
 _FINEST = {"mpeg4": 65535}
 _ENCODERS = ("libx264", "libopenh264", "mpeg4")
 _QUALITY = {"libx264": {"crf": "18", "preset": "veryfast"}, "mpeg4": {"qscale": "3"}}
+_TRIALS = 32  # to find the next packet behind damage
+_DURATION = re.compile(r"(\d+):(\d+):(\d+\.?\d*)")
+_SLACK = Fraction(1, 4)  # seconds by which a film may end early
 _BT709, _BROADCAST = 1, 1  # AVCOL_SPC_BT709 and AVCOL_RANGE_MPEG of FFmpeg
 
 
@@ -88,7 +92,9 @@ class FilmReader:
                 for one in decoded:
                     size = size or (one.width, one.height)
                     stored_HW3 = one.to_ndarray(format="rgb24", width=size[0], height=size[1])
-                    picture_HW3 = np.ascontiguousarray(np.rot90(stored_HW3, round(one.rotation / 90)))
+                    picture_HW3 = np.ascontiguousarray(
+                        np.rot90(stored_HW3, round(one.rotation / 90))
+                    )
                     at = None if one.pts is None else one.pts * self.time_base
                     began = at if began is None else began
                     seconds = last + 1 / self.rate if number else Fraction(0)
@@ -97,23 +103,42 @@ class FilmReader:
                     damaged += bool(one.is_corrupt)
                     yield Frame(picture_HW3, number, seconds)
                     number, last = number + 1, seconds
-        self._note(number, damaged)
+        self._note(number, damaged, last + 1 / self.rate)
 
     def _packets(self) -> Iterator[Any]:
-        try:
-            yield from self._container.demux(self._stream)
-        except self._errors as error:
-            self.fault = f"ends early ({_cause(error)})"
+        """Yield the packets; behind damage the container is searched for the next one."""
+        failed = 0
+        while failed < _TRIALS:
+            try:
+                for packet in self._container.demux(self._stream):
+                    failed = 0
+                    yield packet
+                return
+            except self._errors as error:
+                failed += 1
+                self.fault = f"a part is damaged ({_cause(error)})"
+        yield from self._stream.decode(None)
 
-    def _note(self, number: int, damaged: int) -> None:
+    def _note(self, number: int, damaged: int, end: Fraction) -> None:
+        """Set `fault`; what the file says of its length shows what is missing without an error."""
         if number == 0:
             raise DataError(f"{self.name}: holds no frame that can be read; it may be cut off")
         faults = [self.fault] if self.fault else []
         if damaged:
             faults.append(f"{damaged} frames are damaged")
+        length = self._length()
         if number < self.total:
             faults.append(f"{number} of {self.total} frames could be read")
+        elif length and end < length - max(_SLACK, 2 / self.rate):
+            faults.append(f"{float(end):.1f} of {float(length):.1f} seconds could be read")
         self.fault = ", ".join(faults)
+
+    def _length(self) -> Fraction | None:
+        """Return the seconds of the pictures that a file announces; of Matroska, which has tags for it."""
+        if found := _DURATION.fullmatch(self._stream.metadata.get("DURATION", "")):
+            hours, minutes, seconds = map(Fraction, found.groups())
+            return 3600 * hours + 60 * minutes + seconds
+        return None
 
 
 class FilmWriter:

@@ -21,8 +21,9 @@ class Found:
     """Files to predict, or folders of tiles.
 
     root: the folder that the names of what is written are relative to. paths: sorted by name, tiles
-    by number. films: those that were named. passed_over: how many files are not read, by suffix. own: how many are of an earlier
-    prediction, in the output folder. unreadable: a line for each folder that cannot be listed.
+    by number. films: those that were named. passed_over: how many files are not read, by suffix. own:
+    how many are of an earlier prediction, in the output folder. unreadable: a line for each folder
+    that cannot be listed.
     """
 
     root: Path

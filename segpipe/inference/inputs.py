@@ -74,7 +74,8 @@ def _matching(pattern: str, reader: Reader) -> Found:
     parts = Path(pattern).parts
     fixed = next(place for place, part in enumerate(parts) if _MAGIC.search(part))
     found = Found(Path(*parts[:fixed]))
-    for path in sorted(map(Path, glob.glob(pattern, recursive=True))):
+    # Unlike Path.glob it takes absolute patterns, and ** for files as well in every version.
+    for path in sorted(map(Path, glob.glob(pattern, recursive=True))):  # noqa: PTH207
         if reader.folders and path.is_dir() and reader.is_input(path):
             found.paths.append(path)
         elif _is_film(path):
@@ -91,16 +92,21 @@ def _matching(pattern: str, reader: Reader) -> Found:
 
 def _place(inputs: Inputs) -> None:
     """Set the paths below the output folder of what was found; what was named twice counts once."""
-    roots = {os.path.abspath(found.root) for found in inputs.found}
+    roots = {_whole(found.root) for found in inputs.found}
     root = os.path.commonpath(roots) if roots else ""
     seen: set[str] = set()
     for found in inputs.found:
         for paths, places in ((found.paths, inputs.places), (found.films, inputs.films)):
             for path in paths:
-                whole = os.path.abspath(path)
+                whole = _whole(path)
                 if whole not in seen:
                     seen.add(whole)
                     places[path] = Path(os.path.relpath(whole, root))
+
+
+def _whole(path: Path) -> str:
+    """Return the absolute path without "..", links as they are: names come from what a person wrote."""
+    return os.path.abspath(path)  # noqa: PTH100 - resolve() follows links
 
 
 def _download(urls: list[str], reader: Reader, folder: Path, inputs: Inputs) -> None:

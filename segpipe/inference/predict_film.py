@@ -1,6 +1,5 @@
 """Labels of films and cameras: a film of overlays, and where asked a label image of each frame."""
 
-import glob
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -57,8 +56,10 @@ def open_camera(number: int) -> FilmReader:
     """Return the camera of this number, through Video4Linux; ParameterError where there is none."""
     device = _CAMERA.format(number)
     if not Path(device).exists():
-        here = sorted(glob.glob(_CAMERA.format("*")))
-        others = f"; there are {', '.join(here)}" if here else "; this machine has none that Linux knows"
+        here = sorted(map(str, Path(device).parent.glob(Path(_CAMERA.format("*")).name)))
+        others = (
+            f"; there are {', '.join(here)}" if here else "; this machine has none that Linux knows"
+        )
         raise ParameterError(f"webcam:{number}: there is no camera {device}{others}")
     return FilmReader(device, f"webcam:{number}", "v4l2")
 
@@ -112,7 +113,8 @@ def predict_film(
                     raise
         if not labelled:
             raise DataError(
-                f"{film.name}: has {len(window)} frames, and the model takes clips of {history + 1}"
+                f"{film.name}: has {len(window)} frames, and the model takes clips of "
+                f"{predictor.frames}, each {stride} after the one before"
             )
     return labelled
 

@@ -59,9 +59,7 @@ def output_names(places: Mapping[Path, Path]) -> dict[Path, str]:
     places: paths below the output folder, by input. The suffix goes, unless two would get the same
     name then: a.jpg and a.png become a.jpg and a.png, to which the suffix of the output is added.
     """
-    names = {
-        path: part if path.is_dir() else part.with_suffix("") for path, part in places.items()
-    }
+    names = {path: part if path.is_dir() else part.with_suffix("") for path, part in places.items()}
     while True:
         counts = Counter(names.values())
         twice = [path for path in places if counts[names[path]] > 1 and names[path] != places[path]]

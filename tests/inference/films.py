@@ -48,9 +48,11 @@ def read_film(path: Path) -> tuple[list[NDArray[np.uint8]], list[float], Fractio
 
 
 def turn_sideways(path: Path) -> None:
-    """Write the display matrix of a phone that was held upright: to be shown turned by 90 degrees clockwise."""
+    """Write the display matrix of a phone held upright: shown turned by 90 degrees clockwise."""
     content = bytearray(path.read_bytes())
-    place = content.index(b"tkhd") + 4 + 40  # version 0: the matrix follows 40 bytes (ISO 14496-12, 8.3.2)
+    place = (
+        content.index(b"tkhd") + 4 + 40
+    )  # version 0: the matrix follows 40 bytes (ISO 14496-12, 8.3.2)
     one, unit = 1 << 16, 1 << 30
     width = 32
     values = [0, one, 0, -one, 0, 0, width * one, 0, unit]

@@ -33,7 +33,10 @@ def test_flat_names_are_one_to_one() -> None:
 
 
 def test_a_name_that_is_another_ones_whole_name_stays_apart() -> None:
-    places = {Path("in", name): Path(name) for name in ("a.jpg", "a.png", "a.jpg.tif", "b/a.jpg", "c.d.jpg")}
+    places = {
+        Path("in", name): Path(name)
+        for name in ("a.jpg", "a.png", "a.jpg.tif", "b/a.jpg", "c.d.jpg")
+    }
     names = output_names(places)
     assert list(names.values()) == ["a.jpg", "a.png", "a.jpg.tif", "b/a", "c.d"]
 
