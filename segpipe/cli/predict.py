@@ -2,7 +2,8 @@
 
 import argparse
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -17,15 +18,18 @@ from segpipe.cli.predict_options import (
 )
 from segpipe.cli.predict_summary import Done, say_summary
 from segpipe.inference.clips import Clips, find_clips, trained_clip
+from segpipe.inference.film import FilmReader, open_camera
 from segpipe.inference.inputs import Inputs, gather
+from segpipe.inference.overwriting import (
+    refuse_lost_films,
+    refuse_output_folder,
+    refuse_overwriting,
+)
 from segpipe.inference.targets import (
     class_folders,
     film_files,
     map_folders,
     output_names,
-    refuse_lost_films,
-    refuse_output_folder,
-    refuse_overwriting,
     refuse_submission,
 )
 from segpipe.runtime.console import say
@@ -194,22 +198,21 @@ def _clips(inputs: Inputs, predictor: "Predictor", reader: "Reader") -> Clips:
 
 def _predict_films(
     options: argparse.Namespace,
-    predictors: "Sequence[Predictor]",
+    predictors: Sequence["Predictor"],
     inputs: Inputs,
     films: dict[Path, str],
     opacity: float,
     done: Done,
 ) -> None:
     """Write the overlays of films and cameras; what is wrong with one does not end the others."""
-    from segpipe.inference.film import FilmReader
-    from segpipe.inference.predict_film import FilmTarget, open_camera, predict_film
+    from segpipe.inference.predict_film import FilmTarget, predict_film
 
     stride = trained_clip(predictors[0].frames, predictors[0].bundle.lineage).stride
-    jobs = [
-        (lambda path=path: FilmReader(str(path), str(path)), name) for path, name in films.items()
-    ]
     now = time.strftime("%Y%m%d-%H%M%S")
-    jobs += [(lambda n=n: open_camera(n), f"webcam{n}-{now}") for n in inputs.cameras]
+    jobs: list[tuple[Callable[[], FilmReader], str]] = [
+        *((partial(FilmReader, str(path), str(path)), name) for path, name in films.items()),
+        *((partial(open_camera, n), f"webcam{n}-{now}") for n in inputs.cameras),
+    ]
     for place, (opened, name) in enumerate(jobs):
         overlays, labels = film_files(name, options.out)
         target = FilmTarget(overlays, labels if options.frames else None)

@@ -7,7 +7,7 @@ import argparse
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from segpipe.inference.film import require_av
+from segpipe.inference.film import camera_device, require_av
 from segpipe.runtime.errors import ParameterError
 
 if TYPE_CHECKING:
@@ -105,6 +105,8 @@ def refuse_odd_film_options(
             "predict the films by themselves"
         )
     require_av()
+    for number in inputs.cameras:
+        camera_device(number)
 
 
 def class_ids(asked: Sequence[str] | None, classes: Sequence[str]) -> tuple[int, ...]:

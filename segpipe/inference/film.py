@@ -19,6 +19,7 @@ from segpipe.runtime.errors import DataError, ParameterError
 _RATE = Fraction(25)  # frames a second, where a file says nothing
 # MPEG-4 part 2 counts time in steps of 1/65535 seconds at the finest.
 _FINEST = {"mpeg4": 65535}
+_CAMERA = "/dev/video{}"
 _ENCODERS = ("libx264", "libopenh264", "mpeg4")
 _QUALITY = {"libx264": {"crf": "18", "preset": "veryfast"}, "mpeg4": {"qscale": "3"}}
 _TRIALS = 32  # to find the next packet behind damage
@@ -139,6 +140,23 @@ class FilmReader:
             hours, minutes, seconds = map(Fraction, found.groups())
             return 3600 * hours + 60 * minutes + seconds
         return None
+
+
+def camera_device(number: int) -> Path:
+    """Return the device of a camera, as Video4Linux names it; ParameterError where there is none."""
+    device = Path(_CAMERA.format(number))
+    if not device.exists():
+        here = sorted(map(str, device.parent.glob(_CAMERA.format("*").rpartition("/")[2])))
+        others = (
+            f"there are {', '.join(here)}" if here else "this machine has none that Linux knows"
+        )
+        raise ParameterError(f"webcam:{number}: there is no camera {device}; {others}")
+    return device
+
+
+def open_camera(number: int) -> FilmReader:
+    """Return what reads a camera until it is left; raises as `camera_device` and `FilmReader` do."""
+    return FilmReader(str(camera_device(number)), f"webcam:{number}", "v4l2")
 
 
 class FilmWriter:

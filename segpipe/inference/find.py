@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from segpipe.inference.targets import written_by_predict
+from segpipe.inference.overwriting import written_by_predict
 from segpipe.raw.reader import Reader
 from segpipe.runtime.errors import DataError
 

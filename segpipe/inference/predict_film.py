@@ -1,7 +1,7 @@
 """Labels of films and cameras: a film of overlays, and where asked a label image of each frame."""
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from contextlib import closing as at_end_closing
@@ -24,12 +24,11 @@ from segpipe.rendering.overlay import overlay
 from segpipe.rendering.png import png_bytes
 from segpipe.runtime.atomic import atomic_dir, atomic_file, disk_errors_explained
 from segpipe.runtime.console import progress
-from segpipe.runtime.errors import DataError, ParameterError
+from segpipe.runtime.errors import DataError
 from segpipe.runtime.process_exit import Terminated
 from segpipe.runtime.workers import begun_ahead, closing
 
 _DECODED = 8  # frames that wait for the network
-_CAMERA = "/dev/video{}"
 
 
 @dataclass(frozen=True)
@@ -50,18 +49,6 @@ class _Key:
 
     def __str__(self) -> str:
         return f"{self.film}, frame {self.number}"
-
-
-def open_camera(number: int) -> FilmReader:
-    """Return the camera of this number, through Video4Linux; ParameterError where there is none."""
-    device = _CAMERA.format(number)
-    if not Path(device).exists():
-        here = sorted(map(str, Path(device).parent.glob(Path(_CAMERA.format("*")).name)))
-        others = (
-            f"; there are {', '.join(here)}" if here else "; this machine has none that Linux knows"
-        )
-        raise ParameterError(f"webcam:{number}: there is no camera {device}{others}")
-    return FilmReader(device, f"webcam:{number}", "v4l2")
 
 
 def predict_film(
@@ -127,7 +114,7 @@ def _labelled(
     stride: int,
     opacity: float,
     with_labels: bool,
-) -> Iterator[tuple[_Key, NDArray[np.uint8], bytes]]:
+) -> Generator[tuple[_Key, NDArray[np.uint8], bytes], None, None]:
     """Yield each of `frames` with its overlay and the content of its label image (b"" if not wanted).
 
     window: the frames before, to which each is added, so that the oldest goes.

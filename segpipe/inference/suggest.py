@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing as at_end_closing
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,7 +31,7 @@ from segpipe.runtime.workers import begun_ahead, closing
 
 TABLE = "suggestions.csv"
 _GREY = np.array([0.299, 0.587, 0.114])  # ITU-R BT.601
-_BITS = 16  # in which an uncertainty comes from the predictor
+_BITS: Literal[16] = 16  # in which an uncertainty comes from the predictor
 _LONGEST = 200  # bytes of a file's name
 _AHEAD = 8  # images that are hashed ahead
 T = TypeVar("T")
@@ -85,6 +85,7 @@ def suggest(
     done = Suggested(found)
     contents, hashes = _known(reader, exclude, out)
     paths = [path for path in found.paths if not (contents and _digest(path) in contents)]
+    done.known = len(found.paths) - len(paths)
     earlier: Mapping[Path, Sequence[Path]] = {}
     if predictor.frames > 1 and paths:
         clip = trained_clip(predictor.frames, predictor.bundle.lineage)
@@ -93,7 +94,7 @@ def suggest(
     seen = dict(_examined(predictor, paths, earlier, done.skipped))
     near = _near(seen, hashes)
     seen = {path: one for path, one in seen.items() if path not in near}
-    done.known = len(found.paths) - len(paths) + len(near) if not earlier else len(near)
+    done.known += len(near)
     done.examined = len(seen)
     if not seen:
         raise DataError(f"{folder}: holds no image that could be read and is not excluded")

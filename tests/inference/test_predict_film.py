@@ -9,9 +9,10 @@ import pytest
 from PIL import Image
 
 from segpipe.bundle_format import SHIPPED
-from segpipe.inference import predict_film as module
-from segpipe.inference.film import FilmReader, FilmWriter
-from segpipe.inference.predict_film import FilmTarget, open_camera, predict_film
+from segpipe.cli import predict as command
+from segpipe.inference import film as module
+from segpipe.inference.film import FilmReader, FilmWriter, open_camera
+from segpipe.inference.predict_film import FilmTarget, predict_film
 from segpipe.inference.predictor import load_model
 from segpipe.runtime.errors import ParameterError
 from tests.cli.test_predict import brightness, predict  # noqa: F401
@@ -200,7 +201,11 @@ def test_a_camera_is_labelled_until_ctrl_c(
     """A film stands in for the camera, and its twentieth overlay for the key."""
     brightness()
     film = write_film(tmp_path / "a.mp4", [grey(3)] * 200, 10)
-    monkeypatch.setattr(module, "open_camera", lambda n: FilmReader(str(film), f"webcam:{n}"))
+    monkeypatch.setattr(command, "open_camera", lambda n: FilmReader(str(film), f"webcam:{n}"))
+    monkeypatch.setattr(module, "_CAMERA", f"{tmp_path}/video{{}}")
+    assert predict("webcam:0", "--out", tmp_path / "out") == 1
+    assert "there is no camera" in capsys.readouterr().err
+    (tmp_path / "video0").touch()
     add = FilmWriter.add
 
     def pressed(self: FilmWriter, picture_HW3: Any, seconds: Any) -> None:
