@@ -17,6 +17,7 @@ from segpipe.cli import (
     repeat,
     score,
     show,
+    suggest,
     train,
     use,
 )
@@ -28,7 +29,7 @@ from segpipe.runtime.version import installed_version
 _GROUPS = {
     "begin": (new, import_data, check, plan, use),
     "train": (train, repeat, show, compare),
-    "use a model": (predict, score),
+    "use a model": (predict, score, suggest),
     "this machine": (doctor, completion),
 }
 

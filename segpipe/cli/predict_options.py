@@ -7,10 +7,12 @@ import argparse
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from segpipe.inference.film import camera_device, require_av
 from segpipe.runtime.errors import ParameterError
 
 if TYPE_CHECKING:
-    from segpipe.raw.input_spec import InputSpec
+    from segpipe.inference.inputs import Inputs
+    from segpipe.raw.input_spec import FileSpec, InputSpec
     from segpipe.raw.reader import Reader
 
 
@@ -66,6 +68,45 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="write for the evaluator of Cityscapes: grey PNGs of its label ids, and nothing else",
     )
+
+
+def add_film_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of films and cameras."""
+    parser.add_argument(
+        "--frames",
+        action="store_true",
+        help="write the label image of each frame of a film too: OUT/frames/NAME/000000.png",
+    )
+    parser.add_argument(
+        "--seconds",
+        type=float,
+        help="of films and cameras, to label (default: to the end, or Ctrl-C)",
+    )
+
+
+def refuse_odd_film_options(
+    options: argparse.Namespace, inputs: "Inputs", files: "FileSpec"
+) -> None:
+    """Raise ParameterError for options and models that do not suit films, or for films without PyAV."""
+    if not (inputs.films or inputs.cameras):
+        if options.frames or options.seconds is not None:
+            raise ParameterError("--frames and --seconds are for films and cameras; leave them out")
+        return
+    if options.seconds is not None and options.seconds <= 0:
+        raise ParameterError(f"--seconds is {options.seconds}; it must be above 0")
+    if files.kind != "picture" or files.scaling is not None:
+        raise ParameterError(
+            "films and cameras give pictures of 8 bits in red, green and blue, and this model takes "
+            f"{', '.join(files.channels)} of another kind; give it its own files"
+        )
+    if options.probabilities is not None or options.uncertainty or options.submission:
+        raise ParameterError(
+            "--probabilities, --uncertainty and --submission are for single images; leave them out, or "
+            "predict the films by themselves"
+        )
+    require_av()
+    for number in inputs.cameras:
+        camera_device(number)
 
 
 def class_ids(asked: Sequence[str] | None, classes: Sequence[str]) -> tuple[int, ...]:

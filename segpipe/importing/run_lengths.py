@@ -10,6 +10,7 @@ from segpipe.runtime.errors import DataError
 
 Mask = NDArray[np.bool_]
 _MOST_RUNS = 50_000_000
+_COUNT_BITS = (4, 8, 12, 16)  # of the counts that are written for Label Studio
 
 
 def coco_mask(runs: Any, height: int, width: int) -> Mask:
@@ -114,3 +115,27 @@ def label_studio_mask(content: Sequence[int], height: int, width: int) -> Mask:
             place = end
         done += count
     return values.reshape(height, width, 4)[:, :, 3] > 0
+
+
+def label_studio_runs(mask_HW: Mask) -> list[int]:
+    """Return the bytes that `label_studio_mask` reads, of a mask whose four channels are 0 or 255.
+
+    Values have 8 bits, and counts 4, 8, 12 or 16, whichever is the shortest; each run is a block, or
+    several of up to 65,536 values.
+    """
+    changes_N = np.flatnonzero(np.diff(mask_HW.ravel())) + 1
+    edges_M = np.concatenate([[0], changes_N, [mask_HW.size]]) * 4
+    lengths_N = np.diff(edges_M)
+    value = bool(mask_HW.flat[0])
+    parts = [f"{4 * mask_HW.size:032b}", f"{8 - 1:05b}"]
+    parts += [f"{length - 1:04b}" for length in _COUNT_BITS]
+    for left in lengths_N.tolist():
+        while left:
+            count = min(left, 1 << _COUNT_BITS[-1])
+            choice = next(k for k, bits in enumerate(_COUNT_BITS) if count <= 1 << bits)
+            parts.append(f"1{choice:02b}{count - 1:0{_COUNT_BITS[choice]}b}{255 * value:08b}")
+            left -= count
+        value = not value
+    bits = np.frombuffer("".join(parts).encode(), np.uint8) - ord("0")
+    whole: list[int] = np.packbits(bits).tolist()
+    return whole

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from segpipe.inference.targets import written_by_predict
+from segpipe.inference.overwriting import written_by_predict
 from segpipe.raw.reader import Reader
 from segpipe.runtime.errors import DataError
 
@@ -21,12 +21,14 @@ class Found:
     """Files to predict, or folders of tiles.
 
     root: the folder that the names of what is written are relative to. paths: sorted by name, tiles
-    by number. passed_over: how many files are not read, by suffix. own: how many are of an earlier
-    prediction, in the output folder. unreadable: a line for each folder that cannot be listed.
+    by number. films: those that were named. passed_over: how many files are not read, by suffix. own:
+    how many are of an earlier prediction, in the output folder. unreadable: a line for each folder
+    that cannot be listed.
     """
 
     root: Path
     paths: list[Path] = field(default_factory=list)
+    films: list[Path] = field(default_factory=list)
     passed_over: Counter[str] = field(default_factory=Counter)
     own: int = 0
     unreadable: list[str] = field(default_factory=list)

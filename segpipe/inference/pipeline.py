@@ -6,17 +6,18 @@ interruption finds it wherever it waits. Of several devices each has a thread (`
 
 import contextlib
 import os
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Generator, Hashable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from segpipe.inference.class_maps import ClassMapSink
+from segpipe.inference.class_maps import AddStrip, ClassMapSink
 from segpipe.inference.devices import device_named, on_devices
 from segpipe.inference.output import Maps, Output, output_files, read_maps
 from segpipe.inference.predictor import Predictor
@@ -27,6 +28,8 @@ _BATCH = 8  # pictures that go through the network together
 _PIXELS = 1 << 24  # of all pictures of a batch
 _DECODED, _ENCODED = 8, 4  # pictures that wait for the network, and for the disk
 _THREADS = 8
+Key = TypeVar("Key", bound=Hashable)
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
@@ -48,11 +51,6 @@ class _Predicted:
     maps: Maps
 
 
-# A file, and what became of it: an exception where that failed.
-_Decoded = tuple[Path, "NDArray[Any] | BaseException"]
-_Result = tuple[Path, "_Predicted | BaseException"]
-
-
 def predict_ahead(
     predictors: Sequence[Predictor],
     names: Mapping[Path, str],
@@ -63,51 +61,90 @@ def predict_ahead(
     """Yield each file of `names`, in their order, with a call that returns what is to be written for it.
 
     The call raises what has happened to the file: DataError, OSError or UnicodeError where it cannot
-    be read or predicted. The predictors, of one bundle on a device each, take batches in turns. Maps by
-    class, which `output` may ask for, are written below `out` at once. earlier: the frames before
-    each picture, where the model takes clips. Memory holds some pictures of each step, whatever their
-    number.
+    be read or predicted. Maps by class, which `output` may ask for, are written below `out` at once.
+    earlier: the frames before each picture, where the model takes clips. Memory holds some pictures of
+    each step, whatever their number.
     """
     reader, devices = predictors[0].reader, len(predictors)
-    read_image = reader.read_image
-    threads = min(os.cpu_count() or 1, _THREADS * devices)
+
+    def finish(path: Path, image_HWC: NDArray[Any], maps: Maps) -> Finished:
+        contents = output_files(predictors[0], image_HWC, maps, names[path], output)
+        return Finished(maps.labels_hw, contents, reader.left_out(path))
+
+    with closing(ThreadPoolExecutor(threads(devices), "predict")) as pool:
+        decoded = decoded_ahead(pool, predictors, names, earlier)
+        sink = ClassMapSink(out, names, output, predictors[0], pool)
+        results = finished_ahead(pool, predictors, decoded, output, finish, sink.of)
+        with contextlib.closing(results):
+            yield from results
+
+
+def threads(devices: int) -> int:
+    """Return how many threads decode and encode for so many devices."""
+    return min(os.cpu_count() or 1, _THREADS * devices)
+
+
+def decoded_ahead(
+    pool: ThreadPoolExecutor,
+    predictors: Sequence[Predictor],
+    paths: Iterable[Path],
+    earlier: Mapping[Path, Sequence[Path]],
+) -> Iterator[tuple[Path, NDArray[Any] | BaseException]]:
+    """Yield each file with its frames_THWC, or what has happened to it; the next are read meanwhile."""
+    read_image, devices = predictors[0].reader.read_image, len(predictors)
     if earlier:
-        read_image = lru_cache(predictors[0].frames + threads)(read_image)
+        read_image = lru_cache(predictors[0].frames + threads(devices))(read_image)
 
     def decode(path: Path) -> NDArray[Any]:
         return _read_frames([*earlier.get(path, ()), path], read_image)
 
-    def predict(predictor: Predictor, batch: Sequence[_Decoded]) -> Iterator[_Result]:
-        sink = ClassMapSink(out, names, output, predictor, pool)
-        return _predict_batch(predictor, batch, output, sink)
+    for path, made in begun_ahead(pool, decode, paths, _DECODED * devices):
+        yield path, made.exception() or made.result()
 
-    def encode(result: _Result) -> Finished:
-        path, predicted = result
+
+def finished_ahead(
+    pool: ThreadPoolExecutor,
+    predictors: Sequence[Predictor],
+    decoded: Iterable[tuple[Key, NDArray[Any] | BaseException]],
+    output: Output,
+    finish: Callable[[Key, NDArray[Any], Maps], Result],
+    sink: Callable[[Key, tuple[int, int]], AbstractContextManager[AddStrip | None]] | None = None,
+) -> Generator[tuple[Key, Callable[[], Result]], None, None]:
+    """Yield each image's key, in their order, with a call that returns what `finish` made of it in `pool`.
+
+    decoded: keys, whose text names the image in messages, and frames_THWC, or an exception, which the
+    call raises. finish: takes the key, the last frame and what `output` asks for. sink: as
+    `ClassMapSink.of`. The predictors, of one bundle on a device each, take batches in turns.
+    """
+
+    def predict(
+        predictor: Predictor, batch: Sequence[tuple[Key, NDArray[Any] | BaseException]]
+    ) -> Iterator[tuple[Key, _Predicted | BaseException]]:
+        return _predict_batch(predictor, batch, output, sink or _no_sink)
+
+    def encode(result: tuple[Key, _Predicted | BaseException]) -> Result:
+        key, predicted = result
         if isinstance(predicted, BaseException):
             raise predicted
-        content = predicted.image_HWC, predicted.maps
-        contents = output_files(predictors[0], *content, names[path], output)
-        return Finished(predicted.maps.labels_hw, contents, reader.left_out(path))
+        return finish(key, predicted.image_HWC, predicted.maps)
 
-    with closing(ThreadPoolExecutor(threads, "predict")) as pool:
-        frames = begun_ahead(pool, decode, names, _DECODED * devices)
-        batches = _batches((path, _outcome(made)) for path, made in frames)
-        with contextlib.closing(on_devices(predictors, predict, batches)) as results:
-            for (path, _), made in begun_ahead(pool, encode, results, _ENCODED * devices):
-                yield path, made.result
+    with contextlib.closing(on_devices(predictors, predict, _batches(decoded))) as results:
+        for (key, _), made in begun_ahead(pool, encode, results, _ENCODED * len(predictors)):
+            yield key, made.result
 
 
-def _outcome(made: "Future[NDArray[Any]]") -> NDArray[Any] | BaseException:
-    error = made.exception()
-    return made.result() if error is None else error
+def _no_sink(_key: object, _size: tuple[int, int]) -> AbstractContextManager[None]:
+    return contextlib.nullcontext()
 
 
-def _batches(decoded: Iterable[_Decoded]) -> Iterator[list[_Decoded]]:
-    """Yield the files that go through the network together, whatever the number of devices."""
-    batch: list[_Decoded] = []
+def _batches(
+    decoded: Iterable[tuple[Key, NDArray[Any] | BaseException]],
+) -> Iterator[list[tuple[Key, NDArray[Any] | BaseException]]]:
+    """Yield the images that go through the network together, whatever the number of devices."""
+    batch: list[tuple[Key, NDArray[Any] | BaseException]] = []
     pixels = 0
-    for path, frames_THWC in decoded:
-        batch.append((path, frames_THWC))
+    for key, frames_THWC in decoded:
+        batch.append((key, frames_THWC))
         if not isinstance(frames_THWC, BaseException):
             pixels += frames_THWC[..., 0].size
         if len(batch) == _BATCH or pixels >= _PIXELS:
@@ -119,30 +156,30 @@ def _batches(decoded: Iterable[_Decoded]) -> Iterator[list[_Decoded]]:
 
 def _predict_batch(
     predictor: Predictor,
-    batch: Sequence[_Decoded],
+    batch: Sequence[tuple[Key, NDArray[Any] | BaseException]],
     output: Output,
-    sink: ClassMapSink,
-) -> Iterator[_Result]:
-    """Yield what the network makes of each file, in their order."""
-    clips = {path: frames for path, frames in batch if not isinstance(frames, BaseException)}
+    sink: Callable[[Key, tuple[int, int]], AbstractContextManager[AddStrip | None]],
+) -> Iterator[tuple[Key, _Predicted | BaseException]]:
+    """Yield what the network makes of each image, in their order."""
+    clips = {key: frames for key, frames in batch if not isinstance(frames, BaseException)}
     try:
         with device_named(predictor.device):
             all_strips = dict(zip(clips, predictor.score_strips(list(clips.values())), strict=True))
     except DataError:  # of one of them; one by one it is found which
         all_strips = {}
-    for path, frames_THWC in batch:
+    for key, frames_THWC in batch:
         if isinstance(frames_THWC, BaseException):
-            yield path, frames_THWC
+            yield key, frames_THWC
             continue
         try:
-            with file_named(path), device_named(predictor.device):
-                strips = all_strips.pop(path, None) or predictor.score_strips([frames_THWC])[0]
-                with sink.of(path, frames_THWC.shape[1:3]) as add:
+            with file_named(key), device_named(predictor.device):
+                strips = all_strips.pop(key, None) or predictor.score_strips([frames_THWC])[0]
+                with sink(key, frames_THWC.shape[1:3]) as add:
                     maps = read_maps(predictor, strips, output, add)
         except (DataError, OSError) as error:
-            yield path, error
+            yield key, error
             continue
-        yield path, _Predicted(frames_THWC[-1], maps)
+        yield key, _Predicted(frames_THWC[-1], maps)
 
 
 def _read_frames(

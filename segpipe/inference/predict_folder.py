@@ -6,13 +6,9 @@ from segpipe.inference.clips import find_clips, trained_clip
 from segpipe.inference.files import predict_files
 from segpipe.inference.find import find
 from segpipe.inference.output import Output
+from segpipe.inference.overwriting import refuse_output_folder, refuse_overwriting
 from segpipe.inference.predictor import Predictor, load_model
-from segpipe.inference.targets import (
-    output_names,
-    refuse_output_folder,
-    refuse_overwriting,
-    target_files,
-)
+from segpipe.inference.targets import output_names, target_files
 from segpipe.runtime.errors import DataError, listing
 
 _OPACITY = 0.55
@@ -40,7 +36,8 @@ def predict(
     reader, earlier = predictor.reader, None
     refuse_output_folder(out)
     found = find(reader, images, out)
-    names, read = output_names(found.paths, found.root), {*found.paths}
+    places = {path: path.relative_to(found.root) for path in found.paths}
+    names, read = output_names(places), {*found.paths}
     if predictor.frames > 1:
         clip = trained_clip(predictor.frames, predictor.bundle.lineage)
         earlier = find_clips(found.paths, clip, reader).earlier

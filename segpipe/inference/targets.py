@@ -1,4 +1,4 @@
-"""Where predictions are written: names that are one-to-one, and nothing of anybody else's overwritten."""
+"""Where predictions are written: names that are one-to-one."""
 
 import hashlib
 import os
@@ -9,18 +9,16 @@ from pathlib import Path
 
 from segpipe.labels.load import built_in_scheme
 from segpipe.labels.scheme import LabelScheme
-from segpipe.raw.rasters.gdal import opened
 from segpipe.raw.reader import Reader
-from segpipe.runtime.errors import DataError, ParameterError, listing
+from segpipe.runtime.errors import ParameterError, listing
 
 OVERLAYS, PROBABILITIES, UNCERTAINTY = "overlays", "probabilities", "uncertainty"
+FRAMES = "frames"  # the folder of the label images of films
 MAPS = (OVERLAYS, PROBABILITIES, UNCERTAINTY)  # folders of what is written beside the labels
 # Stands in each file that predict writes, as PNG's text chunk or TIFF's tag "Software". Copies keep
 # it, and programs that edit pictures do not, so that corrected labels count as somebody's own.
 SOFTWARE = "segpipe predict"
 _CITYSCAPES = re.compile(r"[^_]+_\d{6}_\d{6}")
-_PNG_MARK = b"tEXtSoftware\0" + SOFTWARE.encode()
-_PNG_HEAD = 256  # bytes; the mark follows the header
 _LONGEST = 255 - len(".png")  # bytes of a base name, of the 255 that file systems allow
 _DIGEST = 16  # hexadecimal digits
 
@@ -51,20 +49,19 @@ def _digest(name: str) -> str:
     return hashlib.sha256(os.fsencode(name)).hexdigest()[:_DIGEST]
 
 
-def output_names(paths: Sequence[Path], root: Path) -> dict[Path, str]:
+def output_names(places: Mapping[Path, Path]) -> dict[Path, str]:
     """Return for each input the path of what is written for it, below the output folder, no suffix.
 
-    Folders below `root` are kept. The suffix goes, unless two would get the same name then:
-    a.jpg and a.png become a.jpg and a.png, to which the suffix of the output is added.
+    places: paths below the output folder, by input. The suffix goes, unless two would get the same
+    name then: a.jpg and a.png become a.jpg and a.png, to which the suffix of the output is added.
     """
-    whole = {path: path.relative_to(root) for path in paths}
-    names = {path: part if path.is_dir() else part.with_suffix("") for path, part in whole.items()}
+    names = {path: part if path.is_dir() else part.with_suffix("") for path, part in places.items()}
     while True:
         counts = Counter(names.values())
-        twice = [path for path in paths if counts[names[path]] > 1 and names[path] != whole[path]]
+        twice = [path for path in places if counts[names[path]] > 1 and names[path] != places[path]]
         if not twice:
             break
-        names |= {path: whole[path] for path in twice}
+        names |= {path: places[path] for path in twice}
     return {path: str(name.with_name(fitting(name.name))) for path, name in names.items()}
 
 
@@ -120,80 +117,6 @@ def refuse_submission(scheme: LabelScheme, names: Iterable[str]) -> None:
         )
 
 
-def refuse_output_folder(out: Path) -> None:
-    """Raise ParameterError when `out` is no folder, or nothing can be written there."""
-    nearest = next(folder for folder in (out, *out.absolute().parents) if os.path.lexists(folder))
-    if not nearest.is_dir():
-        what = "is a file" if nearest.is_file() else "is no folder"
-        raise ParameterError(f"--out is {out}, but {nearest} {what}; name a folder")
-    if not os.access(nearest, os.W_OK | os.X_OK):
-        raise ParameterError(f"--out is {out}, but {nearest} cannot be written to; name another")
-
-
-def refuse_overwriting(
-    inputs: Iterable[Path],
-    names: Mapping[Path, str],
-    out: Path,
-    reader: Reader,
-    force: bool,
-    maps: Sequence[str] = (OVERLAYS,),
-) -> None:
-    """Refuse to write beside or over an input, or over a file that predict has not written itself.
-
-    inputs: all files that are read, also the earlier frames of clips. names: of the outputs. force:
-    whether somebody else's files may be overwritten; inputs may never. maps: as `target_files` takes
-    them. Raises ParameterError, and
-    DataError when two inputs would be written to the same file.
-    """
-    folders = {path if path.is_dir() else path.parent for path in names}
-    if out.resolve() in {folder.resolve() for folder in folders}:
-        raise ParameterError(f"--out is the folder of the {reader.unit}s, {out}; name another one")
-    by_target: dict[Path, Path] = {}
-    for path, name in names.items():
-        for target in target_files(name, out, reader, maps):
-            other = by_target.setdefault(target, path)
-            if other != path:
-                raise DataError(
-                    f"{other} and {path} would both be written to {target}; rename one, or predict "
-                    "them into different folders"
-                )
-    there = [target for target in by_target if os.path.lexists(target)]
-    if not there:
-        return
-    read = {_identity(path) for path in inputs if path.exists()}
-    lost = [str(target) for target in there if target.exists() and _identity(target) in read]
-    if lost:
-        raise ParameterError(
-            f"--out is {out}: {len(lost)} of the {reader.unit}s would be overwritten by their own "
-            f"labels; name another folder:\n{listing(lost)}"
-        )
-    others = [str(target) for target in there if not written_by_predict(target)]
-    if others and not force:
-        raise ParameterError(
-            f"--out is {out}: {len(others)} files there were not written by `segpipe predict` and "
-            f"would be overwritten; name another folder, or add --force:\n{listing(others)}"
-        )
-
-
-def _identity(path: Path) -> tuple[int, int]:
-    about = path.stat()
-    return about.st_dev, about.st_ino
-
-
-def written_by_predict(path: Path) -> bool:
-    """Return whether a file is a PNG or GeoTIFF that predict has written.
-
-    One that cannot be read, or not without rasterio, counts as somebody else's.
-    """
-    if not path.is_file():
-        return False
-    try:
-        if path.suffix == ".png":
-            with path.open("rb") as file:
-                return _PNG_MARK in file.read(_PNG_HEAD)
-        if path.suffix == ".tif":
-            with opened(path) as dataset:
-                return bool(dataset.tags().get("TIFFTAG_SOFTWARE") == SOFTWARE)
-    except (OSError, DataError, ParameterError):
-        pass
-    return False
+def film_files(name: str, out: Path) -> tuple[Path, Path]:
+    """Return the film of overlays, and the folder of label images, of a film with this name."""
+    return out / OVERLAYS / f"{name}.mp4", out / FRAMES / name

@@ -18,7 +18,7 @@ from segpipe.runtime.findings import Finding
 
 # Measured on street scenes: copies that were stored anew or resized differ in 0 to 4 bits, recoloured
 # ones mostly in 0 to 5, different scenes of one camera in 8 or more, nearly always.
-_FAR = 4
+FAR = 4
 # So few bits (or clear bits) say hardly anything: fog, a plain wall, a dark frame.
 _TELLING = 8
 _BLOCK = 512  # rows compared at a time: 512 x 25,000 distances are 13 MB
@@ -78,7 +78,7 @@ def _between(samples: Sequence[SampleStats], first: str, second: str) -> list[_P
     pairs: dict[int, _Pair] = {}
     hashes_N, hashes_M = _hashes(telling_one), _hashes(telling_other)
     for mirrored, seen_M in ((False, hashes_M), (True, mirror(hashes_M))):
-        for m, n, distance in nearest_within(hashes_N, seen_M, _FAR):
+        for m, n, distance in nearest_within(hashes_N, seen_M, FAR):
             stats = telling_other[m]
             if id(stats) not in pairs or distance < pairs[id(stats)].distance:
                 pairs[id(stats)] = _Pair(telling_one[n], stats, distance, mirrored)
@@ -120,7 +120,12 @@ def _hashes(samples: Sequence[SampleStats]) -> NDArray[np.uint64]:
 
 
 def _telling(stats: SampleStats) -> bool:
-    return stats.dhash is not None and _TELLING <= stats.dhash.bit_count() <= 64 - _TELLING
+    return stats.dhash is not None and telling(stats.dhash)
+
+
+def telling(dhash: int) -> bool:
+    """Return whether a difference hash has enough bits of both kinds to say what an image shows."""
+    return _TELLING <= dhash.bit_count() <= 64 - _TELLING
 
 
 def _equal_where_hashes_say_little(

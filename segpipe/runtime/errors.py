@@ -4,7 +4,6 @@ import difflib
 import reprlib
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 
 
 class SegpipeError(Exception):
@@ -57,8 +56,8 @@ _SHORT.maxlevel, _SHORT.maxstring, _SHORT.maxother = 2, _EXCERPT, _EXCERPT
 
 
 @contextmanager
-def file_named(path: Path) -> Iterator[None]:
-    """Put a file's path before what a DataError of the block says."""
+def file_named(path: object) -> Iterator[None]:
+    """Put a file's path, or another thing's name, before what a DataError of the block says."""
     try:
         yield
     except DataError as error:

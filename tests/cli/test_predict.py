@@ -62,11 +62,13 @@ class EarliestFrame(Network):
 def brightness(monkeypatch: pytest.MonkeyPatch) -> Any:
     """Makes the command use a model that tells bright (7) from dark (3); of clips where frames > 1."""
 
-    def use(frames: int = 1, stride: int = 1) -> None:
+    def use(frames: int = 1, stride: int = 1, temperature: float = 1) -> None:
         network = EarliestFrame().eval()
         lineage = {"parameters": {"source": {"clip": {"frames": frames, "stride": stride}}}}
         spec = InputSpec(PICTURES, 8, 12, "stretch", frames, [0.0] * 3, [1.0] * 3)
-        bundle = Bundle(network, ModelParams(), SCHEME, spec, "fp32", lineage)
+        bundle = Bundle(
+            network, ModelParams(), SCHEME, spec, "fp32", lineage, temperature=temperature
+        )
         predictor = Predictor(bundle, torch.device("cpu"))
         monkeypatch.setattr(Predictor, "load", lambda *_, **__: predictor)
 

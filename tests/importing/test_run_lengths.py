@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from pycocotools import mask as coco_masks
 
-from segpipe.importing.run_lengths import coco_mask, cvat_mask, label_studio_mask
+from segpipe.importing.run_lengths import coco_mask, cvat_mask, label_studio_mask, label_studio_runs
 from segpipe.runtime.errors import DataError
 from tests.importing.exports import brush_bytes
 
@@ -33,6 +33,17 @@ def test_cocos_text_is_read_as_pycocotools_reads_it(seed: int) -> None:
 def test_label_studios_brush_comes_back(density: float) -> None:
     mask = np.random.default_rng(1).random((13, 17)) < density
     np.testing.assert_array_equal(label_studio_mask(brush_bytes(mask), 13, 17), mask)
+
+
+@pytest.mark.parametrize("side", [1, 7, 300])
+def test_what_is_written_for_label_studio_is_read_back(side: int) -> None:
+    """Also runs of more values than one block holds."""
+    random = np.random.default_rng(side)
+    for density in (0, 0.001, 0.5, 1):
+        mask = random.random((side, side + 1)) < density
+        runs = label_studio_runs(mask)
+        assert all(0 <= value <= 255 for value in runs)
+        np.testing.assert_array_equal(label_studio_mask(runs, side, side + 1), mask)
 
 
 def test_cvats_runs_go_along_the_rows() -> None:

@@ -20,8 +20,9 @@ from segpipe.cli.main import main
 from segpipe.evaluation.label_folders import paired_samples
 from segpipe.inference.class_maps import ClassMapSink
 from segpipe.inference.output import Output, read_maps
+from segpipe.inference.overwriting import written_by_predict
 from segpipe.inference.predictor import Predictor
-from segpipe.inference.targets import class_folders, written_by_predict
+from segpipe.inference.targets import class_folders
 from segpipe.rendering.png import GreyPng
 from tests.forge import child_environment, save, scene
 from tests.inference.test_predictor import predictor
