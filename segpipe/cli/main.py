@@ -9,6 +9,7 @@ from segpipe.cli import (
     check,
     compare,
     completion,
+    dashboard,
     doctor,
     import_data,
     new,
@@ -28,7 +29,7 @@ from segpipe.runtime.version import installed_version
 _GROUPS = {
     "begin": (new, import_data, check, plan, use),
     "train": (train, repeat, show, compare),
-    "use a model": (predict, score),
+    "use a model": (predict, dashboard, score),
     "this machine": (doctor, completion),
 }
 
