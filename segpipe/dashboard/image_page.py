@@ -27,8 +27,8 @@ from segpipe.runtime.errors import DataError
 
 _NO_OTHER = "no other model"
 _LOOKS, _MODELS = 16, 4  # that are kept in memory, of all visitors
-# What the page of scores sets so that this page opens an image.
-PLACE, IMAGE = "image_place", "image_name"
+# Keys of choices; the page of scores sets the last two to open an image here.
+MODEL, PLACE, IMAGE = "model", "image_place", "image_name"
 
 
 @dataclass(frozen=True)
@@ -72,14 +72,16 @@ def _chosen_models(folders: Sequence[Path]) -> list[Model]:
     if not known:
         st.info(f"There are no models of this kind here: {str(origin).lower()}.")
         return []
-    name = st.selectbox("Model", list(known))
+    name = st.selectbox("Model", list(known), key=MODEL)
     other = st.selectbox("Compare with", [_NO_OTHER, *(one for one in known if one != name)])
+    wanted = [str(name)] if other == _NO_OTHER else [str(name), str(other)]
+    if unknown := [one for one in wanted if one not in known]:
+        raise DataError(f"there is no model {unknown[0]!r} here; choose one of the list")
+    folders_of = {one: known[one]() for one in wanted}
     found = []
-    for one in (name, other):
-        if one in known:
-            folder = known[one]()
-            state = f"{folder.resolve()} {files_state(folder)}"
-            found.append(Model(str(one), _predictor(state, folder), state))
+    for one, folder in folders_of.items():
+        state = f"{folder.resolve()} {files_state(folder)}"
+        found.append(Model(one, _predictor(state, folder), state))
     return found
 
 
@@ -110,9 +112,9 @@ def _chosen_image(
         return [(file.name, file.getvalue()) for file in files], None
     found = images_at(place, folders, reader)
     name = st.selectbox("Image", list(found), key=IMAGE)
-    if found and name not in found:
-        raise DataError("there is no such image; choose one of the list")
-    return [], found.get(str(name))
+    if name not in found:
+        raise DataError(f"there is no image {name!r} here; choose one of the list")
+    return [], found[str(name)]
 
 
 def _chosen_view(scheme: LabelScheme) -> tuple[float, list[str]]:

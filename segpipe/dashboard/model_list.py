@@ -22,6 +22,7 @@ from segpipe.tracking.bundles import fetch_bundle, tracked_models
 FOLDERS, EXPERIMENTS, RUNS = "Folders", "DVC experiments", "MLflow runs"
 _SHIPPED_NAME = "streets (comes with segpipe)"
 _MODELS = "models"  # the bundle among the outputs of the pipeline
+_FILES = (DESCRIPTION, BEST)  # all that a prediction needs of a bundle
 
 # By the name that is shown: returns the folder of the bundle, fetched before where it is none yet.
 Models = Mapping[str, Callable[[], Path]]
@@ -41,7 +42,7 @@ def models_of(origin: str, folders: Sequence[Path]) -> Models:
 def files_state(folder: Path) -> tuple[int, ...]:
     """Return what changes when a bundle is replaced; BundleError where a file is missing."""
     found: list[int] = []
-    for path in (folder / DESCRIPTION, folder / BEST):
+    for path in (folder / name for name in _FILES):
         try:
             about = path.stat()
         except OSError as error:
@@ -89,8 +90,8 @@ def _fetched_experiment(name: str, ref: str) -> Path:
         try:
             with atomic_dir(target) as partial:
                 files = DVCFileSystem(rev=commit)
-                for path in files.ls(_MODELS, detail=False):
-                    files.get_file(path, str(partial / Path(path).name))
+                for name_of_file in _FILES:
+                    files.get_file(f"{_MODELS}/{name_of_file}", str(partial / name_of_file))
         except Exception as error:  # DVC, git and what reads remotes each raise their own
             cause = str(error).partition("\n")[0] or type(error).__name__
             raise BundleError(
@@ -112,7 +113,7 @@ def _of_runs() -> Models:
 
         def fetch(run_id: str = run.run_id, target: Path = target) -> Path:
             if not target.is_dir():
-                fetch_bundle(settings, run_id, target)
+                fetch_bundle(settings, run_id, _FILES, target)
             return target
 
         found[f"{run.name}, {when}, {run.run_id[:8]}"] = fetch

@@ -9,7 +9,7 @@ import streamlit as st
 from segpipe.dashboard.image_list import split_place
 from segpipe.dashboard.image_page import IMAGE, PLACE
 from segpipe.dashboard.messages import errors_in_words, plain
-from segpipe.results.data_report import DATA_REPORT, DataReport
+from segpipe.results.data_report import DATA_REPORT, ClassSummary, DataReport
 from segpipe.results.evaluation import ClassScores, Evaluation
 from segpipe.results.evaluation_tables import ImageRow, class_rows
 from segpipe.results.experiments import WORKSPACE, experiments, read_run, read_run_table
@@ -19,6 +19,7 @@ from segpipe.runtime.errors import DataError
 
 _STATISTICS = Path("data/statistics")
 _WORST = 12  # images
+_NUMBERS = st.column_config.NumberColumn(format="%.2f")
 _LOSSES = {"train_loss": "training", "val_loss": "validation"}
 _SCORES = {"val_miou": "mIoU", "val_pixel_accuracy": "pixel accuracy"}
 
@@ -126,8 +127,7 @@ def _class_table(evaluation: Evaluation) -> None:
         | {"share of pixels": 100 * row.share}
         for row in rows
     ]
-    numbers = st.column_config.NumberColumn(format="%.1f")
-    named = dict.fromkeys((*columns.values(), "share of pixels"), numbers)
+    named = dict.fromkeys((*columns.values(), "share of pixels"), _NUMBERS)
     st.dataframe(table, hide_index=True, column_config=named)
 
 
@@ -164,32 +164,41 @@ def show_data_page() -> None:
         report = read_record(DataReport, path)
         _findings(report)
         st.subheader("Splits")
-        splits = [{"split": name, **split.model_dump()} for name, split in report.splits.items()]
-        st.dataframe(splits, hide_index=True)
-        st.subheader("Classes, % of the pixels")
-        shares = [
-            (one.name, split, 100 * (found.share or 0))
-            for one in report.classes
-            for split, found in one.splits.items()
+        splits = [
+            {
+                "split": name,
+                "images": split.samples,
+                "with masks": split.masks,
+                "groups": split.groups,
+                "pixels": split.pixels,
+                "void, %": _hundredfold(split.void_share),
+                "mean brightness, %": _hundredfold(split.mean_brightness),
+            }
+            for name, split in report.splits.items()
         ]
-        table = pd.DataFrame(shares, columns=["class", "split", "%"])
-        st.bar_chart(table, x="class", y="%", color="split", stack=False, horizontal=True)
-        images = [
-            {"class": one.name}
-            | {f"images of {split}": found.images for split, found in one.splits.items()}
-            for one in report.classes
-        ]
-        st.dataframe(images, hide_index=True)
-        st.subheader("Files")
-        for words, counts in (
-            ("image sizes", report.image_sizes),
-            ("images", report.image_modes),
-            ("masks", report.mask_modes),
-        ):
+        numbers = dict.fromkeys(("void, %", "mean brightness, %"), _NUMBERS)
+        st.dataframe(splits, hide_index=True, column_config=numbers)
+        st.subheader("Classes")
+        classes = [_class_in_splits(one) for one in report.classes]
+        shares = dict.fromkeys((f"{name}, % of pixels" for name in report.splits), _NUMBERS)
+        st.dataframe(classes, hide_index=True, column_config=shares)
+        kinds = {
+            "image sizes": report.image_sizes,
+            "images": report.image_modes,
+            "masks": report.mask_modes,
+        }
+        for words, counts in kinds.items():
             found = ", ".join(f"{name}: {count}" for name, count in counts.items())
             st.markdown(f"**{words}**: {plain(found or 'none')}")
         for picture in sorted(_STATISTICS.glob("*.png")):
-            st.image(picture.read_bytes(), caption=picture.stem, width="stretch")
+            st.image(picture.read_bytes(), caption=picture.stem)
+
+
+def _class_in_splits(found: ClassSummary) -> dict[str, str | float | None]:
+    row: dict[str, str | float | None] = {"class": found.name}
+    for split, one in found.splits.items():
+        row |= {f"{split}, % of pixels": _hundredfold(one.share), f"images of {split}": one.images}
+    return row
 
 
 def _findings(report: DataReport) -> None:

@@ -1,6 +1,7 @@
 """The models that are kept in MLflow runs: listed, and brought into a folder."""
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -47,22 +48,23 @@ def tracked_models(settings: TrackingParams) -> list[TrackedModel]:
     ]
 
 
-def fetch_bundle(settings: TrackingParams, run_id: str, target: Path) -> None:
-    """Bring the bundle of a run into the folder `target`, whole or not at all.
+def fetch_bundle(settings: TrackingParams, run_id: str, files: Sequence[str], target: Path) -> None:
+    """Bring `files` of a run's bundle into the folder `target`, all of them or none.
 
-    Raises TrackingError when the run holds none or the store cannot be used.
+    Raises TrackingError when the run does not hold them or the store cannot be used.
     """
     store = open_store(settings)
     try:
         with atomic_dir(target) as partial, store.calls(LONG) as client:
-            for file in client.list_artifacts(run_id, BUNDLE):
-                found = client.download_artifacts(run_id, file.path, str(partial))
-                Path(found).replace(partial / Path(file.path).name)
-            if not any(partial.glob("*.json")):
+            held = {Path(file.path).name for file in client.list_artifacts(run_id, BUNDLE)}
+            if not held.issuperset(files):
                 raise TrackingError(
                     f"MLflow ({store.address}): run {run_id} holds no model; choose a run whose "
                     "training ended"
                 )
+            for name in files:
+                found = client.download_artifacts(run_id, f"{BUNDLE}/{name}", str(partial))
+                Path(found).replace(partial / name)
     except TrackingError:
         raise
     except Exception as error:  # as above; the message may hold a password
