@@ -9,7 +9,7 @@ RUN := PATH="$(CURDIR)/$(BIN):$$PATH"
 # Python keeps what it has compiled, whatever the shell says: else each process compiles torch anew.
 export PYTHONDONTWRITEBYTECODE :=
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-slow test-all check lock parameters ui bench clean
+.PHONY: help setup demo test test-slow test-all check lock parameters dashboard ui bench clean
 
 help:  ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -49,6 +49,9 @@ lock: $(STAMP)  ## write requirements.lock anew from pyproject.toml
 
 parameters: $(STAMP)  ## write docs/parameters.md anew from the schema
 	$(BIN)/python -c 'from segpipe.params.writer import parameters_page; print(parameters_page(), end="")' > docs/parameters.md
+
+dashboard: $(STAMP)  ## show models, images and scores on http://127.0.0.1:8501
+	$(RUN) python -m segpipe.cli.main dashboard
 
 ui: $(STAMP)  ## show the runs in MLflow on http://127.0.0.1:5000
 	$(RUN) MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false mlflow ui --host 127.0.0.1 --workers 1 --backend-store-uri sqlite:///mlflow.db

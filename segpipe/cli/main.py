@@ -9,6 +9,7 @@ from segpipe.cli import (
     check,
     compare,
     completion,
+    dashboard,
     doctor,
     import_data,
     new,
@@ -29,7 +30,7 @@ from segpipe.runtime.version import installed_version
 _GROUPS = {
     "begin": (new, import_data, check, plan, use),
     "train": (train, repeat, show, compare),
-    "use a model": (predict, score, suggest),
+    "use a model": (predict, dashboard, score, suggest),
     "this machine": (doctor, completion),
 }
 

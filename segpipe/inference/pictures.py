@@ -79,7 +79,7 @@ def draw_samples(samples: Sequence[Sample], drawing: Drawing, title: str) -> dic
         for image, target in whole_targets.items():
             predict_raster(predictor, drawing.raw / image, target)
     for place, sample in enumerate(progress(samples, "render", "image", len(samples)), start=1):
-        found = _predict(sample, drawing)
+        found = predict_sample(sample, drawing.raw, drawing.predictor)
         if not predictor.reader.streamed:
             _write_whole(drawing, sample, whole_targets[sample.image], found.labels_hw)
         file = f"{file_names[sample.name]}.png"
@@ -120,10 +120,11 @@ def draw_examples(
 
 
 @dataclass(frozen=True)
-class _Predicted:
+class PredictedSample:
     """A sample and its prediction at the image's size. labels_hw: at the truth's own resolution.
 
-    pictures_THW3: its frames, the annotated one last. chance_HW: of the class of one logit.
+    pictures_THW3: its frames, the annotated one last. chance_HW: of the class of one logit. unknown:
+    the values of the mask that the model's scheme does not know, with their pixels.
     """
 
     pictures_THW3: list[NDArray[np.uint8]]
@@ -131,21 +132,24 @@ class _Predicted:
     labels_hw: NDArray[np.uint8]
     prediction_HW: NDArray[np.uint8]
     chance_HW: NDArray[np.float32] | None
+    unknown: dict[int, int]
 
 
-def _predict(sample: Sample, drawing: Drawing) -> _Predicted:
-    predictor, files = drawing.predictor, drawing.predictor.input.files
-    found = predictor.reader.read(sample, drawing.raw, predictor.scheme)
-    with file_named(drawing.raw / sample.image):
+def predict_sample(sample: Sample, raw: Path, predictor: Predictor) -> PredictedSample:
+    """Read and predict a sample below the folder `raw`; DataError where one of them fails."""
+    files = predictor.input.files
+    found = predictor.reader.read(sample, raw, predictor.scheme)
+    with file_named(raw / sample.image):
         logits_Khw = predictor.logits(found.frames_THWC)
     labels_hw, chance_hw = predictor.train_ids(logits_Khw), predictor.probability(logits_Khw)
     labels_hw[~found.seen_hw] = VOID
-    return _Predicted(
+    return PredictedSample(
         pictures_THW3=[picture_of(frame_HWC, files) for frame_HWC in found.frames_THWC],
         truth_HW=at_image_size(found.truth.mask_hw, files) if found.truth else None,
         labels_hw=labels_hw,
         prediction_HW=at_image_size(labels_hw, files),
         chance_HW=None if chance_hw is None else at_image_size(chance_hw, files),
+        unknown=found.truth.unknown if found.truth else {},
     )
 
 
@@ -172,11 +176,11 @@ def _write_whole(
 
 def predicted_and_compared(sample: Sample, drawing: Drawing) -> Drawn:
     """Predict a sample and compare it with its truth; nothing is written."""
-    found = _predict(sample, drawing)
+    found = predict_sample(sample, drawing.raw, drawing.predictor)
     return Drawn(_compared(drawing, sample, found), found.pictures_THW3[:-1])
 
 
-def _compared(drawing: Drawing, sample: Sample, found: _Predicted) -> Comparison:
+def _compared(drawing: Drawing, sample: Sample, found: PredictedSample) -> Comparison:
     return compared(
         found.pictures_THW3[-1],
         found.truth_HW,
@@ -189,7 +193,7 @@ def _compared(drawing: Drawing, sample: Sample, found: _Predicted) -> Comparison
 
 
 def _draw_one(
-    drawing: Drawing, sample: Sample, found: _Predicted, file: str, place: int
+    drawing: Drawing, sample: Sample, found: PredictedSample, file: str, place: int
 ) -> Comparison:
     """Write the pictures of one sample; return the comparison.
 

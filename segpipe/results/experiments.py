@@ -7,18 +7,27 @@ import difflib
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from segpipe.params.chosen import chosen, flat
 from segpipe.params.load import validate
 from segpipe.params.overlay import overlaid
 from segpipe.results.evaluation import Evaluation
 from segpipe.results.evaluation_tables import ImageCountsRow
-from segpipe.results.records import METRICS, parse_record, parse_table, read_record, read_table
+from segpipe.results.records import (
+    METRICS,
+    Record,
+    parse_record,
+    parse_table,
+    read_record,
+    read_table,
+)
 from segpipe.results.training import TrainingSummary
 from segpipe.runtime.errors import DataError, ParameterError, listing
 from segpipe.runtime.revision import git_output
 from segpipe.runtime.yaml_file import parse_yaml
 
+_Row = TypeVar("_Row", bound=Record)
 WORKSPACE = "workspace"
 _PARAMS = Path("params.yaml")
 # refs/exps/<2 hex>/<38 hex of the baseline>/<name>; queue and executor keep refs of other forms there.
@@ -49,16 +58,32 @@ def read_run(name: str) -> RunResults:
     holds it), what git knows by the name, and the DVC experiments, in this order. Raises DataError
     with the nearest names when it is none of them, or when what it names holds no evaluation.
     """
+    place = _place(name)
+    return _from_folder(name, place) if isinstance(place, Path) else _from_commit(name, place)
+
+
+def read_run_table(name: str, model: type[_Row]) -> list[_Row]:
+    """Read a CSV file of the run that `name` stands for, as `read_run` finds it; [] where it has none."""
+    place = _place(name)
+    if isinstance(place, Path):
+        path = place / model.file
+        return read_table(model, path) if path.is_file() else []
+    content = _file_of(place, METRICS / model.file)
+    return [] if content is None else parse_table(model, content, f"{name}:{METRICS / model.file}")
+
+
+def _place(name: str) -> Path | str:
+    """Return the folder, or the commit, that holds the results which `name` stands for."""
     if name == WORKSPACE:
-        return _from_folder(name, METRICS)
+        return METRICS
     folder = Path(name)
     holders = [place for place in (folder, folder / METRICS) if (place / Evaluation.file).is_file()]
     if holders:
-        return _from_folder(name, holders[0])
+        return holders[0]
     commit = commit_of(name) or _experiment(name)
     if commit is None:
         raise DataError(_unknown(name))
-    return _from_commit(name, commit)
+    return commit
 
 
 def commit_of(revision: str) -> str | None:

@@ -1,0 +1,55 @@
+"""The page that `segpipe dashboard` serves; Streamlit runs this file anew for each click.
+
+Arguments: --models and --images with the folders that are looked into, as `segpipe dashboard` gives them.
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import streamlit as st
+
+from segpipe.dashboard.image_page import show_image_page
+from segpipe.dashboard.run_pages import show_curves_page, show_data_page, show_scores_page
+
+_PAGE = "page"
+IMAGE, CURVES, SCORES, DATA = "Image", "Curves", "Scores", "Data"
+
+
+def show(models: Sequence[Path], images: Sequence[Path]) -> None:
+    """Show the dashboard. models, images: the folders that are looked into."""
+    st.set_page_config(page_title="segpipe", layout="wide")
+    page = st.segmented_control(
+        "Page",
+        [IMAGE, CURVES, SCORES, DATA],
+        default=IMAGE,
+        key=_PAGE,
+        label_visibility="collapsed",
+    )
+    match page:
+        case "Curves":
+            show_curves_page()
+        case "Scores":
+            show_scores_page(_open_image)
+        case "Data":
+            show_data_page()
+        case _:
+            show_image_page(models, images)
+
+
+def _open_image() -> None:
+    st.session_state[_PAGE] = IMAGE
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Show the dashboard with the folders that the command line names."""
+    parser = argparse.ArgumentParser()
+    for name in ("--models", "--images"):
+        parser.add_argument(name, nargs="*", type=Path, default=[])
+    options = parser.parse_args(arguments)
+    show(options.models, options.images)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
