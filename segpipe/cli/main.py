@@ -19,6 +19,7 @@ from segpipe.cli import (
     score,
     show,
     suggest,
+    sweep,
     train,
     use,
 )
@@ -29,7 +30,7 @@ from segpipe.runtime.version import installed_version
 # The commands in the order in which a person meets them, under the headings of --help.
 _GROUPS = {
     "begin": (new, import_data, check, plan, use),
-    "train": (train, repeat, show, compare),
+    "train": (train, repeat, sweep, show, compare),
     "use a model": (predict, dashboard, score, suggest),
     "this machine": (doctor, completion),
 }

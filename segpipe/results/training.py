@@ -16,7 +16,7 @@ class TrainingSummary(_Trained):
 
     Without `limit` and `overfit` all samples were used. images_per_second: median over the history.
     wait_share: of the seconds, those without data. device_hours: hours times processes.
-    accumulation: at the end of the training.
+    accumulation: at the end of the training. pruned: a sweep ended it before its time; None otherwise.
     """
 
     file: ClassVar[str] = "training.json"
@@ -30,6 +30,7 @@ class TrainingSummary(_Trained):
     val_loss: float | None = None
     train_loss: float | None = None
     threshold: float | None = None
+    pruned: bool | None = None
     train_samples: int | None = None
     val_samples: int | None = None
     limit: int | None = None

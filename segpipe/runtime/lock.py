@@ -40,16 +40,29 @@ def held_folder(path: Path) -> Iterator[bool]:
     It could not where another process has the lock, the folder is gone, or its file system has no
     locks on folders.
     """
+    handle = lock_folder(path)
+    try:
+        yield handle is not None
+    finally:
+        if handle is not None:
+            os.close(handle)
+
+
+def lock_folder(path: Path) -> int | None:
+    """Lock a folder; return the descriptor that holds the lock, None where that cannot be done.
+
+    The lock is dropped when the last process that has the descriptor closes it or ends: a child that was
+    given it keeps the lock beyond the death of its parent.
+    """
     try:
         handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
     except OSError:
-        yield False
-        return
-    held = False
+        return None
     try:
-        with contextlib.suppress(OSError):
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            held = os.path.samestat(path.stat(), os.fstat(handle))
-        yield held
-    finally:
-        os.close(handle)
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if os.path.samestat(path.stat(), os.fstat(handle)):
+            return handle
+    except OSError:
+        pass
+    os.close(handle)
+    return None

@@ -9,10 +9,10 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import psutil
 
@@ -91,14 +91,69 @@ class Experiment:
         Raises SegpipeError when it fails. Ctrl-C and SIGTERM wait until its stage has saved its state,
         from which it goes on when it is run again.
         """
+        dvc = self.start()
+        try:
+            dvc.wait()
+        except KeyboardInterrupt as told:
+            # A terminal sends Ctrl-C to the stage as well. SIGTERM came to this process alone.
+            if isinstance(told, Terminated):
+                terminate_stage(dvc)
+            raise
+        finally:
+            dvc.wait()
+        if dvc.returncode or commit_of(self.ref) is None:
+            raise SegpipeError(
+                f"experiment {self.name}: `dvc exp run` ended with code {dvc.returncode} and left no "
+                "experiment; the cause stands above"
+            )
+
+    def start(
+        self,
+        environment: Mapping[str, str] | None = None,
+        output: IO[bytes] | None = None,
+        kept_open: Sequence[int] = (),
+    ) -> "subprocess.Popen[bytes]":
+        """Start DVC of this environment on it, and return its process.
+
+        environment: added to that of this process. output: a file for what it says; None for this
+        terminal. kept_open: file descriptors that it shall have too, such as those of locks.
+        """
         settings = [part for one in self.settings for part in ("-S", one)]
         copies = [part for one in self.copied_paths() for part in ("--copy-paths", one)]
-        code = _run_dvc(["exp", "run", "--temp", "--name", self.name, *settings, *copies])
-        if code or commit_of(self.ref) is None:
-            raise SegpipeError(
-                f"experiment {self.name}: `dvc exp run` ended with code {code} and left no experiment; "
-                "the cause stands above"
-            )
+        programs = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
+        return subprocess.Popen(
+            [
+                sys.executable,
+                "-m",
+                "dvc",
+                "exp",
+                "run",
+                "--temp",
+                "--name",
+                self.name,
+                *settings,
+                *copies,
+            ],
+            env={**os.environ, "PATH": programs, **(environment or {})},
+            stdout=output,
+            stderr=output,
+            pass_fds=kept_open,
+        )
+
+    def forget_cached(self) -> None:
+        """Have DVC's run-cache forget its model, which parameters and code alone did not decide.
+
+        Else DVC would take a training that a sweep has ended for the result of any of these parameters.
+        """
+        from dvc.repo import Repo
+
+        lock = parse_yaml(git_output("show", f"{self.ref}:./{_LOCK}") or b"{}", _LOCK)
+        outs = lock.get("stages", {}).get("train", {}).get("outs", [])
+        digests = [out["md5"].encode() for out in outs if out["path"] == "models"]
+        with Repo() as repo:
+            for entry in Path(repo.stage_cache.cache_dir).glob("*/*/*"):
+                if any(digest in entry.read_bytes() for digest in digests):
+                    entry.unlink(missing_ok=True)
 
     def copied_paths(self) -> list[str]:
         """Return the data that DVC has to be told to copy: not in git, and named by a relative path."""
@@ -153,21 +208,8 @@ def _in_git(path: str) -> bool:
     return bool(git_output("ls-files", "--", path))
 
 
-def _run_dvc(arguments: Sequence[str]) -> int:
-    """Run DVC of this environment; return its exit code."""
-    programs = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
-    dvc = subprocess.Popen(
-        [sys.executable, "-m", "dvc", *arguments], env={**os.environ, "PATH": programs}
-    )
-    try:
-        return dvc.wait()
-    except KeyboardInterrupt as told:
-        # A terminal sends Ctrl-C to the stage as well. SIGTERM came to this process alone; DVC itself
-        # would die of it and leave its stage behind.
-        if isinstance(told, Terminated):
-            with contextlib.suppress(psutil.NoSuchProcess):
-                for process in psutil.Process(dvc.pid).children() or [psutil.Process(dvc.pid)]:
-                    process.terminate()
-        raise
-    finally:
-        dvc.wait()
+def terminate_stage(dvc: "subprocess.Popen[bytes]") -> None:
+    """Have DVC's stage save its state and end; DVC itself would die of a SIGTERM and leave it behind."""
+    with contextlib.suppress(psutil.NoSuchProcess):
+        for process in psutil.Process(dvc.pid).children() or [psutil.Process(dvc.pid)]:
+            process.terminate()

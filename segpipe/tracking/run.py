@@ -13,6 +13,7 @@ from segpipe.results.training import TrainedRun
 from segpipe.runtime.console import say
 from segpipe.runtime.errors import TrackingError, listing
 from segpipe.runtime.revision import git_revision, package_version
+from segpipe.runtime.trial import PARENT_RUN
 from segpipe.tracking.calls import reason
 from segpipe.tracking.datasets import DataUsed, log_data
 from segpipe.tracking.names import PARAMETER_LIMIT, flat_parameters, shortened, valid_tags
@@ -57,7 +58,7 @@ def start_run(
         if run is None:
             if resume:
                 say(f"MLflow: run {resume} is not in {store.address}; a new one is made")
-            run = _create(client, store, name, tags)
+            run = create_run(client, store, name, tags)
         outbox = Outbox.create(run.info.run_id)
         if known:
             client.update_run(outbox.run_id, status="RUNNING")
@@ -87,7 +88,7 @@ def training_run(settings: TrackingParams, path: Path) -> Tracker:
         run = find_run(client, run_id)
         ends_run = run is None or run.info.status != "FINISHED"
         if run is None:
-            run = _create(client, store, "continued", standard_tags())
+            run = create_run(client, store, "continued", standard_tags())
             wanted = (
                 f"run {run_id} is not in {store.address}" if run_id else "the training has no run"
             )
@@ -102,6 +103,7 @@ def standard_tags() -> dict[str, str]:
         "dvc_experiment": os.environ.get("DVC_EXP_NAME"),
         "dvc_stage": os.environ.get("DVC_STAGE"),
         "segpipe_version": package_version(),
+        "mlflow.parentRunId": os.environ.get(PARENT_RUN),
     }
     return {name: value for name, value in known.items() if value}
 
@@ -122,7 +124,8 @@ def _explained(store: Store) -> Iterator["MlflowClient"]:
         ) from None
 
 
-def _create(client: "MlflowClient", store: Store, name: str, tags: Mapping[str, str]) -> "Run":
+def create_run(client: "MlflowClient", store: Store, name: str, tags: Mapping[str, str]) -> "Run":
+    """Return a new run of that name and these tags."""
     return client.create_run(store.experiment_id, run_name=redacted(name), tags=valid_tags(tags))
 
 

@@ -57,11 +57,11 @@ def row_is_owed(lengths: StepLengths, progress: Progress) -> bool:
 
 
 def is_over(job: Job, progress: Progress) -> bool:
-    """Return whether nothing is left to do: at the length, or by early stopping."""
+    """Return whether nothing is left to do: at the length, by early stopping, or pruned by a sweep."""
     if row_is_owed(job.lengths, progress):
         return False
     early = stops_early(job.train.early_stopping, progress.history)
-    return early or progress.step >= job.lengths.total
+    return early or progress.pruned or progress.step >= job.lengths.total
 
 
 def rate_of_step(job: Job, history: Sequence[Row], step: int) -> float:

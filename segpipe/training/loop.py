@@ -5,11 +5,13 @@ from functools import partial
 from time import perf_counter
 
 import numpy as np
+import torch
 from torch.profiler import record_function
 
 from segpipe.augment.draw import SampleSpecs
 from segpipe.loading.batches import Batch, Prefetch, read_batch
 from segpipe.loading.order import epoch_specs
+from segpipe.runtime.trial import end_is_asked
 from segpipe.training.distributed.peers import annotate_errors
 from segpipe.training.distributed.sharding import gathered
 from segpipe.training.distributed.signals import Interrupted, StopRequest
@@ -21,7 +23,7 @@ from segpipe.training.history import (
     rate_of_step,
     row_is_owed,
 )
-from segpipe.training.job import Job
+from segpipe.training.job import Job, Processes
 from segpipe.training.optimizer import set_learning_rate
 from segpipe.training.state.checkpoint import Progress, copied_state
 from segpipe.training.step import StepReport, train_step
@@ -164,11 +166,19 @@ def _add_row(job: Job, progress: Progress, stop: StopRequest) -> Row | None:
             return None
     row = new_row(job, progress, found, start)
     progress.add_row(row)
+    if found:
+        progress.pruned = progress.step < job.lengths.total and _end_is_asked(job.processes)
     if note_if_best(progress, found):
         leads = job.processes.leads
         best = gathered(job.learner.result.state_dict(), on_leader=leads)
         job.learner.best = best if leads else None
     return row
+
+
+def _end_is_asked(processes: Processes) -> bool:
+    """Return in all processes what the leading one finds."""
+    asked = torch.tensor(int(processes.leads and end_is_asked()), device=processes.device)
+    return bool(processes.accelerator.reduce(asked, "sum"))
 
 
 def _save_is_due(job: Job, taken: int) -> bool:

@@ -15,10 +15,14 @@ Point = tuple[float, float]
 
 @dataclass(frozen=True)
 class Line:
-    """A line of a chart through its points (x, y), and its name in the legend."""
+    """A line of a chart through its points (x, y), and its name in the legend.
+
+    joined: whether the line is drawn, or the points alone.
+    """
 
     name: str
     points: Sequence[Point]
+    joined: bool = True
 
 
 @dataclass(frozen=True)
@@ -71,8 +75,8 @@ def line_chart(lines: Sequence[Line], x: Scale, y: Scale, *, diagonal: bool = Fa
 
 
 def _drawn(line: Line, number: int, x: Scale, y: Scale) -> str:
-    drawn = f'<path class="line s{number}" d="{_path(line.points, x, y)}"/>'
-    if len(line.points) > _MOST_DOTS:
+    drawn = f'<path class="line s{number}" d="{_path(line.points, x, y)}"/>' if line.joined else ""
+    if line.joined and len(line.points) > _MOST_DOTS:
         return drawn
     for point in line.points:
         told = escape(f"{line.name}: {x.label} {x.text(point[0])}, {y.label} {y.text(point[1])}")

@@ -39,7 +39,7 @@ class Progress:
     when each of them was made, in milliseconds since 1970. loss_sum, pixels: added up over the steps
     since the last row, and over all processes. seconds, waited: spent in those steps.
     best_row: of the history, with the best validation mIoU (-1 before the first); best_threshold:
-    of its weights, where the network has one logit.
+    of its weights, where the network has one logit. pruned: the sweep ended the training.
     """
 
     step: int = 0
@@ -52,6 +52,7 @@ class Progress:
     best_threshold: float | None = None
     history: list[dict[str, float | None]] = field(default_factory=list)
     row_times: list[int] = field(default_factory=list)
+    pruned: bool = False
 
     def __post_init__(self) -> None:
         # Checkpoints of segpipe 0.1 have rows without times.

@@ -89,7 +89,9 @@ def row_line(row: Row) -> str:
 
 def say_early_stop(stopping: EarlyStoppingParams, total: int, progress: Progress) -> None:
     """Say that the training ended before its `total` steps, if it did."""
-    if progress.step < total:
+    if progress.pruned:
+        say(f"ended by the sweep, at step {progress.step} of {total}: pruned")
+    elif progress.step < total:
         least = f" by more than {stopping.threshold:g}" if stopping.threshold else ""
         say(
             f"stopped early, at step {progress.step} of {total}: {stopping.metric} was not "

@@ -118,6 +118,7 @@ def training_summary(job: Job, progress: Progress) -> TrainingSummary:
     waited = sum(row["wait_seconds"] or 0.0 for row in rows)
     speeds = sorted(row["images_per_second"] or 0.0 for row in rows)
     threshold = {} if progress.best_threshold is None else {"threshold": progress.best_threshold}
+    pruned = {"pruned": True} if progress.pruned else {}
     summary = {
         "best_epoch": best["epoch"],
         "best_step": best["step"],
@@ -128,6 +129,7 @@ def training_summary(job: Job, progress: Progress) -> TrainingSummary:
         "val_loss": best["val_loss"],
         "train_loss": rows[-1]["train_loss"],
         **threshold,
+        **pruned,
         **sample_counts(job.train, job.data.train_split, job.data.val_split),
         "images_per_second": round(speeds[len(speeds) // 2], 3),
         "seconds": round(seconds, 2),

@@ -9,6 +9,7 @@ from typing import Any
 
 from segpipe.params.schema import TrackingParams
 from segpipe.runtime.console import say
+from segpipe.runtime.trial import report_rows
 from segpipe.tracking.run import standard_tags, start_run
 from segpipe.tracking.tracker import Tracker
 from segpipe.training.class_balance import centroid_counts
@@ -58,6 +59,7 @@ def mlflow_run(
 
         def log_row(row: Row) -> None:
             say(row_line(row))
+            report_rows(progress.history)
             send_row(row, progress.row_times[-1])
             if _has_pictures(tracking, row):
                 pictures = validation_pictures(job, tracking.validation_pictures)

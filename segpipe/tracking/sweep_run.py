@@ -1,0 +1,62 @@
+"""The MLflow run of a sweep, above those of its trials. What MLflow does not take stops no sweep."""
+
+from collections.abc import Callable, Mapping
+
+from segpipe.params.schema import TrackingParams
+from segpipe.runtime.console import say
+from segpipe.tracking.calls import reason
+from segpipe.tracking.names import valid_tags
+from segpipe.tracking.run import create_run, standard_tags
+from segpipe.tracking.store import Store, find_run, open_store
+
+
+class SweepRun:
+    """The run above those of the trials; one that is not tracked has no `run_id`."""
+
+    def __init__(self, settings: TrackingParams, name: str, known: str | None) -> None:
+        """Find the run of that id, or make one. Raises TrackingError when the store cannot be used."""
+        self._store: Store | None = None
+        self.run_id: str | None = None
+        if not settings.enabled:
+            return
+        self._store = store = open_store(settings)
+        with store.calls() as client:
+            run = find_run(client, known)
+            if run is None:
+                tags = {**standard_tags(), "sweep": name}
+                run = create_run(client, store, f"sweep {name}", tags)
+            else:
+                client.update_run(run.info.run_id, status="RUNNING")
+        self.run_id = run.info.run_id
+
+    def tag_trial(self, experiments: list[str], tags: Mapping[str, str]) -> None:
+        """Tag the runs of a trial's experiments."""
+
+        def tag(store: Store) -> None:
+            with store.calls() as client:
+                for name in experiments:
+                    wanted = f"tags.`mlflow.parentRunId` = '{self.run_id}' and tags.dvc_experiment = '{name}'"
+                    for run in client.search_runs([store.experiment_id], wanted):
+                        for key, value in valid_tags(tags).items():
+                            client.set_tag(run.info.run_id, key, value)
+
+        self._try(tag)
+
+    def end(self, status: str, metrics: Mapping[str, float]) -> None:
+        """End the run. metrics: the best values, by their valid names; status: FINISHED, KILLED or FAILED."""
+
+        def end(store: Store) -> None:
+            with store.calls() as client:
+                for name, value in metrics.items():
+                    client.log_metric(self.run_id, name, value)
+                client.set_terminated(self.run_id, status=status)
+
+        self._try(end)
+
+    def _try(self, call: Callable[[Store], None]) -> None:
+        if self._store is None:
+            return
+        try:
+            call(self._store)
+        except Exception as error:  # MLflow, requests and SQLAlchemy each raise their own
+            say(f"warning: MLflow ({self._store.address}): {reason(error)}; the sweep goes on")
