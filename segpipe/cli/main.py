@@ -10,6 +10,7 @@ from segpipe.cli import (
     compare,
     completion,
     doctor,
+    export,
     import_data,
     new,
     plan,
@@ -28,7 +29,7 @@ from segpipe.runtime.version import installed_version
 _GROUPS = {
     "begin": (new, import_data, check, plan, use),
     "train": (train, repeat, show, compare),
-    "use a model": (predict, score),
+    "use a model": (predict, score, export),
     "this machine": (doctor, completion),
 }
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from segpipe.bundle_format import DESCRIPTION, SHIPPED, read_description
 from segpipe.cli.predict_options import add_options, class_ids, refuse_odd_options
 from segpipe.inference.clips import Clips, find_clips, trained_clip
+from segpipe.inference.exported_file import is_exported, open_exported
 from segpipe.inference.find import Found, find
 from segpipe.inference.targets import (
     class_folders,
@@ -67,9 +68,10 @@ def add_command(commands: "argparse._SubParsersAction[Any]") -> None:
     parser.add_argument("--out", type=Path, required=True, help="where the label images go")
     parser.add_argument(
         "--bundle",
+        "--model",
         type=Path,
-        help=f"the model (default: {_TRAINED}, or before a training the one of street scenes that comes "
-        "with segpipe)",
+        help=f"the model: a bundle, or a file of `segpipe export` (default: {_TRAINED}, or before a "
+        "training the one of street scenes that comes with segpipe)",
     )
     parser.add_argument(
         "--opacity",
@@ -95,7 +97,7 @@ def _run(options: argparse.Namespace) -> int:
     from segpipe.raw.build import build_reader
 
     bundle, out = options.bundle or _default_bundle(), options.out
-    about = read_description(bundle)
+    about = open_exported(bundle)[1] if is_exported(bundle) else read_description(bundle)
     spec, classes = about.input, about.scheme.classes
     reader = build_reader(spec.files)
     refuse_odd_options(options, spec, reader)
