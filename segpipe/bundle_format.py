@@ -61,10 +61,13 @@ class Description(BaseModel):
 
 
 def write_description(folder: Path, about: Description) -> None:
-    """Write model.json, with the options of the chosen model alone."""
-    write_json(
-        folder / DESCRIPTION, {**about.model_dump(mode="json"), "model": chosen(about.model)}
-    )
+    """Write model.json."""
+    write_json(folder / DESCRIPTION, description_content(about))
+
+
+def description_content(about: Description) -> dict[str, Any]:
+    """Return a description as plain values, with the options of the chosen model alone."""
+    return {**about.model_dump(mode="json"), "model": chosen(about.model)}
 
 
 def read_description(folder: Path) -> Description:
@@ -82,6 +85,11 @@ def read_description(folder: Path) -> Description:
         ) from error
     except (ValueError, OSError) as error:
         raise BundleError(f"{path}: cannot be read: {error}") from error
+    return parsed_description(path, content)
+
+
+def parsed_description(path: Path, content: dict[str, Any]) -> Description:
+    """Return a description from the plain values that the file `path` holds, as `read_description`."""
     number = _known_format(path, content.get("format"))
     try:
         for older in range(number, FORMAT):

@@ -11,6 +11,7 @@ from segpipe.cli import (
     completion,
     dashboard,
     doctor,
+    export,
     import_data,
     new,
     plan,
@@ -31,7 +32,7 @@ from segpipe.runtime.version import installed_version
 _GROUPS = {
     "begin": (new, import_data, check, plan, use),
     "train": (train, repeat, sweep, show, compare),
-    "use a model": (predict, dashboard, score, suggest),
+    "use a model": (predict, dashboard, score, suggest, export),
     "this machine": (doctor, completion),
 }
 

@@ -18,6 +18,7 @@ from segpipe.cli.predict_options import (
 )
 from segpipe.cli.predict_summary import Done, say_summary
 from segpipe.inference.clips import Clips, find_clips, trained_clip
+from segpipe.inference.exported_file import is_exported, open_exported
 from segpipe.inference.film import FilmReader, open_camera
 from segpipe.inference.inputs import Inputs, gather
 from segpipe.inference.overwriting import (
@@ -90,9 +91,10 @@ def add_command(commands: "argparse._SubParsersAction[Any]") -> None:
     parser.add_argument("--out", type=Path, required=True, help="where the label images go")
     parser.add_argument(
         "--bundle",
+        "--model",
         type=Path,
-        help=f"the model (default: {_TRAINED}, or before a training the one of street scenes that comes "
-        "with segpipe)",
+        help=f"the model: a bundle, or a file of `segpipe export` (default: {_TRAINED}, or before a "
+        "training the one of street scenes that comes with segpipe)",
     )
     parser.add_argument(
         "--opacity",
@@ -119,7 +121,7 @@ def _run(options: argparse.Namespace) -> int:
     from segpipe.raw.build import build_reader
 
     bundle, out = options.bundle or default_bundle(), options.out
-    about = read_description(bundle)
+    about = open_exported(bundle)[1] if is_exported(bundle) else read_description(bundle)
     reader = build_reader(about.input.files)
     refuse_odd_options(options, about.input, reader)
     refuse_output_folder(out)

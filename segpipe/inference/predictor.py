@@ -15,9 +15,17 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from segpipe.augment.apply import normalise_batch
-from segpipe.bundle import Bundle, all_finite, load_bundle, predicted_ids
-from segpipe.bundle_format import DESCRIPTION, SHIPPED
-from segpipe.inference.strips import Strip, logits_of, probabilities_of, score_strips
+from segpipe.bundle import Bundle, load_bundle, predicted_ids
+from segpipe.bundle_format import SHIPPED
+from segpipe.inference.exported import load_exported
+from segpipe.inference.exported_file import is_exported
+from segpipe.inference.strips import (
+    Strip,
+    logits_of,
+    probabilities_of,
+    refuse_not_finite,
+    score_strips,
+)
 from segpipe.inference.views import BlendedRows, RowSource, Views, WholeRows, sliding_windows
 from segpipe.labels.scheme import LabelScheme
 from segpipe.raw.build import build_reader
@@ -58,8 +66,9 @@ class Predictor:
     def load(
         cls, folder: str | Path, device: torch.device | None = None, views: Views | None = None
     ) -> "Predictor":
-        """Load a bundle; BundleError when it is missing or damaged."""
-        return cls(load_bundle(Path(folder)), device, views)
+        """Load a bundle, or a file of `segpipe export`; BundleError when it is missing or damaged."""
+        path = Path(folder)
+        return cls(load_exported(path) if is_exported(path) else load_bundle(path), device, views)
 
     @property
     def scheme(self) -> LabelScheme:
@@ -226,35 +235,27 @@ class Predictor:
         if self.cancelled.is_set():
             raise CancelledError
         seen = torch.from_numpy(clips_BThwc.copy())  # Pillow's arrays are read-only
-        image_NChw = normalise_batch(seen.to(self.device), self._mean_C, self._std_C)
+        with torch.inference_mode():
+            raw = self.bundle.model.takes_raw_images
+            scores = self._model(seen).to(self.device) if raw else self._torch_scores(seen)
+        refuse_not_finite(scores, clips_BThwc, self.precision)
+        return scores
+
+    def _torch_scores(self, clips_BThwc: Tensor) -> Tensor:
+        image_NChw = normalise_batch(clips_BThwc.to(self.device), self._mean_C, self._std_C)
         takes_clips = self.bundle.model.takes_clips
         given = torch.unflatten(image_NChw, 0, clips_BThwc.shape[:2]) if takes_clips else image_NChw
         half = torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16")
-        with torch.inference_mode(), half:
+        with half:
             scores: Tensor = self._model.whole_logits(given).float()
-        if not all_finite(scores):
-            raise DataError(self._why_not_finite(clips_BThwc))
         return scores
-
-    def _why_not_finite(self, clips_BThwc: NDArray[Any]) -> str:
-        """Return the cause and the repair of scores that are NaN or infinite."""
-        if not np.isfinite(clips_BThwc).all():
-            return "holds values that are not finite (NaN or infinite); mend the image"
-        fault = "the network's scores of it are not finite (NaN or infinite), so they name no class"
-        if self.precision == "bf16":
-            return (
-                f"{fault}; they were computed in bf16: set precision to fp32 in the model's "
-                f"{DESCRIPTION} and predict again"
-            )
-        return (
-            f"{fault}; the weights are too large: train again, for instance with a smaller train.lr"
-        )
 
 
 def load_model(path: str | Path | None = None, device: torch.device | None = None) -> Predictor:
     """Return the model of a bundle, ready to predict.
 
-    path: a folder such as models/; None for the small model of generated street scenes that comes
-    with segpipe. device: the best of this machine where it is None. Raises BundleError.
+    path: a folder such as models/, or a file of `segpipe export`, which runs on the CPU; None for the
+    small model of generated street scenes that comes with segpipe. device: the best of this machine
+    where it is None. Raises BundleError.
     """
     return Predictor.load(SHIPPED if path is None else path, device)

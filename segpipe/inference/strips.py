@@ -1,16 +1,23 @@
 """Scores at the size of the picture, strip by strip: never all classes of all pixels at once.
 
-Shapes: K scores a pixel; H, W of the picture; R rows of a strip or of a source.
+Shapes: B batch; T frames; C channels; K scores a pixel; H, W of the picture;
+R rows of a strip or of a source.
 """
 
 from collections.abc import Iterator, Sequence
+from typing import Any, Literal
 
+import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 from torch import Tensor
 
+from segpipe.bundle import all_finite
+from segpipe.bundle_format import DESCRIPTION
 from segpipe.inference.views import RowSource
 from segpipe.metrics.class_probabilities import class_softmax
+from segpipe.runtime.errors import DataError
 
 Strip = tuple[slice, Tensor]
 # Of a strip, 48 MB as float32: blocks of more than 32 MB glibc gives back to the system at once, while
@@ -76,3 +83,25 @@ def _resized_rows(source: RowSource, start: int, stop: int, height: int, width: 
         rows_KRw[None], size=(stop - start, width), mode="bilinear", align_corners=False
     )[0]
     return resized
+
+
+def refuse_not_finite(
+    scores: Tensor, clips_BTHWC: NDArray[Any], precision: Literal["fp32", "bf16"]
+) -> None:
+    """Raise DataError, with cause and repair, when a score of these clips is NaN or infinite.
+
+    precision: in which the network computed them.
+    """
+    if all_finite(scores):
+        return
+    if not np.isfinite(clips_BTHWC).all():
+        raise DataError("holds values that are not finite (NaN or infinite); mend the image")
+    fault = "the network's scores of it are not finite (NaN or infinite), so they name no class"
+    if precision == "bf16":
+        raise DataError(
+            f"{fault}; they were computed in bf16: set precision to fp32 in the model's "
+            f"{DESCRIPTION} and predict again"
+        )
+    raise DataError(
+        f"{fault}; the weights are too large: train again, for instance with a smaller train.lr"
+    )

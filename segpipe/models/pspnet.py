@@ -48,6 +48,7 @@ class PSPNet(Network):
     """
 
     backbone_path = "backbone"
+    multiple = _STRIDE
 
     def __init__(self, in_channels: int, num_classes: int, options: PSPNetParams) -> None:
         """Build the layers and draw their first weights."""

@@ -62,6 +62,8 @@ class RegSeg(Network):
     high.
     """
 
+    multiple = _STRIDE
+
     def __init__(self, in_channels: int, num_classes: int, options: RegSegParams) -> None:
         """Build the layers and draw their first weights."""
         super().__init__()

@@ -101,6 +101,7 @@ class ResNetLSTM(Network):
     """
 
     backbone_path = "backbone"
+    multiple = _STRIDE
     published = MappingProxyType({"imagenet": "resnet18"})
 
     def __init__(self, in_channels: int, num_classes: int, options: ResNetLSTMParams) -> None:

@@ -22,6 +22,10 @@ class BundleError(SegpipeError):
     """A model bundle is missing, damaged or of another format."""
 
 
+class ExportError(SegpipeError):
+    """A model cannot be exported, or the exported file has other scores."""
+
+
 class CheckpointError(SegpipeError):
     """The state of an unfinished run cannot be written, or not be read back."""
 

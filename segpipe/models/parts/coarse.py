@@ -19,6 +19,7 @@ class Coarse(Network):
         self.ratio = ratio
         self.takes_clips = network.takes_clips
         self.auxiliary_heads = network.auxiliary_heads
+        self.multiple = network.multiple
         self.reduction = network.reduction * ratio
         self.inner_path = ".".join(("network", *filter(None, [network.inner_path])))
         self.backbone_path = network.backbone_path and f"network.{network.backbone_path}"

@@ -23,19 +23,25 @@ class Network(nn.Module, ABC):
     they belong to the centre of the image as `segpipe.models.parts.cropping.centre_crop` cuts it.
     Training learns from that centre; whatever is scored or predicted comes from `whole_logits`.
 
+    takes_raw_images: whether `forward` takes images_BTHWC as they are read, uint8 or in 0..1, and
+    returns logits of all scored pixels: an exported file, in place of `whole_logits`.
     takes_clips: whether `forward` takes frames_BTCHW, T frames of which the last is scored.
     auxiliary_heads: how many further logits `forward` returns in training, as the tuple (logits,
     auxiliary logits, ...), all of one shape; in eval mode it returns the logits alone.
     reduction: image pixels along each side of a scored one; above 1 in a network that is made for
     a truth that is coarser than its image.
+    multiple: what the sides of an image must be multiples of, in pixels; `forward` continues others at
+    the bottom and right by repeating their last pixels, and cuts the logits back.
     inner_path, backbone_path: where in the module the network itself lies, where it is wrapped, and
     its backbone, the part that other networks have as well; none where it has no such part.
     published: the names of torchvision's models whose weights fit, by `model.pretrained`.
     """
 
+    takes_raw_images: bool = False
     takes_clips: bool = False
     auxiliary_heads: int = 0
     reduction: int = 1
+    multiple: int = 1
     inner_path: str = ""
     backbone_path: str | None = None
     published: Mapping[str, str] = MappingProxyType({})

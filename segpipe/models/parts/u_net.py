@@ -33,6 +33,7 @@ class UNet(Network):
         super().__init__()
         self.depth = options.depth
         self.padding = options.padding
+        self.multiple = 2**options.depth if options.padding == "same" else 1
         self.norm = options.norm
         norm, padding = options.norm, options.padding
         widths = [options.width * 2**level for level in range(options.depth + 1)]
@@ -65,7 +66,7 @@ class UNet(Network):
         if self.padding == "valid":
             sides = [self.input_side(self.output_side(side)) for side in (height, width)]
             return self._score(centre_crop(image_BCHW, sides[0], sides[1]))
-        bottom, right = (-side % 2**self.depth for side in (height, width))
+        bottom, right = (-side % self.multiple for side in (height, width))
         if not bottom and not right:
             return self._score(image_BCHW)
         fitting_BCHW = F.pad(image_BCHW, (0, right, 0, bottom), mode="replicate")
