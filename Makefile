@@ -50,8 +50,8 @@ lock: $(STAMP)  ## write requirements.lock anew from pyproject.toml
 parameters: $(STAMP)  ## write docs/parameters.md anew from the schema
 	$(BIN)/python -c 'from segpipe.params.writer import parameters_page; print(parameters_page(), end="")' > docs/parameters.md
 
-ui: $(STAMP)  ## show the runs in MLflow on http://127.0.0.1:5000
-	$(RUN) MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false mlflow ui --host 127.0.0.1 --workers 1 --backend-store-uri sqlite:///mlflow.db
+ui: $(STAMP)  ## show the runs in MLflow's pages
+	@$(RUN) python -m segpipe.cli.main ui
 
 bench: $(STAMP)  ## measure training, preparation, scoring and prediction on this machine
 	$(RUN) python -m bench.training

@@ -18,6 +18,7 @@ from segpipe.cli import (
     score,
     show,
     train,
+    ui,
     use,
 )
 from segpipe.runtime.errors import did_you_mean
@@ -27,7 +28,7 @@ from segpipe.runtime.version import installed_version
 # The commands in the order in which a person meets them, under the headings of --help.
 _GROUPS = {
     "begin": (new, import_data, check, plan, use),
-    "train": (train, repeat, show, compare),
+    "train": (train, repeat, show, compare, ui),
     "use a model": (predict, score),
     "this machine": (doctor, completion),
 }

@@ -80,6 +80,11 @@ def experiments() -> list[tuple[str, str, str]]:
     return [(match[3], match[1] + match[2], ref) for ref, match in found if match]
 
 
+def parameters_of(commit: str) -> dict[str, str] | None:
+    """Return the parameters that count in a commit's params.yaml, by dotted key; None as in RunResults."""
+    return _parsed_parameters(_file_of(commit, _PARAMS))
+
+
 def commit_with(path: Path) -> str | None:
     """Say which of the last commit and the experiments holds `path` just as it is now, or None.
 
@@ -108,7 +113,7 @@ def _from_folder(name: str, folder: Path) -> RunResults:
         place=f"{folder}/",
         evaluation=evaluation,
         training=read_record(TrainingSummary, training) if training.is_file() else None,
-        parameters=_parameters(params.read_bytes() if params.is_file() else None),
+        parameters=_parsed_parameters(params.read_bytes() if params.is_file() else None),
         image_counts=image_counts,
     )
 
@@ -131,14 +136,14 @@ def _from_commit(name: str, commit: str) -> RunResults:
         training=None
         if training is None
         else parse_record(TrainingSummary, training, f"{where}/{TrainingSummary.file}"),
-        parameters=_parameters(_file_of(commit, _PARAMS)),
+        parameters=parameters_of(commit),
         image_counts=None
         if counts is None
         else parse_table(ImageCountsRow, counts, f"{where}/{ImageCountsRow.file}"),
     )
 
 
-def _parameters(content: bytes | None) -> dict[str, str] | None:
+def _parsed_parameters(content: bytes | None) -> dict[str, str] | None:
     try:
         values = overlaid(parse_yaml(content or b"", _PARAMS.name))
         return flat(chosen(validate(values, _PARAMS.name)))
