@@ -91,9 +91,12 @@ def _shown(score: float | None) -> str:
 
 
 def _named(scores: Mapping[str, float | None], split: str) -> dict[str, float]:
-    """Return the scores as MLflow names them: `miou` of the validation split, `test_miou` of another."""
+    """Return the scores as MLflow names them: `miou` of the validation split, `test_miou` of another.
+
+    They are rounded, since its pages show all digits; evaluation.json among the artifacts is exact.
+    """
     prefix = "" if split == "val" else f"{split}_"
-    return {f"{prefix}{name}": value for name, value in scores.items() if value is not None}
+    return {f"{prefix}{name}": round(one, 4) for name, one in scores.items() if one is not None}
 
 
 if __name__ == "__main__":

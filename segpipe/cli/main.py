@@ -15,6 +15,7 @@ from segpipe.cli import (
     plan,
     predict,
     repeat,
+    reproduce,
     score,
     show,
     train,
@@ -28,7 +29,7 @@ from segpipe.runtime.version import installed_version
 # The commands in the order in which a person meets them, under the headings of --help.
 _GROUPS = {
     "begin": (new, import_data, check, plan, use),
-    "train": (train, repeat, show, compare, ui),
+    "train": (train, repeat, show, compare, ui, reproduce),
     "use a model": (predict, score),
     "this machine": (doctor, completion),
 }

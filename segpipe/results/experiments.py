@@ -55,7 +55,7 @@ def read_run(name: str) -> RunResults:
     holders = [place for place in (folder, folder / METRICS) if (place / Evaluation.file).is_file()]
     if holders:
         return _from_folder(name, holders[0])
-    commit = commit_of(name) or _experiment(name)
+    commit = commit_of(name) or experiment_commit(name)
     if commit is None:
         raise DataError(_unknown(name))
     return _from_commit(name, commit)
@@ -156,7 +156,7 @@ def _file_of(commit: str, path: Path) -> bytes | None:
     return git_output("show", f"{commit}:./{path.as_posix()}")
 
 
-def _experiment(name: str) -> str | None:
+def experiment_commit(name: str) -> str | None:
     """Return the commit of an experiment; of several, the one on the current commit, as DVC does."""
     named = [(baseline, ref) for other, baseline, ref in experiments() if other == name]
     here = commit_of("HEAD")

@@ -11,9 +11,7 @@ from pathlib import Path
 
 
 @contextlib.contextmanager
-def held_file(
-    path: Path, busy: Callable[[str], None], *, delete: bool = False
-) -> Iterator[None]:
+def held_file(path: Path, busy: Callable[[str], None], *, delete: bool = False) -> Iterator[None]:
     """Hold the lock file `path` for the block; its content is the holder's process id.
 
     delete: whether the file goes at the end of the block; all who lock it must ask for the same.

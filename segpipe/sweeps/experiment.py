@@ -93,7 +93,7 @@ class Experiment:
         """
         settings = [part for one in self.settings for part in ("-S", one)]
         copies = [part for one in self.copied_paths() for part in ("--copy-paths", one)]
-        code = _run_dvc(["exp", "run", "--temp", "--name", self.name, *settings, *copies])
+        code = run_dvc(["exp", "run", "--temp", "--name", self.name, *settings, *copies])
         if code or commit_of(self.ref) is None:
             raise SegpipeError(
                 f"experiment {self.name}: `dvc exp run` ended with code {code} and left no experiment; "
@@ -153,11 +153,11 @@ def _in_git(path: str) -> bool:
     return bool(git_output("ls-files", "--", path))
 
 
-def _run_dvc(arguments: Sequence[str]) -> int:
-    """Run DVC of this environment; return its exit code."""
+def run_dvc(arguments: Sequence[str], folder: Path | None = None) -> int:
+    """Run DVC of this environment, in `folder` or here; return its exit code."""
     programs = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
     dvc = subprocess.Popen(
-        [sys.executable, "-m", "dvc", *arguments], env={**os.environ, "PATH": programs}
+        [sys.executable, "-m", "dvc", *arguments], cwd=folder, env={**os.environ, "PATH": programs}
     )
     try:
         return dvc.wait()

@@ -12,7 +12,14 @@ from segpipe.params.chosen import flat
 from segpipe.results.experiments import commit_of, parameters_of
 from segpipe.runtime.revision import git_output, git_revision
 
-_SECTIONS = ("source.", "labels.", "prepare.", "model.", "loss.", "train.")  # what decides a training
+_SECTIONS = (
+    "source.",
+    "labels.",
+    "prepare.",
+    "model.",
+    "loss.",
+    "train.",
+)  # what decides a training
 _NAMED, _LONGEST = 4, 24  # changes in a name, and characters of a value there
 NOTE = "mlflow.note.content"
 
@@ -82,7 +89,9 @@ def _changes(recorded: Mapping[str, Any]) -> dict[str, tuple[str, str]]:
         if key.startswith(_SECTIONS) and before.get(key) != value
     }
     others = tuple(key.removesuffix("name") for key in changed if key.endswith(".name"))
-    return {key: pair for key, pair in changed.items() if pair[0] != "-" or not key.startswith(others)}
+    return {
+        key: pair for key, pair in changed.items() if pair[0] != "-" or not key.startswith(others)
+    }
 
 
 def _short(key: str) -> str:

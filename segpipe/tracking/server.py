@@ -8,7 +8,6 @@ import sys
 import threading
 import time
 import webbrowser
-from collections.abc import Callable
 
 from segpipe.params.schema import TrackingParams
 from segpipe.runtime.console import say
@@ -39,7 +38,9 @@ def show_runs(settings: TrackingParams, port: int) -> int:
     address = named if local is None else database_address(local)
     _refuse_taken_port(port)
     link = runs_link(f"http://{HOST}:{port}", store.experiment_id)
-    say("MLflow needs about 15 seconds to start; Ctrl-C ends it. Its assistant panel stays closed once it is")
+    say(
+        "MLflow needs about 15 seconds to start; Ctrl-C ends it. Its assistant panel stays closed once it is"
+    )
     say(link)
     # Without jobs and with one worker it starts in half the time, in a quarter of the memory.
     command = [sys.executable, "-m", "mlflow", "server", "--host", HOST, "--port", str(port)]
@@ -51,8 +52,7 @@ def show_runs(settings: TrackingParams, port: int) -> int:
     server = subprocess.Popen([*command, "--workers", "1"], env=environment, cwd=local_root())
     try:
         if _has_display():
-            alive = lambda: server.poll() is None  # noqa: E731
-            threading.Thread(target=_open_when_up, args=(link, port, alive), daemon=True).start()
+            threading.Thread(target=_open_when_up, args=(link, port, server), daemon=True).start()
         return server.wait()
     finally:
         server.terminate()
@@ -76,9 +76,9 @@ def _has_display() -> bool:
     return sys.platform == "darwin" or any(map(os.environ.get, ("DISPLAY", "WAYLAND_DISPLAY")))
 
 
-def _open_when_up(link: str, port: int, alive: Callable[[], bool]) -> None:
+def _open_when_up(link: str, port: int, server: "subprocess.Popen[bytes]") -> None:
     end = time.monotonic() + _PATIENCE
-    while alive() and time.monotonic() < end:
+    while server.poll() is None and time.monotonic() < end:
         with contextlib.suppress(OSError), socket.create_connection((HOST, port), timeout=1):
             webbrowser.open(link)
             return
