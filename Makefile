@@ -53,8 +53,8 @@ parameters: $(STAMP)  ## write docs/parameters.md anew from the schema
 dashboard: $(STAMP)  ## show models, images and scores on http://127.0.0.1:8501
 	$(RUN) python -m segpipe.cli.main dashboard
 
-ui: $(STAMP)  ## show the runs in MLflow on http://127.0.0.1:5000
-	$(RUN) MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false mlflow ui --host 127.0.0.1 --workers 1 --backend-store-uri sqlite:///mlflow.db
+ui: $(STAMP)  ## show the runs in MLflow's pages
+	@$(RUN) python -m segpipe.cli.main ui
 
 bench: $(STAMP)  ## measure training, preparation, scoring and prediction on this machine
 	$(RUN) python -m bench.training

@@ -1,16 +1,16 @@
 """Stage evaluate: score the model on the raw labels of a split, at their own resolution.
 
 reads   models/, data/raw/, data/prepared/ (which images belong to the split)
-writes  metrics/evaluation.json and the tables classes.csv, images.csv, groups.csv, image_counts.csv,
-        confusion.csv, precision_recall.csv, boundaries.csv and reliability.csv beside it
+writes  metrics/scores.json (the headline scores), metrics/evaluation.json and the tables classes.csv,
+        images.csv, groups.csv, image_counts.csv, confusion.csv, precision_recall.csv, boundaries.csv and
+        reliability.csv beside them
 
 Example: dvc exp run -S evaluate.split=test
 """
 
 import sys
+from collections.abc import Mapping
 from pathlib import Path
-
-from pydantic import BaseModel
 
 from segpipe.dataset.layout import INDEX, read_samples
 from segpipe.evaluation.evaluate import evaluate
@@ -18,8 +18,9 @@ from segpipe.evaluation.report import evaluation_report
 from segpipe.inference.predictor import Predictor
 from segpipe.inference.views import Views
 from segpipe.params.schema import Params
-from segpipe.results.evaluation import Evaluation, EvaluationProtocol, Foreground
-from segpipe.results.records import METRICS, Interval
+from segpipe.results.evaluation import Evaluation, Foreground
+from segpipe.results.evaluation_tables import HeadlineScores, headline_scores
+from segpipe.results.records import METRICS, write_record
 from segpipe.runtime.console import say
 from segpipe.runtime.provenance import Snapshot
 from segpipe.tracking.run import training_run
@@ -46,9 +47,10 @@ def run(params: Params, snapshot: Snapshot) -> None:
         report = evaluation_report(counts, predictor, options.split)
         snapshot.verify()
         paths = report.write(METRICS)
-        scores = _flat(report.evaluation)
-        scores = {f"evaluation/{options.split}_{name}": value for name, value in scores.items()}
-        tracker.log_metrics(scores, step=None)
+        headline = headline_scores(report.evaluation)
+        write_record(METRICS / HeadlineScores.file, headline)
+        scores = headline.model_dump() | {"pixel_accuracy": report.evaluation.pixel_accuracy}
+        tracker.log_metrics(_named(scores, options.split), step=None)
         for path in paths:
             tracker.log_files(path, "evaluation")
     _say_scores(report.evaluation)
@@ -88,22 +90,13 @@ def _shown(score: float | None) -> str:
     return "-" if score is None else f"{100 * score:.2f} %"
 
 
-def _flat(evaluation: Evaluation) -> dict[str, float]:
-    """Return what MLflow shows as curves and bars: the scores, the foreground's, IoU by class."""
-    classes = evaluation.classes.items()
-    ious = {f"iou_{name}": found.iou for name, found in classes if found.iou is not None}
-    return _floats(evaluation, "") | ious
+def _named(scores: Mapping[str, float | None], split: str) -> dict[str, float]:
+    """Return the scores as MLflow names them: `miou` of the validation split, `test_miou` of another.
 
-
-def _floats(scores: BaseModel, prefix: str) -> dict[str, float]:
-    """Return the scores of a model, and of models within it under the name of their field."""
-    flat = {}
-    for name, value in scores:
-        if isinstance(value, float):
-            flat[prefix + name] = value
-        elif isinstance(value, BaseModel) and not isinstance(value, Interval | EvaluationProtocol):
-            flat |= _floats(value, f"{name}_")
-    return flat
+    They are rounded, since its pages show all digits; evaluation.json among the artifacts is exact.
+    """
+    prefix = "" if split == "val" else f"{split}_"
+    return {f"{prefix}{name}": round(one, 4) for name, one in scores.items() if one is not None}
 
 
 if __name__ == "__main__":

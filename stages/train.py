@@ -2,7 +2,7 @@
 
 reads   data/prepared/
 writes  models/ (the bundle), metrics/history.csv, class_history.csv, learning_rate.csv (as planned),
-        metrics/training.json, metrics/mlflow.json
+        metrics/training.json, training_scores.json (its headline), mlflow.json
 
 A run that was interrupted goes on from its last checkpoint.
 

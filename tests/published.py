@@ -81,7 +81,7 @@ def logged(workspace: Path, question: str, *values: str) -> list[Any]:
 def tracked(workspace: Path, run_id: str) -> Tracked:
     """Return what the workspace's store has of a run."""
     steps = "SELECT step FROM metrics WHERE run_uuid = ? AND key = ? ORDER BY step"
-    keys = ("train_loss", "val_loss", "training/steps")
+    keys = ("train_loss", "val_loss", "hours")
     [status] = logged(workspace, "SELECT status FROM runs WHERE run_uuid = ?", run_id)
     return Tracked(*(logged(workspace, steps, run_id, key) for key in keys), status)
 

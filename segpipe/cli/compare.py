@@ -121,11 +121,14 @@ def _refuse_names(names: Sequence[str]) -> None:
 
 
 def _legend(letters: str, runs: Sequence[RunResults]) -> list[str]:
-    return [
-        f"{letter}  {run.name}"
-        + ("" if run.place.rstrip("/") == run.name.rstrip("/") else f" ({run.place})")
-        for letter, run in zip(letters, runs, strict=True)
-    ]
+    """Return a line for each run: its name, where it was found, and its MLflow run."""
+    lines = []
+    for letter, run in zip(letters, runs, strict=True):
+        tracked = run.training and run.training.mlflow_run
+        about = [] if run.place.rstrip("/") == run.name.rstrip("/") else [run.place]
+        about += [f"MLflow run {tracked}"] if tracked else []
+        lines.append(f"{letter}  {run.name}" + (f" ({', '.join(about)})" if about else ""))
+    return lines
 
 
 def _verdicts(

@@ -17,11 +17,13 @@ from segpipe.cli import (
     plan,
     predict,
     repeat,
+    reproduce,
     score,
     show,
     suggest,
     sweep,
     train,
+    ui,
     use,
 )
 from segpipe.runtime.errors import did_you_mean
@@ -31,7 +33,7 @@ from segpipe.runtime.version import installed_version
 # The commands in the order in which a person meets them, under the headings of --help.
 _GROUPS = {
     "begin": (new, import_data, check, plan, use),
-    "train": (train, repeat, sweep, show, compare),
+    "train": (train, repeat, sweep, show, compare, ui, reproduce),
     "use a model": (predict, dashboard, score, suggest, export),
     "this machine": (doctor, completion),
 }

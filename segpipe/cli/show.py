@@ -42,12 +42,12 @@ _PLACES = (
         "training curves, IoU by class, confusion, precision and recall",
     ),
     ("plots", Path("dvc_plots/index.html"), "made by `dvc plots show`"),
-    ("scores", METRICS / Evaluation.file, "with their protocol; `dvc metrics diff` compares"),
     (
-        "MLflow",
-        Path("mlflow.db"),
-        "`mlflow ui --backend-store-uri sqlite:///mlflow.db` shows the runs",
+        "scores",
+        METRICS / Evaluation.file,
+        "with their protocol; `segpipe compare` and `dvc metrics diff` compare",
     ),
+    ("MLflow", Path("mlflow.db"), "`segpipe ui` shows the runs"),
 )
 
 
@@ -158,6 +158,7 @@ def _training(training: TrainingSummary) -> list[str]:
         f"training            {training.seconds:.0f} s, {training.images_per_second:.1f} images/s, "
         f"{100 * training.wait_share:.1f} % waiting for data, {training.peak_memory_mb:.0f} MB, "
         f"{training.processes} process(es), {training.precision}",
+        *([f"MLflow run          {training.mlflow_run}"] if training.mlflow_run else []),
     ]
 
 

@@ -1,4 +1,4 @@
-"""The rows of the tables that the evaluate stage writes beside metrics/evaluation.json."""
+"""What the evaluate stage writes beside metrics/evaluation.json: the headline scores, and tables."""
 
 from typing import Annotated, Any, ClassVar
 
@@ -18,6 +18,28 @@ ByClass = Annotated[
     BeforeValidator(_numbers),
     PlainSerializer(lambda numbers: " ".join(map(str, numbers)), return_type=str),
 ]
+
+
+class HeadlineScores(Evaluated):
+    """scores.json: the mIoU and its 95 % interval, whose ends are not set where there is none.
+
+    DVC's tables (`dvc exp show`, `dvc metrics diff`) have a column or a line for each number of a file that
+    dvc.yaml lists under metrics. So these are few and their names short: with parameters they fit into
+    140 characters.
+    """
+
+    file: ClassVar[str] = "scores.json"
+
+    miou: Score
+    miou_low: Score = None
+    miou_high: Score = None
+
+
+def headline_scores(evaluation: Evaluation) -> HeadlineScores:
+    """Return the few scores that DVC's tables show."""
+    bounds = evaluation.miou_interval
+    interval = {} if bounds is None else {"miou_low": bounds.low, "miou_high": bounds.high}
+    return HeadlineScores(miou=evaluation.miou, **interval)
 
 
 class _OfClass(Evaluated):

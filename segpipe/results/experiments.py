@@ -80,7 +80,7 @@ def _place(name: str) -> Path | str:
     holders = [place for place in (folder, folder / METRICS) if (place / Evaluation.file).is_file()]
     if holders:
         return holders[0]
-    commit = commit_of(name) or _experiment(name)
+    commit = commit_of(name) or experiment_commit(name)
     if commit is None:
         raise DataError(_unknown(name))
     return commit
@@ -103,6 +103,11 @@ def experiments() -> list[tuple[str, str, str]]:
     refs = (git_output("for-each-ref", "--format=%(refname)", "refs/exps") or b"").decode().split()
     found = [(ref, _EXPERIMENT.fullmatch(ref)) for ref in refs]
     return [(match[3], match[1] + match[2], ref) for ref, match in found if match]
+
+
+def parameters_of(commit: str) -> dict[str, str] | None:
+    """Return the parameters that count in a commit's params.yaml, by dotted key; None as in RunResults."""
+    return _parsed_parameters(_file_of(commit, _PARAMS))
 
 
 def commit_with(path: Path) -> str | None:
@@ -133,7 +138,7 @@ def _from_folder(name: str, folder: Path) -> RunResults:
         place=f"{folder}/",
         evaluation=evaluation,
         training=read_record(TrainingSummary, training) if training.is_file() else None,
-        parameters=_parameters(params.read_bytes() if params.is_file() else None),
+        parameters=_parsed_parameters(params.read_bytes() if params.is_file() else None),
         image_counts=image_counts,
     )
 
@@ -156,14 +161,14 @@ def _from_commit(name: str, commit: str) -> RunResults:
         training=None
         if training is None
         else parse_record(TrainingSummary, training, f"{where}/{TrainingSummary.file}"),
-        parameters=_parameters(_file_of(commit, _PARAMS)),
+        parameters=parameters_of(commit),
         image_counts=None
         if counts is None
         else parse_table(ImageCountsRow, counts, f"{where}/{ImageCountsRow.file}"),
     )
 
 
-def _parameters(content: bytes | None) -> dict[str, str] | None:
+def _parsed_parameters(content: bytes | None) -> dict[str, str] | None:
     try:
         values = overlaid(parse_yaml(content or b"", _PARAMS.name))
         return flat(chosen(validate(values, _PARAMS.name)))
@@ -176,7 +181,7 @@ def _file_of(commit: str, path: Path) -> bytes | None:
     return git_output("show", f"{commit}:./{path.as_posix()}")
 
 
-def _experiment(name: str) -> str | None:
+def experiment_commit(name: str) -> str | None:
     """Return the commit of an experiment; of several, the one on the current commit, as DVC does."""
     named = [(baseline, ref) for other, baseline, ref in experiments() if other == name]
     here = commit_of("HEAD")

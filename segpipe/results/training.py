@@ -17,6 +17,7 @@ class TrainingSummary(_Trained):
     Without `limit` and `overfit` all samples were used. images_per_second: median over the history.
     wait_share: of the seconds, those without data. device_hours: hours times processes.
     accumulation: at the end of the training. pruned: a sweep ended it before its time; None otherwise.
+    mlflow_run: the id of its run, where it was tracked.
     """
 
     file: ClassVar[str] = "training.json"
@@ -45,6 +46,29 @@ class TrainingSummary(_Trained):
     accumulation: int | None = None
     precision: str
     device: str
+    mlflow_run: str | None = None
+
+
+class TrainingHeadline(_Trained):
+    """training_scores.json: what DVC's tables show of a training, below short names.
+
+    val_loss: of the kept weights. images_s: images/s, as in TrainingSummary. hours: by the clock.
+    """
+
+    file: ClassVar[str] = "training_scores.json"
+
+    val_loss: float | None
+    images_s: float
+    hours: float
+
+
+def training_headline(summary: TrainingSummary) -> TrainingHeadline:
+    """Return the few numbers that DVC's tables show."""
+    return TrainingHeadline(
+        val_loss=summary.val_loss,
+        images_s=summary.images_per_second,
+        hours=round(summary.seconds / 3600, 5),
+    )
 
 
 class HistoryRow(_Trained):

@@ -11,26 +11,43 @@ from pathlib import Path
 
 
 @contextlib.contextmanager
-def held_file(path: Path, busy: Callable[[str], None]) -> Iterator[None]:
+def held_file(path: Path, busy: Callable[[str], None], *, delete: bool = False) -> Iterator[None]:
     """Hold the lock file `path` for the block; its content is the holder's process id.
+
+    delete: whether the file goes at the end of the block; all who lock it must ask for the same.
 
     busy: called with the id of the process that has it ("unknown" where it has not said so yet)
     before it is waited for; what it raises ends the waiting. Raises OSError when the file cannot be
     opened (with its name) or its file system has no locks (without).
     """
-    # Never deleted: another process could lock a file that no longer has a name.
-    with path.open("a+", encoding="utf-8") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+    while True:
+        with path.open("a+", encoding="utf-8") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                file.seek(0)
+                busy(file.read().strip() or "unknown")
+                fcntl.flock(file, fcntl.LOCK_EX)
+            if not _has_name(file.fileno(), path):
+                continue  # its holder deleted it between the opening and the lock
             file.seek(0)
-            busy(file.read().strip() or "unknown")
-            fcntl.flock(file, fcntl.LOCK_EX)
-        file.seek(0)
-        file.truncate()
-        file.write(str(os.getpid()))
-        file.flush()
-        yield
+            file.truncate()
+            file.write(str(os.getpid()))
+            file.flush()
+            try:
+                yield
+            finally:
+                if delete:  # while it is held: nobody else has this file locked
+                    path.unlink(missing_ok=True)
+            return
+
+
+def _has_name(handle: int, path: Path) -> bool:
+    """Return whether `path` is still the open file."""
+    try:
+        return os.path.samestat(path.stat(), os.fstat(handle))
+    except FileNotFoundError:
+        return False
 
 
 @contextlib.contextmanager

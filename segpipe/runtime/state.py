@@ -53,5 +53,5 @@ def held_alone(folder: Path) -> Iterator[None]:
         )
 
     folder.parent.mkdir(parents=True, exist_ok=True)
-    with held_file(folder.with_suffix(".lock"), refuse):
+    with held_file(folder.with_suffix(".lock"), refuse, delete=True):
         yield

@@ -213,3 +213,21 @@ def terminate_stage(dvc: "subprocess.Popen[bytes]") -> None:
     with contextlib.suppress(psutil.NoSuchProcess):
         for process in psutil.Process(dvc.pid).children() or [psutil.Process(dvc.pid)]:
             process.terminate()
+
+
+def run_dvc(arguments: Sequence[str], folder: Path | None = None) -> int:
+    """Run DVC of this environment, in `folder` or here; return its exit code."""
+    programs = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
+    dvc = subprocess.Popen(
+        [sys.executable, "-m", "dvc", *arguments], cwd=folder, env={**os.environ, "PATH": programs}
+    )
+    try:
+        return dvc.wait()
+    except KeyboardInterrupt as told:
+        # A terminal sends Ctrl-C to the stage as well. SIGTERM came to this process alone; DVC itself
+        # would die of it and leave its stage behind.
+        if isinstance(told, Terminated):
+            terminate_stage(dvc)
+        raise
+    finally:
+        dvc.wait()

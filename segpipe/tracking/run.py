@@ -16,12 +16,14 @@ from segpipe.runtime.revision import git_revision, package_version
 from segpipe.runtime.trial import PARENT_RUN
 from segpipe.tracking.calls import reason
 from segpipe.tracking.datasets import DataUsed, log_data
+from segpipe.tracking.description import NOTE, source_tags
 from segpipe.tracking.names import PARAMETER_LIMIT, flat_parameters, shortened, valid_tags
 from segpipe.tracking.outbox import Outbox
 from segpipe.tracking.redaction import redacted
 from segpipe.tracking.store import Store, find_run, open_store
 from segpipe.tracking.system import SystemMonitor
 from segpipe.tracking.tracker import Silent, Tracker
+from segpipe.tracking.view import offer_view
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -63,10 +65,12 @@ def start_run(
         if known:
             client.update_run(outbox.run_id, status="RUNNING")
             for tag, value in valid_tags(tags).items():
-                client.set_tag(outbox.run_id, tag, value)
+                if tag != NOTE:  # which a person may have edited meanwhile
+                    client.set_tag(outbox.run_id, tag, value)
         _log_parameters(client, outbox, flat_parameters(parameters), known)
         if data:
             log_data(client, outbox.run_id, data)
+        offer_view(client, store.experiment_id)
     say(f"MLflow: run {outbox.run_id} in {store.address}")
     every = settings.system_seconds
     system = SystemMonitor(every, run.info.start_time) if every else None
@@ -97,15 +101,20 @@ def training_run(settings: TrackingParams, path: Path) -> Tracker:
 
 
 def standard_tags() -> dict[str, str]:
-    """Return what is known of the code and of the DVC experiment; what is not known has no tag."""
+    """Return what is known of the code and of the DVC experiment; what is not known has no tag.
+
+    dvc_baseline: the commit that the experiment started from. That of the experiment itself is made
+    after its last stage; metrics/training.json in it names the run.
+    """
     known = {
         "git_commit": git_revision(),
         "dvc_experiment": os.environ.get("DVC_EXP_NAME"),
+        "dvc_baseline": os.environ.get("DVC_EXP_BASELINE_REV"),
         "dvc_stage": os.environ.get("DVC_STAGE"),
         "segpipe_version": package_version(),
         "mlflow.parentRunId": os.environ.get(PARENT_RUN),
     }
-    return {name: value for name, value in known.items() if value}
+    return {name: value for name, value in known.items() if value} | source_tags()
 
 
 @contextlib.contextmanager

@@ -52,7 +52,7 @@ def open_store(settings: TrackingParams) -> Store:
     Raises TrackingError when the store cannot be used; of another than mlflow.db only where
     tracking.unreachable is `error`: with `local` this is a warning, and mlflow.db is used.
     """
-    root = repository_root().absolute()
+    root = local_root()
     local = root / DATABASE
     named = os.environ.get(VARIABLE, "").strip()
     if not named:
@@ -72,12 +72,17 @@ def open_store(settings: TrackingParams) -> Store:
     return _open_database(local, settings.experiment)
 
 
+def local_root() -> Path:
+    """Return the folder of mlflow.db, below which the paths of other databases are read too."""
+    return repository_root().absolute()
+
+
 def reach_store() -> str:
     """Return the address of the store that runs would be kept in, without passwords, once it answered.
 
     Nothing is made there. Raises TrackingError when it does not answer.
     """
-    root = repository_root().absolute()
+    root = local_root()
     named = os.environ.get(VARIABLE, "").strip()
     local = database_path(named, root) if named else root / DATABASE
     if local is not None and not local.exists():

@@ -18,7 +18,7 @@ from segpipe.params.model import ModelParams
 from segpipe.params.schema import TrackingParams
 from segpipe.params.train import TrainParams
 from segpipe.results.records import write_record
-from segpipe.results.training import TrainedRun
+from segpipe.results.training import TrainedRun, TrainingHeadline, training_headline
 from segpipe.runtime.atomic import atomic_dir
 from segpipe.runtime.console import say
 from segpipe.runtime.provenance import Snapshot
@@ -47,7 +47,7 @@ from segpipe.training.watch.publish import (
     write_history,
     write_planned_rates,
 )
-from segpipe.training.watch.tracked import mlflow_run, numbers
+from segpipe.training.watch.tracked import mlflow_run
 
 
 @dataclass(frozen=True)
@@ -153,17 +153,19 @@ def _publish(
 ) -> None:
     """Write the outputs, tell MLflow of them, and remove the state. last: the weights at the end."""
     say_early_stop(job.train.early_stopping, job.lengths.total, progress)
-    summary = training_summary(job, progress)
+    summary = training_summary(job, progress, tracker.run_id)
     with atomic_dir(outputs.bundle) as partial_folder:
         write_bundle(job, progress, last, plan.model, _lineage(plan, job.learner), partial_folder)
         calibrate(partial_folder, job)
         plan.snapshot.verify()
     write_history(progress, outputs.history)
+    headline = training_headline(summary)
     write_record(outputs.summary, summary)
+    write_record(outputs.summary.with_name(TrainingHeadline.file), headline)
     write_record(outputs.tracking, TrainedRun(run_id=tracker.run_id))
-    costs = numbers(summary.model_dump())
-    whole_run = {f"training/{name}": value for name, value in costs.items()}
-    tracker.log_metrics(whole_run, step=progress.step)
+    # The loss and images/s are metrics by step already.
+    tracker.log_metrics({"hours": headline.hours}, step=progress.step)
+    tracker.log_files(outputs.summary, "training")
     tracker.log_files(outputs.bundle, "bundle")
     if profiler.written:
         tracker.log_files(profiler.folder, "profile")

@@ -116,7 +116,7 @@ facts = {
     run.info.run_id: [
         run.info.status,
         run.data.tags.get("dvc_experiment"),
-        "evaluation/val_miou" in run.data.metrics,
+        "miou" in run.data.metrics,
         [metric.step for metric in client.get_metric_history(run.info.run_id, "val_miou")],
     ]
     for run in runs

@@ -90,9 +90,8 @@ def delete_outputs(workspace: Path) -> None:
 
 
 def left_over(workspace: Path) -> list[str]:
-    """What lies among the states but for locks."""
-    left = [path.name for path in (workspace / ".segpipe/state").iterdir()]
-    return [name for name in left if not name.endswith(".lock")]
+    """What lies among the states."""
+    return [path.name for path in (workspace / ".segpipe/state").iterdir()]
 
 
 @pytest.mark.timeout(1500)

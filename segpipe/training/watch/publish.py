@@ -110,8 +110,11 @@ def write_planned_rates(train: TrainParams, lengths: StepLengths, path: Path) ->
     write_table(path, PlannedRate, rows)
 
 
-def training_summary(job: Job, progress: Progress) -> TrainingSummary:
-    """Return what metrics/training.json says: the best validation's scores and what the run cost."""
+def training_summary(job: Job, progress: Progress, run_id: str | None) -> TrainingSummary:
+    """Return what metrics/training.json says: the best validation's scores and what the run cost.
+
+    run_id: of the MLflow run, so that what holds the file, such as a DVC experiment, names it.
+    """
     rows, processes = progress.history, job.processes
     best = rows[progress.best_row]
     seconds = sum(row["seconds"] or 0.0 for row in rows)
@@ -141,6 +144,7 @@ def training_summary(job: Job, progress: Progress) -> TrainingSummary:
         "accumulation": processes.shard.accumulation,
         "precision": processes.precision,
         "device": device_name(processes.device),
+        **({} if run_id is None else {"mlflow_run": run_id}),
     }
     return new_record(TrainingSummary, summary)
 

@@ -1,7 +1,6 @@
 """A training as MLflow sees it: its run, the rows of its history, the pictures of its validations."""
 
 import contextlib
-import os
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from functools import partial
@@ -10,6 +9,7 @@ from typing import Any
 from segpipe.params.schema import TrackingParams
 from segpipe.runtime.console import say
 from segpipe.runtime.trial import report_rows
+from segpipe.tracking.description import NOTE, description, run_name
 from segpipe.tracking.run import standard_tags, start_run
 from segpipe.tracking.tracker import Tracker
 from segpipe.training.class_balance import centroid_counts
@@ -40,9 +40,13 @@ def mlflow_run(
         return
     with start_run(
         tracking,
-        name=os.environ.get("DVC_EXP_NAME") or model,
+        name=run_name(model, recorded),
         parameters={**recorded, **derived(job)},
-        tags={**standard_tags(), "data_fingerprint": job.data.dataset.fingerprint},
+        tags={
+            **standard_tags(),
+            "data_fingerprint": job.data.dataset.fingerprint,
+            NOTE: description(model, recorded),
+        },
         resume=job.checkpoints.tracked(),
         data=data_used(job.data, recorded["source"]["name"]),
         hurried=lambda: stop.asked,
@@ -51,7 +55,8 @@ def mlflow_run(
             job.checkpoints.note_tracked(tracker.run_id)
 
         def send_row(row: Row, timestamp: int) -> None:
-            tracker.log_metrics(numbers(row), step=int(row["step"] or 0), timestamp=timestamp)
+            values = {name: value for name, value in row.items() if name != "step"}
+            tracker.log_metrics(_numbers(values), step=int(row["step"] or 0), timestamp=timestamp)
 
         # A process that was killed may not have come to log them; what the run has is left out.
         for earlier, timestamp in zip(progress.history, progress.row_times, strict=True):
@@ -94,6 +99,6 @@ def derived(job: Job) -> dict[str, Any]:
     return {"steps": lengths, **weights, **counts}
 
 
-def numbers(values: dict[str, Any]) -> dict[str, float]:
+def _numbers(values: dict[str, Any]) -> dict[str, float]:
     """Return those of the values that are numbers, as MLflow takes them."""
     return {name: float(value) for name, value in values.items() if isinstance(value, int | float)}
