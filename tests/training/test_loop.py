@@ -12,7 +12,7 @@ from segpipe.models.parts.network import Logits, Network
 from segpipe.params.length import Length
 from segpipe.params.loss import LossParams
 from segpipe.params.schedule import PlateauParams
-from segpipe.params.train import EarlyStoppingParams, RMSpropParams, SGDParams
+from segpipe.params.train import AugmentParams, EarlyStoppingParams, RMSpropParams, SGDParams
 from segpipe.results.records import read_table
 from segpipe.results.training import ClassHistoryRow, TrainingSummary
 from segpipe.training.distributed.signals import Interrupted
@@ -83,6 +83,7 @@ def test_the_rows_mean_losses_are_those_of_their_steps(dataset, trained) -> None
         {"optimizer": "adamw", "ema": 0.9},
         {"optimizer": "adam", "schedule": "one_cycle"},
         {"optimizer": "sgd", "ema": 0.99},
+        {"optimizer": "adamw", "augment": AugmentParams(noise=(0.0, 9.0), blur=(0.0, 2.0))},
         {"optimizer": "rmsprop", "rmsprop": RMSpropParams(momentum=0.9), "lr": 0.001},
         {
             "schedule": "plateau",
