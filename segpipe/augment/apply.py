@@ -29,7 +29,8 @@ def augment_batch(
     `crop` is (h, w), the one that the draws were made for. All tensors lie on one device and the
     work is done there. Gamma, saturation, blur and noise follow in this order (the scene, the lens,
     the sensor) after the window is cut: there are fewer pixels then. Those outside of the image
-    become exactly 0, the mean of the training set, with VOID in the mask. Neutral draws give what `normalise_batch` gives, bit for bit.
+    become exactly 0, the mean of the training set, with VOID in the mask. Neutral draws give what
+    `normalise_batch` gives, bit for bit.
 
     Raises ValueError when image and mask do not fit, and for a saturation other than 1 unless
     there are three channels.

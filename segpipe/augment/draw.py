@@ -78,9 +78,10 @@ def draw(
     depend on (seed, epoch, row, repeat), its point and the sizes alone, not on what else is in the
     batch. The scale is log-uniform in its range, so that x2 is as likely as x1/2. Gamma,
     saturation, noise and blur are uniform. The window lies anywhere in the scaled image, at whole
-    pixels of it (at scale 1 a crop is then a slice, and nothing is interpolated); along a side on which it is the larger,
-    it holds all of the image, anywhere. step: the window's corner is a multiple of it, so that a
-    truth that is coarser than the image by this ratio can be cut at whole pixels of its own.
+    pixels of it (at scale 1 a crop is then a slice, and nothing is interpolated); along a side
+    on which it is the larger, it holds all of the image, anywhere. step: the window's corner is a
+    multiple of it, so that a truth that is coarser than the image by this ratio can be cut at whole
+    pixels of its own.
 
     Where a sample has a point, the window is one of those that hold it, each as likely as the others,
     so the point comes to lie anywhere in the window. What is narrower than 1 / scale pixels may

@@ -182,6 +182,9 @@ class TrainParams(Section):
     networks of some hundred million weights; not with compile"""
     validate_every: PositiveLength = Length(1)
     """a length, above 0; the end is always validated"""
+    scores: Annotated[bool, Since("0.2.0")] = False
+    """true: the history has mIoU and pixel accuracy of the training as well, on the augmented batches
+    as the network saw them; small networks take some percent longer"""
     early_stopping: EarlyStoppingParams = EarlyStoppingParams()
     """end before the length, after so many validations in a row without gain"""
     threshold: Threshold = 0.5
