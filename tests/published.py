@@ -12,7 +12,10 @@ from safetensors.numpy import load_file
 from segpipe.results.records import read_record, read_table
 from segpipe.results.training import HistoryRow, TrainedRun, TrainingSummary
 
-LEARNT = ("epoch", "step", "lr", "train_loss", "val_loss", "val_miou", "val_pixel_accuracy")
+LEARNT = (
+    *("epoch", "step", "lr", "train_loss", "val_loss", "val_miou", "val_pixel_accuracy"),
+    *("val_weighted_f1", "train_miou", "train_pixel_accuracy"),
+)
 
 
 class Result:

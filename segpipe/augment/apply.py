@@ -10,6 +10,7 @@ from torch import Tensor
 
 from segpipe.augment.affine import sample_window
 from segpipe.augment.colour import adjust_gamma, adjust_saturation
+from segpipe.augment.degrade import add_noise, blur
 from segpipe.augment.draw import Draws
 
 
@@ -26,9 +27,10 @@ def augment_batch(
     The frames of a clip, T of them, share the draws of their sample and follow one another.
     `image_BTHWC` is uint8, or float in 0..1; `mean_C` and `std_C` are those of images in 0..1;
     `crop` is (h, w), the one that the draws were made for. All tensors lie on one device and the
-    work is done there. Colours change after the window is cut: there are fewer pixels then, and
-    those outside of the image become exactly 0, the mean of the training set, with VOID in the
-    mask. Neutral draws give what `normalise_batch` gives, bit for bit.
+    work is done there. Gamma, saturation, blur and noise follow in this order (the scene, the lens,
+    the sensor) after the window is cut: there are fewer pixels then. Those outside of the image
+    become exactly 0, the mean of the training set, with VOID in the mask. Neutral draws give what
+    `normalise_batch` gives, bit for bit.
 
     Raises ValueError when image and mask do not fit, and for a saturation other than 1 unless
     there are three channels.
@@ -44,6 +46,10 @@ def augment_batch(
         image_BCHW = adjust_gamma(image_BCHW, _like(draws.gamma_B, frames, image_BCHW))
     if (draws.saturation_B != 1).any():
         image_BCHW = adjust_saturation(image_BCHW, _like(draws.saturation_B, frames, image_BCHW))
+    if draws.blur_B.any():
+        image_BCHW = blur(image_BCHW, np.repeat(draws.blur_B, frames))
+    if draws.noise_B.any():
+        image_BCHW = add_noise(image_BCHW, draws.noise_B, draws.noise_seed_B)
     outside_BHW = ~inside_BHW.repeat_interleave(frames, 0)
     _normalise_(image_BCHW, mean_C, std_C).masked_fill_(outside_BHW[:, None], 0.0)
     return image_BCHW.contiguous(memory_format=torch.channels_last), labels_Bhw

@@ -1,6 +1,6 @@
 """Which sample is to be seen, and what chance decides about it each time (law 5); numpy only.
 
-Shapes: B batch.
+Shapes: B batch, N numbers a sample.
 """
 
 from collections.abc import Iterable
@@ -31,7 +31,9 @@ class Draws:
     `scale_B` enlarges (1 leaves the size). `top_B` and `left_B` are the upper left corner of the
     window in pixels of the unscaled image; below 0 where the window is larger than the image.
     `flip_B` mirrors the window left to right, `upend_B` upside down. `gamma_B` and `saturation_B`
-    are neutral at 1.
+    are neutral at 1. `blur_B` is the standard deviation of a Gaussian in pixels of the window,
+    `noise_B` that of Gaussian noise in steps of 1/255; both are neutral at 0. `noise_seed_B` is what
+    the noise of a sample grows from.
     """
 
     scale_B: Floats
@@ -41,6 +43,9 @@ class Draws:
     gamma_B: Floats
     saturation_B: Floats
     upend_B: NDArray[np.bool_]
+    noise_B: Floats
+    blur_B: Floats
+    noise_seed_B: NDArray[np.int64]
 
 
 def crop_sides(params: AugmentParams, image_height: int, image_width: int) -> tuple[int, int]:
@@ -71,21 +76,23 @@ def draw(
 
     image, crop: sides (height, width) of the image and of the window, in pixels. The draws of a sample
     depend on (seed, epoch, row, repeat), its point and the sizes alone, not on what else is in the
-    batch. The scale is log-uniform in its range, so that x2 is as likely as x1/2. Gamma and
-    saturation are uniform. The window lies anywhere in the scaled image, at whole pixels of it (at
-    scale 1 a crop is then a slice, and nothing is blurred); along a side on which it is the larger,
-    it holds all of the image, anywhere. step: the window's corner is a multiple of it, so that a
-    truth that is coarser than the image by this ratio can be cut at whole pixels of its own.
+    batch. The scale is log-uniform in its range, so that x2 is as likely as x1/2. Gamma,
+    saturation, noise and blur are uniform. The window lies anywhere in the scaled image, at whole
+    pixels of it (at scale 1 a crop is then a slice, and nothing is interpolated); along a side
+    on which it is the larger, it holds all of the image, anywhere. step: the window's corner is a
+    multiple of it, so that a truth that is coarser than the image by this ratio can be cut at whole
+    pixels of its own.
 
     Where a sample has a point, the window is one of those that hold it, each as likely as the others,
     so the point comes to lie anywhere in the window. What is narrower than 1 / scale pixels may
     still fall between the pixels of a window that shrinks the image.
     """
-    # Seven numbers a sample, always: a range that closes does not move the draws of the others.
-    uniform_B7 = np.array(
-        [generator(seed, "augment", epoch, *_key(spec)).random(7) for spec in specs_B]
-    ).reshape(-1, 7)
-    scale, top, left, flip, gamma, saturation, upend = uniform_B7.T
+    # Ten numbers a sample, always: a range that closes does not move the draws of the others. What
+    # a later version adds is drawn last, for the same reason.
+    uniform_BN = np.array(
+        [generator(seed, "augment", epoch, *_key(spec)).random(10) for spec in specs_B]
+    ).reshape(-1, 10)
+    scale, top, left, flip, gamma, saturation, upend, noise, blur, noise_seed = uniform_BN.T
     smallest, largest = params.scale
     scale_B = smallest * (largest / smallest) ** scale
     return Draws(
@@ -96,6 +103,9 @@ def draw(
         gamma_B=_between(gamma, params.gamma),
         saturation_B=_between(saturation, params.saturation),
         upend_B=upend < params.flip_vertical,
+        noise_B=_between(noise, params.noise),
+        blur_B=_between(blur, params.blur),
+        noise_seed_B=(noise_seed * 2**53).astype(np.int64),
     )
 
 
@@ -103,7 +113,18 @@ def neutral(samples: int) -> Draws:
     """Return draws that leave a batch as it is, for a window of the image's size."""
     ones, zeros = np.ones(samples), np.zeros(samples)
     no = np.zeros(samples, np.bool_)
-    return Draws(ones, zeros, zeros, no, ones, ones, no)
+    return Draws(
+        scale_B=ones,
+        top_B=zeros,
+        left_B=zeros,
+        flip_B=no,
+        gamma_B=ones,
+        saturation_B=ones,
+        upend_B=no,
+        noise_B=zeros,
+        blur_B=zeros,
+        noise_seed_B=np.zeros(samples, np.int64),
+    )
 
 
 def _key(spec: np.void) -> tuple[int, ...]:

@@ -24,6 +24,8 @@ from segpipe.params.section import (
     Range,
     Section,
     Seed,
+    Since,
+    Steps,
 )
 from segpipe.runtime.errors import excerpt
 
@@ -58,6 +60,10 @@ class AugmentParams(Section):
     """above 0; above 1 darkens"""
     saturation: Range = (0.8, 1.25)
     """above 0; 1 leaves as it is"""
+    noise: Annotated[Steps, Since("0.2.0")] = (0.0, 0.0)
+    """Gaussian; standard deviation in steps of 1/255, 0..255; [0.0, 0.0]: off"""
+    blur: Annotated[Steps, Since("0.2.0")] = (0.0, 0.0)
+    """Gaussian; standard deviation in pixels of the window, 0..255; [0.0, 0.0]: off"""
 
 
 # Training samples as they are, whole.
@@ -176,6 +182,9 @@ class TrainParams(Section):
     networks of some hundred million weights; not with compile"""
     validate_every: PositiveLength = Length(1)
     """a length, above 0; the end is always validated"""
+    scores: Annotated[bool, Since("0.2.0")] = False
+    """true: the history has mIoU and pixel accuracy of the training as well, on the augmented batches
+    as the network saw them; small networks take some percent longer"""
     early_stopping: EarlyStoppingParams = EarlyStoppingParams()
     """end before the length, after so many validations in a row without gain"""
     threshold: Threshold = 0.5

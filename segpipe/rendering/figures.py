@@ -32,9 +32,9 @@ class Point:
 def training_curves(history: Sequence[Mapping[str, float]], path: Path) -> None:
     """Draw losses, validation scores and learning rate by epoch.
 
-    history: a row an epoch with `epoch`, `lr`, `train_loss`, `val_loss`, `val_miou` and
-        `val_pixel_accuracy`; a value that is missing or NaN (an epoch without validation) is left
-        out and its neighbours are joined.
+    history: a row an epoch with `epoch`, `lr`, `train_loss`, `val_loss`, `val_miou`,
+        `val_pixel_accuracy` and perhaps `train_miou`; a value that is missing or NaN (an epoch
+        without validation) is left out and its neighbours are joined.
 
     Raises ValueError when there is no epoch.
     """
@@ -47,6 +47,7 @@ def training_curves(history: Sequence[Mapping[str, float]], path: Path) -> None:
         _curve(losses, history, "val_loss", "validation", ORANGE)
         _curve(scores, history, "val_miou", "mean IoU", BLUE)
         _curve(scores, history, "val_pixel_accuracy", "pixel accuracy", ORANGE)
+        _curve(scores, history, "train_miou", "mean IoU of the training", GREEN)
         _curve(rates, history, "lr", "", GREEN)
         losses.set(title="Loss", ylabel="cost per valid pixel")
         scores.set(title="Quality on the validation images", ylabel="score (%)")

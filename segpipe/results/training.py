@@ -72,7 +72,12 @@ def training_headline(summary: TrainingSummary) -> TrainingHeadline:
 
 
 class HistoryRow(_Trained):
-    """A row of history.csv: a validation or the end of an epoch; None without a validation."""
+    """A row of history.csv: a validation or the end of an epoch; None without a validation.
+
+    val_weighted_f1: of the classes, weighted by their true pixels (the accuracy weighted so is the
+    pixel accuracy). train_miou, train_pixel_accuracy: with `train.scores`, of the augmented batches
+    since the row before, each predicted before the step that learns from it.
+    """
 
     file: ClassVar[str] = "history.csv"
 
@@ -83,6 +88,9 @@ class HistoryRow(_Trained):
     val_loss: float | None
     val_miou: Score
     val_pixel_accuracy: Score
+    val_weighted_f1: Score = None
+    train_miou: Score = None
+    train_pixel_accuracy: Score = None
     images_per_second: float
     wait_seconds: float
     peak_memory_mb: float

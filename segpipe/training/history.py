@@ -4,8 +4,10 @@ import math
 from collections.abc import Sequence
 from time import perf_counter
 
+import numpy as np
 import torch
 
+from segpipe.metrics.scores import scores
 from segpipe.params.schedule import Metric
 from segpipe.params.train import EarlyStoppingParams
 from segpipe.runtime.hardware import peak_memory_mb
@@ -92,12 +94,21 @@ def new_row(job: Job, progress: Progress, found: Validation | None, start: float
         "val_loss": found.loss if found else None,
         "val_miou": scored.miou if scored else None,
         "val_pixel_accuracy": scored.pixel_accuracy if scored else None,
+        "val_weighted_f1": scored.weighted_f1 if scored else None,
+        **(_train_scores(progress) if job.train.scores else {}),
         "images_per_second": steps * job.train.batch_size / progress.seconds,
         "wait_seconds": float(waits.mean()),
         "peak_memory_mb": float(peaks.max()),
         "seconds": progress.seconds + perf_counter() - start,
         **{f"{CLASS_IOU}{k}": None if math.isnan(iou) else iou for k, iou in ious.items()},
     }
+
+
+def _train_scores(progress: Progress) -> Row:
+    """Return the scores of the batches since the last row; None where all their pixels were void."""
+    found = scores(np.array(progress.confusion, np.int64))
+    known = {"train_miou": found.miou, "train_pixel_accuracy": found.pixel_accuracy}
+    return {name: None if math.isnan(value) else value for name, value in known.items()}
 
 
 def note_if_best(progress: Progress, found: Validation | None) -> bool:

@@ -150,6 +150,9 @@ def _advance(
         job.learner.average.update(progress.step)
     progress.loss_sum += report.loss_sum
     progress.pixels += report.pixels
+    if report.confusion_KK is not None:
+        before = progress.confusion or np.zeros_like(report.confusion_KK)
+        progress.confusion = (report.confusion_KK + before).tolist()
     seconds, waited = clock.lap()
     progress.seconds += seconds
     progress.waited += waited

@@ -10,13 +10,16 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.profiler import record_function
 
 from segpipe.augment.apply import augment_batch
 from segpipe.augment.draw import draw
+from segpipe.bundle import predicted_ids
 from segpipe.loading.batches import Batch
 from segpipe.losses.valid import valid_pixels
+from segpipe.metrics.confusion import confusion_matrix
 from segpipe.models.parts.cropping import centre_crop
 from segpipe.models.parts.network import Logits, Network
 from segpipe.runtime.randomness import generator
@@ -31,12 +34,14 @@ class StepReport:
     """What a step found, of the global batch.
 
     loss_sum: summed over its valid pixels, of the main output alone, so that it compares with the
-    loss of validation. pixels: their number. stop: one of the processes was asked to stop. save: the
+    loss of validation. pixels: their number. confusion_KK: of them, by true and predicted class, int64;
+    None without `train.scores`. stop: one of the processes was asked to stop. save: the
     leading one wants a checkpoint of this step.
     """
 
     loss_sum: float
     pixels: int
+    confusion_KK: NDArray[np.int64] | None
     stop: bool
     save: bool
 
@@ -75,19 +80,28 @@ def train_step(
         own_pixels = sum(_scored_pixels(learner.network, job.data.crop, mask) for _, mask in ready)
         pixels, stops, saves = _sums(processes, own_pixels, int(stop), int(save))
         losses: list[Tensor] = []
+        confusion_KK = _no_counts(job) if job.train.scores else None
         for number, (image_BCHW, mask_BHW) in enumerate(ready):
             with _exchange(processes, learner.model, last=number == len(ready) - 1):
                 with record_function("forward"):
                     # No name for the logits: they would outlive the pass.
                     main_sum, all_sum = _loss_sums(
-                        job.objective, learner.model(image_BCHW), mask_BHW
+                        job.objective, learner.model(image_BCHW), mask_BHW, confusion_KK
                     )
                 with record_function("backward"):
                     # DDP averages gradients over processes; the sum is wanted.
                     processes.accelerator.backward(all_sum / max(pixels, 1) * processes.number)
             losses.append(main_sum.detach().double())
         loss_sum = processes.accelerator.reduce(torch.stack(losses).sum(), "sum")
-        report = StepReport(float(loss_sum), pixels, stops > 0, saves > 0)
+        if confusion_KK is not None:
+            confusion_KK = processes.accelerator.reduce(confusion_KK, "sum")
+        report = StepReport(
+            loss_sum=float(loss_sum),
+            pixels=pixels,
+            confusion_KK=None if confusion_KK is None else confusion_KK.cpu().numpy(),
+            stop=stops > 0,
+            save=saves > 0,
+        )
         with record_function("optimizer"):
             norm = _clipped_norm(learner.network, job.train.clip)
         if not (isfinite(norm) and isfinite(report.loss)):
@@ -131,8 +145,23 @@ def _augmented(job: Job, piece: Batch, epoch: int) -> tuple[Tensor, Tensor]:
     return fed(job.learner.network, data.frames, image_BCHW), mask_BHW
 
 
-def _loss_sums(objective: Objective, outputs: Logits, mask_BHW: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the summed loss of the main output, and the same with the auxiliary heads' weighted one."""
+def _no_counts(job: Job) -> Tensor:
+    classes = job.data.dataset.scheme.num_classes
+    return torch.zeros(classes, classes, dtype=torch.int64, device=job.processes.device)
+
+
+def _loss_sums(
+    objective: Objective, outputs: Logits, mask_BHW: Tensor, confusion_KK: Tensor | None
+) -> tuple[Tensor, Tensor]:
+    """Return the summed loss of the main output, and the same with the auxiliary heads' weighted one.
+
+    confusion_KK: what the main output predicts is counted into it, unless it is None.
+    """
+    if confusion_KK is not None:
+        main_BKHW = (outputs[0] if isinstance(outputs, tuple) else outputs).detach()
+        truth_BHW = centre_crop(mask_BHW, *main_BKHW.shape[-2:])
+        ids_BHW = predicted_ids(main_BKHW, objective.threshold)
+        confusion_KK += confusion_matrix(ids_BHW, truth_BHW, len(confusion_KK))
     if not isinstance(outputs, tuple):
         main_sum = objective.loss(outputs, mask_BHW)
         return main_sum, main_sum

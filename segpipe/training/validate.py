@@ -42,6 +42,7 @@ class Validation:
     loss: float
     miou: float
     pixel_accuracy: float
+    weighted_f1: float
     threshold: float | None
     ious_K: Sequence[float]
 
@@ -97,6 +98,7 @@ def validate(
         loss=mean_loss,
         miou=found.miou,
         pixel_accuracy=found.pixel_accuracy,
+        weighted_f1=found.frequency_weighted_dice,
         threshold=counts.threshold(objective),
         ious_K=found.iou_K.tolist(),
     )

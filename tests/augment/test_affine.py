@@ -27,8 +27,13 @@ def batch(
 
 def geometry(scale: float, top: float, left: float, flip: bool = False, samples: int = 3) -> Draws:
     one = np.ones(samples)
-    no = np.zeros(samples, np.bool_)
-    return Draws(one * scale, one * top, one * left, np.full(samples, flip), one, one, no)
+    return dataclasses.replace(
+        neutral(samples),
+        scale_B=one * scale,
+        top_B=one * top,
+        left_B=one * left,
+        flip_B=np.full(samples, flip),
+    )
 
 
 @pytest.mark.parametrize("kind", [torch.uint8, torch.float32, torch.float16])

@@ -92,7 +92,23 @@ def test_every_place_is_as_likely():
 
 def test_closed_ranges_give_neutral_draws():
     closed = AugmentParams(scale=(1.0, 1.0), flip=0.0, gamma=(1.0, 1.0), saturation=(1.0, 1.0))
-    assert equal(draw(closed, 0, 0, range(3), 40, 60, 40, 60), neutral(3))
+    found = draw(closed, 0, 0, range(3), 40, 60, 40, 60)
+    seeds = neutral(3).noise_seed_B  # which are drawn all the same, and used by nothing
+    assert equal(dataclasses.replace(found, noise_seed_B=seeds), neutral(3))
+
+
+def test_noise_and_blur_are_uniform_and_move_no_other_draw():
+    """The golden numbers of test_draw_specs.py are those of the versions before there was either."""
+    expected = draw(WIDE, 0, 0, range(4000), *SIZES)
+    assert not expected.noise_B.any() and not expected.blur_B.any()
+    rough = WIDE.model_copy(update={"noise": (2.0, 12.0), "blur": (0.5, 1.5)})
+    draws = draw(rough, 0, 0, range(4000), *SIZES)
+    still = {"noise_B": expected.noise_B, "blur_B": expected.blur_B}
+    assert equal(dataclasses.replace(draws, **still), expected)
+    for values, low, high in ((draws.noise_B, 2.0, 12.0), (draws.blur_B, 0.5, 1.5)):
+        counts = np.histogram(values, 10, (low, high))[0]
+        assert counts.sum() == 4000 and abs(counts - 400).max() < 100
+    assert len(set(draws.noise_seed_B.tolist())) == 4000
 
 
 def test_no_samples_no_draws():

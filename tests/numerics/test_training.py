@@ -67,6 +67,7 @@ def stopped(trainers: Trainers, prepared: Path, tmp_path_factory: pytest.TempPat
         train__length="5 steps",
         train__validate_every="3 steps",
         train__ema=0.9,
+        train__scores=True,
     )
 
 
@@ -106,7 +107,8 @@ def test_a_signal_to_one_stops_all_and_the_next_start_ends_in_the_same_bits(
 def moved(trainers: Trainers, prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Runs:
     """Two epochs of four steps under batch norm."""
     root = tmp_path_factory.mktemp("moved")
-    return Runs(trainers, prepared, root, train__length=2, train__lr=0.003, checkpoint__steps=1)
+    options = {"train__length": 2, "train__lr": 0.003, "train__scores": True}
+    return Runs(trainers, prepared, root, checkpoint__steps=1, **options)
 
 
 @pytest.mark.parametrize(
@@ -142,6 +144,8 @@ def test_on_another_number_of_processes_it_goes_on_in_the_same_order(
     result = Result(workspace)
     assert result.loss_difference(unstopped) < LOSSES
     assert result.weight_difference(unstopped) < WEIGHTS
+    for ours, theirs in zip(result.history, unstopped.history, strict=True):
+        assert ours[-1] == pytest.approx(theirs[-1], abs=1e-3), "the pixel accuracy of the training"
     assert result.summary.processes == after
 
 

@@ -13,6 +13,7 @@ from segpipe.rendering.html.page import interval, number, percent
 from segpipe.rendering.layout import LegendEntry
 from segpipe.rendering.report import examples as embedding
 from segpipe.rendering.report.charts import Line, Scale, fitted, line_chart
+from segpipe.rendering.report.curves import training_charts
 from segpipe.rendering.report.examples import Example, embedded_examples
 from segpipe.rendering.report.report import write_report
 from segpipe.rendering.report.reproduction import reproduction
@@ -243,6 +244,21 @@ def test_the_curves_show_each_point_once(metrics: Path) -> None:
         "pixel accuracy: epoch 3, score 44.44 %",
     ]
     assert "pixels: confidence 85.12 %, accuracy 75.31 %" in page.texts["reliability"]
+
+
+def test_the_curves_of_the_training_are_drawn_beside_those_of_the_validation() -> None:
+    rows = [new_record(HistoryRow, REST | row) for row in HISTORY]
+    plain = [(chart.title, chart.names) for chart in training_charts(rows)]
+    assert plain[1:] == [("Scores of the validation images", ["mIoU", "pixel accuracy"])]
+    counted = {"val_weighted_f1": 0.5, "train_miou": 0.25, "train_pixel_accuracy": 0.75}
+    rows = [new_record(HistoryRow, REST | row | counted) for row in HISTORY]
+    charts = training_charts(rows)
+    assert [(chart.title, chart.names) for chart in charts[1:]] == [
+        ("Scores of the validation images", ["mIoU", "pixel accuracy", "weighted F1"]),
+        ("Mean IoU", ["training", "validation"]),
+        ("Pixel accuracy", ["training", "validation"]),
+    ]
+    assert "training: epoch 2, score 75 %" in charts[3].drawing
 
 
 def test_it_is_self_contained_and_names_are_escaped(metrics: Path) -> None:

@@ -1,6 +1,7 @@
 """The loop: which rows there are, what stops it, and that a stop changes nothing."""
 
 import csv
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -12,18 +13,18 @@ from segpipe.models.parts.network import Logits, Network
 from segpipe.params.length import Length
 from segpipe.params.loss import LossParams
 from segpipe.params.schedule import PlateauParams
-from segpipe.params.train import EarlyStoppingParams, RMSpropParams, SGDParams
+from segpipe.params.train import AugmentParams, EarlyStoppingParams, RMSpropParams, SGDParams
 from segpipe.results.records import read_table
-from segpipe.results.training import ClassHistoryRow, TrainingSummary
+from segpipe.results.training import ClassHistoryRow, HistoryRow, TrainingSummary
+from segpipe.training import step
 from segpipe.training.distributed.signals import Interrupted
 from segpipe.training.optimizer import optimizer_tensors
 from segpipe.training.watch.publish import training_summary, write_history, write_planned_rates
-
-LEARNT = ("epoch", "step", "lr", "train_loss", "val_loss", "val_miou", "val_pixel_accuracy")
+from tests.published import LEARNT
 
 
 def learnt(rows: list[dict]) -> list[list[float | None]]:
-    return [[row[name] for name in LEARNT] for row in rows]
+    return [[row.get(name) for name in LEARNT] for row in rows]
 
 
 def assert_same_weights(first: torch.nn.Module, second: torch.nn.Module) -> None:
@@ -57,6 +58,8 @@ def test_a_row_at_each_validation_and_at_each_epochs_end(dataset, trained, tmp_p
     ]
     last = [row.iou for row in by_class[-len(classes) :] if row.iou is not None]
     assert sum(last) / len(last) == pytest.approx(rows[-1]["val_miou"], abs=1e-5)
+    assert "train_miou" not in written[0], "no column of what was not counted"
+    assert float(written[0]["val_weighted_f1"]) == pytest.approx(rows[0]["val_weighted_f1"])
     summary = training_summary(job, progress)
     assert (summary.steps, summary.epochs) == (12, 2.4)
     assert summary.val_miou == max(row["val_miou"] or 0 for row in rows)
@@ -77,12 +80,56 @@ def test_the_rows_mean_losses_are_those_of_their_steps(dataset, trained) -> None
     assert cut[-1]["val_loss"] == whole[-1]["val_loss"]
 
 
+def test_the_scores_of_the_training_are_those_of_the_steps_own_predictions(
+    dataset, trained, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Counted pixel by pixel here; and counting changes nothing of what is learnt."""
+    options = {"length": Length(5, "steps"), "validate_every": Length(3, "steps")}
+    options |= {"batch_size": 4, "accumulation": 2}
+    plain, _, plain_rows = trained(dataset, state="plain", **options)
+    pixels: list[tuple[int, int]] = []
+
+    def seen(objective, outputs, mask_BHW, confusion_KK):
+        ids = outputs.detach().max(1).indices
+        pixels.extend(zip(mask_BHW.flatten().tolist(), ids.flatten().tolist(), strict=True))
+        return loss_sums(objective, outputs, mask_BHW, confusion_KK)
+
+    loss_sums = step._loss_sums
+    monkeypatch.setattr(step, "_loss_sums", seen)
+    expected: list[tuple[float, float]] = []
+
+    def by_hand(_job: object) -> None:
+        valid = [pair for pair in pixels if pair[0] != 255]
+        pixels.clear()
+        hits = Counter(true for true, said in valid if true == said)
+        unions = Counter(true for true, _ in valid) + Counter(said for _, said in valid)
+        ious = [hits[k] / (unions[k] - hits[k]) for k in unions]
+        expected.append((sum(ious) / len(ious), hits.total() / len(valid)))
+
+    job, progress, rows = trained(dataset, state="counted", scores=True, each=by_hand, **options)
+    found = [(row["train_miou"], row["train_pixel_accuracy"]) for row in rows]
+    assert len(found) == 4
+    assert found == [pytest.approx(pair) for pair in expected]
+    assert_same_weights(plain.learner.network, job.learner.network)
+    for row, before in zip(rows, plain_rows, strict=True):
+        assert "train_miou" not in before
+        assert row["train_loss"] == before["train_loss"]
+    write_history(progress, tmp_path / "history.csv")
+    read = read_table(HistoryRow, tmp_path / "history.csv")
+    assert [row.train_miou for row in read] == [pytest.approx(one, rel=1e-5) for one, _ in found]
+
+
 @pytest.mark.parametrize(
     "options",
     [
         {"optimizer": "adamw", "ema": 0.9},
         {"optimizer": "adam", "schedule": "one_cycle"},
         {"optimizer": "sgd", "ema": 0.99},
+        {
+            "optimizer": "adamw",
+            "augment": AugmentParams(noise=(0.0, 9.0), blur=(0.0, 2.0)),
+            "scores": True,
+        },
         {"optimizer": "rmsprop", "rmsprop": RMSpropParams(momentum=0.9), "lr": 0.001},
         {
             "schedule": "plateau",

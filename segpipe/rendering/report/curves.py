@@ -24,13 +24,26 @@ class Chart:
 
 
 def training_charts(history: Sequence[HistoryRow]) -> list[Chart]:
-    """Return the losses and the validation scores over the epochs."""
+    """Return the losses, and the scores of validation and, where they were counted, training."""
     rows = _thinned(history)
     losses = {"train_loss": "training", "val_loss": "validation"}
-    scores = {"val_miou": "mIoU", "val_pixel_accuracy": "pixel accuracy"}
+    scores = {
+        "val_miou": "mIoU",
+        "val_pixel_accuracy": "pixel accuracy",
+        "val_weighted_f1": "weighted F1",
+    }
+    trained = {"train_miou": "training", "val_miou": "validation"}
+    accuracies = {"train_pixel_accuracy": "training", "val_pixel_accuracy": "validation"}
+    counted = any(row.train_miou is not None for row in rows)
     return [
         *_over_epochs("Loss per valid pixel", "loss", rows, losses),
         *_over_epochs("Scores of the validation images", "score", rows, scores, percent=True),
+        *(_over_epochs("Mean IoU", "score", rows, trained, percent=True) if counted else []),
+        *(
+            _over_epochs("Pixel accuracy", "score", rows, accuracies, percent=True)
+            if counted
+            else []
+        ),
     ]
 
 
@@ -46,13 +59,15 @@ def _over_epochs(
     lines = []
     for column, name in columns.items():
         values = [(row.epoch, getattr(row, column)) for row in rows]
-        lines.append(Line(name, [(epoch, value) for epoch, value in values if value is not None]))
+        known = [(epoch, value) for epoch, value in values if value is not None]
+        if known:  # a history of an earlier version lacks some columns
+            lines.append(Line(name, known))
     points = [point for line in lines for point in line.points]
     if not points:
         return []
     x = fitted("epoch", [epoch for epoch, _ in points])
     y = fitted(label, [value for _, value in points], percent=percent)
-    return [Chart(title, list(columns.values()), line_chart(lines, x, y))]
+    return [Chart(title, [line.name for line in lines], line_chart(lines, x, y))]
 
 
 def reliability_chart(bins: Sequence[ReliabilityBin]) -> list[Chart]:

@@ -37,7 +37,8 @@ class Progress:
 
     step: optimizer steps taken. history: a row for each validation and each whole epoch. row_times:
     when each of them was made, in milliseconds since 1970. loss_sum, pixels: added up over the steps
-    since the last row, and over all processes. seconds, waited: spent in those steps.
+    since the last row, and over all processes. confusion: likewise, the pixels by true and predicted
+    class, with `train.scores`. seconds, waited: spent in those steps.
     best_row: of the history, with the best validation mIoU (-1 before the first); best_threshold:
     of its weights, where the network has one logit. pruned: the sweep ended the training.
     """
@@ -45,6 +46,7 @@ class Progress:
     step: int = 0
     loss_sum: float = 0.0
     pixels: int = 0
+    confusion: list[list[int]] = field(default_factory=list)
     seconds: float = 0.0
     waited: float = 0.0
     best_miou: float = -1.0
@@ -63,7 +65,7 @@ class Progress:
         """Add a row to the history, and start to add up for the next one."""
         self.history.append(row)
         self.row_times.append(_now())
-        self.loss_sum, self.pixels = 0.0, 0
+        self.loss_sum, self.pixels, self.confusion = 0.0, 0, []
         self.seconds, self.waited = 0.0, 0.0
 
 

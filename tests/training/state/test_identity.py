@@ -58,8 +58,11 @@ def test_a_state_of_the_version_before_that_is_in_use_is_left_alone(
         "train": TrainParams().model_dump(mode="json"),
     }
     del values["model"]["lraspp"]
-    for name in ("accumulation", "profile", "sharding"):
+    # What version 0.1 did not know, and what never named a state.
+    for name in ("accumulation", "profile", "sharding", "scores"):
         del values["train"][name]
+    for name in ("noise", "blur"):
+        del values["train"]["augment"][name]
     former = state_folder(values)
     (former / "checkpoint-000000001").mkdir(parents=True)
     with held_alone(former), pytest.raises(BusyError):
