@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from segpipe.runtime.errors import DataError, ParameterError
 
+FILM_SUFFIXES = frozenset({".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm"})
 _RATE = Fraction(25)  # frames a second, where a file says nothing
 # MPEG-4 part 2 counts time in steps of 1/65535 seconds at the finest.
 _FINEST = {"mpeg4": 65535}
