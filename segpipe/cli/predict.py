@@ -213,8 +213,9 @@ def _predict_films(
         *((partial(FilmReader, str(path), str(path)), name) for path, name in films.items()),
         *((partial(open_camera, n), f"webcam{n}-{now}") for n in inputs.cameras),
     ]
+    files = film_files([name for _, name in jobs], options.out)
     for place, (opened, name) in enumerate(jobs):
-        overlays, labels = film_files(name, options.out)
+        overlays, labels = files[name]
         target = FilmTarget(overlays, labels if options.frames else None)
         try:
             film = opened()
