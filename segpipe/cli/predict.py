@@ -40,8 +40,8 @@ if TYPE_CHECKING:
     from segpipe.raw.reader import Reader
 
 _DESCRIPTION = """
-Write the label image of every picture, raster or ESD tile, as the model was trained on, and films of
-overlays of films:
+Write the label image of every picture, raster or ESD tile, as the model was trained on, and
+the overlays of films:
 
   pictures  OUT/NAME.png (the data set's label ids, size of the image; viewers show the classes'
             colours), OUT/overlays/NAME.png
