@@ -41,8 +41,8 @@ if TYPE_CHECKING:
     from segpipe.raw.reader import Reader
 
 _DESCRIPTION = """
-Write the label image of every picture, raster or ESD tile, as the model was trained on, and films of
-overlays of films:
+Write the label image of every picture, raster or ESD tile, as the model was trained on, and
+the overlays of films:
 
   pictures  OUT/NAME.png (the data set's label ids, size of the image; viewers show the classes'
             colours), OUT/overlays/NAME.png
@@ -215,8 +215,9 @@ def _predict_films(
         *((partial(FilmReader, str(path), str(path)), name) for path, name in films.items()),
         *((partial(open_camera, n), f"webcam{n}-{now}") for n in inputs.cameras),
     ]
+    files = film_files([name for _, name in jobs], options.out)
     for place, (opened, name) in enumerate(jobs):
-        overlays, labels = film_files(name, options.out)
+        overlays, labels = files[name]
         target = FilmTarget(overlays, labels if options.frames else None)
         try:
             film = opened()

@@ -16,6 +16,9 @@ from numpy.typing import NDArray
 
 from segpipe.runtime.errors import DataError, ParameterError
 
+FILM_SUFFIXES = frozenset({".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm"})
+# FFmpeg goes by the content: a list of files of such a name would be followed.
+_CONTAINERS = "mov,mp4,matroska,webm,avi"
 _RATE = Fraction(25)  # frames a second, where a file says nothing
 # MPEG-4 part 2 counts time in steps of 1/65535 seconds at the finest.
 _FINEST = {"mpeg4": 65535}
@@ -60,7 +63,8 @@ class FilmReader:
         av = require_av()
         self.name, self.fault, self._errors = name, "", av.error.FFmpegError
         try:
-            self._container = av.open(source, format=form)
+            options = {} if form else {"format_whitelist": _CONTAINERS}
+            self._container = av.open(source, format=form, options=options)
         except (self._errors, OSError) as error:
             raise DataError(f"{name}: cannot be read as a film: {_cause(error)}") from error
         videos = self._container.streams.video
@@ -233,7 +237,7 @@ def film_comment(path: Path) -> str | None:
     except ParameterError:
         return None
     try:
-        with av.open(str(path)) as container:
+        with av.open(str(path), options={"format_whitelist": _CONTAINERS}) as container:
             comment: str | None = container.metadata.get("comment")
             return comment
     except (av.error.FFmpegError, OSError):

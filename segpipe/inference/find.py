@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from segpipe.inference.film import FILM_SUFFIXES
 from segpipe.inference.overwriting import written_by_predict
 from segpipe.raw.reader import Reader
 from segpipe.runtime.errors import DataError
@@ -70,6 +71,8 @@ def find(reader: Reader, path: Path, out: Path) -> Found:
                 found.passed_over["pipes, devices or broken links"] += 1
             elif reader.is_input(file) and not reader.folders:
                 found.paths.append(file)
+            elif reader.resizes and file.suffix.lower() in FILM_SUFFIXES:
+                found.passed_over["films (they are read where they are named: 'DIR/*.mp4')"] += 1
             else:
                 found.passed_over[file.suffix.lower() or "without suffix"] += 1
     if not found.paths:

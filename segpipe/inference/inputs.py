@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from segpipe.inference.download import download, is_url, names_of, public_text
+from segpipe.inference.film import FILM_SUFFIXES
 from segpipe.inference.find import Found, find
 from segpipe.raw.reader import Reader
 from segpipe.runtime.console import progress
 from segpipe.runtime.errors import DataError, ParameterError, listing
 
-FILM_SUFFIXES = frozenset({".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm"})
 _CAMERA = re.compile(r"webcam:(\d+)")
 _MAGIC = re.compile(r"[*?[]")
 

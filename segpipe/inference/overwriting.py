@@ -62,8 +62,7 @@ def refuse_lost_films(
     `refuse_overwriting`.
     """
     targets: list[Path] = []
-    for name in names:
-        film, folder = film_files(name, out)
+    for film, folder in film_files(names, out).values():
         targets += [film, *(path for path in folder.rglob("*") if labels and path.is_file())]
     refuse_lost_files(targets, inputs, out, "input", force)
 

@@ -96,7 +96,7 @@ def predict_film(
                             (folder / f"{key.number:06d}.png").write_bytes(content)
                         labelled += 1
             except KeyboardInterrupt as told:
-                if not live or isinstance(told, Terminated):
+                if not (live and labelled) or isinstance(told, Terminated):
                     raise
         if not labelled:
             raise DataError(

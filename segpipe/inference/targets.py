@@ -117,6 +117,12 @@ def refuse_submission(scheme: LabelScheme, names: Iterable[str]) -> None:
         )
 
 
-def film_files(name: str, out: Path) -> tuple[Path, Path]:
-    """Return the film of overlays, and the folder of label images, of a film with this name."""
-    return out / OVERLAYS / f"{name}.mp4", out / FRAMES / name
+def film_files(names: Iterable[str], out: Path) -> dict[str, tuple[Path, Path]]:
+    """Return for each film of these names the film of overlays and the folder of its label images.
+
+    No such folder lies in another one, since it is replaced as a whole: `flat_names`.
+    """
+    return {
+        name: (out / OVERLAYS / f"{name}.mp4", out / FRAMES / flat)
+        for name, flat in flat_names(names).items()
+    }

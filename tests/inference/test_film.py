@@ -3,6 +3,7 @@
 from fractions import Fraction
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 
@@ -123,6 +124,16 @@ def test_what_is_no_film_is_named(tmp_path: Path) -> None:
     whole.write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])  # the index is at the end
     with pytest.raises(DataError, match=r"b\.mp4: cannot be read as a film"):
         read(whole)
+
+
+def test_a_list_of_files_that_is_called_a_film_opens_none_of_them(tmp_path: Path) -> None:
+    write_film(tmp_path / "other.ts", [grey(9)] * 5)
+    (tmp_path / "a.mp4").write_text("ffconcat version 1.0\nfile other.ts\n")
+    with av.open(str(tmp_path / "a.mp4")) as container:
+        assert container.format.name == "concat", "else nothing is shown here"
+    with pytest.raises(DataError, match=r"a\.mp4: cannot be read as a film"):
+        read(tmp_path / "a.mp4")
+    assert film_comment(tmp_path / "a.mp4") is None
 
 
 def test_without_h264_the_film_is_mpeg4(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -22,7 +22,12 @@ def test_pictures_are_found_by_suffix(tmp_path: Path) -> None:
     found = find(reader, tmp_path, tmp_path / "out")
     assert [path.name for path in found.paths] == ["a.JPG", "b.png"]
     assert found.left_out() == "1 .txt"
-    with pytest.raises(DataError, match=r"holds no GeoTIFF \(.tif, .tiff\); what it holds: 1 .jpg"):
+    (tmp_path / "drive.MP4").touch()
+    films = "1 films (they are read where they are named: 'DIR/*.mp4')"
+    assert find(reader, tmp_path, tmp_path / "out").left_out() == f"1 .txt, {films}"
+    with pytest.raises(
+        DataError, match=r"holds no GeoTIFF \(.tif, .tiff\); what it holds: 1 .jpg, 1 .mp4"
+    ):
         find(build_reader(RASTERS), tmp_path, tmp_path / "out")
     # What a person names is taken, whatever it is called.
     [one] = find(reader, tmp_path / "notes.txt", tmp_path / "out").paths

@@ -15,11 +15,13 @@ from segpipe.inference import download as module
 from segpipe.inference.download import download, is_url, names_of, public_text
 from segpipe.inference.inputs import gather
 from segpipe.inference.targets import output_names
+from segpipe.raw.build import build_reader
 from segpipe.raw.input_spec import PICTURES
 from segpipe.raw.pictures.reader import PictureReader
 from segpipe.runtime.errors import DataError, ParameterError
 from tests.cli.test_predict import brightness, flat, predict, written  # noqa: F401
 from tests.forge import save
+from tests.raw.test_build import RASTERS
 
 
 def names(words: list[str | Path], out: Path) -> dict[str, str]:
@@ -84,6 +86,11 @@ def test_each_word_must_name_something(photographs: Path, tmp_path: Path) -> Non
         is_url("https:///a.png")
     with pytest.raises(ParameterError, match="malformed"):
         is_url("http://[::1/a.png")
+
+
+def test_urls_are_for_models_of_pictures(tmp_path: Path) -> None:
+    with pytest.raises(ParameterError, match="URLs are of pictures, and this model reads rasters"):
+        gather(["http://127.0.0.1:9/a.tif"], build_reader(RASTERS), tmp_path, tmp_path)
 
 
 def test_names_of_urls_are_file_names_and_stay_apart() -> None:

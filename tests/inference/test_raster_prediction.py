@@ -264,6 +264,7 @@ def test_the_command_labels_the_rasters_of_a_folder_and_names_what_it_cannot_rea
         (["one", "--out", "o", "--overlap", "9"], "it can be 0 to 8"),
         (["empty", "--out", "o"], "holds no GeoTIFF"),
         (["nowhere", "--out", "o"], "there is no such file or folder"),
+        (["drive.mp4", "--out", "o"], "films and cameras give pictures of 8 bits"),
         (
             ["one/a.tif", "--out", "o", "--bundle", "tiles"],
             "is not an ESD tile, nor a folder of tiles",
@@ -288,6 +289,7 @@ def test_a_wrong_call_for_rasters_is_explained(
     save_random_bundle(Path("pictures"), PICTURES, 16, 16)
     save_random_bundle(Path("tiles"), esd_files(10), 20, 20)
     Path("empty").mkdir()
+    Path("drive.mp4").touch()
     for name in ("one/a.tif", "Tile3/a.tif"):
         write_tif(Path(name), values(20, 20))
     before = Path("one/a.tif").read_bytes()

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from segpipe.inference.targets import fitting, flat_names, output_names
+from segpipe.inference.targets import film_files, fitting, flat_names, output_names
 
 
 def test_long_names_are_cut_at_a_whole_character_and_stay_apart() -> None:
@@ -32,3 +32,12 @@ def test_a_name_that_is_another_ones_whole_name_stays_apart() -> None:
     }
     names = output_names(places)
     assert list(names.values()) == ["a.jpg", "a.png", "a.jpg.tif", "b/a", "c.d"]
+
+
+def test_no_folder_of_frames_lies_in_another_one() -> None:
+    files = film_files(["a", "a/b", "c/a__b", "c__a/b"], Path("out"))
+    assert files["a"] == (Path("out/overlays/a.mp4"), Path("out/frames/a"))
+    assert files["a/b"] == (Path("out/overlays/a/b.mp4"), Path("out/frames/a__b"))
+    folders = {folder for _, folder in files.values()}
+    assert len(folders) == 4
+    assert {folder.parent for folder in folders} == {Path("out/frames")}
