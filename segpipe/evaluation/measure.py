@@ -29,8 +29,7 @@ class ScoredImage:
     truth_hw, prediction_hw: train ids, uint8; pixels whose truth is VOID are not scored.
     scored_mask_hw: which pixels belong to this sample and not to a neighbouring window; of the others
     the truth is VOID. classes: their number, K. instances_hw: which object each pixel shows, as
-    Cityscapes numbers them; None where no file says so. counts_VV: `pair_counts` of the labels where
-    they are there already.
+    Cityscapes numbers them; None where no file says so.
     """
 
     sample: Sample
@@ -39,15 +38,11 @@ class ScoredImage:
     scored_mask_hw: NDArray[np.bool_]
     classes: int
     instances_hw: NDArray[np.int32] | None = None
-    counts_VV: NDArray[np.int64] | None = None
 
     @cached_property
     def confusion_KP(self) -> NDArray[np.int64]:
         """The pixels by true class (row) and answer (column, the last for none), counted once for all."""
-        counts_VV = self.counts_VV
-        if counts_VV is None:
-            counts_VV = pair_counts(self.prediction_hw, self.truth_hw)
-        return label_confusion(counts_VV, self.classes)
+        return label_confusion(pair_counts(self.prediction_hw, self.truth_hw), self.classes)
 
 
 @dataclass(frozen=True)
