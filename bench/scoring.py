@@ -4,7 +4,7 @@ Decoding is Pillow's, in the same processes, which have begun before the clock s
 worker, which imports torch, is not in the figures. Both run in turns on the same files; the medians and
 the spread of their ratio are printed, by the clock and in seconds of the processor, which hold on a busy
 machine. All measures of labels are counted but those of boundaries and instances. Two kinds of files:
-wavy regions of 64 pixels, and of 4, which are decoded slower. Last, the peak memory after more and more
+wavy regions of 64 pixels, and of 4, which are decoded slower. Last, the memory held after more and more
 pairs (the same files, under new names).
 
 Example: python -m bench.scoring --pairs 100 --memory 10000
@@ -12,6 +12,7 @@ Example: python -m bench.scoring --pairs 100 --memory 10000
 
 import argparse
 import os
+import resource
 import statistics
 import tempfile
 from collections.abc import Iterator
@@ -30,7 +31,7 @@ from segpipe.evaluation.label_folders import paired_samples
 from segpipe.evaluation.label_pair import PairContext, count_pair, no_counts
 from segpipe.labels.load import scheme_at
 from segpipe.raw.sample import Sample
-from segpipe.runtime.hardware import device_name, peak_memory_mb
+from segpipe.runtime.hardware import device_name
 from segpipe.runtime.workers import begun_ahead, worker_pool
 
 _HEIGHT, _WIDTH = 1024, 2048
@@ -53,7 +54,8 @@ def main() -> None:
             context = _make_files(Path(folder) / f"{side}", options.pairs, side)
             for number in dict.fromkeys((1, processes)):
                 _measure(context, side, number, options.rounds)
-        _measure_memory(context, options.memory)
+        with worker_pool(1) as pool:  # without the memory in which the files were drawn
+            pool.submit(_measure_memory, context, options.memory).result()
 
 
 @dataclass(frozen=True)
@@ -69,7 +71,7 @@ def _measure(context: PairContext, side: int, processes: int, rounds: int) -> No
     found: dict[str, list[_Seconds]] = {"decode": [], "score": []}
     with worker_pool(processes) as pool:
         for kind in found:  # begun, and the files' pages are in memory
-            list(begun_ahead(pool, partial(_work, kind=kind, context=context), samples, 99))
+            list(pool.map(partial(_work, kind=kind, context=context), samples))
         for _ in range(rounds):
             for kind, seconds in found.items():
                 work = partial(_work, kind=kind, context=context)
@@ -114,7 +116,9 @@ def _measure_memory(context: PairContext, pairs: int) -> None:
         assert found is not None
         counts.merge(found)
         if number in (pairs // 100, pairs // 10, pairs):
-            print(f"peak memory after {number} pairs: {peak_memory_mb(_CPU):.0f} MB", flush=True)
+            pages = int(Path("/proc/self/statm").read_text(encoding="utf-8").split()[1])
+            held = pages * resource.getpagesize() / 2**20
+            print(f"memory after {number} pairs: {held:.0f} MB", flush=True)
 
 
 def _renamed(samples: list[Sample], number: int) -> Iterator[Sample]:

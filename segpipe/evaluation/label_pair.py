@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from segpipe.evaluation.counts import EvaluationCounts
 from segpipe.evaluation.measure import ScoredImage
 from segpipe.labels.scheme import VOID, LabelScheme, colour_text
-from segpipe.metrics.label_pairs import encoded_counts, pair_counts
+from segpipe.metrics.label_pairs import label_confusion, pair_counts
 from segpipe.raw.pictures.files import MaskFile, load_mask
 from segpipe.raw.sample import Sample
 from segpipe.runtime.errors import DataError
@@ -94,16 +94,15 @@ class _MaskPair(ScoredImage):
         schemes: tuple[LabelScheme, LabelScheme],
         counts_VV: NDArray[np.int64] | None,
     ) -> None:
-        if counts_VV is not None:
-            by_value = [scheme.encode(_VALUES_V)[0] for scheme in schemes]
-            counts_VV = encoded_counts(counts_VV, by_value[0], by_value[1])
         vars(self).update(
             sample=sample,
             scored_mask_hw=np.ones(truth.picture.size[::-1], np.bool_),
             classes=schemes[1].num_classes,
             instances_hw=None,
-            counts_VV=counts_VV,
         )
+        if counts_VV is not None:
+            by_value = (scheme.encode(_VALUES_V)[0] for scheme in schemes)
+            self.confusion_KP = label_confusion(counts_VV, self.classes, *by_value)
         self._masks, self._schemes = (prediction, truth), schemes
 
     @cached_property

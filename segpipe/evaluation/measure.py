@@ -32,7 +32,6 @@ class ScoredImage:
     the truth is VOID. classes: their number, K. instances_hw: which object each pixel shows, as
     Cityscapes numbers them; None where no file says so. moved_hw: the train ids that were predicted one
     frame earlier, where their pixels are in this image; VOID where there is none; None without clips.
-    counts_VV: `pair_counts` of the labels where they are there already.
     """
 
     sample: Sample
@@ -42,15 +41,11 @@ class ScoredImage:
     classes: int
     instances_hw: NDArray[np.int32] | None = None
     moved_hw: NDArray[np.uint8] | None = None
-    counts_VV: NDArray[np.int64] | None = None
 
     @cached_property
     def confusion_KP(self) -> NDArray[np.int64]:
         """The pixels by true class (row) and answer (column, the last for none), counted once for all."""
-        counts_VV = self.counts_VV
-        if counts_VV is None:
-            counts_VV = pair_counts(self.prediction_hw, self.truth_hw)
-        return label_confusion(counts_VV, self.classes)
+        return label_confusion(pair_counts(self.prediction_hw, self.truth_hw), self.classes)
 
     @cached_property
     def counts_K3(self) -> NDArray[np.int64]:

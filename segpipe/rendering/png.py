@@ -15,7 +15,7 @@ from segpipe.runtime.atomic import atomic_file, disk_errors_explained
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _SUB = 1  # the filter of a row that is given as differences from the pixel to the left
-_LEVEL = 3  # of compression
+_LEVEL = 1  # of compression: probabilities hardly get smaller with more
 
 
 def write_png(

@@ -161,6 +161,7 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)
 def test_maps_of_150_classes_of_12_megapixels_are_written_in_2_gb(tmp_path: Path) -> None:
     said = subprocess.run(
         [sys.executable, "-c", LARGE, "whole"],

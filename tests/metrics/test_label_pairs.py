@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from segpipe.metrics.confusion import confusion_matrix
-from segpipe.metrics.label_pairs import encoded_counts, label_confusion, pair_counts
+from segpipe.metrics.label_pairs import label_confusion, pair_counts
 from segpipe.metrics.scores import scores
 from segpipe.runtime.errors import DataError
 
@@ -44,9 +44,18 @@ def test_what_cannot_be_counted_is_refused() -> None:
         pair_counts(zero[:1], three)
 
 
-def test_counts_of_raw_values_become_those_of_their_train_ids() -> None:
+@pytest.mark.parametrize("runs", [1, 9])
+def test_counts_of_raw_values_become_those_of_their_train_ids(runs: int) -> None:
+    """Of noise, and of regions."""
     rng = np.random.default_rng(0)
-    guess, truth = rng.integers(0, 256, (2, 30, 40)).astype(np.uint8)
-    by_guess, by_truth = rng.integers(0, 4, (2, 256)).astype(np.uint8)
-    found = encoded_counts(pair_counts(guess, truth), by_guess, by_truth)
-    np.testing.assert_array_equal(found, pair_counts(by_guess[guess], by_truth[truth]))
+    guess, truth = rng.integers(0, 256, (2, 30, 40)).astype(np.uint8).repeat(runs, 2)
+    by_guess, by_truth = rng.choice([0, 1, 2, 3, 255], (2, 256)).astype(np.uint8)
+    counts = pair_counts(guess, truth)
+    assert counts.sum(0).tolist() == np.bincount(guess.ravel(), minlength=256).tolist()
+    expected = label_confusion(pair_counts(by_guess[guess], by_truth[truth]), 4)
+    np.testing.assert_array_equal(label_confusion(counts, 4, by_guess, by_truth), expected)
+
+
+def test_no_pixels_are_no_counts() -> None:
+    none = np.zeros((0, 4), np.uint8)
+    assert not label_confusion(pair_counts(none, none), 3).any()
