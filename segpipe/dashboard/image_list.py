@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path, PurePosixPath
 
 from segpipe.dataset.layout import INDEX, read_samples
@@ -121,12 +122,8 @@ def digest(contents: Sequence[bytes]) -> str:
 def _in_folder(folder: Path, reader: Reader) -> dict[str, ImageChoice]:
     """Return images with their masks where the folder has both, else all that it holds."""
     if not reader.on_earth and all((folder / part).is_dir() for part in PARTS):
-        split = SplitParams()
-        try:
-            if folder == Path((params := load_params(PARAMETERS)).source.path):
-                split = params.prepare.split
-        except SegpipeError:
-            pass  # a folder beside a broken params.yaml is looked at all the same
+        source, own_split = _own_data(_changed(PARAMETERS))
+        split = own_split if folder == source else SplitParams()
         listed = [one for part in list_samples(folder, split).samples.values() for one in part]
         if listed:
             return {sample.image: ImageChoice(folder, sample) for sample in listed}
@@ -137,13 +134,23 @@ def _in_folder(folder: Path, reader: Reader) -> dict[str, ImageChoice]:
 
 def _present(folders: Sequence[Path]) -> list[Path]:
     """Return the folders that are there, and the one that params.yaml names as the user's own data."""
-    own: list[Path] = []
-    try:
-        source = load_params(PARAMETERS).source
-        own = [Path(source.path)] if source.name in ("folder", "rasters", "esd") else []
-    except SegpipeError:
-        pass
+    source, _ = _own_data(_changed(PARAMETERS))
+    own = [] if source is None else [source]
     return [folder for folder in dict.fromkeys([*folders, *own]) if folder.is_dir()]
+
+
+@lru_cache(maxsize=1)
+def _own_data(changed: int) -> tuple[Path | None, SplitParams]:
+    """Return the folder of the user's own data, where there is one, and how it is split.
+
+    changed: when params.yaml was; reading it takes a tenth of a second. A broken one is passed over.
+    """
+    try:
+        params = load_params(PARAMETERS)
+    except SegpipeError:
+        return None, SplitParams()
+    own = params.source.name in ("folder", "rasters", "esd")
+    return Path(params.source.path) if own else None, params.prepare.split
 
 
 def _refuse_outside(choice: ImageChoice) -> None:
