@@ -1,6 +1,7 @@
 """The pages of runs and of the data: curves, scores, worst images; statistics and findings."""
 
 from collections.abc import Callable, Sequence
+from itertools import cycle
 from pathlib import Path
 
 import streamlit as st
@@ -208,8 +209,9 @@ def show_data_page() -> None:
         for words, counts in kinds.items():
             found = ", ".join(f"{name}: {count}" for name, count in counts.items())
             st.markdown(f"**{words}**: {plain(found or 'none')}")
-        for picture in sorted(_STATISTICS.glob("*.png")):
-            st.image(picture.read_bytes(), caption=picture.stem)
+        columns = cycle(st.columns(2))
+        for picture, column in zip(sorted(_STATISTICS.glob("*.png")), columns, strict=False):
+            column.image(picture.read_bytes(), caption=picture.stem)
 
 
 def _class_in_splits(found: ClassSummary) -> dict[str, str | float | None]:

@@ -107,8 +107,8 @@ class Page:
 
 
 @contextmanager
-def opened(address: str) -> Iterator[Page]:
-    """Open a page in a browser of its own."""
+def opened(address: str, width: int = 1400) -> Iterator[Page]:
+    """Open a page in a browser of its own, whose window is so many pixels wide."""
     assert CHROMIUM is not None
     options = ["--headless=new", "--no-sandbox", "--disable-gpu", "--hide-scrollbars"]
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
@@ -117,7 +117,7 @@ def opened(address: str) -> Iterator[Page]:
             try:
                 with connect(_debugger(Path(profile)), max_size=None) as socket:
                     page = Page(socket)
-                    page.size(1400)
+                    page.size(width)
                     page.call("Page.navigate", url=address)
                     page.wait("document.body && document.querySelector('[data-testid=stApp]')")
                     yield page

@@ -88,15 +88,15 @@ def test_an_upload_is_predicted_and_a_bad_one_is_refused(page: Page, tmp_path: P
     Image.fromarray(np.full((48, 64, 3), 99, np.uint8)).save(street)
     page.upload(street)
     page.wait("document.body.innerText.includes('no truth')")
-    for content, words in (
-        (b"\x89PNG\r\n\x1a\n", "cannot be read as a picture"),
-        (bytes(51 << 20), "must be 50.0MB or smaller"),
+    for name, content, words in (
+        ("broken.png", b"\x89PNG\r\n\x1a\n", "cannot be read as a picture"),
+        ("large.png", bytes(51 << 20), "must be 50.0MB or smaller"),
     ):
         page.click("[data-testid=stFileChipDeleteBtn] button")
         page.wait("!document.querySelector('[data-testid=stFileChipDeleteBtn]')")
         page.ready()
-        street.write_bytes(content)
-        page.upload(street)
+        (tmp_path / name).write_bytes(content)
+        page.upload(tmp_path / name)
         page.wait(f"document.body.innerText.includes({words!r})")
     assert "Traceback" not in page.text()
 
@@ -115,18 +115,19 @@ def test_two_models_are_compared_with_a_swipe(page: Page) -> None:
 @pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1400, 400])
 def test_no_page_is_wider_than_the_window(
-    page: Page, width: int, theme: str, tmp_path: Path
+    address: str, width: int, theme: str, tmp_path: Path
 ) -> None:
-    page.theme(theme)
-    page.size(width)
-    for name in ("Curves", "Scores", "Data", "Image"):
-        page.click("[data-testid=stButtonGroup] button", name)
-        page.ready()
-        main = "document.querySelector('[data-testid=stMain]')"
-        assert page.run(f"{main}.scrollWidth <= {width}"), name
-        assert "Traceback" not in page.text()
-    page.wait("document.querySelector('[data-testid=stImage] img')")
-    page.screenshot(tmp_path / "page.png")
+    with opened(address, width) as page:
+        page.theme(theme)
+        page.wait("document.body.innerText.includes('mIoU')")
+        for name in ("Curves", "Scores", "Data", "Image"):
+            page.click("[data-testid=stButtonGroup] button", name)
+            page.ready()
+            main = "document.querySelector('[data-testid=stMain]')"
+            assert page.run(f"{main}.scrollWidth <= {width}"), name
+            assert "Traceback" not in page.text()
+        page.wait("document.querySelector('[data-testid=stImage] img')")
+        page.screenshot(tmp_path / "page.png")
     ground = np.asarray(Image.open(tmp_path / "page.png").convert("L"))[-1, -1]
     assert (ground < 60) == (theme == "dark")
 
