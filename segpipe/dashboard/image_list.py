@@ -17,6 +17,7 @@ from segpipe.inference.find import find
 from segpipe.inference.predictor import Predictor
 from segpipe.params.load import load_params
 from segpipe.params.prepare import SplitParams
+from segpipe.raw.pictures.opener import refuse_too_large
 from segpipe.raw.reader import Reader
 from segpipe.raw.sample import SPLITS, Sample, Window
 from segpipe.runtime.errors import DataError, SegpipeError
@@ -80,7 +81,7 @@ def images_at(place: str, folders: Sequence[Path], reader: Reader) -> dict[str, 
 def readable(choice: ImageChoice, predictor: Predictor) -> ImageChoice:
     """Return the choice as the model's reader takes it: with a clip's frames, a tile or raster as a whole.
 
-    Raises DataError where frames are missing or the file cannot be opened.
+    Raises DataError where frames are missing, the file cannot be opened, or has too many pixels.
     """
     sample, reader = choice.sample, predictor.reader
     _refuse_outside(choice)
@@ -94,6 +95,7 @@ def readable(choice: ImageChoice, predictor: Predictor) -> ImageChoice:
     if reader.folders:
         [sample] = reader.drawn([sample], choice.root, 1)
     elif sample.window is None and (grid := reader.grid(path)) is not None:
+        refuse_too_large(path, grid.height, grid.width)
         sample = replace(sample, window=Window(0, 0, grid.height, grid.width))
     return replace(choice, sample=sample)
 

@@ -125,6 +125,7 @@ def _chosen_view(scheme: LabelScheme) -> tuple[float, list[str]]:
             "Classes",
             classes,
             default=classes,
+            format_func=plain,
             selection_mode="multi",
             label_visibility="collapsed",
             key=f"classes of {scheme.name}",

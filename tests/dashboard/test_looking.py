@@ -17,12 +17,13 @@ from segpipe.params.model import ModelParams
 from segpipe.raw.input_spec import InputSpec
 from segpipe.raw.sample import Sample, Window
 from segpipe.rendering.overlay import WRONG
+from segpipe.runtime.errors import DataError
 from tests.dashboard.project import make_project
 from tests.forge import make_folder, save
 from tests.inference.test_predictor import PICTURES
 from tests.inference.test_raster_prediction import SCHEME as TILE_SCHEME
-from tests.inference.test_raster_prediction import esd_files, save_random_bundle
-from tests.raw.rasters.geotiffs import make_esd_tile
+from tests.inference.test_raster_prediction import esd_files, pixelwise, save_random_bundle, values
+from tests.raw.rasters.geotiffs import make_esd_tile, write_tif
 
 SCHEME = LabelScheme(
     "two",
@@ -111,6 +112,21 @@ def test_a_tile_is_shown_whole_with_its_restitched_prediction(
     labels = predictor.predict(image[None])  # window by window
     assert look.prediction_HW[::64, ::64].tolist() == labels.tolist()
     assert TILE_SCHEME.classes == predictor.scheme.classes
+
+
+def test_a_raster_is_shown_whole_up_to_the_limit_of_pixels(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    values_HW = values(20, 40)
+    write_tif(tmp_path / "a.tif", values_HW[None])
+    choice = ImageChoice(tmp_path, Sample("a", "", "a.tif", None))
+    look = look_at(choice, pixelwise())
+    assert (look.height, look.width, look.truth_HW) == (20, 40, None)
+    factor = look.prediction_HW.shape[0] // 20
+    assert (look.prediction_HW[::factor, ::factor] == (values_HW > 0.5)).all()
+    monkeypatch.setenv("SEGPIPE_MAX_PIXELS", "799")
+    with pytest.raises(DataError, match=r"a\.tif: has 800 pixels"):
+        look_at(choice, pixelwise())
 
 
 def test_the_input_frames_of_a_clip_are_shown(tmp_path: Path) -> None:
