@@ -33,7 +33,7 @@ test: $(STAMP)  ## run the fast tests
 	$(RUN) python -m pytest -n logical --dist worksteal
 
 test-slow: $(STAMP)  ## run the slow tests alone
-	$(RUN) python -m pytest -n logical --dist worksteal -m slow
+	$(RUN) python -m pytest -n logical --dist worksteal -rs -m slow
 
 test-all: $(STAMP)  ## run all tests, the slow ones too
 	$(RUN) python -m pytest -n logical --dist worksteal -m ''

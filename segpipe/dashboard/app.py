@@ -10,16 +10,28 @@ from pathlib import Path
 
 import streamlit as st
 
-from segpipe.dashboard.image_page import show_image_page
-from segpipe.dashboard.run_pages import show_curves_page, show_data_page, show_scores_page
+from segpipe.dashboard.image_page import IMAGE as IMAGE_NAME
+from segpipe.dashboard.image_page import MODEL, OPACITY, ORIGIN, PLACE, show_image_page
+from segpipe.dashboard.run_pages import (
+    RUN,
+    RUNS,
+    show_curves_page,
+    show_data_page,
+    show_scores_page,
+)
 
 _PAGE = "page"
+# Choices that stay while another page is shown; Streamlit forgets those of widgets that are not shown.
+_KEPT = (ORIGIN, MODEL, PLACE, IMAGE_NAME, OPACITY, RUNS, RUN)
 IMAGE, CURVES, SCORES, DATA = "Image", "Curves", "Scores", "Data"
 
 
 def show(models: Sequence[Path], images: Sequence[Path]) -> None:
     """Show the dashboard. models, images: the folders that are looked into."""
     st.set_page_config(page_title="segpipe", layout="wide")
+    for key in _KEPT:
+        if key in st.session_state:
+            st.session_state[key] = st.session_state[key]
     page = st.segmented_control(
         "Page",
         [IMAGE, CURVES, SCORES, DATA],

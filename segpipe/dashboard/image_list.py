@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path, PurePosixPath
 
 from segpipe.dataset.layout import INDEX, read_samples
@@ -16,6 +17,7 @@ from segpipe.inference.find import find
 from segpipe.inference.predictor import Predictor
 from segpipe.params.load import load_params
 from segpipe.params.prepare import SplitParams
+from segpipe.raw.pictures.opener import refuse_too_large
 from segpipe.raw.reader import Reader
 from segpipe.raw.sample import SPLITS, Sample, Window
 from segpipe.runtime.errors import DataError, SegpipeError
@@ -79,7 +81,7 @@ def images_at(place: str, folders: Sequence[Path], reader: Reader) -> dict[str, 
 def readable(choice: ImageChoice, predictor: Predictor) -> ImageChoice:
     """Return the choice as the model's reader takes it: with a clip's frames, a tile or raster as a whole.
 
-    Raises DataError where frames are missing or the file cannot be opened.
+    Raises DataError where frames are missing, the file cannot be opened, or has too many pixels.
     """
     sample, reader = choice.sample, predictor.reader
     _refuse_outside(choice)
@@ -93,6 +95,7 @@ def readable(choice: ImageChoice, predictor: Predictor) -> ImageChoice:
     if reader.folders:
         [sample] = reader.drawn([sample], choice.root, 1)
     elif sample.window is None and (grid := reader.grid(path)) is not None:
+        refuse_too_large(path, grid.height, grid.width)
         sample = replace(sample, window=Window(0, 0, grid.height, grid.width))
     return replace(choice, sample=sample)
 
@@ -121,12 +124,8 @@ def digest(contents: Sequence[bytes]) -> str:
 def _in_folder(folder: Path, reader: Reader) -> dict[str, ImageChoice]:
     """Return images with their masks where the folder has both, else all that it holds."""
     if not reader.on_earth and all((folder / part).is_dir() for part in PARTS):
-        split = SplitParams()
-        try:
-            if folder == Path((params := load_params(PARAMETERS)).source.path):
-                split = params.prepare.split
-        except SegpipeError:
-            pass  # a folder beside a broken params.yaml is looked at all the same
+        source, own_split = _own_data(_changed(PARAMETERS))
+        split = own_split if folder == source else SplitParams()
         listed = [one for part in list_samples(folder, split).samples.values() for one in part]
         if listed:
             return {sample.image: ImageChoice(folder, sample) for sample in listed}
@@ -137,13 +136,23 @@ def _in_folder(folder: Path, reader: Reader) -> dict[str, ImageChoice]:
 
 def _present(folders: Sequence[Path]) -> list[Path]:
     """Return the folders that are there, and the one that params.yaml names as the user's own data."""
-    own: list[Path] = []
-    try:
-        source = load_params(PARAMETERS).source
-        own = [Path(source.path)] if source.name in ("folder", "rasters", "esd") else []
-    except SegpipeError:
-        pass
+    source, _ = _own_data(_changed(PARAMETERS))
+    own = [] if source is None else [source]
     return [folder for folder in dict.fromkeys([*folders, *own]) if folder.is_dir()]
+
+
+@lru_cache(maxsize=1)
+def _own_data(changed: int) -> tuple[Path | None, SplitParams]:
+    """Return the folder of the user's own data, where there is one, and how it is split.
+
+    changed: when params.yaml was; reading it takes a tenth of a second. A broken one is passed over.
+    """
+    try:
+        params = load_params(PARAMETERS)
+    except SegpipeError:
+        return None, SplitParams()
+    own = params.source.name in ("folder", "rasters", "esd")
+    return Path(params.source.path) if own else None, params.prepare.split
 
 
 def _refuse_outside(choice: ImageChoice) -> None:

@@ -27,8 +27,8 @@ from segpipe.runtime.errors import DataError
 
 _NO_OTHER = "no other model"
 _LOOKS, _MODELS = 16, 4  # that are kept in memory, of all visitors
-# Keys of choices; the page of scores sets the last two to open an image here.
-MODEL, PLACE, IMAGE = "model", "image_place", "image_name"
+# Keys of choices; the page of scores sets place and image to open an image here.
+ORIGIN, MODEL, PLACE, IMAGE, OPACITY = "origin", "model", "image_place", "image_name", "opacity"
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ def show_image_page(models: Sequence[Path], images: Sequence[Path]) -> None:
 
 
 def _chosen_models(folders: Sequence[Path]) -> list[Model]:
-    origin = st.radio("Models from", [FOLDERS, EXPERIMENTS, RUNS], horizontal=True)
+    origin = st.radio("Models from", [FOLDERS, EXPERIMENTS, RUNS], horizontal=True, key=ORIGIN)
     known = models_of(str(origin), folders)
     if not known:
         st.info(f"There are no models of this kind here: {str(origin).lower()}.")
@@ -118,13 +118,14 @@ def _chosen_image(
 
 
 def _chosen_view(scheme: LabelScheme) -> tuple[float, list[str]]:
-    opacity = st.slider("Opacity of the classes, %", 0, 100, 55, step=5)
+    opacity = st.slider("Opacity of the classes, %", 0, 100, 55, step=5, key=OPACITY)
     classes = list(scheme.classes)
     with st.expander("Classes that are coloured"):
         shown = st.pills(
             "Classes",
             classes,
             default=classes,
+            format_func=plain,
             selection_mode="multi",
             label_visibility="collapsed",
             key=f"classes of {scheme.name}",
@@ -200,9 +201,9 @@ def _show_two(
         others = set(model.predictor.scheme.classes) - set(models[0].predictor.scheme.classes)
         shown = panels(look, model.predictor.scheme, opacity, [*known, *others])
         pictures.append(shown.get(str(kind), shown["Prediction"]))
-    sides = pictures[0].shape[:2]
-    if pictures[1].shape[:2] != sides:
-        pictures[1] = layout.scaled(pictures[1], *sides, Image.Resampling.NEAREST)
+    height, width = pictures[0].shape[:2]
+    if pictures[1].shape[:2] != (height, width):
+        pictures[1] = layout.scaled(pictures[1], height, width, Image.Resampling.NEAREST)
     swipe((models[0].name, pictures[0]), (models[1].name, pictures[1]))
     st.html(legend_html(looks[0], models[0].predictor.scheme, classes))
 

@@ -70,8 +70,9 @@ def _scores(found: PredictedSample, scheme: LabelScheme) -> Scores | None:
     truth_HW = found.truth_HW
     if truth_HW is None or not (truth_HW != VOID).any():
         return None
-    pair = (torch.from_numpy(mask_HW[None].copy()) for mask_HW in (found.prediction_HW, truth_HW))
-    return scores(confusion_matrix(*pair, scheme.num_classes).numpy())
+    prediction_1HW = torch.from_numpy(found.prediction_HW[None].copy())
+    truth_1HW = torch.from_numpy(truth_HW[None].copy())
+    return scores(confusion_matrix(prediction_1HW, truth_1HW, scheme.num_classes).numpy())
 
 
 def _shown_size(height: int, width: int) -> tuple[int, int]:

@@ -1,9 +1,9 @@
 """The pages of runs and of the data: curves, scores, worst images; statistics and findings."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from itertools import cycle
 from pathlib import Path
 
-import pandas as pd
 import streamlit as st
 
 from segpipe.dashboard.image_list import split_place
@@ -17,8 +17,10 @@ from segpipe.results.records import METRICS, Interval, read_record, shown_fields
 from segpipe.results.training import ClassHistoryRow, HistoryRow
 from segpipe.runtime.errors import DataError
 
+RUNS, RUN = "runs", "run"  # keys of choices
 _STATISTICS = Path("data/statistics")
 _WORST = 12  # images
+_MOST_CURVES = 8  # whose colours can be told apart
 _NUMBERS = st.column_config.NumberColumn(format="%.2f")
 _LOSSES = {"train_loss": "training", "val_loss": "validation"}
 _SCORES = {"val_miou": "mIoU", "val_pixel_accuracy": "pixel accuracy"}
@@ -27,7 +29,7 @@ _SCORES = {"val_miou": "mIoU", "val_pixel_accuracy": "pixel accuracy"}
 def show_curves_page() -> None:
     """Show loss and scores over the epochs of the chosen runs, and IoU by class of one of them."""
     with errors_in_words():
-        chosen = st.multiselect("Runs", _runs(), default=_runs()[:1])
+        chosen = st.multiselect("Runs", _runs(), default=_runs()[:1], key=RUNS)
         histories = {name: read_run_table(name, HistoryRow) for name in chosen}
         if not any(histories.values()):
             st.info(
@@ -41,12 +43,24 @@ def show_curves_page() -> None:
         with right:
             st.subheader("Validation scores, %")
             _lines(histories, _SCORES, factor=100)
-        name = st.selectbox("IoU by class of", chosen)
-        rows = [row for row in read_run_table(str(name), ClassHistoryRow) if row.iou is not None]
-        if rows:
-            points = [(row.epoch, row.class_name, 100 * (row.iou or 0)) for row in rows]
-            table = pd.DataFrame(points, columns=["epoch", "class", "IoU, %"])
-            st.line_chart(table, x="epoch", y="IoU, %", color="class")
+        st.subheader("IoU by class, %")
+        _class_curves(str(st.selectbox("of the run", chosen)))
+
+
+def _class_curves(run: str) -> None:
+    """Show IoU over the epochs of the classes that are chosen; at first those that are lowest at the end."""
+    rows = [row for row in read_run_table(run, ClassHistoryRow) if row.iou is not None]
+    last = {row.class_name: row.iou or 0.0 for row in rows}
+    names = sorted(last, key=lambda name: last[name])
+    chosen = st.multiselect("Classes", names, default=names[:_MOST_CURVES])
+    if rows and chosen:
+        points = [
+            (row.epoch, row.class_name, 100 * (row.iou or 0))
+            for row in rows
+            if row.class_name in chosen
+        ]
+        table = _table(points, "epoch", "class", "IoU, %")
+        st.line_chart(table, x="epoch", y="IoU, %", color="class")
 
 
 def _runs() -> list[str]:
@@ -66,8 +80,13 @@ def _lines(
         if (value := getattr(row, column)) is not None
     ]
     if points:
-        table = pd.DataFrame(points, columns=["epoch", "line", "value"])
-        st.line_chart(table, x="epoch", y="value", color="line", y_label="")
+        table = _table(points, "epoch", "curve", "value")
+        st.line_chart(table, x="epoch", y="value", color="curve", y_label="")
+
+
+def _table(rows: Sequence[tuple[object, ...]], *columns: str) -> dict[str, list[object]]:
+    """Return rows as the columns that Streamlit's charts take."""
+    return {name: [row[place] for row in rows] for place, name in enumerate(columns)}
 
 
 def show_scores_page(open_image: Callable[[], None]) -> None:
@@ -80,7 +99,7 @@ def show_scores_page(open_image: Callable[[], None]) -> None:
         if not runs:
             st.info("There are no scores yet; `dvc repro` writes them.")
             return
-        name = str(st.selectbox("Run", runs))
+        name = str(st.selectbox("Run", runs, key=RUN))
         if name not in runs:
             raise DataError("there is no such run; choose one of the list")
         evaluation = read_run(name).evaluation
@@ -190,8 +209,9 @@ def show_data_page() -> None:
         for words, counts in kinds.items():
             found = ", ".join(f"{name}: {count}" for name, count in counts.items())
             st.markdown(f"**{words}**: {plain(found or 'none')}")
-        for picture in sorted(_STATISTICS.glob("*.png")):
-            st.image(picture.read_bytes(), caption=picture.stem)
+        columns = cycle(st.columns(2))
+        for picture, column in zip(sorted(_STATISTICS.glob("*.png")), columns, strict=False):
+            column.image(picture.read_bytes(), caption=picture.stem)
 
 
 def _class_in_splits(found: ClassSummary) -> dict[str, str | float | None]:

@@ -26,6 +26,7 @@ ELSEWHERE = {
     "sources/synthetic/fetch": "pipeline/test_recipes.py",
     "sources/synthetic/samples": "pipeline/test_recipes.py",
     "sources/synthetic_esd/samples": "stages/test_raster_stages.py",
+    "tracking/bundles": "dashboard/test_model_list.py",
     "training/distributed/launch": "stages/test_launch.py",
 }
 

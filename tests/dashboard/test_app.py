@@ -118,6 +118,18 @@ def test_two_models_are_swiped_over_one_image(project: Path) -> None:
     assert swipe.swipe is not None
 
 
+def test_choices_stay_while_another_page_is_shown(project: Path) -> None:
+    copy_bundle(project / "bundles/b")
+    app = page()
+    app.selectbox(key=image_page.MODEL).set_value("bundles/b").run()
+    app.selectbox(key=image_page.IMAGE).set_value("s2").run()
+    app = opened(opened(app, "Data"), "Image")
+    assert app.selectbox(key=image_page.MODEL).value == "bundles/b"
+    assert app.selectbox(key=image_page.IMAGE).value == "s2"
+    app.radio(key=image_page.ORIGIN).set_value("MLflow runs").run()
+    assert not app.exception
+
+
 def test_a_file_that_is_added_is_there_at_the_next_click(project: Path) -> None:
     app = page()
     app.selectbox(key=image_page.PLACE).set_value("samples").run()
