@@ -2,6 +2,7 @@
 
 import argparse
 import importlib.util
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,8 @@ from segpipe.sweeps.findings import complete, shown_trials, verdicts
 from segpipe.sweeps.page import PAGE, Findings, write_files
 from segpipe.sweeps.run import Runner
 from segpipe.sweeps.space import refuse_impossible, settings
-from segpipe.sweeps.study import Study, identity
+from segpipe.sweeps.storage import identity
+from segpipe.sweeps.study import Study
 from segpipe.sweeps.trainer import DvcTrainer
 from segpipe.tracking.sweep_run import SweepRun
 
@@ -104,7 +106,7 @@ def _search(
         study.parent = above.run_id
         environments = [{**one, PARENT_RUN: above.run_id} for one in environments]
 
-    def ended(number: int, state: str, experiments: list[str]) -> None:
+    def ended(number: int, state: str, experiments: Sequence[str]) -> None:
         above.tag_trial(experiments, {"trial": str(number), "trial_state": state})
         write_files(folder, _findings(definition, study))
         done = len([one for one in study.records() if one.state in ("complete", "pruned")])

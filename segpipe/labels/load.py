@@ -51,7 +51,7 @@ def load_scheme(scheme: str, extra: Mapping[int, str], folder: Path) -> LabelSch
             f"params.yaml: labels.scheme is {scheme!r}; it must be a file's name alone: the file must "
             "lie in the folder of the data (source.path) itself, from where it is copied"
         )
-    if not os.path.exists(path):
+    if not os.path.exists(path):  # noqa: PTH110  (Path.exists raises where the name is too long)
         raise MissingLabelFileError(
             f"{path}: there is no such file; labels.scheme in params.yaml names it, and it must lie "
             f"in the folder of the data (source.path), beside the images{_other_label_files(path)}"

@@ -181,7 +181,9 @@ class Runner:
             return True
         if work.at == 0 and (same := self.study.twin(work.claim)):
             self.study.end(work.claim, "complete", same.values, same.experiments)
-            say(f"trial {work.claim.number}: is the point of trial {same.number}, whose values it has")
+            say(
+                f"trial {work.claim.number}: is the point of trial {same.number}, whose values it has"
+            )
             return True
         self._start(work)
         return False

@@ -1,6 +1,6 @@
 """The MLflow run of a sweep, above those of its trials. What MLflow does not take stops no sweep."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from segpipe.params.schema import TrackingParams
 from segpipe.runtime.console import say
@@ -29,13 +29,15 @@ class SweepRun:
                 client.update_run(run.info.run_id, status="RUNNING")
         self.run_id = run.info.run_id
 
-    def tag_trial(self, experiments: list[str], tags: Mapping[str, str]) -> None:
+    def tag_trial(self, experiments: Sequence[str], tags: Mapping[str, str]) -> None:
         """Tag the runs of a trial's experiments."""
 
-        def tag(store: Store) -> None:
+        def tag(store: Store, run_id: str) -> None:
             with store.calls() as client:
                 for name in experiments:
-                    wanted = f"tags.`mlflow.parentRunId` = '{self.run_id}' and tags.dvc_experiment = '{name}'"
+                    wanted = (
+                        f"tags.`mlflow.parentRunId` = '{run_id}' and tags.dvc_experiment = '{name}'"
+                    )
                     for run in client.search_runs([store.experiment_id], wanted):
                         for key, value in valid_tags(tags).items():
                             client.set_tag(run.info.run_id, key, value)
@@ -45,18 +47,18 @@ class SweepRun:
     def end(self, status: str, metrics: Mapping[str, float]) -> None:
         """End the run. metrics: the best values, by their valid names; status: FINISHED, KILLED or FAILED."""
 
-        def end(store: Store) -> None:
+        def end(store: Store, run_id: str) -> None:
             with store.calls() as client:
                 for name, value in metrics.items():
-                    client.log_metric(self.run_id, name, value)
-                client.set_terminated(self.run_id, status=status)
+                    client.log_metric(run_id, name, value)
+                client.set_terminated(run_id, status=status)
 
         self._try(end)
 
-    def _try(self, call: Callable[[Store], None]) -> None:
-        if self._store is None:
+    def _try(self, call: Callable[[Store, str], None]) -> None:
+        if self._store is None or self.run_id is None:
             return
         try:
-            call(self._store)
+            call(self._store, self.run_id)
         except Exception as error:  # MLflow, requests and SQLAlchemy each raise their own
             say(f"warning: MLflow ({self._store.address}): {reason(error)}; the sweep goes on")

@@ -185,7 +185,7 @@ def _pixels(region: Any) -> Pixels:
         case {"keypointlabels": _}:
             return no_area
         case {"rle": _}:
-            made = lambda height, width: Region(label_studio_mask(value["rle"], height, width))
+            made = lambda height, width: Region(label_studio_mask(value["rle"], height, width))  # noqa: E731
         case _:
             raise DataError(f"has a region of the unknown kind {excerpt(region.get('type'))}")
 

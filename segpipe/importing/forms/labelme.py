@@ -113,7 +113,7 @@ def _image(tree: ExportTree, place: str, value: Any, contents: Contents) -> Anno
         picture = posixpath.normpath(posixpath.join(folder, name))
         if picture.startswith(("../", "/")):
             raise DataError(f"{excerpt(name)} leads out of the export, where nothing is read")
-        image: Any = lambda: _decoded(tree.json(place)["imageData"])
+        image: Any = lambda: _decoded(tree.json(place)["imageData"])  # noqa: E731
     else:
         picture = tree.find(name, folder)
         image = tree.files[picture]

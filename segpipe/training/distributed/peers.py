@@ -23,7 +23,7 @@ _GLOO = ("Connection closed by peer", "Connection reset by peer", "Broken pipe")
 _NCCL = "ncclRemoteError"
 
 
-class PeerFailed(Exception):
+class PeerFailed(Exception):  # noqa: N818 (the error is another process's)
     """This process ends because another one of the training did, which says why.
 
     already_terminated: whether the launcher has asked this process to end already.

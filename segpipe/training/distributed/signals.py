@@ -14,7 +14,7 @@ RESUMABLE = 75
 _OF_A_TRAINING = 1.0
 
 
-class Interrupted(Exception):
+class Interrupted(Exception):  # noqa: N818 (it is no error)
     """The run was asked to stop and has saved its state."""
 
 

@@ -27,7 +27,7 @@ _ONEDNN = ("could not create a primitive", "could not execute a primitive")
 _PROBE = 1 << 28
 
 
-class OutOfMemory(TrainingError):
+class OutOfMemory(TrainingError):  # noqa: N818 (as torch names it)
     """Memory fell short in a training step or a validation."""
 
 
