@@ -173,9 +173,8 @@ def _say_plan(definition: Definition, checked: int) -> None:
 
     say(f"{checked} points of the space were checked against the parameters: all are valid")
     if definition.search != "grid":
-        say(
-            f"{definition.search} search would draw {definition.trials} points of {definition.repeats} seed(s)"
-        )
+        seeds = f"of {definition.repeats} seed(s)"
+        say(f"{definition.search} search would draw {definition.trials} points {seeds}")
         return
     for number, point in enumerate(grid(definition)[: definition.trials]):
         say(

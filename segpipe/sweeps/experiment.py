@@ -173,7 +173,11 @@ def _differing_inputs(ref: str) -> list[str]:
         return [f"{_LOCK} is missing there"]
     made = {Path(out["path"]) for stage in stages for out in stage.get("outs", [])}
     read = {dep["path"]: dep.get("md5") for stage in stages for dep in stage.get("deps", [])}
-    inputs = {path: md5 for path, md5 in read.items() if Path(path) not in made}
+    inputs = {
+        path: md5
+        for path, md5 in read.items()
+        if made.isdisjoint([Path(path), *Path(path).parents])
+    }
     tracked = [path for path in inputs if _in_git(path)]
     changed = git_output("diff", "--name-only", "--relative", ref, "--", str(PIPELINE), *tracked)
     if changed is None:

@@ -21,6 +21,7 @@ from segpipe.sweeps.findings import (
 )
 from segpipe.sweeps.page import Findings, write_files
 from segpipe.sweeps.study import Record
+from tests.evaluation.test_family import better, miou_of
 
 METRICS = {"evaluation.miou": "maximize", "training.device_hours": "minimize"}
 
@@ -139,6 +140,29 @@ def test_a_winner_is_named_only_where_it_is_shown(monkeypatch: pytest.MonkeyPatc
     assert line.startswith(
         f"no winner: trial {best.record.number} has the best mean, and is not shown"
     )
+
+
+def test_the_difference_is_that_of_families_of_seeds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    gains = {"worse": 0.0, "plain": 0.05, "near": 0.053}
+    families = {name: better(name, gain) for name, gain in gains.items()}
+    found = [
+        Record(
+            n,
+            "complete",
+            {"train.lr": 0.1},
+            {"evaluation.miou": list(map(miou_of, names))},
+            names,
+            None,
+        )
+        for n, names in enumerate(families.values())
+    ]
+    [line] = verdicts(shown_trials(found), definition(ONE, repeats=3))
+    assert line == "no winner: trial 2 has the best mean, and is not shown to be better than 1"
+    [line] = verdicts(shown_trials(found[:2]), definition(ONE, repeats=3))
+    assert line.startswith("winner: trial 1 is shown to be better than each other point")
 
 
 @pytest.mark.parametrize(
