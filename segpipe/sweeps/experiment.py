@@ -14,8 +14,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-import psutil
-
 from segpipe.params.chosen import chosen, flat
 from segpipe.params.load import validate
 from segpipe.params.schema import Params
@@ -214,6 +212,8 @@ def _in_git(path: str) -> bool:
 
 def terminate_stage(dvc: "subprocess.Popen[bytes]") -> None:
     """Have DVC's stage save its state and end; DVC itself would die of a SIGTERM and leave it behind."""
+    import psutil
+
     with contextlib.suppress(psutil.NoSuchProcess):
         for process in psutil.Process(dvc.pid).children() or [psutil.Process(dvc.pid)]:
             process.terminate()

@@ -160,7 +160,7 @@ def test_the_difference_is_that_of_families_of_seeds(
         for n, names in enumerate(families.values())
     ]
     [line] = verdicts(shown_trials(found), definition(ONE, repeats=3))
-    assert line == "no winner: trial 2 has the best mean, and is not shown to be better than 1"
+    assert line == "no winner: trial 1 has the best mean, and is not shown to be better than 2"
     [line] = verdicts(shown_trials(found[:2]), definition(ONE, repeats=3))
     assert line.startswith("winner: trial 1 is shown to be better than each other point")
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from segpipe.runtime.errors import ParameterError, SegpipeError
-from segpipe.runtime.trial import FOLDER, ask_to_end, end_is_asked, report_rows, reported_rows
+from segpipe.runtime.trial import reported_rows
 from segpipe.sweeps.study import Record, Study
 from tests.cli.test_compare import commit, make_repository
 from tests.forge import ROOT, child_environment, runs, tiny_parameters, wait_until, write_parameters
@@ -253,17 +253,3 @@ def test_the_draws_go_on_after_a_restart_as_without_one(work: Path) -> None:
     points = [one.point for one in runner(file_of(text)).study.records()]
     assert points == [one.point for one in whole.study.records()]
     assert len({one["train.lr"] for one in points}) == 6
-
-
-def test_what_a_trial_and_its_sweep_tell_each_other(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    report_rows([{"val_loss": 1.0}])
-    assert not end_is_asked()
-    monkeypatch.setenv(FOLDER, str(tmp_path))
-    assert reported_rows(tmp_path) == []
-    report_rows([{"step": 3, "val_loss": float("nan")}])
-    assert reported_rows(tmp_path) == [{"step": 3, "val_loss": None}]
-    assert not end_is_asked()
-    ask_to_end(tmp_path)
-    assert end_is_asked()
