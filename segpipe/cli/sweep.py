@@ -2,27 +2,18 @@
 
 import argparse
 import importlib.util
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 from segpipe.cli.recipes import FOLDER
 from segpipe.params.settings import settings_of
 from segpipe.project.make import RECIPES
-from segpipe.runtime.console import say, say_error
-from segpipe.runtime.errors import ParameterError, SegpipeError, listing
+from segpipe.runtime.console import say
+from segpipe.runtime.errors import ParameterError, listing
 from segpipe.runtime.state import repository_root
-from segpipe.runtime.trial import PARENT_RUN
 from segpipe.sweeps.definition import Definition, read_definition
 from segpipe.sweeps.devices import shared_out
-from segpipe.sweeps.experiment import Experiment
-from segpipe.sweeps.findings import complete, shown_trials, verdicts
-from segpipe.sweeps.page import PAGE, Findings, write_files
-from segpipe.sweeps.run import Runner
-from segpipe.sweeps.space import refuse_impossible, settings
-from segpipe.sweeps.study import Study, identity
-from segpipe.sweeps.trainer import DvcTrainer
-from segpipe.tracking.sweep_run import SweepRun
+from segpipe.sweeps.space import grid, refuse_impossible
 
 _DESCRIPTION = """
 Search for good parameters: a grid, random points, or Bayesian search. FILE says what is searched and by
@@ -83,109 +74,20 @@ def _run(options: argparse.Namespace) -> int:
     if options.dry_run:
         _say_plan(definition, checked)
         return 0
-    Experiment(
-        definition.name, settings(definition, {})
-    ).is_finished()  # refuses where there is no commit
-    study = Study(definition, folder)
-    say(
-        f"sweep {definition.name}: {definition.search} search, {study.budget} points"
-        + (f" of {definition.repeats} seeds" if definition.repeats > 1 else "")
-        + f", {options.jobs} at a time; the output of the trainings is in {folder}/NUMBER/"
-    )
-    return _search(definition, study, folder, environments)
+    from segpipe.sweeps.search import search  # which imports what pages and processes need
 
-
-def _search(
-    definition: Definition, study: Study, folder: Path, environments: list[dict[str, str]]
-) -> int:
-    params = Experiment("", settings(definition, {})).parameters()
-    above = SweepRun(params.tracking, definition.name, study.parent)
-    if above.run_id:
-        study.parent = above.run_id
-        environments = [{**one, PARENT_RUN: above.run_id} for one in environments]
-
-    def ended(number: int, state: str, experiments: list[str]) -> None:
-        above.tag_trial(experiments, {"trial": str(number), "trial_state": state})
-        write_files(folder, _findings(definition, study))
-        done = len([one for one in study.records() if one.state in ("complete", "pruned")])
-        say(f"{done} of {study.budget} points are done")
-
-    begun = identity(definition)
-    runner = Runner(
-        definition=definition,
-        study=study,
-        folder=folder,
-        trainer=DvcTrainer(),
-        environments=environments,
-        seed=params.train.seed,
-        check=partial(_refuse_edited, definition, begun),
-        ended=ended,
-    )
-    try:
-        failed = runner.run()
-    except (KeyboardInterrupt, SegpipeError) as error:
-        above.end("KILLED" if isinstance(error, KeyboardInterrupt) else "FAILED", {})
-        say_error(
-            "the sweep is not finished; the same command goes on: finished points are not trained again, and "
-            "unfinished ones continue from their last checkpoints"
-        )
-        raise
-    found = _findings(definition, study, last=True)
-    write_files(folder, found)
-    best = found.best
-    above.end(
-        "FINISHED",
-        {f"best/{name}": value for name, value in (best[0].means if best else {}).items()},
-    )
-    if failed:
-        reasons = [f"trial {number}: {reason}" for number, reason in failed.items()]
-        say(f"{len(failed)} trials failed; the same command tries them again:\n{listing(reasons)}")
-    _say_result(found, folder)
-    return 1 if failed else 0
-
-
-def _findings(definition: Definition, study: Study, last: bool = False) -> Findings:
-    trials = shown_trials(study.records())
-    lines = verdicts(trials, definition) if last else []
-    return Findings(definition, study.budget, trials, lines)
-
-
-def _say_result(found: Findings, folder: Path) -> None:
-    for one in found.best[:3] if len(found.definition.metrics) == 1 else found.best:
-        values = ", ".join(f"{name} {value:.5g}" for name, value in one.means.items())
-        point = ", ".join(f"{key}={value}" for key, value in one.record.point.items())
-        say(f"{one.record.experiments[0]}: {values}; {point}")
-    for line in found.verdicts:
-        say(line)
-    page = folder / PAGE
-    if not complete(found.trials):
-        say(f"no point is complete; the page is {page}")
-    else:
-        say(
-            f"the page is {page}; take the first: dvc exp apply {found.best[0].record.experiments[0]}"
-        )
+    return search(definition, folder, environments)
 
 
 def _say_plan(definition: Definition, checked: int) -> None:
-    from segpipe.sweeps.space import grid
-
     say(f"{checked} points of the space were checked against the parameters: all are valid")
     if definition.search != "grid":
-        say(
-            f"{definition.search} search would draw {definition.trials} points of {definition.repeats} seed(s)"
-        )
+        seeds = f"of {definition.repeats} seed(s)"
+        say(f"{definition.search} search would draw {definition.trials} points {seeds}")
         return
     for number, point in enumerate(grid(definition)[: definition.trials]):
         say(
             f"{definition.name}-{number:03d}: {', '.join(f'{key}={value}' for key, value in point.items())}"
-        )
-
-
-def _refuse_edited(definition: Definition, begun: dict[str, str]) -> None:
-    if identity(definition) != begun:
-        raise ParameterError(
-            "params.yaml or the current commit was changed since the sweep began, and its points would not "
-            "compare; bring it back, and give the same command again"
         )
 
 

@@ -1,5 +1,6 @@
 """The file of a sweep: what is searched, how, and by what it is judged. docs/sweeps.md describes it."""
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -119,6 +120,16 @@ class Definition(_Part):
             refuse_unknown_measure(name)
         return metrics
 
+    @field_validator("storage")
+    @classmethod
+    def _holds_no_password(cls, storage: str | None) -> str | None:
+        if storage and re.search(r"://[^/@]*:[^/@]+@", storage):
+            raise ValueError(
+                "it holds a password, which belongs into the environment: leave it out here, and set "
+                "SEGPIPE_SWEEP_STORAGE to the whole address"
+            )
+        return storage
+
     @model_validator(mode="after")
     def _fits_together(self) -> "Definition":
         if self.search == "grid":
@@ -160,7 +171,7 @@ class Definition(_Part):
                 ]
                 if missing or values is None:
                     raise ValueError(
-                        f"{key}: when: {other} is never {missing or wanted}; it can be {values or 'any number'}"
+                        f"{key}: when: {other} is never {missing or wanted}; it has {values or 'any number'}"
                     )
             above[key] = one
 

@@ -35,7 +35,7 @@ def _cores() -> int:
 
 
 def _visible_gpus() -> list[str]:
-    """Return what names each GPU that this process may use; asked of the driver, since torch is slow to import."""
+    """Return what names each GPU here; the driver is asked, since torch takes seconds to import."""
     named = os.environ.get(_VISIBLE)
     if named is not None:
         return [one.strip() for one in named.split(",") if one.strip() not in ("", "-1")]

@@ -14,8 +14,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-import psutil
-
 from segpipe.params.chosen import chosen, flat
 from segpipe.params.load import validate
 from segpipe.params.schema import Params
@@ -173,7 +171,11 @@ def _differing_inputs(ref: str) -> list[str]:
         return [f"{_LOCK} is missing there"]
     made = {Path(out["path"]) for stage in stages for out in stage.get("outs", [])}
     read = {dep["path"]: dep.get("md5") for stage in stages for dep in stage.get("deps", [])}
-    inputs = {path: md5 for path, md5 in read.items() if Path(path) not in made}
+    inputs = {
+        path: md5
+        for path, md5 in read.items()
+        if made.isdisjoint([Path(path), *Path(path).parents])
+    }
     tracked = [path for path in inputs if _in_git(path)]
     changed = git_output("diff", "--name-only", "--relative", ref, "--", str(PIPELINE), *tracked)
     if changed is None:
@@ -210,6 +212,8 @@ def _in_git(path: str) -> bool:
 
 def terminate_stage(dvc: "subprocess.Popen[bytes]") -> None:
     """Have DVC's stage save its state and end; DVC itself would die of a SIGTERM and leave it behind."""
+    import psutil
+
     with contextlib.suppress(psutil.NoSuchProcess):
         for process in psutil.Process(dvc.pid).children() or [psutil.Process(dvc.pid)]:
             process.terminate()

@@ -1,4 +1,4 @@
-"""What the trials of a sweep show: the best, the Pareto front, what matters. Pure functions but `verdicts`."""
+"""What the trials of a sweep show: the best, the Pareto front, what matters, whether there is a winner."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

@@ -116,7 +116,6 @@ class Runner:
         return work.process is not None and self.trainer.under_way(work.log)
 
     def _next(self, environment: Mapping[str, str]) -> _Work | None:
-        self.check()
         mine = {work.claim.number for work in self._works.values()}
         for number in self.study.running_here():
             if number in mine or number in self._failed:
@@ -149,6 +148,7 @@ class Runner:
             say(f"trial {number}: another process is training it; it is waited for")
 
     def _work(self, claim: Claim, lock: int, environment: Mapping[str, str]) -> _Work:
+        self.check()
         self.study.note_failure(claim, None)
         name = f"{self.definition.name}-{claim.number:03d}"
         own = settings(self.definition, claim.point)
@@ -181,7 +181,9 @@ class Runner:
             return True
         if work.at == 0 and (same := self.study.twin(work.claim)):
             self.study.end(work.claim, "complete", same.values, same.experiments)
-            say(f"trial {work.claim.number}: is the point of trial {same.number}, whose values it has")
+            say(
+                f"trial {work.claim.number}: is the point of trial {same.number}, whose values it has"
+            )
             return True
         self._start(work)
         return False

@@ -5,31 +5,19 @@ A trial that is under way is RUNNING there; whether somebody works on it is told
 failed leaves its trial RUNNING with the reason, so that the next call tries it once more.
 """
 
-import os
 import socket
-import warnings
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from segpipe.params.chosen import chosen, flat
-from segpipe.params.load import load_params
-from segpipe.results.experiments import commit_of
-from segpipe.runtime.atomic import atomic_file
-from segpipe.runtime.errors import ParameterError, listing
-from segpipe.runtime.lock import held_file
-from segpipe.runtime.provenance import PARAMETERS
 from segpipe.sweeps.definition import Definition, Dimension, Pruning
 from segpipe.sweeps.space import Point, drawn, grid
+from segpipe.sweeps.storage import open_study, quiet
 
 if TYPE_CHECKING:
     import optuna
 
-STORAGE = "SEGPIPE_SWEEP_STORAGE"  # address of a database, which may hold a password
-_DATABASE, _LOCK = "study.db", "study.lock"
-_BUSY_SECONDS = 60  # that another process may keep the database
 State = Literal["running", "complete", "pruned", "failed"]
 
 
@@ -61,14 +49,7 @@ class Study:
         """Open it, or make it; ParameterError where it was begun as something else."""
         self._definition, self._machine = definition, f"{socket.gethostname()}:{folder.absolute()}"
         self._points = grid(definition) if definition.search == "grid" else []
-        folder.mkdir(parents=True, exist_ok=True)
-        with _quiet(), held_file(folder / _LOCK, lambda _: None):
-            self._study = _open(definition, folder / _DATABASE)
-            found = self._study.user_attrs.get("identity")
-            if found is None:
-                self._study.set_user_attr("identity", identity(definition))
-            else:
-                _refuse_other(definition, found)
+        self._study = open_study(definition, folder)
 
     @property
     def budget(self) -> int:
@@ -103,14 +84,14 @@ class Study:
         found = next((one for one in self._all("RUNNING") if one.number == number), None)
         if found is None:
             return None
-        with _quiet():
+        with quiet():
             return self._claim(Trial(self._study, found._trial_id))
 
     def ask(self) -> Claim | None:
         """Begin a new trial; None where the sweep has all its points."""
         from optuna.trial import TrialState
 
-        with _quiet():
+        with quiet():
             if len([one for one in self._all() if one.state != TrialState.FAIL]) >= self.budget:
                 return None
             trial = self._study.ask()
@@ -131,7 +112,7 @@ class Study:
         for number, value in enumerate(values, 1):
             if number not in known and value is not None:
                 claim.trial.report(sign * value, number)
-                with _quiet():
+                with quiet():
                     if claim.trial.should_prune():
                         return True
         return False
@@ -150,7 +131,7 @@ class Study:
         claim.trial.set_user_attr("experiments", list(experiments))
         means = [sum(found) / len(found) for found in values.values()]
         whole = state == "complete"
-        with _quiet():
+        with quiet():
             self._study.tell(
                 claim.trial,
                 means if whole else None,
@@ -202,82 +183,6 @@ def _record(trial: "optuna.trial.FrozenTrial") -> Record:
     )
 
 
-def identity(definition: Definition) -> dict[str, str]:
-    """Return what makes a sweep another one, as plain text by key."""
-    about = definition.model_dump(mode="json", by_alias=True, exclude={"trials", "storage"})
-    parameters = flat(chosen(load_params(PARAMETERS)))
-    return {
-        "commit": commit_of("HEAD") or "none",
-        **{key: str(value) for key, value in about.items()},
-        **{f"params.yaml: {key}": value for key, value in parameters.items()},
-    }
-
-
-def _refuse_other(definition: Definition, found: Mapping[str, str]) -> None:
-    wanted = identity(definition)
-    differing = [
-        f"{key}: {found.get(key, '(not there)')} there, {wanted.get(key, '(not there)')} here"
-        for key in sorted(found.keys() | wanted.keys())
-        if found.get(key) != wanted.get(key)
-    ]
-    if differing:
-        raise ParameterError(
-            f"the sweep {definition.name} was begun as another one, and its points cannot be compared with "
-            "new ones; bring back what it was begun with, or give the new one another `name`:\n"
-            f"{listing(differing)}"
-        )
-
-
-def _open(definition: Definition, database: Path) -> "optuna.Study":
-    from optuna.storages import RDBStorage
-
-    named = os.environ.get(STORAGE) or definition.storage
-    if named is None and not database.exists():
-        with atomic_file(database) as partial:  # a kill leaves no half of a database
-            storage = RDBStorage(f"sqlite:///{partial}")
-            _create(definition, storage)
-            storage.engine.dispose()
-    if named is None:
-        waiting = {"connect_args": {"timeout": _BUSY_SECONDS}}
-        return _create(definition, RDBStorage(f"sqlite:///{database}", engine_kwargs=waiting))
-    try:
-        return _create(definition, RDBStorage(named))
-    except (
-        Exception
-    ) as error:  # SQLAlchemy and each driver have their own; they may hold the password
-        raise ParameterError(
-            f"the storage of the sweep cannot be used ({type(error).__name__}); is the server running, its "
-            f"driver installed, and the address right? With a password it belongs into {STORAGE}"
-        ) from None
-
-
-def _create(definition: Definition, storage: "optuna.storages.BaseStorage") -> "optuna.Study":
-    import optuna
-
-    from segpipe.sweeps.samplers import by_number
-
-    return optuna.create_study(
-        storage=storage,
-        study_name=definition.name,
-        directions=list(definition.metrics.values()),
-        sampler=by_number(definition),
-        pruner=_pruner(definition.pruner),
-        load_if_exists=True,
-    )
-
-
-def _pruner(pruning: Pruning | None) -> "optuna.pruners.BasePruner":
-    from optuna.pruners import MedianPruner, NopPruner, SuccessiveHalvingPruner
-
-    match pruning:
-        case None:
-            return NopPruner()
-        case Pruning(name="median"):
-            return MedianPruner(pruning.startup, n_warmup_steps=pruning.patience)
-        case _:
-            return SuccessiveHalvingPruner(min_resource=pruning.patience, reduction_factor=3)
-
-
 def _suggested(trial: "optuna.Trial", key: str, one: Dimension) -> Any:
     if one.choice is not None:
         # By its place: Optuna takes words and numbers alone.
@@ -287,14 +192,3 @@ def _suggested(trial: "optuna.Trial", key: str, one: Dimension) -> Any:
         return trial.suggest_int(key, *one.whole)
     low, high = one.ends
     return trial.suggest_float(key, low, high, log=one.log_uniform is not None)
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Silence what Optuna says of itself: each trial, and what is experimental in it."""
-    import optuna
-
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-        yield

@@ -51,7 +51,11 @@ class FakeTrainer:
         return Path(f"results/{experiment.name}.json").exists()
 
     def start(
-        self, experiment: Experiment, environment: Mapping[str, str], log: Path, kept_open: Sequence[int]
+        self,
+        experiment: Experiment,
+        environment: Mapping[str, str],
+        log: Path,
+        kept_open: Sequence[int],
     ) -> "subprocess.Popen[bytes]":
         import os
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from segpipe.runtime.errors import ParameterError, SegpipeError
-from segpipe.runtime.trial import FOLDER, ask_to_end, end_is_asked, report_rows, reported_rows
+from segpipe.runtime.trial import reported_rows
 from segpipe.sweeps.study import Record, Study
 from tests.cli.test_compare import commit, make_repository
 from tests.forge import ROOT, child_environment, runs, tiny_parameters, wait_until, write_parameters
@@ -112,7 +112,9 @@ def test_poor_trainings_are_pruned_and_marked(work: Path) -> None:
 
 
 def test_a_training_that_fails_is_named_and_tried_again_by_the_next_call(work: Path) -> None:
-    text = GRID.replace("train.batch_size: {choice: [1, 2]}", "train.optimizer: {choice: [adam, sgd]}")
+    text = GRID.replace(
+        "train.batch_size: {choice: [1, 2]}", "train.optimizer: {choice: [adam, sgd]}"
+    )
     sweep = runner(file_of(text + "trials: 4\n"))
     assert sweep.run() == {1: "the loss is not finite", 3: "the loss is not finite"}
     assert [one.state for one in sweep.study.records()] == ["complete", "failed"] * 2
@@ -123,7 +125,9 @@ def test_a_training_that_fails_is_named_and_tried_again_by_the_next_call(work: P
 
 def test_a_sweep_of_which_all_fails_stops(work: Path) -> None:
     text = GRID.replace("train.batch_size: {choice: [1, 2]}", "train.optimizer: {choice: [sgd]}")
-    with pytest.raises(SegpipeError, match="3 trials failed one after the other, the last because: the loss"):
+    with pytest.raises(
+        SegpipeError, match="3 trials failed one after the other, the last because: the loss"
+    ):
         runner(file_of(text)).run()
 
 
@@ -161,7 +165,9 @@ def test_kills_at_any_moment_lose_and_repeat_nothing(group: bool, work: Path) ->
     assert kills
     study = runner(file).study
     assert [one.state for one in study.records()] == ["complete"] * 8
-    assert [one.number for one in study.records()] == list(range(8)), "no trial is lost or begun twice"
+    assert [one.number for one in study.records()] == list(range(8)), (
+        "no trial is lost or begun twice"
+    )
     assert trained() == {f"it-{n:03d}": 1 for n in range(8)}
 
 
@@ -188,7 +194,9 @@ def test_ctrl_c_ends_the_trainings_and_the_next_call_goes_on(work: Path) -> None
     file = file_of(GRID)
     sweep = start(file, jobs=2, seconds=30)
     wait_until(lambda: len(list(Path("sweep").glob("*/*.log"))) == 2)
-    children = [int(one) for one in subprocess.check_output(["pgrep", "-P", str(sweep.pid)]).split()]
+    children = [
+        int(one) for one in subprocess.check_output(["pgrep", "-P", str(sweep.pid)]).split()
+    ]
     time.sleep(0.5)
     os.killpg(sweep.pid, signal.SIGINT)
     assert sweep.wait(30) != 0
@@ -199,10 +207,14 @@ def test_ctrl_c_ends_the_trainings_and_the_next_call_goes_on(work: Path) -> None
 
 def test_another_sweep_of_the_same_name_is_refused(work: Path) -> None:
     runner(file_of(GRID + "trials: 1\n")).run()
-    with pytest.raises(ParameterError, match=r"another `name`:\n +space: .*0\.4.* there, .*0\.5.* here"):
+    with pytest.raises(
+        ParameterError, match=r"another `name`:\n +space: .*0\.4.* there, .*0\.5.* here"
+    ):
         runner(file_of(GRID.replace("0.4", "0.5")))
     write_parameters(work / "params.yaml", tiny_parameters(Path("data"), train__weight_decay=0.5))
-    with pytest.raises(ParameterError, match=r"params.yaml: train.weight_decay: 0.01 there, 0.5 here"):
+    with pytest.raises(
+        ParameterError, match=r"params.yaml: train.weight_decay: 0.01 there, 0.5 here"
+    ):
         runner(file_of(GRID))
 
 
@@ -219,7 +231,9 @@ def start(file: Path, jobs: int, seconds: float) -> "subprocess.Popen[bytes]":
 
 
 def test_a_point_that_is_drawn_twice_is_trained_once(work: Path) -> None:
-    text = GRID.replace("search: grid", "search: random\ntrials: 6\n").replace("0.2, 0.3, 0.4", "0.2")
+    text = GRID.replace("search: grid", "search: random\ntrials: 6\n").replace(
+        "0.2, 0.3, 0.4", "0.2"
+    )
     text = text.replace("[1, 2]", "[1]")
     sweep = runner(file_of(text))
     sweep.run()
@@ -239,17 +253,3 @@ def test_the_draws_go_on_after_a_restart_as_without_one(work: Path) -> None:
     points = [one.point for one in runner(file_of(text)).study.records()]
     assert points == [one.point for one in whole.study.records()]
     assert len({one["train.lr"] for one in points}) == 6
-
-
-def test_what_a_trial_and_its_sweep_tell_each_other(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    report_rows([{"val_loss": 1.0}])
-    assert not end_is_asked()
-    monkeypatch.setenv(FOLDER, str(tmp_path))
-    assert reported_rows(tmp_path) == []
-    report_rows([{"step": 3, "val_loss": float("nan")}])
-    assert reported_rows(tmp_path) == [{"step": 3, "val_loss": None}]
-    assert not end_is_asked()
-    ask_to_end(tmp_path)
-    assert end_is_asked()

@@ -51,6 +51,7 @@ def record(root: Path, experiment: Experiment) -> None:
                 "cmd": "x",
                 "deps": [
                     {"path": "data/raw", "md5": "1"},
+                    {"path": "data/raw/report.json", "md5": "4"},
                     {"path": "stages/train.py", "md5": "2"},
                 ],
                 "outs": [{"path": "models", "md5": "3"}],
@@ -208,6 +209,17 @@ def test_a_family_that_is_trained_is_shown_at_once(
     assert "has no image_counts.csv" in said
     assert main(["repeat", "hard"]) == 0
     assert "train.seed 2, mIoU 47.50 %" in capsys.readouterr().out
+
+
+def test_the_run_cache_forgets_a_training_that_was_ended(work: Path) -> None:
+    [one, _] = seed_experiments([1, 2], [], "hard")
+    record(work, one)
+    folder = work / ".dvc/cache/runs/ab/abcd"
+    folder.mkdir(parents=True)
+    (folder / "ours").write_text("outs:\n- path: models\n  md5: '3'\n")
+    (folder / "others").write_text("outs:\n- path: models\n  md5: '7'\n")
+    one.forget_cached()
+    assert [path.name for path in folder.iterdir()] == ["others"]
 
 
 def test_data_that_git_does_not_track_is_copied(work: Path) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 from markupsafe import Markup, escape
 
 _HEIGHT, _TOP, _BOTTOM = 320, 34, 26
-_SIDE, _APART = 70, 130  # units beside the outer axes, and between two axes
+_SIDE, _APART = 90, 170  # units beside the outer axes, and between two axes
 _MOST_WORDS = 12  # values of a choice that have their name beside the axis
 
 
