@@ -71,13 +71,11 @@ def export(job: ExportJob) -> dict[str, Any]:
         calibration = _samples(job.prepared / "train" / INDEX, _CALIBRATION_IMAGES)
         content = quantised(content, about, calibration, job.raw)
     files, session = _made(job, content, about)
-    predictors = [
-        Predictor(bundle, _CPU),
-        Predictor(exported_bundle(session, about, job.out.name), _CPU),
-    ]
-    comparison = compare(*predictors, samples, job.raw)
+    own = Predictor(bundle, _CPU)
+    exported = Predictor(exported_bundle(session, about, job.out.name), _CPU)
+    comparison = compare(own, exported, samples, job.raw)
     refuse_other_scores(comparison, job.int8)
-    record = _record(job, about, network, comparison) | _measured(predictors, job, files)
+    record = _record(job, about, network, comparison) | _measured([own, exported], job, files)
     files[job.out.with_name(f"{job.out.name}.json")] = (
         json.dumps(record, indent=2, allow_nan=False) + "\n"
     ).encode()
