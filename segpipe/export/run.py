@@ -29,6 +29,7 @@ from segpipe.inference.predictor import Predictor
 from segpipe.raw.sample import Sample
 from segpipe.runtime.atomic import atomic_files, disk_errors_explained
 from segpipe.runtime.console import say
+from segpipe.runtime.errors import DataError
 from segpipe.runtime.hardware import device_name
 from segpipe.runtime.version import installed_version
 
@@ -60,7 +61,7 @@ def export(job: ExportJob) -> dict[str, Any]:
     ExportError when the network cannot be exported or the scores differ by more than is allowed,
     DataError when the data is missing, BundleError; nothing is written then.
     """
-    samples = _samples(job.prepared / "val" / INDEX, job.images)
+    samples = _validation_samples(job)
     bundle = replace(load_bundle(job.bundle), precision="fp32")
     about = _description(job.bundle)
     say(f"{job.bundle}: the network {about.model.name} is exported")
@@ -70,13 +71,11 @@ def export(job: ExportJob) -> dict[str, Any]:
         calibration = _samples(job.prepared / "train" / INDEX, _CALIBRATION_IMAGES)
         content = quantised(content, about, calibration, job.raw)
     files, session = _made(job, content, about)
-    predictors = [
-        Predictor(bundle, _CPU),
-        Predictor(exported_bundle(session, about, job.out.name), _CPU),
-    ]
-    comparison = compare(*predictors, samples, job.raw)
+    own = Predictor(bundle, _CPU)
+    exported = Predictor(exported_bundle(session, about, job.out.name), _CPU)
+    comparison = compare(own, exported, samples, job.raw)
     refuse_other_scores(comparison, job.int8)
-    record = _record(job, about, network, comparison) | _measured(predictors, job, files)
+    record = _record(job, about, network, comparison) | _measured([own, exported], job, files)
     files[job.out.with_name(f"{job.out.name}.json")] = (
         json.dumps(record, indent=2, allow_nan=False) + "\n"
     ).encode()
@@ -84,6 +83,16 @@ def export(job: ExportJob) -> dict[str, Any]:
         for partial, written in zip(partials, files.values(), strict=True):
             partial.write_bytes(written)
     return record
+
+
+def _validation_samples(job: ExportJob) -> list[Sample]:
+    try:
+        return _samples(job.prepared / "val" / INDEX, job.images)
+    except DataError as error:
+        raise DataError(
+            f"the exported file is compared with the bundle on the validation images, so run it in the "
+            f"folder of the project that has them: {error}"
+        ) from error
 
 
 def _samples(index: Path, most: int | None) -> list[Sample]:

@@ -245,8 +245,7 @@ class Predictor:
         image_NChw = normalise_batch(clips_BThwc.to(self.device), self._mean_C, self._std_C)
         takes_clips = self.bundle.model.takes_clips
         given = torch.unflatten(image_NChw, 0, clips_BThwc.shape[:2]) if takes_clips else image_NChw
-        half = torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16")
-        with half:
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16"):
             scores: Tensor = self._model.whole_logits(given).float()
         return scores
 
