@@ -3,13 +3,16 @@
 import argparse
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from segpipe.cli.params_file import PARAMS
 from segpipe.params.load import load_params
 from segpipe.params.schema import TrackingParams
 from segpipe.runtime.console import say
 from segpipe.runtime.errors import DataError
+
+if TYPE_CHECKING:
+    from segpipe.reproduction.origin import Origin
 
 _DESCRIPTION = """
 Check out the code, parameters and data of a finished training into a folder of its own, train, evaluate
@@ -70,8 +73,8 @@ def _run(options: argparse.Namespace) -> int:
             _say_data(origin, project)
         say("nothing was run, and nothing is left")
         return 0
-    folder = options.to or Path(tempfile.mkdtemp(prefix="segpipe-reproduce-")) / "project"
-    origin, project = check_out(origin, folder, force=options.force)
+    to: Path = options.to or Path(tempfile.mkdtemp(prefix="segpipe-reproduce-")) / "project"
+    origin, project = check_out(origin, to, force=options.force)
     prepare(origin, project)
     found = train_again(origin, project)
     for line in found.lines:
@@ -82,7 +85,7 @@ def _run(options: argparse.Namespace) -> int:
     return 0 if found.equal else 1
 
 
-def _say_data(origin: Any, project: Path) -> None:
+def _say_data(origin: "Origin", project: Path) -> None:
     from segpipe.reproduction.checkout import prepared_digest
 
     found = prepared_digest(project)
