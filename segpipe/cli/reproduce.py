@@ -1,6 +1,7 @@
 """segpipe reproduce: a finished training once more, beside the workspace, and whether the same comes out."""
 
 import argparse
+import shutil
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -74,8 +75,12 @@ def _run(options: argparse.Namespace) -> int:
         say("nothing was run, and nothing is left")
         return 0
     to: Path = options.to or Path(tempfile.mkdtemp(prefix="segpipe-reproduce-")) / "project"
-    origin, project = check_out(origin, to, force=options.force)
-    prepare(origin, project)
+    try:
+        origin, project = check_out(origin, to, force=options.force)
+        prepare(origin, project)
+    except BaseException:  # also Ctrl-C: nothing is in the folder yet that would be missed
+        shutil.rmtree(to, ignore_errors=True)
+        raise
     found = train_again(origin, project)
     for line in found.lines:
         say(line)
