@@ -1,15 +1,19 @@
 """segpipe reproduce: a finished training once more, beside the workspace, and whether the same comes out."""
 
 import argparse
+import shutil
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from segpipe.cli.params_file import PARAMS
 from segpipe.params.load import load_params
 from segpipe.params.schema import TrackingParams
 from segpipe.runtime.console import say
 from segpipe.runtime.errors import DataError
+
+if TYPE_CHECKING:
+    from segpipe.reproduction.origin import Origin
 
 _DESCRIPTION = """
 Check out the code, parameters and data of a finished training into a folder of its own, train, evaluate
@@ -70,9 +74,13 @@ def _run(options: argparse.Namespace) -> int:
             _say_data(origin, project)
         say("nothing was run, and nothing is left")
         return 0
-    folder = options.to or Path(tempfile.mkdtemp(prefix="segpipe-reproduce-")) / "project"
-    origin, project = check_out(origin, folder, force=options.force)
-    prepare(origin, project)
+    to: Path = options.to or Path(tempfile.mkdtemp(prefix="segpipe-reproduce-")) / "project"
+    try:
+        origin, project = check_out(origin, to, force=options.force)
+        prepare(origin, project)
+    except BaseException:  # also Ctrl-C: nothing is in the folder yet that would be missed
+        shutil.rmtree(to, ignore_errors=True)
+        raise
     found = train_again(origin, project)
     for line in found.lines:
         say(line)
@@ -82,7 +90,7 @@ def _run(options: argparse.Namespace) -> int:
     return 0 if found.equal else 1
 
 
-def _say_data(origin: Any, project: Path) -> None:
+def _say_data(origin: "Origin", project: Path) -> None:
     from segpipe.reproduction.checkout import prepared_digest
 
     found = prepared_digest(project)

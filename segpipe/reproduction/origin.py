@@ -1,19 +1,23 @@
 """What a finished training was made from: found by a bundle, a revision, a DVC experiment, an MLflow run."""
 
+import contextlib
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from segpipe.bundle_format import DESCRIPTION, read_description
 from segpipe.params.schema import TrackingParams
 from segpipe.results.evaluation import Evaluation
-from segpipe.results.experiments import commit_of, experiment_commit
+from segpipe.results.experiments import commit_of, experiment_commit, read_run
 from segpipe.results.records import METRICS, read_record, shown_values
 from segpipe.results.training import TrainingSummary
 from segpipe.runtime.errors import DataError
 from segpipe.runtime.small_files import read_json
+
+if TYPE_CHECKING:
+    from segpipe.tracking.lookup import RecordedRun
 
 ENVIRONMENT = "environment.json"
 
@@ -58,13 +62,29 @@ def find_origin(name: str, settings: TrackingParams) -> Origin:
                 f"{name}: is no folder with {DESCRIPTION}, no revision of git, no DVC experiment and no "
                 "MLflow run; `dvc exp show` and `segpipe ui` list them"
             )
+        place = f"MLflow run {run.run_id} ({run.name})"
+        if commit := _commit_of_experiment(run):
+            # It holds the code as well where that was not committed when the experiment began.
+            return Origin(name, f"{place}, DVC experiment {run.experiment}, {commit[:10]}", commit)
         bundle = Path(folder) / "bundle"
         if not (bundle / DESCRIPTION).is_file():
-            other = f"; its DVC experiment is {run.experiment}: name that" if run.experiment else ""
-            raise DataError(f"{name}: MLflow run {run.run_id} holds no bundle{other}")
-        found = of_bundle(name, f"MLflow run {run.run_id} ({run.name})", bundle)
+            raise DataError(
+                f"{name}: {place} holds no bundle, and no DVC experiment here is that of the run; its "
+                "training did not end, or its files are still in .segpipe/unsent of where it ran"
+            )
+        found = of_bundle(name, place, bundle)
         files = Path(folder) / "evaluation", Path(folder) / "training"
         return replace(found, scores={**found.scores, **scores_in(*files)})
+
+
+def _commit_of_experiment(run: "RecordedRun") -> str | None:
+    """Return the commit of a run's DVC experiment, where that is here and names the run."""
+    with contextlib.suppress(DataError):  # several of the name, or one without results
+        commit = experiment_commit(run.experiment) if run.experiment else None
+        training = read_run(commit).training if commit else None
+        if training and training.mlflow_run == run.run_id:
+            return commit
+    return None
 
 
 def of_bundle(name: str, place: str, folder: Path) -> Origin:

@@ -27,7 +27,8 @@ def show_runs(settings: TrackingParams, port: int) -> int:
     can reach the pages that are served here. Raises TrackingError: the store cannot be used, or the port
     is taken.
     """
-    store = open_store(settings)
+    # A server that is away is said: the link would lead to it, whatever training falls back on.
+    store = open_store(settings.model_copy(update={"unreachable": "error"}))
     with store.calls() as client:
         offer_view(client, store.experiment_id)
     named = os.environ.get(VARIABLE, "").strip()
@@ -64,10 +65,10 @@ def _refuse_taken_port(port: int) -> None:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((HOST, port))
-        except OSError as error:
+        except (OSError, OverflowError) as error:
+            other = port + 1 if 0 < port < 65535 else 5001
             raise TrackingError(
-                f"port {port} of {HOST} cannot be used ({error.strerror}); name another, such as --port "
-                f"{port + 1}"
+                f"port {port} of {HOST} cannot be used ({error}); name another, such as --port {other}"
             ) from error
 
 

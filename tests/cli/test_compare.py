@@ -315,6 +315,15 @@ def test_withheld_truth_has_no_scores(work: Path, capsys: pytest.CaptureFixture[
     assert "rare mIoU: none" in said
 
 
+def test_the_legend_names_the_mlflow_runs(work: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    costs = COSTS | {"mlflow_run": "0a1b"}
+    write(work / "metrics", evaluation(0.7, 0.6, 0.2, 0.1, None), costs)
+    assert main(["compare", "plain", "workspace"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert "A  plain" in lines
+    assert "B  workspace (metrics/, MLflow run 0a1b)" in lines
+
+
 def test_revisions_and_experiments_are_read_without_checkout(
     work: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

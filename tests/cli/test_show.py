@@ -70,6 +70,11 @@ def test_several_logits(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> N
     assert not [line for line in lines if "by image" in line or line.startswith("threshold")]
 
 
+def test_the_mlflow_run_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    lines = shown(tmp_path, EVALUATION, capsys, mlflow_run="0a1b")
+    assert "MLflow run          0a1b" in lines
+
+
 def test_one_logit(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     lines = shown(tmp_path, EVALUATION | {"foreground": FOREGROUND}, capsys)
     assert "IoU by image        75.00 %  (95 % interval 70.00 to 80.00 %)" in lines

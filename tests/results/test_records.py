@@ -28,6 +28,7 @@ from segpipe.results.evaluation_tables import (
     ImageRow,
     PrecisionRecallPoint,
     class_rows,
+    headline_scores,
 )
 from segpipe.results.records import (
     Interval,
@@ -40,7 +41,13 @@ from segpipe.results.records import (
     write_record,
     write_table,
 )
-from segpipe.results.training import HistoryRow, PlannedRate, TrainedRun, TrainingSummary
+from segpipe.results.training import (
+    HistoryRow,
+    PlannedRate,
+    TrainedRun,
+    TrainingSummary,
+    training_headline,
+)
 from segpipe.runtime.errors import DataError
 
 # Fields of evaluation.json that are numbers with a fraction and yet no scores.
@@ -284,3 +291,23 @@ def test_a_record_of_brackets_is_refused_in_words(tmp_path: Path) -> None:
     path.write_text("[" * 3000)
     with pytest.raises(DataError, match=r"not valid JSON .*more than 64 lists and objects"):
         read_record(Evaluation, path)
+
+
+def test_what_dvc_lists_is_little_and_has_short_names(tmp_path: Path) -> None:
+    """Each number is a column of `dvc exp show`, and a line of `dvc metrics diff`."""
+    evaluation = Evaluation.model_validate(whole_evaluation())
+    scores = headline_scores(evaluation)
+    training = training_headline(TrainingSummary.model_validate(TRAINING | {"val_loss": 0.25}))
+    for name, record in {"scores.json": scores, "training_scores.json": training}.items():
+        write_record(tmp_path / name, record)
+    written = [json.loads(path.read_text()) for path in sorted(tmp_path.iterdir())]
+    bounds = evaluation.miou_interval
+    assert bounds is not None
+    assert written == [
+        {"miou": evaluation.miou, "miou_low": bounds.low, "miou_high": bounds.high},
+        {"val_loss": 0.25, "images_s": 2.5, "hours": 0.00278},
+    ]
+    assert max(len(name) for one in written for name in one) <= 9
+    without = headline_scores(evaluation.model_copy(update={"miou_interval": None}))
+    write_record(tmp_path / "scores.json", without)
+    assert json.loads((tmp_path / "scores.json").read_text()) == {"miou": evaluation.miou}

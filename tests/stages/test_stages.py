@@ -114,6 +114,8 @@ def test_the_whole_pipeline_leaves_what_it_promises(tmp_path: Path, data: Path) 
         "models/environment.json",
         "metrics/evaluation.json",
         "metrics/training.json",
+        "metrics/scores.json",
+        "metrics/training_scores.json",
         "metrics/history.csv",
         "metrics/class_history.csv",
         "metrics/report.html",

@@ -46,6 +46,20 @@ def test_a_port_that_is_taken_is_said(used: Path) -> None:
             show_runs(SETTINGS, port)
 
 
+def test_of_a_server_the_link_is_printed_alone(
+    root: Path, server: Any, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    address = server.start()
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", address.replace("://", "://ann:s3cret@"))
+    assert show_runs(SETTINGS, 5000) == 0
+    assert capfd.readouterr() == (f"{runs_link(address, '7')}\n", "")
+    server.stop()
+    away = SETTINGS.model_copy(update={"unreachable": "local"})
+    with pytest.raises(TrackingError, match="connection refused"):
+        show_runs(away, 5000)
+    assert list(root.iterdir()) == []
+
+
 def test_a_run_is_found_by_its_id_and_by_its_name(used: Path, tmp_path: Path) -> None:
     (tmp_path / "model.json").write_text("{}")
     with start_run(SETTINGS, "it's one", {}, {"dvc_experiment": "wide"}) as tracker:
@@ -108,5 +122,12 @@ def test_the_pages_show_the_scores_first(used: Path, tmp_path: Path) -> None:
     page = done.stdout
     for text in ("unet lr=0.5 [wide]", "0.815", "0.79", "0.835", "0.25", "33", "1.5", "train.py"):
         assert f">{text}<" in page, text
-    columns = [page.index(f">{name}<") for name in ("miou", "miou_low", "miou_high", "val_loss")]
+    columns = [column_of(page, name) for name in ("miou", "miou_low", "miou_high", "val_loss")]
     assert columns == sorted(columns)
+
+
+def column_of(page: str, name: str) -> int:
+    """The place of a column from the left; the page's code has them in the order of their making."""
+    mark = 'aria-colindex="'
+    start = page.rindex(mark, 0, page.index(f">{name}<")) + len(mark)
+    return int(page[start : page.index('"', start)])

@@ -56,7 +56,7 @@ def mlflow_run(
 
         def send_row(row: Row, timestamp: int) -> None:
             values = {name: value for name, value in row.items() if name != "step"}
-            tracker.log_metrics(_numbers(values), step=int(row["step"] or 0), timestamp=timestamp)
+            tracker.log_metrics(numbers(values), step=int(row["step"] or 0), timestamp=timestamp)
 
         # A process that was killed may not have come to log them; what the run has is left out.
         for earlier, timestamp in zip(progress.history, progress.row_times, strict=True):
@@ -99,6 +99,6 @@ def derived(job: Job) -> dict[str, Any]:
     return {"steps": lengths, **weights, **counts}
 
 
-def _numbers(values: dict[str, Any]) -> dict[str, float]:
+def numbers(values: dict[str, Any]) -> dict[str, float]:
     """Return those of the values that are numbers, as MLflow takes them."""
     return {name: float(value) for name, value in values.items() if isinstance(value, int | float)}
