@@ -139,6 +139,9 @@ class TrainParams(Section):
     one are used"""
     class_centroids: ClassCentroidsParams = ClassCentroidsParams()
     """when sampler is class_centroids"""
+    normalisation: Annotated[Literal["auto", "data", "imagenet"], Since("0.2.0")] = "auto"
+    """auto (as the images of the first weights where these state it, else data) | data (mean and std
+    of the training split) | imagenet (those that are usual for photographs); of the images"""
     optimizer: Literal["adamw", "adam", "sgd", "rmsprop"] = "adamw"
     """adamw | adam | sgd | rmsprop; only the options of the named one are used"""
     sgd: SGDParams = SGDParams()
