@@ -13,12 +13,13 @@ from safetensors.torch import save_file
 from segpipe.bundle import plain_weights
 from segpipe.dataset.reader import Dataset
 from segpipe.models.build import build_model
+from segpipe.params.augment import AugmentParams
 from segpipe.params.length import Length
 from segpipe.params.loss import LossParams
 from segpipe.params.model import ModelParams, UNetParams
 from segpipe.params.prepare import EsdParams
 from segpipe.params.schema import TrackingParams
-from segpipe.params.train import AugmentParams, TrainParams
+from segpipe.params.train import TrainParams
 from segpipe.runtime.errors import ParameterError, StaleRunError
 from segpipe.runtime.provenance import Snapshot
 from segpipe.training import run
