@@ -74,7 +74,7 @@ def predicted_ids(logits_BKHW: Tensor, threshold: float | None) -> Tensor:
 def save_bundle(
     folder: Path,
     best: dict[str, Tensor],
-    last: dict[str, Tensor],
+    last: dict[str, Tensor] | None,
     model_params: ModelParams,
     scheme: LabelScheme,
     spec: InputSpec,
@@ -84,9 +84,11 @@ def save_bundle(
 ) -> None:
     """Write a bundle into the existing `folder`.
 
-    best, last: weights of the best validation and of the last step. The rest as in Bundle.
+    best, last: weights of the best validation and of the last step; None: the bundle has those of one
+    step alone, which are `best`. The rest as in Bundle.
     """
-    for name, weights in ((BEST, best), (LAST, last)):
+    files = {BEST: best} | ({} if last is None else {LAST: last})
+    for name, weights in files.items():
         write_weights(weights, folder / name)
     about = Description(
         model=model_params,
@@ -94,7 +96,7 @@ def save_bundle(
         input=spec,
         precision=precision,
         threshold=threshold,
-        sha256={name: file_sha256(folder / name) for name in (BEST, LAST)},
+        sha256={name: file_sha256(folder / name) for name in files},
         lineage=lineage,
     )
     write_description(folder, about)

@@ -52,7 +52,7 @@ def _kernels(sigma_B: NDArray[np.float64]) -> NDArray[np.float32]:
     width_B1 = np.where(reach_B > 0, sigma_B, 1.0)[:, None]
     weight_BK = np.exp(-0.5 * (place_K / width_B1) ** 2)
     weight_BK[np.abs(place_K) > reach_B[:, None]] = 0.0
-    return (weight_BK / weight_BK.sum(1, keepdims=True)).astype(np.float32)
+    return np.asarray(weight_BK / weight_BK.sum(1, keepdims=True), np.float32)
 
 
 def _convolve(image_BCHW: Tensor, kernel_BK: Tensor, axis: int) -> Tensor:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from segpipe.params.train import AugmentParams
+from segpipe.params.augment import AugmentParams
 from segpipe.runtime.randomness import generator
 
 Floats = NDArray[np.float64]

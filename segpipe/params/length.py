@@ -76,10 +76,21 @@ def _above_zero(length: Length) -> Length:
     return length
 
 
+def _read_optional(value: object) -> Length | None:
+    return None if value is None else _above_zero(read_length(value))
+
+
+def _write_optional(length: Length | None) -> int | float | str | None:
+    return None if length is None else write_length(length)
+
+
 def _plain(amount: float) -> int | float:
     return int(amount) if float(amount).is_integer() else amount
 
 
-# As parameters: from 0, and above 0.
+# As parameters: from 0, above 0, and none or above 0.
 AnyLength = Annotated[Length, PlainValidator(read_length), PlainSerializer(write_length)]
 PositiveLength = Annotated[AnyLength, AfterValidator(_above_zero)]
+OptionalLength = Annotated[
+    Length | None, PlainValidator(_read_optional), PlainSerializer(_write_optional)
+]

@@ -83,7 +83,8 @@ class TrackingParams(Section):
     unreachable: Literal["error", "local"] = "error"
     """error | local (warn, and use mlflow.db here) when MLFLOW_TRACKING_URI does not answer"""
     validation_pictures: Annotated[int, Field(ge=0, le=64)] = 4
-    """0..64; samples of the validation split that are drawn at each validation; 0: none"""
+    """0..64; samples of the validation split that are drawn at each validation, into .segpipe/kept and
+    MLflow; 0: none"""
     system_seconds: Annotated[int, Field(ge=0, le=3600)] = 10
     """0..3600; between two samples of processor, memory, disk, network and GPUs; 0: none"""
 

@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
+from segpipe.params.augment import NO_AUGMENTATION, AugmentParams
 from segpipe.params.length import AnyLength, Length, PositiveLength
 from segpipe.params.schedule import (
     SCHEDULES_WITH_OPTIONS,
@@ -21,11 +22,9 @@ from segpipe.params.section import (
     Pixels,
     Positive,
     PositiveInt,
-    Range,
     Section,
     Seed,
     Since,
-    Steps,
 )
 from segpipe.runtime.errors import excerpt
 
@@ -41,35 +40,6 @@ def _probability_or_auto(value: object) -> object:
 
 
 Threshold = Annotated[float | Literal["auto"], BeforeValidator(_probability_or_auto)]
-
-
-class AugmentParams(Section):
-    """How a training sample is varied each time it is seen."""
-
-    crop_height: Pixels | None = None
-    """pixels, 8..65536; null: the whole height"""
-    crop_width: Pixels | None = None
-    """pixels, 8..65536; null: the whole width"""
-    scale: Range = (0.75, 1.5)
-    """zoom, above 0"""
-    flip: Fraction = 0.5
-    """probability of left for right"""
-    flip_vertical: Fraction = 0.0
-    """probability of upside down; for pictures from above"""
-    gamma: Range = (0.8, 1.25)
-    """above 0; above 1 darkens"""
-    saturation: Range = (0.8, 1.25)
-    """above 0; 1 leaves as it is"""
-    noise: Annotated[Steps, Since("0.2.0")] = (0.0, 0.0)
-    """Gaussian; standard deviation in steps of 1/255, 0..255; [0.0, 0.0]: off"""
-    blur: Annotated[Steps, Since("0.2.0")] = (0.0, 0.0)
-    """Gaussian; standard deviation in pixels of the window, 0..255; [0.0, 0.0]: off"""
-
-
-# Training samples as they are, whole.
-NO_AUGMENTATION = AugmentParams(
-    scale=(1.0, 1.0), flip=0.0, flip_vertical=0.0, gamma=(1.0, 1.0), saturation=(1.0, 1.0)
-)
 
 
 class ClassCentroidsParams(Section):
@@ -139,6 +109,9 @@ class TrainParams(Section):
     one are used"""
     class_centroids: ClassCentroidsParams = ClassCentroidsParams()
     """when sampler is class_centroids"""
+    normalisation: Annotated[Literal["auto", "data", "imagenet"], Since("0.2.0")] = "auto"
+    """auto (as the images of the first weights where these state it, else data) | data (mean and std
+    of the training split) | imagenet (those that are usual for photographs); of the images"""
     optimizer: Literal["adamw", "adam", "sgd", "rmsprop"] = "adamw"
     """adamw | adam | sgd | rmsprop; only the options of the named one are used"""
     sgd: SGDParams = SGDParams()

@@ -10,7 +10,7 @@ import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from segpipe.runtime.errors import BusyError
 from segpipe.runtime.lock import held_file
@@ -35,6 +35,11 @@ def state_folder(identity: Any) -> Path:
 def profile_folder(state: Path) -> Path:
     """Return where the profile of the run with that state folder is written."""
     return state.parent.parent / "profile" / state.name
+
+
+def kept_folder(state: Path, kind: Literal["models", "pictures"]) -> Path:
+    """Return where the run with that state folder keeps models or pictures along the way."""
+    return state.parent.parent / "kept" / state.name / kind
 
 
 def downloads_folder() -> Path:

@@ -65,9 +65,9 @@ class Learner:
 class TrainingData:
     """What is learnt from.
 
-    dataset: with the mean and std by which the images are normalised, those of the first weights
-    where they state any, else those of the training split. mean_C, std_C: the same, for images in
-    0..1, on the device. crop: sides (height, width) of what the network sees of a training sample.
+    dataset: with the mean and std by which the images are normalised (`train.normalisation`).
+    mean_C, std_C: the same, for images in 0..1, on the device. crop: sides (height, width) of what
+    the network sees of a training sample.
     frames: T, how many of a sample's frames the network takes. centroids: of the classes in the
     training images, where samples are chosen by them.
     """

@@ -38,10 +38,13 @@ def train(
     stop: StopRequest,
     log: Callable[[Row], None],
     profiler: Profiler | None = None,
+    keep: Callable[[], None] = lambda: None,
 ) -> None:
     """Train from `progress` to the end; `progress` then holds the history.
 
-    log: called with each row of the history, in every process. profiler: told of each step.
+    log: called with each row of the history, in every process. profiler: told of each step. keep:
+    called after each step, in every process, before its state is saved; what it is to keep along the
+    way cannot be missed then by who is killed and goes on.
     Raises Interrupted when a stop was asked for, also within a validation, which is repeated then;
     the state is saved. Raises CheckpointError where that, or saving the end, fails; any other
     checkpoint that fails is said, and the training goes on. Before any error leaves, the checkpoint
@@ -57,7 +60,7 @@ def train(
     )
     with job.saver.finishing(), line:
         while not is_over(job, progress):
-            _train_epoch(job, progress, stop, log, line, profiler)
+            _train_epoch(job, progress, stop, log, line, profiler, keep)
 
 
 def _train_epoch(
@@ -67,6 +70,7 @@ def _train_epoch(
     log: Callable[[Row], None],
     line: LiveLine,
     profiler: Profiler | None,
+    keep: Callable[[], None],
 ) -> None:
     """Take the steps that are left of the present epoch."""
     batches = Prefetch(_batches_to_come(job, progress), partial(_read_pieces, job))
@@ -86,6 +90,7 @@ def _train_epoch(
         )
         seconds, waited = _advance(job, progress, report, clock)
         line.step(progress.step, report.loss, lr, seconds, waited)
+        keep()
         row_due = job.lengths.row_is_due(progress.step)
         row = _add_row(job, progress, stop) if row_due and not report.stop else None
         stopped = report.stop or (row_due and row is None)

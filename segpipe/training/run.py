@@ -23,7 +23,7 @@ from segpipe.runtime.atomic import atomic_dir
 from segpipe.runtime.console import say
 from segpipe.runtime.provenance import Snapshot
 from segpipe.runtime.revision import git_revision
-from segpipe.runtime.state import held_alone, profile_folder, state_folder
+from segpipe.runtime.state import held_alone, kept_folder, profile_folder, state_folder
 from segpipe.tracking.tracker import Tracker
 from segpipe.training.distributed.peers import peers_watched
 from segpipe.training.distributed.sharding import gathered
@@ -38,6 +38,7 @@ from segpipe.training.state.resume import resume
 from segpipe.training.suitability import outputs_of, refuse_exchanged
 from segpipe.training.temperature import calibrate
 from segpipe.training.watch.console import announce, say_early_stop, say_result
+from segpipe.training.watch.kept import keep_model
 from segpipe.training.watch.memory import memory_watched
 from segpipe.training.watch.pictures import write_sheet
 from segpipe.training.watch.profiler import Profiler
@@ -126,12 +127,14 @@ def run_training(plan: Plan, prepared: Path, outputs: Outputs) -> None:
             if tracker is not None:
                 _send_pictures(tracker, outputs)
             with memory, profiler:
-                train(job, progress, stop, log_row, profiler)
+                train(job, progress, stop, log_row, profiler, partial(_keep, plan, job, progress))
             last = gathered(learner.result.state_dict(), on_leader=processes.leads)
             if tracker is not None:
                 _publish(plan, job, progress, last, tracker, profiler, outputs)
         if processes.leads:
             say_result(progress, str(outputs.bundle))
+            if (kept := kept_folder(state, "models").parent).is_dir():
+                say(f"models and pictures of the way there are in {kept}/ (checkpoint, tracking)")
         if profiler.written:
             say(profiler.last_line())
 
@@ -172,6 +175,14 @@ def _publish(
     # Before the state is removed: who is killed meanwhile has still something to go on from.
     tracker.finish("FINISHED")
     job.checkpoints.remove()
+
+
+def _keep(plan: Plan, job: Job, progress: Progress) -> None:
+    """Keep the model of the present step where `checkpoint.every` asks for it."""
+    every = plan.checkpoint.every
+    if every and progress.step % every.steps(job.lengths.epoch, job.train.batch_size) == 0:
+        folder = kept_folder(job.checkpoints.folder, "models")
+        keep_model(job, progress, plan.model, _lineage(plan, job.learner), folder)
 
 
 def _forecast(plan: Plan, dataset: Dataset, processes: int) -> dict[str, Any]:

@@ -17,10 +17,12 @@ from segpipe.losses.build import build_loss, is_binary
 from segpipe.models.build import build_model
 from segpipe.models.parts.network import Network
 from segpipe.models.pretrained.load import load_pretrained
+from segpipe.models.pretrained.weights import IMAGENET, Loaded
 from segpipe.params.checkpoint import CheckpointParams
 from segpipe.params.loss import LossParams
 from segpipe.params.model import ModelParams
 from segpipe.params.train import TrainParams
+from segpipe.runtime.errors import ParameterError
 from segpipe.runtime.hardware import best_device, choose_precision
 from segpipe.training.class_balance import class_centroids, loss_weights
 from segpipe.training.distributed.sharding import is_sharded, shard
@@ -52,8 +54,8 @@ def set_up(
     state: the folder of this run's checkpoints. about: what it is started with, kept with them.
     checkpoint: when they are written; None: as usual.
     Raises LaunchError when the global batch cannot be shared by the processes or exceeds the
-    samples, ParameterError when crop, network, loss or lengths do not fit the data, DataError when
-    no training pixel shows a class and samples or the loss go by classes.
+    samples, ParameterError when crop, network, loss, lengths or normalisation do not fit the data,
+    DataError when no training pixel shows a class and samples or the loss go by classes.
     """
     processes = _processes(train, freezes=model.freeze.on)
     train_split, val_split = chosen_samples(dataset, train)
@@ -69,8 +71,7 @@ def set_up(
     checkpoint = checkpoint or CheckpointParams()
     checkpoints = Checkpoints(state, checkpoint.keep)
     learner = _learner(network, model, train, processes.accelerator, lengths.epoch)
-    if learner.pretrained:
-        dataset = replace(dataset, input=learner.pretrained.normalised(dataset.input))
+    dataset = normalised(dataset, train, learner.pretrained)
     return Job(
         train=train,
         learner=learner,
@@ -91,6 +92,27 @@ def set_up(
         saver=Saver(checkpoints, checkpoint),
         about=about,
     )
+
+
+def normalised(dataset: Dataset, train: TrainParams, pretrained: Loaded | None) -> Dataset:
+    """Return the data with the mean and std that `train.normalisation` asks for.
+
+    Raises ParameterError for those of ImageNet where the images are no photographs of 8 bits.
+    """
+    match train.normalisation:
+        case "auto":
+            spec = pretrained.normalised(dataset.input) if pretrained else dataset.input
+        case "data":
+            spec = dataset.input
+        case "imagenet":
+            if not IMAGENET.suits(dataset.input):
+                raise ParameterError(
+                    "params.yaml: train.normalisation is imagenet, whose mean and std are those of red, "
+                    "green and blue photographs of 8 bits, and this data has "
+                    f"{len(dataset.input.mean)} channels of another kind; set it to data"
+                )
+            spec = IMAGENET.applied(dataset.input)
+    return replace(dataset, input=spec)
 
 
 def _processes(train: TrainParams, freezes: bool) -> Processes:

@@ -93,12 +93,10 @@ def train_step(
                     processes.accelerator.backward(all_sum / max(pixels, 1) * processes.number)
             losses.append(main_sum.detach().double())
         loss_sum = processes.accelerator.reduce(torch.stack(losses).sum(), "sum")
-        if confusion_KK is not None:
-            confusion_KK = processes.accelerator.reduce(confusion_KK, "sum")
         report = StepReport(
             loss_sum=float(loss_sum),
             pixels=pixels,
-            confusion_KK=None if confusion_KK is None else confusion_KK.cpu().numpy(),
+            confusion_KK=_of_all(processes, confusion_KK),
             stop=stops > 0,
             save=saves > 0,
         )
@@ -143,6 +141,14 @@ def _augmented(job: Job, piece: Batch, epoch: int) -> tuple[Tensor, Tensor]:
         data.crop,
     )
     return fed(job.learner.network, data.frames, image_BCHW), mask_BHW
+
+
+def _of_all(processes: Processes, confusion_KK: Tensor | None) -> NDArray[np.int64] | None:
+    """Return the sum over all processes, where there are counts."""
+    if confusion_KK is None:
+        return None
+    counts_KK: Tensor = processes.accelerator.reduce(confusion_KK, "sum")
+    return counts_KK.cpu().numpy()
 
 
 def _no_counts(job: Job) -> Tensor:

@@ -4,8 +4,8 @@ from segpipe.dataset.reader import Dataset
 from segpipe.losses.build import is_binary, logits_a_pixel
 from segpipe.models.parts.network import Network
 from segpipe.models.pretrained.weights import Loaded
+from segpipe.params.augment import AugmentParams
 from segpipe.params.loss import LossParams
-from segpipe.params.train import AugmentParams
 from segpipe.runtime.errors import ParameterError, StaleRunError
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from segpipe.augment import draw as drawing
 from segpipe.augment.draw import Draws, plain_specs
-from segpipe.params.train import AugmentParams
+from segpipe.params.augment import AugmentParams
 
 
 def draw(

@@ -12,7 +12,7 @@ from torchvision.transforms.v2 import functional as tv
 from segpipe.augment.affine import sample_window
 from segpipe.augment.draw import Draws, neutral
 from segpipe.labels.scheme import VOID
-from segpipe.params.train import AugmentParams
+from segpipe.params.augment import AugmentParams
 from tests.augment.conftest import draw
 
 

@@ -8,7 +8,7 @@ from torchvision.transforms.v2 import functional as tv
 from segpipe.augment.apply import augment_batch, normalise_batch
 from segpipe.augment.draw import neutral
 from segpipe.labels.scheme import VOID
-from segpipe.params.train import AugmentParams
+from segpipe.params.augment import AugmentParams
 from tests.augment.conftest import draw
 
 MEAN, STD = torch.tensor([0.485, 0.456, 0.406]), torch.tensor([0.229, 0.224, 0.225])

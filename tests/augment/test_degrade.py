@@ -9,7 +9,7 @@ from torch import Tensor
 
 from segpipe.augment.apply import augment_batch, normalise_batch
 from segpipe.augment.degrade import add_noise, blur
-from segpipe.params.train import AugmentParams
+from segpipe.params.augment import AugmentParams
 from tests.augment.conftest import draw
 
 CALM = {"scale": (1.0, 1.0), "flip": 0.0, "gamma": (1.0, 1.0), "saturation": (1.0, 1.0)}

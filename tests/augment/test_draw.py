@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from segpipe.augment.draw import Draws, crop_sides, neutral
-from segpipe.params.train import AugmentParams
+from segpipe.params.augment import AugmentParams
 from tests.augment.conftest import draw
 
 WIDE = AugmentParams(scale=(0.5, 2.0), flip=0.5, gamma=(0.5, 1.5), saturation=(0.7, 1.1))

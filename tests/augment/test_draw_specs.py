@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from segpipe.augment.affine import sample_window
 from segpipe.augment.draw import SAMPLE_SPEC, SampleSpecs, draw, plain_specs
-from segpipe.params.train import AugmentParams
+from segpipe.params.augment import AugmentParams
 
 WIDE = AugmentParams(scale=(0.5, 2.0), flip=0.5, flip_vertical=0.5)
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from segpipe.augment.draw import draw
 from segpipe.loading.order import BatchShard, epoch_batches, epoch_specs, steps_per_epoch
-from segpipe.params.train import AugmentParams
+from segpipe.params.augment import AugmentParams
 from segpipe.runtime.errors import LaunchError
 
 SEED, SAMPLES, BATCH = 3, 21, 8  # two batches an epoch, and five samples left over

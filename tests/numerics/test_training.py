@@ -32,12 +32,23 @@ class Runs:
     def workspace(self, name: str, **more: Any) -> Path:
         return workspace_with(self._prepared, self._root / name, **self._options, **more)
 
+    def place(self, processes: int) -> Path:
+        """The workspace of `to_the_end`."""
+        return self._root / f"{processes}-1"
+
     def _to_the_end(self, processes: int, accumulation: int = 1) -> tuple[Outcome, Result]:
         name = f"{processes}-{accumulation}"
         workspace = self.workspace(name, train__accumulation=accumulation)
         outcome = self._trainers.train(workspace, processes)
         assert outcome.codes == [0] * processes, outcome.said
         return outcome, Result(workspace)
+
+
+def kept_files(workspace: Path) -> dict[str, bytes]:
+    """What the training kept along the way, by its path within the one folder of the training."""
+    [folder] = (workspace / ".segpipe/kept").iterdir()
+    files = (path for path in folder.rglob("*") if path.is_file())
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
 
 
 @pytest.mark.slow
@@ -68,6 +79,8 @@ def stopped(trainers: Trainers, prepared: Path, tmp_path_factory: pytest.TempPat
         train__validate_every="3 steps",
         train__ema=0.9,
         train__scores=True,
+        checkpoint__every="2 steps",
+        tracking__enabled=False,
     )
 
 
@@ -100,6 +113,15 @@ def test_a_signal_to_one_stops_all_and_the_next_start_ends_in_the_same_bits(
     assert (cut.steps, again.steps) == (whole.steps[:saved], whole.steps[saved:])
     assert Result(workspace).differences(unstopped) == []
     assert unstopped.steps == [3, 4, 5]
+    kept = kept_files(workspace)
+    names = [f"models/step_{step:09d}" for step in (2, 4)]
+    pictures = [f"pictures/step_{step:09d}.png" for step in (3, 5)]
+    weights = [f"{name}/model.safetensors" for name in names]
+    assert kept.keys() == {*pictures, *weights, *(f"{name}/model.json" for name in names)}
+    theirs = kept_files(stopped.place(processes))
+    assert [name for name in kept if kept[name] != theirs[name]] == []
+    first, second = (kept[name] for name in weights)
+    assert first != second
     assert not list((workspace / ".segpipe/state").glob("*/"))
 
 

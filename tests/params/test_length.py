@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from dvc.utils.hydra import apply_overrides
 
+from segpipe.params.checkpoint import CheckpointParams
 from segpipe.params.length import Length, read_length, write_length
 from segpipe.params.load import load_params
 from segpipe.runtime.errors import ParameterError
@@ -47,6 +48,16 @@ def test_what_is_written_is_what_is_meant(written: object, meant: Length | None)
         return
     assert read_length(written) == meant
     assert read_length(write_length(meant)) == meant
+
+
+def test_no_length_can_be_a_parameter_too() -> None:
+    assert CheckpointParams(every=None).model_dump(mode="json")["every"] is None
+    every = CheckpointParams.model_validate({"every": "625 steps"})
+    assert every.every == Length(625, "steps")
+    assert every.model_dump(mode="json")["every"] == "625 steps"
+    for wrong in (0, "0 steps", "often"):
+        with pytest.raises(ValueError, match="every"):
+            CheckpointParams.model_validate({"every": wrong})
 
 
 def test_equal_lengths_are_recorded_alike() -> None:

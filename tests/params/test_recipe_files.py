@@ -60,7 +60,9 @@ def rates(name: str, steps_per_epoch: int) -> list[float]:
 
 def test_the_recipes_of_all_systems_are_there() -> None:
     systems = {"sky", "sequence", "unet8gpu", "unet_dice", "esd"}
-    assert systems | {"camvid", "cityscapes", "demo"} <= {path.stem for path in RECIPES}
+    assert systems | {"esd_unet", "esd_fcn", "camvid", "cityscapes", "demo"} <= {
+        path.stem for path in RECIPES
+    }
 
 
 @every_recipe

@@ -9,12 +9,13 @@ import torch
 
 from segpipe.dataset.reader import Dataset, open_dataset
 from segpipe.labels.load import load_scheme
+from segpipe.params.augment import AugmentParams
 from segpipe.params.checkpoint import CheckpointParams
 from segpipe.params.length import Length
 from segpipe.params.loss import LossParams
 from segpipe.params.model import ModelParams, UNetParams
 from segpipe.params.prepare import PrepareParams
-from segpipe.params.train import AugmentParams, TrainParams
+from segpipe.params.train import TrainParams
 from segpipe.preparation.prepare import prepare_data
 from segpipe.preparation.sample_job import PrepareContext
 from segpipe.raw.input_spec import PICTURES

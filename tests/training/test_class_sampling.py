@@ -10,10 +10,11 @@ from segpipe.bundle import plain_weights
 from segpipe.dataset.reader import Dataset, open_dataset
 from segpipe.dataset.subset import chosen_samples
 from segpipe.labels.load import load_scheme
+from segpipe.params.augment import AugmentParams
 from segpipe.params.length import Length
 from segpipe.params.loss import LossParams
 from segpipe.params.prepare import PrepareParams
-from segpipe.params.train import AugmentParams, ClassCentroidsParams, TrainParams
+from segpipe.params.train import ClassCentroidsParams, TrainParams
 from segpipe.preparation.prepare import prepare_data
 from segpipe.preparation.sample_job import PrepareContext
 from segpipe.raw.input_spec import PICTURES

@@ -7,10 +7,11 @@ from torch import Tensor
 
 from segpipe.dataset.reader import Dataset, open_dataset
 from segpipe.labels.load import load_scheme
+from segpipe.params.augment import AugmentParams
 from segpipe.params.length import Length
 from segpipe.params.model import ModelParams
 from segpipe.params.prepare import PrepareParams
-from segpipe.params.train import AugmentParams, ClassCentroidsParams
+from segpipe.params.train import ClassCentroidsParams
 from segpipe.preparation.prepare import prepare_data
 from segpipe.preparation.sample_job import PrepareContext
 from segpipe.raw.input_spec import PICTURES

@@ -13,17 +13,19 @@ from safetensors.torch import save_file
 from segpipe.bundle import plain_weights
 from segpipe.dataset.reader import Dataset
 from segpipe.models.build import build_model
+from segpipe.params.augment import AugmentParams
 from segpipe.params.length import Length
 from segpipe.params.loss import LossParams
 from segpipe.params.model import ModelParams, UNetParams
+from segpipe.params.prepare import EsdParams
 from segpipe.params.schema import TrackingParams
-from segpipe.params.train import AugmentParams, TrainParams
-from segpipe.runtime.errors import StaleRunError
+from segpipe.params.train import TrainParams
+from segpipe.runtime.errors import ParameterError, StaleRunError
 from segpipe.runtime.provenance import Snapshot
 from segpipe.training import run
 from segpipe.training.job import Job
 from segpipe.training.run import Outputs, Plan, run_training
-from segpipe.training.setup import set_up
+from segpipe.training.setup import normalised, set_up
 from segpipe.training.state.checkpoint import Progress
 from segpipe.training.watch.console import announce
 
@@ -79,6 +81,41 @@ def test_weights_that_are_exchanged_at_the_start_stop_it(
     else:
         with pytest.raises(Reached):
             run_training(plan, tmp_path, outputs)
+
+
+@pytest.mark.parametrize("first", ["none", "stated"])
+@pytest.mark.parametrize("asked", ["data", "imagenet"])
+def test_the_normalisation_that_is_asked_for_goes_before_that_of_the_first_weights(
+    asked: str,
+    first: str,
+    dataset: Dataset,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    model = SMALL
+    if first == "stated":
+        write_weights(tmp_path / "model.safetensors")
+        (tmp_path / "config.json").write_text(json.dumps({"mean": [0.1] * 3, "std": [0.3] * 3}))
+        model = SMALL.model_copy(update={"pretrained": str(tmp_path)})
+    train = TRAIN.model_copy(update={"normalisation": asked})
+    job = set_up(dataset, model, LossParams(), train, tmp_path / "state", {})
+    imagenet = {"mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225]}
+    spec = replace(dataset.input, **imagenet) if asked == "imagenet" else dataset.input
+    assert job.data.dataset.input == spec
+    torch.testing.assert_close(job.data.mean_C.cpu(), torch.tensor(spec.mean))
+    torch.testing.assert_close(job.data.std_C.cpu(), torch.tensor(spec.std))
+    announce(job, LossParams(), Progress(), [])
+    whose = "of ImageNet" if asked == "imagenet" else "of the training split"
+    (line,) = [x for x in capsys.readouterr().out.splitlines() if "images are normalised" in x]
+    assert line.endswith(whose)
+
+
+def test_imagenets_normalisation_is_refused_for_what_is_no_photograph(dataset: Dataset) -> None:
+    files = replace(dataset.input.files, kind="esd", esd=EsdParams())
+    bands = replace(dataset, input=replace(dataset.input, files=files))
+    train = TRAIN.model_copy(update={"normalisation": "imagenet"})
+    with pytest.raises(ParameterError, match="set it to data"):
+        normalised(bands, train, None)
 
 
 @pytest.mark.parametrize("stated", [True, False])

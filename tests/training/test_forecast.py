@@ -9,11 +9,12 @@ import torch
 from segpipe.labels.scheme import LabelScheme, RawLabel
 from segpipe.models.build import build_model
 from segpipe.models.parts.network import count_parameters
+from segpipe.params.augment import AugmentParams
 from segpipe.params.loss import LossParams
 from segpipe.params.model import ModelParams, UNetParams
 from segpipe.params.prepare import PrepareParams
 from segpipe.params.schema import Params
-from segpipe.params.train import AugmentParams, TrainParams
+from segpipe.params.train import TrainParams
 from segpipe.preparation.sample_job import PrepareContext
 from segpipe.raw.input_spec import PICTURES
 from segpipe.training.forecast import forecast, forecast_training

@@ -10,10 +10,11 @@ from torch import nn
 
 from segpipe.bundle import plain_weights
 from segpipe.models.parts.network import Logits, Network
+from segpipe.params.augment import AugmentParams
 from segpipe.params.length import Length
 from segpipe.params.loss import LossParams
 from segpipe.params.schedule import PlateauParams
-from segpipe.params.train import AugmentParams, EarlyStoppingParams, RMSpropParams, SGDParams
+from segpipe.params.train import EarlyStoppingParams, RMSpropParams, SGDParams
 from segpipe.results.records import read_table
 from segpipe.results.training import ClassHistoryRow, HistoryRow, TrainingSummary
 from segpipe.training import step

@@ -16,9 +16,10 @@ from segpipe.dataset.layout import Row
 from segpipe.dataset.reader import Split
 from segpipe.dataset.subset import chosen_samples, sample_counts, selection_notes
 from segpipe.loading.batches import read_batch
+from segpipe.params.augment import AugmentParams
 from segpipe.params.length import Length
 from segpipe.params.loss import LossParams
-from segpipe.params.train import AugmentParams, TrainParams
+from segpipe.params.train import TrainParams
 from segpipe.raw.sample import Sample
 from segpipe.training.distributed.signals import Interrupted
 from segpipe.training.step import _augmented

@@ -54,6 +54,10 @@ class Normalisation:
         """Whether the images of a data set are of the same kind, with the same channels."""
         return replace(spec.files, truth_ratio=1) == self.files
 
+    def applied(self, spec: InputSpec) -> InputSpec:
+        """Return `spec` with this mean and std; they must suit it."""
+        return replace(spec, mean=list(self.mean), std=list(self.std))
+
 
 # torchvision's, and that of most encoders: https://docs.pytorch.org/vision/stable/models.html
 IMAGENET = Normalisation.of_config({"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)})
@@ -97,7 +101,7 @@ class Loaded:
         known = self.normalisation
         if known is None or not known.suits(spec):
             return spec
-        return replace(spec, mean=list(known.mean), std=list(known.std))
+        return known.applied(spec)
 
     def report(self) -> str:
         """Return lines for a person: what was loaded, adapted, and left as first drawn."""

@@ -52,7 +52,8 @@ def announce(job: Job, loss: LossParams, progress: Progress, notes: list[str]) -
         say(f"  {reason}")
     if learner.pretrained:
         say(learner.pretrained.report())
-        say(_normalisation_line(data.dataset.input, learner.pretrained))
+    if learner.pretrained or train.normalisation != "auto":
+        say(_normalisation_line(data.dataset.input, learner.pretrained, train.normalisation))
     if learner.freezing:
         say(f"  frozen for the first {learner.frozen_steps} steps (model.freeze)")
     for line in weight_table(loss, data.dataset, job.objective.class_weights):
@@ -66,10 +67,11 @@ def announce(job: Job, loss: LossParams, progress: Progress, notes: list[str]) -
         say("the training was finished before; only its result is published now")
 
 
-def _normalisation_line(spec: InputSpec, pretrained: Loaded) -> str:
-    """Say by what images are normalised. spec: what the network is fed."""
-    known = pretrained.normalisation
-    whose = "these weights" if known is not None and known.suits(spec) else "the training split"
+def _normalisation_line(spec: InputSpec, pretrained: Loaded | None, asked: str) -> str:
+    """Say by what images are normalised. spec: what the network is fed. asked: train.normalisation."""
+    known = pretrained.normalisation if pretrained and asked == "auto" else None
+    stated = "these weights" if known is not None and known.suits(spec) else "the training split"
+    whose = "ImageNet" if asked == "imagenet" else stated
     mean, std = (", ".join(f"{value:.3f}" for value in values) for values in (spec.mean, spec.std))
     return f"  images are normalised by mean {mean} and std {std} of {whose}"
 

@@ -15,7 +15,7 @@ from segpipe.bundle import predicted_ids
 from segpipe.dataset.reader import Dataset, Split
 from segpipe.dataset.subset import evenly_spaced
 from segpipe.loading.batches import Batch, read_batch
-from segpipe.params.train import AugmentParams
+from segpipe.params.augment import AugmentParams
 from segpipe.raw.input_spec import at_image_size, picture_of
 from segpipe.rendering.layout import Mask, Picture
 from segpipe.rendering.png import png_bytes, write_png

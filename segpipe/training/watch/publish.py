@@ -37,32 +37,65 @@ def write_bundle(
     folder: Path,
 ) -> None:
     """Write the bundle into the existing `folder`. last: the weights of the last step."""
-    data, processes = job.data, job.processes
-    dataset, best_weights = data.dataset, job.learner.best
+    best_weights, processes = job.learner.best, job.processes
     assert best_weights is not None  # the end is always validated
     best = progress.history[progress.best_row]
     scores = {"best_epoch": best["epoch"], "best_step": best["step"], "val_miou": best["val_miou"]}
-    found = {
-        "data": dataset.fingerprint,
-        "excluded": dataset.excluded,
-        "class_weights": job.objective.class_weights,
-        "scores": scores,
-        "samples": sample_counts(job.train, data.train_split, data.val_split),
-    }
-    save_bundle(
-        folder,
-        best_weights,
-        last,
-        model,
-        dataset.scheme,
-        dataset.input,
-        job.train.precision,
-        {**lineage, **found},
-        progress.best_threshold,
-    )
+    lineage = {**lineage, **_learnt_from(job), "scores": scores}
+    _save(job, folder, best_weights, last, model, lineage, progress.best_threshold)
     machines = machines_of(os.environ, processes.number)
     about = environment(processes.device, processes.number, machines)
     write_json(folder / ENVIRONMENT, about)
+
+
+def write_kept_bundle(
+    job: Job,
+    progress: Progress,
+    weights: dict[str, Tensor],
+    model: ModelParams,
+    lineage: dict[str, Any],
+    folder: Path,
+) -> None:
+    """Write the `weights` of the present step as a bundle into the existing `folder`.
+
+    A network with one logit has the threshold that validation scores it by.
+    """
+    epochs = progress.step / job.lengths.epoch
+    at = {"step": progress.step, "epoch": int(epochs) if epochs.is_integer() else epochs}
+    lineage = {**lineage, **_learnt_from(job), "kept_at": at}
+    _save(job, folder, weights, None, model, lineage, job.objective.threshold)
+
+
+def _learnt_from(job: Job) -> dict[str, Any]:
+    data = job.data
+    return {
+        "data": data.dataset.fingerprint,
+        "excluded": data.dataset.excluded,
+        "class_weights": job.objective.class_weights,
+        "samples": sample_counts(job.train, data.train_split, data.val_split),
+    }
+
+
+def _save(
+    job: Job,
+    folder: Path,
+    best: dict[str, Tensor],
+    last: dict[str, Tensor] | None,
+    model: ModelParams,
+    lineage: dict[str, Any],
+    threshold: float | None,
+) -> None:
+    save_bundle(
+        folder,
+        best,
+        last,
+        model,
+        job.data.dataset.scheme,
+        job.data.dataset.input,
+        job.train.precision,
+        lineage,
+        threshold,
+    )
 
 
 def write_history(progress: Progress, path: Path) -> None:

@@ -1,4 +1,7 @@
-"""A training as MLflow sees it: its run, the rows of its history, the pictures of its validations."""
+"""A training as MLflow sees it: its run, the rows of its history, the pictures of its validations.
+
+The pictures are kept on the disk as well, whether MLflow is asked or not.
+"""
 
 import contextlib
 from collections.abc import Callable, Iterator
@@ -8,6 +11,7 @@ from typing import Any
 
 from segpipe.params.schema import TrackingParams
 from segpipe.runtime.console import say
+from segpipe.runtime.state import kept_folder
 from segpipe.runtime.trial import report_rows
 from segpipe.tracking.description import NOTE, description, run_name
 from segpipe.tracking.run import standard_tags, start_run
@@ -18,6 +22,7 @@ from segpipe.training.history import Row
 from segpipe.training.job import Job
 from segpipe.training.state.checkpoint import Progress
 from segpipe.training.watch.console import row_line
+from segpipe.training.watch.kept import keep_pictures
 from segpipe.training.watch.pictures import validation_pictures
 from segpipe.training.watch.publish import data_used
 
@@ -68,8 +73,9 @@ def mlflow_run(
             send_row(row, progress.row_times[-1])
             if _has_pictures(tracking, row):
                 pictures = validation_pictures(job, tracking.validation_pictures)
-                step = int(row["step"] or 0)
-                tracker.log_content(pictures, f"validation/step_{step:09d}.png")
+                name = f"step_{int(row['step'] or 0):09d}.png"
+                keep_pictures(pictures, name, kept_folder(job.checkpoints.folder, "pictures"))
+                tracker.log_content(pictures, f"validation/{name}")
 
         try:
             yield tracker, log_row
@@ -81,7 +87,7 @@ def mlflow_run(
 
 
 def _has_pictures(tracking: TrackingParams, row: Row) -> bool:
-    return tracking.enabled and tracking.validation_pictures > 0 and row["val_loss"] is not None
+    return tracking.validation_pictures > 0 and row["val_loss"] is not None
 
 
 def _follow(job: Job, tracking: TrackingParams, row: Row) -> None:

@@ -57,9 +57,9 @@ def test_a_state_of_the_version_before_that_is_in_use_is_left_alone(
         "loss": LossParams().model_dump(mode="json"),
         "train": TrainParams().model_dump(mode="json"),
     }
-    del values["model"]["lraspp"]
     # What version 0.1 did not know, and what never named a state.
-    for name in ("accumulation", "profile", "sharding", "scores"):
+    del values["model"]["lraspp"], values["model"]["smp"]["decoder_width"]
+    for name in ("accumulation", "profile", "sharding", "normalisation", "scores"):
         del values["train"][name]
     for name in ("noise", "blur"):
         del values["train"]["augment"][name]

@@ -19,10 +19,10 @@ from segpipe.dataset.reader import Dataset, Split, open_dataset
 from segpipe.labels.scheme import VOID
 from segpipe.models.parts.network import Network
 from segpipe.models.parts.u_net import UNet
+from segpipe.params.augment import AugmentParams
 from segpipe.params.loss import LossParams
 from segpipe.params.model import UNetParams
 from segpipe.params.prepare import EsdParams
-from segpipe.params.train import AugmentParams
 from segpipe.raw.input_spec import PICTURES, FileSpec
 from segpipe.rendering.samples import copies_sheet
 from segpipe.training.job import Job
