@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from segpipe.metrics.label_pairs import label_confusion
+from segpipe.metrics.label_pairs import label_confusion, pair_counts
 from segpipe.metrics.optical_flow import (
     NOWHERE,
     dis_flow,
@@ -127,7 +127,7 @@ def test_true_labels_of_generated_streets_stay_with_what_they_mark() -> None:
         places = earlier_places(dis_flow(frames[1], frames[0]), dis_flow(frames[0], frames[1]))
         moved = moved_labels(labels[0], places)
         compared.append((places != NOWHERE).mean())
-        moved_counts += class_counts(label_confusion(labels[1], moved, 34))
-        still_counts += class_counts(label_confusion(labels[1], labels[0], 34))
+        moved_counts += class_counts(label_confusion(pair_counts(labels[1], moved), 34))
+        still_counts += class_counts(label_confusion(pair_counts(labels[1], labels[0]), 34))
     assert miou(moved_counts) > 0.85 > 0.8 > miou(still_counts)
     assert np.mean(compared) > 0.8

@@ -13,7 +13,7 @@ import pytest
 from segpipe.cli.main import main
 from segpipe.dataset.layout import read_samples
 from segpipe.inference.predictor import Predictor
-from segpipe.metrics.label_pairs import label_confusion
+from segpipe.metrics.label_pairs import label_confusion, pair_counts
 from segpipe.metrics.optical_flow import dis_flow, earlier_places, moved_labels
 from segpipe.metrics.scores import class_counts, miou
 from segpipe.params.load import load_params
@@ -88,7 +88,7 @@ def test_the_score_is_that_of_predictions_made_by_hand(
         now, before = (predictor.predict(np.stack(film[k : k + FRAMES])) for k in (1, 0))
         places = earlier_places(dis_flow(film[3], film[2]), dis_flow(film[2], film[3]))
         moved = moved_labels(before, places)
-        counts_K3 += class_counts(label_confusion(now, moved, 19))
+        counts_K3 += class_counts(label_confusion(pair_counts(now, moved), 19))
     found = read_record(Evaluation, METRICS / Evaluation.file)
     assert found.temporal is not None and found.temporal.consistency is not None
     assert found.temporal.consistency == pytest.approx(float(miou(counts_K3)), abs=1e-6)
