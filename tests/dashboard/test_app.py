@@ -5,6 +5,7 @@ It covers app, image_page, run_pages, messages and swipe.
 
 import io
 import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,6 +22,8 @@ from segpipe.inference.predictor import Predictor
 from segpipe.metrics.scores import miou
 from tests.cli.test_show import EVALUATION
 from tests.dashboard.project import NAMES, copy_bundle, make_project
+from tests.inference.test_raster_prediction import esd_files, save_random_bundle
+from tests.raw.rasters.geotiffs import make_esd_tile
 
 
 @pytest.fixture(autouse=True)
@@ -150,7 +153,7 @@ def uploading() -> AppTest:
 
 def test_an_upload_is_predicted() -> None:
     app = uploading()
-    assert "upload one" in said(app)
+    assert "Upload an image here" in said(app)
     image = sorted(Path("data/raw/images/val").iterdir())[0].read_bytes()
     app.file_uploader[0].upload("../../street.png", image, "image/png").run()
     assert "no truth" in said(app) and "48 x 64 pixels" in said(app)
@@ -302,6 +305,19 @@ def test_the_data_page_shows_splits_classes_and_findings(project: Path) -> None:
     assert app.dataframe[1].value["val, % of pixels"].tolist() == [25]
     (folder / "report.json").write_text("[]")
     assert "report.json" in said(opened(page(), "Data"))
+
+
+def test_of_tiles_rgb_truth_prediction_and_errors_are_shown(project: Path) -> None:
+    shutil.rmtree(project / "models")
+    save_random_bundle(project / "models", esd_files(8), 16, 16)
+    make_esd_tile(project / "samples/Tile3", truth=6, ratio=8)
+    app = page().selectbox(key=image_page.PLACE).set_value("samples").run()
+    assert app.selectbox(key=image_page.IMAGE).options == ["Tile3"]
+    captions = [one.captions[0] for one in app.image]
+    assert captions == ["RGB", "Truth", "Prediction", "Errors"]
+    assert "48 x 48 pixels" in said(app) and "mIoU" in said(app)
+    app.selectbox(key=image_page.PLACE).set_value(UPLOAD).run()
+    assert "a tile is a folder and cannot be uploaded" in said(app)
 
 
 def test_models_of_experiments_and_runs_are_absent_in_words() -> None:
