@@ -20,6 +20,7 @@ from segpipe.dashboard.app import show
 from segpipe.dashboard.image_list import UPLOAD
 from segpipe.inference.predictor import Predictor
 from segpipe.metrics.scores import miou
+from tests.cli.test_compare import commit, make_repository, run
 from tests.cli.test_show import EVALUATION
 from tests.dashboard.project import NAMES, copy_bundle, make_project
 from tests.inference.test_raster_prediction import esd_files, save_random_bundle
@@ -247,6 +248,25 @@ def test_curves_of_losses_scores_and_classes(project: Path) -> None:
     app = opened(page(), "Curves")
     assert not app.error and not app.exception
     assert len(app.get("vega_lite_chart")) == 3
+
+
+def test_curves_of_several_runs(project: Path) -> None:
+    """An experiment is a commit with a ref, whose files are not here."""
+    metrics = write_metrics(project)
+    make_repository(project)
+    (project / ".gitignore").write_text("/data\n/models\n/samples\n")
+    head = commit(project, "with results")
+    run(project, "git", "update-ref", f"refs/exps/{head[:2]}/{head[2:]}/deep-net", head)
+    history = (metrics / "history.csv").read_text()
+    (metrics / "history.csv").write_text(history.splitlines()[0] + "\n")
+    app = opened(page(), "Curves")
+    assert "no training to show" in said(app)
+    assert app.multiselect(key=run_pages.RUNS).options == ["workspace", "deep-net"]
+    app.multiselect(key=run_pages.RUNS).set_value(["workspace", "deep-net"]).run()
+    assert len(app.get("vega_lite_chart")) == 3
+    app = opened(app, "Scores")
+    app.selectbox(key=run_pages.RUN).set_value("deep-net").run()
+    assert app.metric[0].value == "85.0 %" and len(app.button) == 1
 
 
 def test_scores_have_intervals_and_protocol_and_the_worst_image_opens(project: Path) -> None:
