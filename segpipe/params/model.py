@@ -148,6 +148,7 @@ class SmpParams(Section):
     """0.0625..4; factor of the library's channels in the decoder, such as 0.25 for fpn with 64; not
     for linknet"""
 
+
     @model_validator(mode="after")
     def _linknet_has_the_encoder_s_channels(self) -> "SmpParams":
         if self.decoder == "linknet" and self.decoder_width != 1.0:
