@@ -63,4 +63,4 @@ bench: $(STAMP)  ## measure training, preparation, scoring and prediction on thi
 	$(RUN) python -m bench.prediction
 
 clean:  ## delete what the pipeline made here: data, models, scores, state; not .venv, downloads or the DVC cache
-	rm -rf data/raw data/prepared data/report data/statistics models predictions metrics/*.json metrics/*.csv metrics/*.png metrics/report.html .segpipe/state .segpipe/profile .segpipe/preflight dvc_plots
+	rm -rf data/raw data/prepared data/report data/statistics models predictions metrics/*.json metrics/*.csv metrics/*.png metrics/report.html .segpipe/state .segpipe/profile .segpipe/preflight .segpipe/dashboard dvc_plots

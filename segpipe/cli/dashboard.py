@@ -89,7 +89,6 @@ def _command(options: argparse.Namespace) -> list[str]:
         "browser.gatherUsageStats": False,
         "client.showErrorDetails": "none",
         "client.toolbarMode": "minimal",
-        "global.disableWidgetStateDuplicationWarning": True,
     }
     flags = [f"--{name}={str(value).lower()}" for name, value in settings.items()]
     folders = ["--models", *map(str, options.models), "--images", *map(str, options.images)]

@@ -32,10 +32,10 @@ def show(models: Sequence[Path], images: Sequence[Path]) -> None:
     for key in _KEPT:
         if key in st.session_state:
             st.session_state[key] = st.session_state[key]
+    st.session_state.setdefault(_PAGE, IMAGE)
     page = st.segmented_control(
         "Page",
         [IMAGE, CURVES, SCORES, DATA],
-        default=IMAGE,
         key=_PAGE,
         label_visibility="collapsed",
     )

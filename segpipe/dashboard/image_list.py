@@ -17,6 +17,7 @@ from segpipe.inference.find import find
 from segpipe.inference.predictor import Predictor
 from segpipe.params.load import load_params
 from segpipe.params.prepare import SplitParams
+from segpipe.raw.esd.files import TRUTH
 from segpipe.raw.pictures.opener import refuse_too_large
 from segpipe.raw.reader import Reader
 from segpipe.raw.sample import SPLITS, Sample, Window
@@ -122,7 +123,7 @@ def digest(contents: Sequence[bytes]) -> str:
 
 
 def _in_folder(folder: Path, reader: Reader) -> dict[str, ImageChoice]:
-    """Return images with their masks where the folder has both, else all that it holds."""
+    """Return images with their masks where the folder has both, else all that it holds; tiles have theirs."""
     if not reader.on_earth and all((folder / part).is_dir() for part in PARTS):
         source, own_split = _own_data(_changed(PARAMETERS))
         split = own_split if folder == source else SplitParams()
@@ -131,7 +132,10 @@ def _in_folder(folder: Path, reader: Reader) -> dict[str, ImageChoice]:
             return {sample.image: ImageChoice(folder, sample) for sample in listed}
     found = find(reader, folder, _NOWHERE)
     names = [path.relative_to(found.root).as_posix() for path in found.paths]
-    return {name: ImageChoice(found.root, Sample(name, "", name, None)) for name in names}
+    tiles = {name: f"{name}/{TRUTH}" for name in names if (found.root / name / TRUTH).is_file()}
+    return {
+        name: ImageChoice(found.root, Sample(name, "", name, tiles.get(name))) for name in names
+    }
 
 
 def _present(folders: Sequence[Path]) -> list[Path]:

@@ -45,14 +45,16 @@ def show_image_page(models: Sequence[Path], images: Sequence[Path]) -> None:
     choice: ImageChoice | None = None
     contents: list[tuple[str, bytes]] = []
     chosen: list[Model] = []
-    with st.sidebar, errors_in_words():
+    # In this order an error stands on the page: in a narrow window the sidebar is closed.
+    with errors_in_words(), st.sidebar:
         chosen = _chosen_models(models)
         if chosen:
             contents, choice = _chosen_image(images, chosen[0].predictor)
             opacity, classes = _chosen_view(chosen[0].predictor.scheme)
             frames = st.container()
+            if choice is None and not contents:
+                st.info("Upload an image here, or choose another place.")
     if choice is None and not contents:
-        st.info("Choose an image in the sidebar, or upload one.")
         return
     with errors_in_words():
         looks = [_look(model, choice, contents) for model in chosen]
@@ -62,7 +64,7 @@ def show_image_page(models: Sequence[Path], images: Sequence[Path]) -> None:
         if len(looks) == 2:
             _show_two(chosen, looks, opacity, classes)
         else:
-            _show_one(looks[0], chosen[0].predictor.scheme, opacity, classes)
+            _show_one(looks[0], chosen[0].predictor, opacity, classes)
         _show_class_table(chosen, looks, classes)
 
 
@@ -100,7 +102,7 @@ def _chosen_image(
     if place == UPLOAD:
         if reader.folders:
             raise DataError(
-                f"A {reader.unit} is a folder and cannot be uploaded; put it in a folder"
+                f"a {reader.unit} is a folder and cannot be uploaded; put it in a folder"
             )
         several = predictor.frames > 1
         label = f"{predictor.frames} frames, in the order of their names" if several else "Image"
@@ -118,7 +120,8 @@ def _chosen_image(
 
 
 def _chosen_view(scheme: LabelScheme) -> tuple[float, list[str]]:
-    opacity = st.slider("Opacity of the classes, %", 0, 100, 55, step=5, key=OPACITY)
+    st.session_state.setdefault(OPACITY, 55)
+    opacity = st.slider("Opacity of the classes, %", 0, 100, step=5, key=OPACITY)
     classes = list(scheme.classes)
     with st.expander("Classes that are coloured"):
         shown = st.pills(
@@ -184,11 +187,15 @@ def _show_scores(models: Sequence[Model], looks: Sequence[Look]) -> None:
     st.caption(f"{looks[0].height} x {looks[0].width} pixels")
 
 
-def _show_one(look: Look, scheme: LabelScheme, opacity: float, classes: list[str]) -> None:
-    shown = panels(look, scheme, opacity, classes)
+def _show_one(look: Look, predictor: Predictor, opacity: float, classes: list[str]) -> None:
+    shown = panels(look, predictor.scheme, opacity, classes)
+    if (
+        predictor.reader.on_earth and look.truth_HW is not None
+    ):  # few recognise a place below the colours of its classes
+        shown = {"RGB": look.image_HW3, **shown}
     for column, (caption, picture_HW3) in zip(st.columns(len(shown)), shown.items(), strict=True):
         column.image(picture_HW3, caption=caption, width="stretch")
-    st.html(legend_html(look, scheme, classes))
+    st.html(legend_html(look, predictor.scheme, classes))
 
 
 def _show_two(

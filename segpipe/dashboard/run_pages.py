@@ -29,7 +29,9 @@ _SCORES = {"val_miou": "mIoU", "val_pixel_accuracy": "pixel accuracy"}
 def show_curves_page() -> None:
     """Show loss and scores over the epochs of the chosen runs, and IoU by class of one of them."""
     with errors_in_words():
-        chosen = st.multiselect("Runs", _runs(), default=_runs()[:1], key=RUNS)
+        known = _runs()
+        st.session_state.setdefault(RUNS, known[:1])
+        chosen = st.multiselect("Runs", known, key=RUNS)
         histories = {name: read_run_table(name, HistoryRow) for name in chosen}
         if not any(histories.values()):
             st.info(

@@ -146,6 +146,7 @@ class SmpParams(Section):
     """0.0625..4; factor of the decoder's channels (fpn: 256 times this); not for linknet"""
 
 
+
     @model_validator(mode="after")
     def _linknet_has_the_encoder_s_channels(self) -> "SmpParams":
         if self.decoder == "linknet" and self.decoder_width != 1.0:

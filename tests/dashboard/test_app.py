@@ -5,6 +5,7 @@ It covers app, image_page, run_pages, messages and swipe.
 
 import io
 import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,8 +20,11 @@ from segpipe.dashboard.app import show
 from segpipe.dashboard.image_list import UPLOAD
 from segpipe.inference.predictor import Predictor
 from segpipe.metrics.scores import miou
+from tests.cli.test_compare import commit, make_repository, run
 from tests.cli.test_show import EVALUATION
 from tests.dashboard.project import NAMES, copy_bundle, make_project
+from tests.inference.test_raster_prediction import esd_files, save_random_bundle
+from tests.raw.rasters.geotiffs import make_esd_tile
 
 
 @pytest.fixture(autouse=True)
@@ -150,7 +154,7 @@ def uploading() -> AppTest:
 
 def test_an_upload_is_predicted() -> None:
     app = uploading()
-    assert "upload one" in said(app)
+    assert "Upload an image here" in said(app)
     image = sorted(Path("data/raw/images/val").iterdir())[0].read_bytes()
     app.file_uploader[0].upload("../../street.png", image, "image/png").run()
     assert "no truth" in said(app) and "48 x 64 pixels" in said(app)
@@ -246,6 +250,25 @@ def test_curves_of_losses_scores_and_classes(project: Path) -> None:
     assert len(app.get("vega_lite_chart")) == 3
 
 
+def test_curves_of_several_runs(project: Path) -> None:
+    """An experiment is a commit with a ref, whose files are not here."""
+    metrics = write_metrics(project)
+    make_repository(project)
+    (project / ".gitignore").write_text("/data\n/models\n/samples\n")
+    head = commit(project, "with results")
+    run(project, "git", "update-ref", f"refs/exps/{head[:2]}/{head[2:]}/deep-net", head)
+    history = (metrics / "history.csv").read_text()
+    (metrics / "history.csv").write_text(history.splitlines()[0] + "\n")
+    app = opened(page(), "Curves")
+    assert "no training to show" in said(app)
+    assert app.multiselect(key=run_pages.RUNS).options == ["workspace", "deep-net"]
+    app.multiselect(key=run_pages.RUNS).set_value(["workspace", "deep-net"]).run()
+    assert len(app.get("vega_lite_chart")) == 3
+    app = opened(app, "Scores")
+    app.selectbox(key=run_pages.RUN).set_value("deep-net").run()
+    assert app.metric[0].value == "85.0 %" and len(app.button) == 1
+
+
 def test_scores_have_intervals_and_protocol_and_the_worst_image_opens(project: Path) -> None:
     write_metrics(project)
     app = opened(page(), "Scores")
@@ -302,6 +325,19 @@ def test_the_data_page_shows_splits_classes_and_findings(project: Path) -> None:
     assert app.dataframe[1].value["val, % of pixels"].tolist() == [25]
     (folder / "report.json").write_text("[]")
     assert "report.json" in said(opened(page(), "Data"))
+
+
+def test_of_tiles_rgb_truth_prediction_and_errors_are_shown(project: Path) -> None:
+    shutil.rmtree(project / "models")
+    save_random_bundle(project / "models", esd_files(8), 16, 16)
+    make_esd_tile(project / "samples/Tile3", truth=6, ratio=8)
+    app = page().selectbox(key=image_page.PLACE).set_value("samples").run()
+    assert app.selectbox(key=image_page.IMAGE).options == ["Tile3"]
+    captions = [one.captions[0] for one in app.image]
+    assert captions == ["RGB", "Truth", "Prediction", "Errors"]
+    assert "48 x 48 pixels" in said(app) and "mIoU" in said(app)
+    app.selectbox(key=image_page.PLACE).set_value(UPLOAD).run()
+    assert "a tile is a folder and cannot be uploaded" in said(app)
 
 
 def test_models_of_experiments_and_runs_are_absent_in_words() -> None:
