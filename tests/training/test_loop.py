@@ -17,6 +17,7 @@ from segpipe.params.schedule import PlateauParams
 from segpipe.params.train import EarlyStoppingParams, RMSpropParams, SGDParams
 from segpipe.results.records import read_table
 from segpipe.results.training import ClassHistoryRow, HistoryRow, TrainingSummary
+from segpipe.runtime.trial import FOLDER, ask_to_end
 from segpipe.training import step
 from segpipe.training.distributed.signals import Interrupted
 from segpipe.training.optimizer import optimizer_tensors
@@ -65,7 +66,7 @@ def test_a_row_at_each_validation_and_at_each_epochs_end(dataset, trained, tmp_p
     assert (summary.steps, summary.epochs) == (12, 2.4)
     assert summary.val_miou == max(row["val_miou"] or 0 for row in rows)
     unset = TrainingSummary.model_fields.keys() - summary.model_fields_set
-    assert unset == {"threshold", "limit", "overfit"}
+    assert unset == {"threshold", "pruned", "limit", "overfit"}
 
 
 def test_the_rows_mean_losses_are_those_of_their_steps(dataset, trained) -> None:
@@ -185,6 +186,22 @@ def test_early_stopping_ends_after_its_validations(dataset, trained) -> None:
     assert (its_progress.step, its_rows) == (6, []), "it stays at its end"
     best = max(row["val_miou"] for row in rows if row["val_miou"] is not None)
     assert training_summary(again, its_progress).val_miou == best
+
+
+def test_a_sweep_ends_a_training_at_its_next_validation(
+    dataset, trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = {"validate_every": Length(2, "steps")}
+    _, whole, _ = trained(dataset, state="whole", **options)
+    assert not whole.pruned
+    monkeypatch.setenv(FOLDER, str(tmp_path))
+    ask_to_end(tmp_path)
+    job, progress, rows = trained(dataset, **options)
+    assert (progress.pruned, progress.step) == (True, 2)
+    assert learnt(rows) == learnt(whole.history[:1])
+    assert training_summary(job, progress).pruned is True
+    _, again, its_rows = trained(dataset, **options)
+    assert (again.step, its_rows) == (2, []), "it stays at its end"
 
 
 def test_the_average_is_what_is_validated_and_kept(dataset, trained) -> None:
