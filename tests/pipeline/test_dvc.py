@@ -158,8 +158,20 @@ def test_experiments_in_the_workspace_and_beside_it(baseline: Path) -> None:
     )
     assert before, "the baseline's run"
     assert all(runs[key][0] == "FINISHED" for key in before)
+    for revision in ("HEAD", "beside"):
+        place = baseline.parent / f"kept/{revision}"
+        for output in ("predictions", "models"):
+            run(baseline, "dvc", "get", ".", output, "--rev", revision, "-o", str(place / output))
+    kept = [baseline.parent / f"kept/{revision}/predictions" for revision in ("HEAD", "beside")]
+    assert sheet_of(kept[0]) != sheet_of(kept[1]), "the predictions of each, side by side"
     run(baseline, "dvc", "exp", "apply", "beside")
     assert trained_with(baseline)["loss"]["name"] == "lovasz"
+    assert sheet_of(baseline / "predictions") == sheet_of(kept[1])
+
+
+def sheet_of(predictions: Path) -> bytes:
+    """The picture of all predictions that were rendered."""
+    return (predictions / "contact_sheet.png").read_bytes()
 
 
 def trained_with(repository: Path) -> dict[str, dict[str, object]]:
