@@ -18,6 +18,7 @@ from segpipe.runtime.console import say
 from segpipe.runtime.errors import ParameterError
 from segpipe.runtime.process_exit import INTERRUPTED, TERMINATED
 from segpipe.runtime.version import refuse_other_version
+from segpipe.sweeps.experiment import terminate_stage
 
 _DESCRIPTION = """
 Run `dvc repro`: the stages fetch, prepare, train, evaluate and render, as far as their data,
@@ -112,7 +113,7 @@ def _run_to_end(command: Sequence[str], environment: dict[str, str]) -> int:
     def note(number: int, _frame: FrameType | None) -> None:
         told.append(number)
         if number == signal.SIGTERM:
-            _end_stage(child)
+            terminate_stage(child)
 
     numbers = (signal.SIGINT, signal.SIGTERM)
     with subprocess.Popen(command, env=environment) as child:
@@ -125,12 +126,3 @@ def _run_to_end(command: Sequence[str], environment: dict[str, str]) -> int:
     if told and code:
         return INTERRUPTED if told[0] == signal.SIGINT else TERMINATED
     return code
-
-
-def _end_stage(dvc: "subprocess.Popen[bytes]") -> None:
-    """Ask the stage to save and end; between two stages, DVC itself."""
-    import psutil
-
-    stages = psutil.Process(dvc.pid).children()
-    for process in stages or [psutil.Process(dvc.pid)]:
-        process.terminate()

@@ -145,8 +145,6 @@ class SmpParams(Section):
     decoder_width: Annotated[float, Field(ge=0.0625, le=4), Since("0.2.0")] = 1.0
     """0.0625..4; factor of the decoder's channels (fpn: 256 times this); not for linknet"""
 
-
-
     @model_validator(mode="after")
     def _linknet_has_the_encoder_s_channels(self) -> "SmpParams":
         if self.decoder == "linknet" and self.decoder_width != 1.0:
