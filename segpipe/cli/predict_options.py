@@ -7,6 +7,8 @@ import argparse
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from segpipe.inference.film import camera_device, require_av
 from segpipe.runtime.errors import ParameterError
 
@@ -94,7 +96,7 @@ def refuse_odd_film_options(
         return
     if options.seconds is not None and options.seconds <= 0:
         raise ParameterError(f"--seconds is {options.seconds}; it must be above 0")
-    if files.kind != "picture" or files.scaling is not None:
+    if files.dtype is not np.uint8:
         raise ParameterError(
             "films and cameras give pictures of 8 bits in red, green and blue, and this model takes "
             f"{', '.join(files.channels)} of another kind; give it its own files"

@@ -9,7 +9,8 @@ import torch
 
 from segpipe.labels.scheme import VOID, LabelScheme
 from segpipe.preparation.sample_stats import SampleStats, Survey
-from segpipe.raw.input_spec import FileSpec, Kind
+from segpipe.raw.build import build_reader
+from segpipe.raw.input_spec import FileSpec
 from segpipe.runtime.errors import DataError
 from segpipe.runtime.hardware import best_device, device_name
 from segpipe.training.forecast import available_bytes
@@ -31,11 +32,12 @@ class ClassFacts:
 class DataFacts:
     """A data set as its files were read.
 
+    resizes: whether images are resized for the network, as photographs are; else they are seen from above.
     train, val: numbers of samples. height, width: medians over the training images, in pixels; of
     windows of rasters the windows'. alike: whether all have nearly the same proportions.
     """
 
-    kind: Kind
+    resizes: bool
     train: int
     val: int
     height: int
@@ -74,7 +76,7 @@ def data_facts(survey: Survey, scheme: LabelScheme, files: FileSpec, frames: int
     sides = [stats.image_side for stats in train if stats.image_side]
     ratios = [width / height for height, width in sides]
     return DataFacts(
-        kind=files.kind,
+        resizes=build_reader(files).resizes,
         train=len(train),
         val=sum(stats.split == "val" for stats in survey.kept),
         height=round(median(height for height, _ in sides)),

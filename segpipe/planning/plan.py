@@ -233,7 +233,7 @@ def _fit_memory(draft: _Draft, context: PrepareContext) -> None:
 def _trial(draft: _Draft, survey: Survey, context: PrepareContext) -> Costs:
     params = draft.params()
     samples: dict[str, list[Sample]]
-    if draft.data.kind == "picture":
+    if draft.data.resizes:
         samples = {
             split: [stats.sample for stats in survey.kept if stats.split == split]
             for split in SPLITS

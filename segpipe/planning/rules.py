@@ -126,7 +126,7 @@ def size_choices(data: DataFacts, scale: float, why: str, given: Mapping[str, in
         side = min(_TRUTH_WINDOW, max(min(data.height, data.width) // ratio, 1)) * ratio
         reason = f"{side // ratio} truth pixels of {ratio} image pixels"
         return _sides(side, side, reason, None, "windows of tiles are small already")
-    if data.kind == "raster":
+    if not data.resizes:
         reason = "a window of a raster; small enough for several in a step"
         crop = _cropped(_RASTER_WINDOW)
         return _sides(_RASTER_WINDOW, _RASTER_WINDOW, reason, (crop, crop), "windows move a little")
@@ -158,7 +158,7 @@ def _sides(
 
 def augment_choices(data: DataFacts) -> list[Choice]:
     """Choose how samples vary."""
-    above, still = data.kind != "picture", [1.0, 1.0]
+    above, still = not data.resizes, [1.0, 1.0]
     sided = [
         each.name for each in data.classes if {"left", "right"} & set(each.name.lower().split("_"))
     ]
@@ -240,7 +240,7 @@ def length_choices(
 
 def scales(data: DataFacts) -> Iterator[float]:
     """Yield the fractions of the images' sides that may be tried, the largest first."""
-    if data.kind != "picture" or data.truth_ratio > 1:
+    if not data.resizes or data.truth_ratio > 1:
         yield 1.0
         return
     for scale in _SCALES:

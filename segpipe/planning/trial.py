@@ -57,11 +57,12 @@ def measure(
         # Centroids take time to find; a rate without warm-up must not lead to infinite values.
         train = params.train.model_copy(update={"sampler": "uniform", "lr": 1e-9})
         dataset = open_dataset(prepared)
+        # Accelerate keeps the precision for the process; each trial may have another.
+        AcceleratorState._reset_state(reset_partial_state=True)
         try:
             job = set_up(dataset, params.model, params.loss, train, Path(folder) / "state", {})
             return Costs(step=_step_seconds(job), validation=_validation_seconds(job))
         finally:
-            # Accelerate keeps the precision for the process; the next trial may have another.
             AcceleratorState._reset_state(reset_partial_state=True)
 
 

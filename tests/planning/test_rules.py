@@ -14,7 +14,7 @@ from segpipe.planning.facts import ClassFacts, DataFacts, MachineFacts
 GIB = 2**30
 CPU = MachineFacts("cpu", "a processor", threads=2, memory=8 * GIB, weights=True)
 STREETS = DataFacts(
-    kind="picture",
+    resizes=True,
     train=367,
     val=101,
     height=360,
@@ -25,7 +25,7 @@ STREETS = DataFacts(
     truth_ratio=1,
     classes=(ClassFacts("road", 0.6, 1.0), ClassFacts("car", 0.4, 0.5)),
 )
-TILES = replace(STREETS, kind="esd", channels=99, truth_ratio=50, height=200, width=200)
+TILES = replace(STREETS, resizes=False, channels=99, truth_ratio=50, height=200, width=200)
 
 
 def values(choices: list[rules.Choice]) -> dict[str, Any]:
@@ -54,7 +54,7 @@ def planned(data: DataFacts, machine: MachineFacts, scale: float) -> dict[str, A
         STREETS,
         replace(STREETS, train=9, val=2, alike=False, height=3000, width=4000),
         replace(STREETS, frames=4),
-        replace(STREETS, kind="raster", channels=5, height=256, width=256),
+        replace(STREETS, resizes=False, channels=5, height=256, width=256),
         TILES,
     ],
     ids=["streets", "photographs", "clips", "rasters", "tiles"],

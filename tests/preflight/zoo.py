@@ -169,7 +169,7 @@ def deep_colours(root: Path) -> None:
 
 
 def deep_painted_mask(root: Path) -> None:
-    mask = np.repeat(_mask(root, FIRST)[..., None], 3, axis=-1)
+    mask = _mask(root, FIRST)[..., None] * np.array([257, 1, 3])
     write_deep_png(root / "masks" / FIRST, mask.astype(np.uint16))
 
 

@@ -62,11 +62,11 @@ def test_a_row_at_each_validation_and_at_each_epochs_end(dataset, trained, tmp_p
     assert sum(last) / len(last) == pytest.approx(rows[-1]["val_miou"], abs=1e-5)
     assert "train_miou" not in written[0], "no column of what was not counted"
     assert float(written[0]["val_weighted_f1"]) == pytest.approx(rows[0]["val_weighted_f1"])
-    summary = training_summary(job, progress)
+    summary = training_summary(job, progress, None)
     assert (summary.steps, summary.epochs) == (12, 2.4)
     assert summary.val_miou == max(row["val_miou"] or 0 for row in rows)
     unset = TrainingSummary.model_fields.keys() - summary.model_fields_set
-    assert unset == {"threshold", "pruned", "limit", "overfit"}
+    assert unset == {"threshold", "pruned", "limit", "overfit", "mlflow_run"}
 
 
 def test_the_rows_mean_losses_are_those_of_their_steps(dataset, trained) -> None:
@@ -185,7 +185,7 @@ def test_early_stopping_ends_after_its_validations(dataset, trained) -> None:
     again, its_progress, its_rows = trained(dataset, **options)
     assert (its_progress.step, its_rows) == (6, []), "it stays at its end"
     best = max(row["val_miou"] for row in rows if row["val_miou"] is not None)
-    assert training_summary(again, its_progress).val_miou == best
+    assert training_summary(again, its_progress, None).val_miou == best
 
 
 def test_a_sweep_ends_a_training_at_its_next_validation(
@@ -199,7 +199,7 @@ def test_a_sweep_ends_a_training_at_its_next_validation(
     job, progress, rows = trained(dataset, **options)
     assert (progress.pruned, progress.step) == (True, 2)
     assert learnt(rows) == learnt(whole.history[:1])
-    assert training_summary(job, progress).pruned is True
+    assert training_summary(job, progress, None).pruned is True
     _, again, its_rows = trained(dataset, **options)
     assert (again.step, its_rows) == (2, []), "it stays at its end"
 

@@ -44,7 +44,7 @@ def test_training_and_prediction_agree(threshold, sky_dataset, trained, tmp_path
     bundle.mkdir()
     write_bundle(job, progress, plain_weights(job.learner.result), MODEL, {}, bundle)
     kept = json.loads((bundle / "model.json").read_text())["threshold"]
-    assert kept == progress.best_threshold == training_summary(job, progress).threshold
+    assert kept == progress.best_threshold == training_summary(job, progress, None).threshold
     assert kept == threshold or (threshold == "auto" and 0 < kept < 1)
     predictor = Predictor(load_bundle(bundle), torch.device("cpu"))
     split = sky_dataset.split("val")

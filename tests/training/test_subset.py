@@ -114,7 +114,7 @@ def test_it_is_said_and_recorded(dataset, trained, tmp_path: Path, capsys) -> No
     assert all(name in said for name in named(job.data.train_split))
     assert "those of the whole training split" in said
     recorded = {"train_samples": 2, "val_samples": 2, "overfit": 2}
-    assert training_summary(job, progress).model_dump().items() >= recorded.items()
+    assert training_summary(job, progress, None).model_dump().items() >= recorded.items()
     write_bundle(job, progress, plain_weights(job.learner.result), MODEL, {}, tmp_path)
     assert json.loads((tmp_path / "model.json").read_text())["lineage"]["samples"] == recorded
 
