@@ -7,6 +7,7 @@ import pytest
 
 from segpipe.cli.main import main
 from segpipe.params.load import load_params
+from segpipe.planning import trial
 from tests.forge import ROOT, make_folder, tiny_parameters, write_parameters
 
 
@@ -15,6 +16,7 @@ def work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     make_folder(tmp_path / "data", train=6, val=3)
     write_parameters(tmp_path / "params.yaml", tiny_parameters(Path("data")))
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(trial, "_LEAST_SECONDS", 0.0)  # a few steps are enough for a test
     return tmp_path
 
 

@@ -6,6 +6,7 @@ It covers app, image_page, run_pages, messages and swipe.
 import io
 import json
 import shutil
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -30,6 +31,8 @@ from tests.raw.rasters.geotiffs import make_esd_tile
 @pytest.fixture(autouse=True)
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.chdir(make_project(tmp_path))
+    # Streamlit puts its script in the place of the main module, which processes started later read.
+    monkeypatch.setitem(sys.modules, "__main__", sys.modules["__main__"])
     yield tmp_path
     st.cache_resource.clear()
 

@@ -64,6 +64,7 @@ def test_counts_of_parts_add_up_to_those_of_the_whole() -> None:
     assert 0 < scores["foreground"]["average_precision"] < 1
 
 
+@pytest.mark.slow
 def test_memory_grows_by_some_numbers_of_each_class_and_no_matrix_of_them() -> None:
     classes, random = [f"class {k}" for k in range(150)], np.random.default_rng(0)
     counts = EvaluationCounts.of(classes, False, boundaries=[2.0], temporal=True)

@@ -224,6 +224,7 @@ def test_a_camera_is_labelled_until_ctrl_c(
     assert not list((tmp_path / "other").rglob("*.*"))
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_film(tmp_path: Path) -> None:
     predictor, peaks = load_model(SHIPPED), []
     for frames in (60, 240):

@@ -15,6 +15,7 @@ from segpipe.cli.plan import material_of
 from segpipe.params.load import validate
 from segpipe.params.schema import Params
 from segpipe.planning import plan as planning
+from segpipe.planning import trial
 from segpipe.planning.facts import machine_facts
 from segpipe.planning.plan import header, make_plan
 from segpipe.planning.trial import Costs
@@ -28,6 +29,7 @@ def planned(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., pl
     monkeypatch.chdir(tmp_path)
     machine = replace(machine_facts(), weights=False)
     monkeypatch.setattr(planning, "machine_facts", lambda: machine)
+    monkeypatch.setattr(trial, "_LEAST_SECONDS", 0.0)  # a few steps are enough for a test
 
     def call(minutes: float = 1, given: dict[str, Any] | None = None, **changes: Any) -> Any:
         params = validate(tiny_parameters(tmp_path / "data", **changes), "params.yaml")

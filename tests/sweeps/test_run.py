@@ -177,6 +177,7 @@ def test_kills_at_any_moment_lose_and_repeat_nothing(group: bool, work: Path) ->
     assert trained() == {f"it-{n:03d}": 1 for n in range(8)}
 
 
+@pytest.mark.slow
 def test_a_trial_that_another_process_trains_is_waited_for(work: Path) -> None:
     file = file_of(GRID + "trials: 1\n")
     first = start(file, jobs=1, seconds=6)
@@ -189,6 +190,7 @@ def test_a_trial_that_another_process_trains_is_waited_for(work: Path) -> None:
     assert trained() == {"it-000": 1}
 
 
+@pytest.mark.slow
 def test_two_sweeps_at_a_time_share_the_points(work: Path) -> None:
     file = file_of(GRID)
     both = [start(file, jobs=1, seconds=0.5) for _ in range(2)]

@@ -60,7 +60,7 @@ def encoder_of(network: Network) -> dict[str, Tensor]:
         (smp("tu-tf_efficientnet_lite0"), timm.create_model, "tf_efficientnet_lite0"),
         (smp("tu-convnext_atto"), timm.create_model, "convnext_atto"),
         (smp("resnet18"), get_model, "resnet18"),
-        (smp("vgg11"), get_model, "vgg11"),
+        pytest.param(smp("vgg11"), get_model, "vgg11", marks=pytest.mark.slow),
         ({"name": "pspnet"}, get_model, "resnet18"),
         ({"name": "resnet_lstm"}, timm.create_model, "resnet18"),
         ({"name": "fcn"}, get_model, "resnet50"),
