@@ -103,7 +103,7 @@ def test_an_upload_is_predicted_and_a_bad_one_is_refused(page: Page, tmp_path: P
 
 def test_two_models_are_compared_with_a_swipe(page: Page) -> None:
     page.choose("Compare with", "bundles/second")
-    page.wait(f"{SWIPE} && {SWIPE}.querySelector('.above').complete")
+    page.wait(f"{SWIPE} && {SWIPE}.querySelector('.right').textContent")  # its script has run
     assert page.run(f"{SWIPE}.querySelector('.right').textContent") == "bundles/second"
     page.run(
         f"(() => {{ const s = {SWIPE}.querySelector('input'); s.value = 20; s.oninput(); }})()"

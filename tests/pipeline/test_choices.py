@@ -30,7 +30,10 @@ def outputs() -> list[str]:
         for kind in ("outs", "metrics", "plots")
         for one in stage.get(kind, [])
     ]
-    return [name if Path(name).suffix else f"{name}/x" for name in declared]
+    # Of a folder render names a single file.
+    return [name if Path(name).suffix else f"{name}/x" for name in declared] + [
+        "data/report/report.json"
+    ]
 
 
 class Project:
