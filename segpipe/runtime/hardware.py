@@ -52,8 +52,22 @@ def peak_memory_mb(device: torch.device) -> float:
     """Return the most memory used so far, in MiB: the GPU's tensors, or the whole process on a CPU."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device) / 2**20
+    return peak_resident_bytes() / 2**20
+
+
+def peak_resident_bytes() -> int:
+    """Return the most memory that this program has had in RAM.
+
+    Linux counts into ru_maxrss what the process held before its program began, as a copy of the one that
+    started it (getrusage(2)); VmHWM is the program's own.
+    """
+    try:
+        lines = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
+    except OSError:  # not Linux
+        lines = []
+    found = [int(line.split()[1]) << 10 for line in lines if line.startswith("VmHWM:")]
     used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return used / 2**20 if sys.platform == "darwin" else used / 2**10
+    return found[0] if found else used if sys.platform == "darwin" else used << 10
 
 
 def available_memory() -> int | None:

@@ -167,7 +167,9 @@ def test_on_another_number_of_processes_it_goes_on_in_the_same_order(
     assert result.loss_difference(unstopped) < LOSSES
     assert result.weight_difference(unstopped) < WEIGHTS
     for ours, theirs in zip(result.history, unstopped.history, strict=True):
-        assert ours[-1] == pytest.approx(theirs[-1], abs=1e-3), "the pixel accuracy of the training"
+        # Rounding decides of pixels whose two largest logits are nearly equal, of which so young a
+        # network has many.
+        assert ours[-1] == pytest.approx(theirs[-1], abs=5e-3), "the pixel accuracy of the training"
     assert result.summary.processes == after
 
 
