@@ -1,10 +1,15 @@
-"""Why files do not pair: what differs between the name of an image and that of its likely mask."""
+"""Images and their masks by name, and why files do not pair: what differs between two likely names."""
 
 import unicodedata
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 
 from segpipe.runtime.findings import Finding
+from segpipe.sources.folder_walk import files_below
+from segpipe.sources.layout import find_layout
+from segpipe.sources.picture_files import ignored_files, named_apart
 
 # Endings and beginnings that labelling tools and data sets add to a name, the longest first.
 MASK_ENDS = (
@@ -29,6 +34,39 @@ MASK_ENDS = (
     "_L",
 )
 IMAGE_ENDS = ("_leftImg8bit", "_image", "_img", "_rgb", "_sat")
+
+
+@dataclass(frozen=True)
+class NamedFiles:
+    """images, masks: paths below the source by name, of all files. folders: as in `Listing`."""
+
+    images: dict[str, str]
+    masks: dict[str, str]
+    folders: str
+
+
+def find_named(
+    raw: Path,
+    suffixes: Collection[str],
+    findings: list[Finding],
+    *,
+    by_folder: bool,
+    beside: Collection[str] = (),
+) -> NamedFiles:
+    """Return the images and masks below `raw`, whichever of the usual folders hold them.
+
+    suffixes: of the files that are read; beside: endings of the files that belong to them. by_folder:
+    whether the splits are those of the folders. `findings` gets what cannot be used, what is passed
+    over and what does not pair. Raises DataError as `find_layout` and `named_apart` do.
+    """
+    layout = find_layout(raw, suffixes)
+    findings += layout.findings()
+    files = files_below(raw, layout.folders, findings)
+    images = named_apart(files, raw, layout, "images", suffixes, by_folder, findings)
+    masks = named_apart(files, raw, layout, "masks", suffixes, by_folder, findings)
+    findings += ignored_files(raw, files, suffixes, beside)
+    findings += unpaired(images, masks)
+    return NamedFiles(images, masks, "" if layout.usual else str(layout))
 
 
 def unpaired(images: Mapping[str, str], masks: Mapping[str, str]) -> list[Finding]:

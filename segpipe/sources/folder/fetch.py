@@ -6,11 +6,7 @@ from segpipe.runtime.findings import refuse, say_warnings
 from segpipe.sources.copying import beside_data, copy_files, refuse_nested
 from segpipe.sources.folder_walk import files_below
 from segpipe.sources.layout import find_layout
-from segpipe.sources.picture_files import (
-    SUFFIXES,
-    ignored_files,
-    read_files,
-)
+from segpipe.sources.picture_files import SUFFIXES, ignored_files, read_files
 
 
 def fetch(source: Path, target: Path) -> None:

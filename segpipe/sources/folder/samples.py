@@ -11,15 +11,10 @@ from pathlib import Path
 
 from segpipe.params.prepare import SplitParams
 from segpipe.raw.sample import SPLITS, Sample
-from segpipe.sources.folder_walk import files_below
-from segpipe.sources.layout import find_layout
+from segpipe.runtime.findings import Finding
 from segpipe.sources.listing import Listing
-from segpipe.sources.pairing import unpaired
-from segpipe.sources.picture_files import (
-    SUFFIXES,
-    ignored_files,
-    named_apart,
-)
+from segpipe.sources.pairing import find_named
+from segpipe.sources.picture_files import SUFFIXES
 from segpipe.sources.splits import groups_by_pattern, split_names
 
 
@@ -36,13 +31,9 @@ def list_samples(raw: Path, split: SplitParams) -> Listing:
 
     Raises DataError as `find_layout` does, and when there is no picture in images or masks.
     """
-    layout, by_folder = find_layout(raw, SUFFIXES), split.by == "folder"
-    findings = layout.findings()
-    files = files_below(raw, layout.folders, findings)
-    images = named_apart(files, raw, layout, "images", SUFFIXES, by_folder, findings)
-    masks = named_apart(files, raw, layout, "masks", SUFFIXES, by_folder, findings)
-    findings += ignored_files(raw, files, SUFFIXES)
-    findings += unpaired(images, masks)
+    findings: list[Finding] = []
+    found = find_named(raw, SUFFIXES, findings, by_folder=split.by == "folder")
+    images, masks = found.images, found.masks
     names = sorted(set(images) & (set(masks) | _withheld(images, masks)))
     groups = groups_by_pattern(names, split.group, findings)
     chosen = split_names(split, groups, images, raw, "images", findings)
@@ -54,7 +45,7 @@ def list_samples(raw: Path, split: SplitParams) -> Listing:
         ]
         for part in SPLITS
     }
-    return Listing(samples, findings, folders="" if layout.usual else str(layout))
+    return Listing(samples, findings, folders=found.folders)
 
 
 def _withheld(images: Mapping[str, str], masks: Mapping[str, str]) -> set[str]:

@@ -15,11 +15,8 @@ from segpipe.raw.rasters.windows import window_faults, windows
 from segpipe.raw.sample import SPLITS, Sample
 from segpipe.runtime.errors import DataError
 from segpipe.runtime.findings import Finding, about
-from segpipe.sources.folder_walk import files_below
-from segpipe.sources.layout import find_layout
 from segpipe.sources.listing import Listing
-from segpipe.sources.pairing import unpaired
-from segpipe.sources.picture_files import ignored_files, named_apart
+from segpipe.sources.pairing import find_named
 from segpipe.sources.raster_files import SIDECARS, SUFFIXES
 from segpipe.sources.splits import groups_by_pattern, split_names
 
@@ -53,19 +50,14 @@ def list_samples(
 
     Raises DataError as `find_layout` does, and when there is no GeoTIFF in images or masks.
     """
-    layout, by_folder = find_layout(raw, SUFFIXES), split.by == "folder"
-    findings = layout.findings()
-    files = files_below(raw, layout.folders, findings)
-    images = named_apart(files, raw, layout, "images", SUFFIXES, by_folder, findings)
-    masks = named_apart(files, raw, layout, "masks", SUFFIXES, by_folder, findings)
-    findings += ignored_files(raw, files, SUFFIXES, SIDECARS)
-    findings += unpaired(images, masks)
-    whole = _inspected(raw, images, masks, findings)
+    findings: list[Finding] = []
+    found = find_named(raw, SUFFIXES, findings, by_folder=split.by == "folder", beside=SIDECARS)
+    whole = _inspected(raw, found.images, found.masks, findings)
     ratio = _common_ratio(whole, findings)
     _compare_bands(raw, whole, rasters, findings)
     _compare_windows(whole, ratio, height, width, rasters.overlap, findings)
     groups = groups_by_pattern(sorted(whole), split.group, findings)
-    chosen = split_names(split, groups, images, raw, "rasters", findings)
+    chosen = split_names(split, groups, found.images, raw, "rasters", findings)
     samples: dict[str, list[Sample]] = {}
     for part in SPLITS:
         prefix = f"{part}/" if split.by == "folder" else ""
@@ -82,8 +74,7 @@ def list_samples(
                 overlap,
             )
         ]
-    folders = "" if layout.usual else str(layout)
-    return Listing(samples, findings, ratio, folders)
+    return Listing(samples, findings, ratio, found.folders)
 
 
 def _cut(
