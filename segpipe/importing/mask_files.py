@@ -15,7 +15,7 @@ from segpipe.importing.tree import ExportTree
 from segpipe.labels.scheme import VOID, Colour, pack_colour
 from segpipe.raw.pictures.opener import open_picture
 from segpipe.runtime.errors import DataError
-from segpipe.sources.pairing import IMAGE_ENDS, MASK_ENDS
+from segpipe.sources.pairing import usual_ends
 
 # VOC2012's border of objects, the last colour of its palette (VOClabelcolormap.m).
 VOC_BORDER: Colour = (224, 224, 192)
@@ -116,10 +116,8 @@ def file_drawn(path: Path, place: str, read: Callable[[Path], NDArray[Any]]) -> 
 
 def _mask_names(name: str) -> Iterable[str]:
     yield name
-    for image_end in ("", *IMAGE_ENDS):
-        if name.endswith(image_end):
-            stem = name.removesuffix(image_end)
-            yield from (stem + end for end in ((*MASK_ENDS, "") if image_end else MASK_ENDS))
+    for image_end, mask_end in usual_ends(name):
+        yield name.removesuffix(image_end) + mask_end
 
 
 def below(places: Iterable[str], folder: str) -> dict[str, str]:

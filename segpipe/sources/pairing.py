@@ -2,7 +2,7 @@
 
 import unicodedata
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -128,16 +128,21 @@ def _reasons(bare: Sequence[str], lonely: Sequence[str]) -> dict[str, tuple[str,
 
 def _affixed(name: str, masks: set[str]) -> tuple[str, ...] | None:
     """Return the mask that differs from an image in a usual ending alone, with the mending."""
-    for image_end in ("", *IMAGE_ENDS):
-        if not name.endswith(image_end):
-            continue
-        stem = name.removesuffix(image_end)
-        for mask_end in (*MASK_ENDS, "") if image_end else MASK_ENDS:
-            if stem + mask_end in masks:
-                ends = [f"`{mask_end}` off the masks' names"] if mask_end else []
-                ends += [f"`{image_end}` off the images' names"] if image_end else []
-                return stem + mask_end, "in its ending", f"take {' and '.join(ends)}"
+    for image_end, mask_end in usual_ends(name):
+        mask = name.removesuffix(image_end) + mask_end
+        if mask in masks:
+            ends = [f"`{mask_end}` off the masks' names"] if mask_end else []
+            ends += [f"`{image_end}` off the images' names"] if image_end else []
+            return mask, "in its ending", f"take {' and '.join(ends)}"
     return None
+
+
+def usual_ends(name: str) -> Iterator[tuple[str, str]]:
+    """Give the ending of an image's name, and that of its mask's in place of it, the likeliest first."""
+    for image_end in ("", *IMAGE_ENDS):
+        if name.endswith(image_end):
+            for mask_end in (*MASK_ENDS, "") if image_end else MASK_ENDS:
+                yield image_end, mask_end
 
 
 def _repair(names: Sequence[str], reason: Mapping[str, tuple[str, ...]], otherwise: str) -> str:
