@@ -14,17 +14,13 @@ from numpy.typing import NDArray
 
 from segpipe.labels.scheme import LARGEST_ID, Colour
 from segpipe.runtime.errors import DataError
+from segpipe.sources.layout import SPLIT_WORDS
 
 # From the height and width of the upright image to its mask of ids, (H, W) whole numbers.
 Draw = Callable[[int, int], NDArray[Any]]
 
 BACKGROUND = "background"
-_SPLIT_WORDS = {
-    **dict.fromkeys(("train", "training"), "train"),
-    **dict.fromkeys(("val", "valid", "validation"), "val"),
-    **dict.fromkeys(("test", "testing"), "test"),
-}
-_SPLIT = re.compile(r"(?<![a-z])(training|train|validation|valid|val|testing|test)(?![a-z])")
+_SPLIT = re.compile(rf"(?<![a-z])({'|'.join(SPLIT_WORDS)})(?![a-z])")
 
 
 @dataclass(frozen=True)
@@ -106,13 +102,13 @@ def malformed_explained() -> Iterator[None]:
 
 def split_word(name: str) -> str | None:
     """Return train, val or test for a folder of such a name (valid, training, ...), else None."""
-    return _SPLIT_WORDS.get(name.casefold())
+    return SPLIT_WORDS.get(name.casefold())
 
 
 def split_named(text: str) -> str | None:
     """Return the split that a path or file name mentions first, as in instances_val2017.json."""
     found = _SPLIT.search(text.casefold())
-    return _SPLIT_WORDS[found[1]] if found else None
+    return SPLIT_WORDS[found[1]] if found else None
 
 
 def in_order(named: Iterable[tuple[str, Colour | None]]) -> list[ExportClass]:
@@ -130,8 +126,9 @@ def in_order(named: Iterable[tuple[str, Colour | None]]) -> list[ExportClass]:
 def with_ids(classes: Sequence[ExportClass], contents: Contents) -> dict[int, int]:
     """Set the classes of a form with ids, and background; return the mask's value by the form's id.
 
-    The ids are kept where all are values of a mask, 0..65535; else the classes count from 1 in their
-    order, and a note says so. Background gets 0 where that is free, else the next number.
+    The ids are kept where all are in 0..65534, so that a mask holds them and the next number; else the
+    classes count from 1 in their order, and a note says so. Background gets 0 where that is free, else
+    the next number.
     """
     values = {each.id: each.id for each in classes}
     if any(not 0 <= number < LARGEST_ID for number in values):

@@ -16,7 +16,8 @@ _KINDS = {
     **dict.fromkeys(("masks", "mask", "labels", "label", "annotations", "annotation"), "masks"),
     **dict.fromkeys(("segmentationclass", "ground_truth", "groundtruth", "gt"), "masks"),
 }
-_SPLITS = {
+# Names of folders in lower case, and the split that each is.
+SPLIT_WORDS = {
     **dict.fromkeys(("train", "training"), "train"),
     **dict.fromkeys(("val", "valid", "validation"), "val"),
     **dict.fromkeys(("test", "testing"), "test"),
@@ -52,7 +53,7 @@ class Layout:
                 if split:
                     first = f"{split}/{first}"
                 elif by_folder and slash:
-                    first = _SPLITS.get(first.lower(), first)
+                    first = SPLIT_WORDS.get(first.lower(), first)
                 return Path(first + slash + rest).with_suffix("").as_posix()
         return None
 
@@ -95,7 +96,7 @@ def find_layout(source: Path, suffixes: Collection[str]) -> Layout:
     for folder in _folders(source):
         if part := _KINDS.get(folder.lower()):
             above[part].append(folder)
-        if split := _SPLITS.get(folder.lower()):
+        if split := SPLIT_WORDS.get(folder.lower()):
             for each in _folders(source / folder):
                 if part := _KINDS.get(each.lower()):
                     inside[part].setdefault(split, []).append(f"{folder}/{each}")
