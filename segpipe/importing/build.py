@@ -22,7 +22,7 @@ from segpipe.importing.forms import (
 from segpipe.importing.known import FORMS
 from segpipe.importing.tree import ExportTree
 from segpipe.runtime.errors import DataError, did_you_mean, listing
-from segpipe.sources.other_layouts import count_suffixes
+from segpipe.sources.other_layouts import count_by_folder
 
 
 class Form(Protocol):
@@ -86,13 +86,8 @@ def recognise(tree: ExportTree) -> tuple[str, str]:
         raise DataError(
             f"{tree.root}: may be of {len(seen)} forms; say which by --form NAME:\n{listing(several)}"
         )
-    folders: dict[str, list[str]] = {}
-    for place in tree.files:
-        folders.setdefault("/".join(place.split("/")[:-1][:2]) or ".", []).append(place)
-    found = [
-        f"{folder}/: {count_suffixes(tree.files[place] for place in places)}"
-        for folder, places in folders.items()
-    ]
+    folders = count_by_folder(tree.files.values(), tree.root)
+    found = [f"{folder or '.'}/: {counts}" for folder, counts in folders.items()]
     raise DataError(
         f"{tree.root}: is of no form that is known; found there:\n{listing(found) or '  no file'}\n"
         f"{_own_layout(tree)}known are (--form NAME):\n{_known()}"

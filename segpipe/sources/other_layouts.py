@@ -22,11 +22,8 @@ def advice(source: Path, suffixes: Collection[str]) -> list[str]:
     """
     unread: list[Finding] = []
     files = files_below(source, ["."], unread)
-    folders: dict[str, list[Path]] = {}
-    for path in files:
-        inside = path.relative_to(source).parts[:-1]
-        folders.setdefault("/".join(inside[:2]), []).append(path)
-    there = [f"{folder or '.'}/: {count_suffixes(paths)}" for folder, paths in folders.items()]
+    folders = count_by_folder(files, source)
+    there = [f"{folder or '.'}/: {counts}" for folder, counts in folders.items()]
     return [
         f"found there:\n{listing(there)}" if there else "no file was found there",
         *_places(source, folders),
@@ -55,6 +52,15 @@ def conversion(files: Iterable[Path], source: Path, suffixes: Collection[str]) -
     if archives := sorted(kinds & _ARCHIVES):
         lines.append(f"unpack what lies in archives ({', '.join(archives)})")
     return lines
+
+
+def count_by_folder(files: Iterable[Path], source: Path) -> dict[str, str]:
+    """Return what lies in the folders below `source`, at most two deep, "" for itself (`count_suffixes`)."""
+    folders: dict[str, list[Path]] = {}
+    for path in files:
+        inside = path.relative_to(source).parts[:-1]
+        folders.setdefault("/".join(inside[:2]), []).append(path)
+    return {folder: count_suffixes(paths) for folder, paths in folders.items()}
 
 
 def count_suffixes(files: Iterable[Path]) -> str:
