@@ -1,6 +1,7 @@
 """The files of an export: found once, and looked up by what other files of the export call them."""
 
 import posixpath
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Any, Literal
 from unicodedata import normalize
 from xml.etree import ElementTree
 
+from segpipe.importing.contents import collected
 from segpipe.runtime.errors import DataError, excerpt
 from segpipe.runtime.findings import Finding, refuse, say_warnings
 from segpipe.runtime.small_files import parse_any_json, read_small_file
@@ -116,6 +118,19 @@ class ExportTree:
             return parse_any_json(self.read_bytes(place))
         except ValueError as error:
             raise DataError(f"is not valid JSON, or cut off: {error}") from error
+
+    def json_files(
+        self, is_form: Callable[[Any], bool], faults: list[str]
+    ) -> Iterator[tuple[str, Any]]:
+        """Give the JSON files whose content is of a form, one after the other, with their paths.
+
+        What is wrong with one of them, of whatever form, joins `faults`.
+        """
+        for place in self.ending(".json"):
+            with collected(faults, place):
+                value = self.json(place)
+                if is_form(value):
+                    yield place, value
 
     def xml(self, place: str) -> ElementTree.Element:
         """Return the root of an XML file; entities, which can stand for any amount, are refused."""

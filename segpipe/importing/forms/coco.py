@@ -44,12 +44,7 @@ def _is_coco(value: Any) -> bool:
 def read(tree: ExportTree) -> Contents:
     """Return images, shapes and classes of all files of instances together."""
     contents = Contents()
-    files: dict[str, Any] = {}
-    for place in tree.ending(".json"):
-        with collected(contents.faults, place):
-            value = tree.json(place)
-            if _is_coco(value):
-                files[place] = value
+    files = dict(tree.json_files(_is_coco, contents.faults))
     named = {place: files[place] for place in files if "/instances" in f"/{place}"}
     files = named or files  # beside them COCO has files of keypoints, of the same images
     values = with_ids(categories(files), contents)

@@ -41,12 +41,7 @@ def _is_panoptic(value: Any) -> bool:
 def read(tree: ExportTree) -> Contents:
     """Return images, masks and classes of all files together."""
     contents = Contents()
-    files: dict[str, Any] = {}
-    for place in tree.ending(".json"):
-        with collected(contents.faults, place):
-            value = tree.json(place)
-            if _is_panoptic(value):
-                files[place] = value
+    files = dict(tree.json_files(_is_panoptic, contents.faults))
     contents.classes = categories(files)
     known = {each.id for each in contents.classes}
     void = VOID if VOID not in known else max(known) + 1

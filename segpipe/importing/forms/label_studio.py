@@ -67,11 +67,9 @@ def read(tree: ExportTree) -> Contents:
     """Return images, regions and classes."""
     contents = Contents()
     tasks: dict[str, Any] = {}
-    for place in tree.ending(".json"):
+    for place, value in tree.json_files(_is_tasks, contents.faults):
         with collected(contents.faults, place):
-            value = tree.json(place)
-            if _is_tasks(value):
-                tasks |= {str(task["id"]): task for task in value}
+            tasks |= {str(task["id"]): task for task in value}
     brushes: dict[str, list[tuple[str, str]]] = {}
     for place in tree.ending(".png"):
         if found := _BRUSH.fullmatch(posixpath.basename(place)):

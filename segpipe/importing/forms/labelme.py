@@ -54,13 +54,10 @@ def read(tree: ExportTree) -> Contents:
     """Return images, shapes and classes."""
     contents = Contents()
     files: dict[str, Any] = {}
-    for place in tree.ending(".json"):
-        with collected(contents.faults, place):
-            value = tree.json(place)
-            if _is_labelme(value):
-                # Thousands of images would not fit into memory: they are read again, one by one.
-                embedded = bool(value.get("imageData")) and not _has_image(tree, place, value)
-                files[place] = value | {"imageData": None, "embedded": embedded}
+    for place, value in tree.json_files(_is_labelme, contents.faults):
+        # Thousands of images would not fit into memory: they are read again, one by one.
+        embedded = bool(value.get("imageData")) and not _has_image(tree, place, value)
+        files[place] = value | {"imageData": None, "embedded": embedded}
     _set_classes(tree, files, contents)
     for place, value in files.items():
         with collected(contents.faults, place):
