@@ -76,17 +76,17 @@ def read(tree: ExportTree) -> Contents:
             brushes.setdefault(found[1], []).append((found[2], place))
     results: dict[str, list[Any] | None] = {}
     names: list[str] = []
-    for number, task in list(tasks.items()):
+    for number, task in tasks.items():
         with collected(contents.faults, f"task {number}"):
-            del tasks[number]  # unless it can be read
             regions = _result(task)
             names += [name for region in regions or [] for name in _names(region)]
-            results[number], tasks[number] = regions, task
+            results[number] = regions
     names += [name for masks in brushes.values() for name, _ in masks]
     contents.classes = in_order((name, None) for name in names)
-    for number in sorted({*tasks, *brushes}, key=int):
+    for number in sorted({*results, *brushes}, key=int):
         with collected(contents.faults, f"task {number}"):
-            place = _image_of(tree, number, tasks.get(number))
+            # A task that cannot be read does not name the image of its PNG files either.
+            place = _image_of(tree, number, tasks[number] if number in results else None)
             regions = results.get(number)
             if regions is None and number not in brushes:
                 contents.unannotated.append(place)
