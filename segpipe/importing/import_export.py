@@ -61,7 +61,7 @@ def import_export(export: Path, folder: Path, *, form: str | None, copy: bool) -
                 say(f"{export}: {form} ({seen})")
             with file_named(export), malformed_explained():
                 contents = build_form(form).read(tree)
-            _refuse_twice(contents)
+            _leave_out_repeats(contents)
             by_split = _decide_splits(contents)
             written = write_folder(
                 contents,
@@ -70,7 +70,7 @@ def import_export(export: Path, folder: Path, *, form: str | None, copy: bool) -
                 by_split=by_split,
                 how="copy" if copy else "keep" if packed else "link",
             )
-        if not written.images:
+        if not written:
             raise DataError(
                 f"{export}: nothing could be imported ({form}: {seen}); if the export lacks the images, "
                 "export it with them, or put them into its folder:\n"
@@ -78,7 +78,7 @@ def import_export(export: Path, folder: Path, *, form: str | None, copy: bool) -
             )
         findings = [*_findings(contents), *_class_findings(contents, partial)]
         _refuse_place(export, folder)
-    order = {split: written.images[split] for split in ("", *SPLITS) if split in written.images}
+    order = {split: written[split] for split in ("", *SPLITS) if split in written}
     names = tuple(
         each.name
         for each in contents.classes
@@ -122,7 +122,7 @@ def _opened(export: Path, partial: Path) -> Iterator[tuple[ExportTree, bool]]:
         shutil.rmtree(unpacked)
 
 
-def _refuse_twice(contents: Contents) -> None:
+def _leave_out_repeats(contents: Contents) -> None:
     """Leave out all but the first annotation of an image."""
     first = {each.place: each for each in reversed(contents.images)}
     twice = [each for each in contents.images if first[each.place] is not each]

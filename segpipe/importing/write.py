@@ -5,7 +5,6 @@ import posixpath
 import shutil
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from string import digits
 from typing import Any, Literal
@@ -40,22 +39,16 @@ Placing = Literal["copy", "link", "keep"]
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
-@dataclass
-class Written:
-    """What was written: images by split ("" without splits), in the order of the splits."""
-
-    images: dict[str, int] = field(default_factory=dict)
-    used: set[int] = field(default_factory=set)
-
-
 def write_folder(
     contents: Contents, target: Path, description: str, *, by_split: bool, how: Placing
-) -> Written:
+) -> dict[str, int]:
     """Write images, masks and classes.csv below `target`; what fails joins the faults of `contents`.
 
-    by_split: into a folder for each split. how: what images become.
+    by_split: into a folder for each split. how: what images become. Returns the number of images by
+    split, "" without splits.
     """
-    written = Written()
+    written: Counter[str] = Counter()
+    used: set[int] = set()
     names = _names(contents.images, by_split=by_split)
     pairs = list(zip(contents.images, names, strict=True))
     for each, name in progress(pairs, description, "image", total=len(pairs)):
@@ -66,7 +59,7 @@ def write_folder(
                 _place_image(each.image, image, how)
                 if each.draw is not None:
                     height, width = _upright_size(image)
-                    _save_mask(_checked(each.draw(height, width), contents, written.used), mask)
+                    _save_mask(_checked(each.draw(height, width), contents, used), mask)
         except (DataError, OSError) as error:
             if isinstance(error, OSError) and error.errno in _FULL:
                 raise
@@ -75,9 +68,8 @@ def write_folder(
             for path in (image, mask):
                 path.unlink(missing_ok=True)
             continue
-        split = name.split("/")[0] if by_split else ""
-        written.images[split] = written.images.get(split, 0) + 1
-    _complete_classes(contents, written.used)
+        written[name.split("/")[0] if by_split else ""] += 1
+    _complete_classes(contents, used)
     _write_classes(contents, target / CLASSES)
     return written
 
