@@ -6,7 +6,7 @@ from segpipe.importing.contents import ExportClass
 from segpipe.importing.tree import ExportTree
 from segpipe.labels.csv_labels import read_csv_labels
 from segpipe.labels.scheme import VOID, Colour
-from segpipe.runtime.errors import DataError, excerpt
+from segpipe.runtime.errors import DataError, excerpt, file_named
 
 _LABELMAP = re.compile(r"(.+?):(\d{1,3}),(\d{1,3}),(\d{1,3})(:.*)?")
 _HEX = re.compile("#[0-9a-fA-F]{6}")
@@ -30,13 +30,11 @@ def listed_classes(tree: ExportTree) -> list[ExportClass] | None:
             ExportClass(label.id, label.name, label.colour, label.train_id != VOID)
             for _, label in labels
         ]
-    try:
+    with file_named(place):
         lines = [line.strip() for line in tree.read_text(place).splitlines()]
         rows = [line for line in lines if line and not line.startswith("#")]
         if place.endswith("labelmap.txt"):
             return [_labelmap_row(number, row) for number, row in enumerate(rows)]
-    except DataError as error:
-        raise DataError(f"{place}: {error}") from error
     return [ExportClass(number, name) for number, name in enumerate(rows)]
 
 

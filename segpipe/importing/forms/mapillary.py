@@ -9,10 +9,10 @@ label's place in the file, from 0 on. Labels that are not evaluated are void. Of
 last is read.
 """
 
-from segpipe.importing.contents import Contents, ExportClass, split_word
+from segpipe.importing.contents import Contents, ExportClass, malformed_explained, split_word
 from segpipe.importing.mask_files import add_pairs, below
 from segpipe.importing.tree import ExportTree
-from segpipe.runtime.errors import DataError
+from segpipe.runtime.errors import file_named
 
 
 def evidence(tree: ExportTree) -> str:
@@ -37,14 +37,12 @@ def read(tree: ExportTree) -> Contents:
     config = _config(tree)
     version = config.removeprefix("config_").removesuffix(".json")
     contents = Contents()
-    try:
+    with file_named(config), malformed_explained():
         for number, label in enumerate(tree.json(config)["labels"]):
             red, green, blue = (int(channel) for channel in label["color"])
             name = str(label.get("readable") or label["name"])
             evaluated = bool(label.get("evaluate", True))
             contents.classes.append(ExportClass(number, name, (red, green, blue), evaluated))
-    except (KeyError, TypeError, ValueError) as error:
-        raise DataError(f"{config}: is not as the form documents it ({error})") from error
     labels = tree.inside("labels")
     of_version = [one for one in labels if f"/{version}/labels/" in one]
     masks = below(of_version or labels, "labels")
