@@ -6,8 +6,8 @@
 
 A line is `class x1 y1 x2 y2 ...`, in fractions of the width and height. Source:
 https://docs.ultralytics.com/datasets/segment. Later lines lie above. The numbers of the classes are
-kept, and background gets the next one. An image without a text file, or with an empty one, is background,
-as the page says: "If there are no objects in an image, no *.txt file is required".
+kept, and background gets the next one. An image without a text file, or with an empty one, is background:
+https://docs.ultralytics.com/datasets/detect says that an image without objects needs no text file.
 """
 
 import posixpath
@@ -65,7 +65,6 @@ def read(tree: ExportTree) -> Contents:
         at = len(parts) - 1 - parts[::-1].index("images")
         stem = posixpath.splitext("/".join([*parts[:at], "labels", *parts[at + 1 :]]))[0]
         label = f"{stem}.txt"
-        lines = []
         with collected(contents.faults, label):
             lines = tree.read_text(label).splitlines() if label in tree.files else []
             shapes = [
