@@ -68,9 +68,10 @@ class FileSpec:
         number = len(self.channels)
         if not all(0 <= channel < number for channel in self.display):
             raise ValueError(f"display is {self.display}, but there are {number} channels (from 0)")
-        if self.kind == "picture" and self.scaling is None and number != 3:
+        scaled = self.scaling is not None
+        if self.kind == "picture" and not scaled and number != 3:
             raise ValueError(f"pictures without scaling have 3 channels, not {number}")
-        if self.scaling is None if self.kind == "raster" else self.scaling and self.kind == "esd":
+        if (self.kind == "raster" and not scaled) or (self.kind == "esd" and scaled):
             raise ValueError(
                 f"kind is {self.kind}; rasters need a scaling, and ESD tiles have none"
             )
