@@ -100,7 +100,9 @@ def open_picture(path: Path) -> OpenedPicture:
         _refuse_negative(path, picture)
         turn = _turn(picture)
         upright = picture if turn is None else picture.transpose(turn)
-        further = further_tiff_pages(file) if _is_tiff(picture) else _further_frames(picture)
+        further = (
+            further_tiff_pages(file) if of_format is TiffImageFile else _further_frames(picture)
+        )
         return OpenedPicture(upright, picture.mode, further, _lossy(file, picture))
 
 
@@ -219,10 +221,6 @@ def orientation(picture: Image.Image) -> int:
     # Metadata is parsed by Python code that raises anything; a viewer shows such a file as stored.
     except Exception:
         return 1
-
-
-def _is_tiff(picture: ImageFile) -> bool:
-    return isinstance(picture, TiffImageFile)
 
 
 def _further_frames(picture: ImageFile) -> int:
