@@ -20,7 +20,7 @@ from segpipe.importing.contents import (
     malformed_explained,
     split_word,
 )
-from segpipe.labels.label_text import name_fault
+from segpipe.labels.label_text import PROPOSED_NAME, name_fault
 from segpipe.labels.scheme import LARGEST_ID, VOID, VOID_NAMES
 from segpipe.raw.pictures.deep import picture_header
 from segpipe.raw.pictures.opener import open_picture
@@ -160,9 +160,8 @@ def _complete_classes(contents: Contents, used: set[int]) -> None:
     known = {one.id for one in contents.classes}
     for value in sorted(used - known):
         void = value == VOID
-        contents.classes.append(
-            ExportClass(value, "void" if void else f"class {value}", None, not void)
-        )
+        name = "void" if void else f"{PROPOSED_NAME}{value}"
+        contents.classes.append(ExportClass(value, name, None, not void))
 
 
 def _write_classes(contents: Contents, path: Path) -> None:
@@ -170,8 +169,8 @@ def _write_classes(contents: Contents, path: Path) -> None:
     for each in contents.classes:
         name = " ".join(each.name.split())
         if fault := name_fault(name):
-            contents.notes.append(f"{fault}; it is called class {each.id}")
-            name = f"class {each.id}"
+            name = f"{PROPOSED_NAME}{each.id}"
+            contents.notes.append(f"{fault}; it is called {name}")
         red, green, blue = each.colour or ("", "", "")
         row = {"id": each.id, "name": name, "red": red, "green": green, "blue": blue}
         if not each.counts and name.lower() not in VOID_NAMES:

@@ -1,4 +1,4 @@
-"""What CSV and YAML files of labels have in common: their encoding, their names, quotes of them."""
+"""What all files of labels have in common: their encoding, their names, quotes of them."""
 
 import codecs
 from pathlib import Path
@@ -6,6 +6,7 @@ from typing import Any
 
 from segpipe.runtime.errors import DataError
 
+PROPOSED_NAME = "class "  # of a class that only a person can name, before its number
 _MOST_BYTES = 1 << 24  # 65536 labels take about 3 MB
 _MOST_CHARACTERS = 100  # of a name, which also becomes part of the names of scores
 _QUOTED = 40  # characters of a wrong value that a message repeats

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
+from segpipe.labels.label_text import PROPOSED_NAME
 from segpipe.labels.scheme import VOID, LabelScheme
 from segpipe.preflight.wording import pictures_of, place, share
 from segpipe.preparation.sample_stats import SampleStats
@@ -9,7 +10,6 @@ from segpipe.raw.sample import SPLITS
 from segpipe.runtime.findings import Finding, about
 
 _MOST_VOID = 0.5  # share of a split's pixels
-PROPOSED_NAME = "class "  # of a class in a file that `segpipe check` wrote, before its number
 _FLAT_SHARE = 0.9  # share of the masks that show one class alone
 
 

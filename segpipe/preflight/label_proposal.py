@@ -8,10 +8,10 @@ from pathlib import Path
 from segpipe.dataset.subset import evenly_spaced
 from segpipe.labels.colours import distinct_colours
 from segpipe.labels.csv_labels import HEADER
+from segpipe.labels.label_text import PROPOSED_NAME
 from segpipe.labels.load import MissingLabelFileError, load_scheme
 from segpipe.labels.scheme import LARGEST_ID, MAX_CLASSES, Colour, LabelScheme, unpack_colour
 from segpipe.params.schema import Params
-from segpipe.preflight.classes import PROPOSED_NAME
 from segpipe.preflight.mask_values import MaskValues, read_mask_values
 from segpipe.preflight.wording import share, value_name
 from segpipe.raw.sample import Sample
