@@ -89,11 +89,13 @@ def _of_names(content: Any, faults: list[str]) -> tuple[list[_Entry], list[_Entr
         case _:
             faults.append(f"names is {quote(content)}; it must name the classes, one a line")
             return [], []
-    is_void = [isinstance(name, str) and name.strip().lower() in VOID_NAMES for name, _ in given]
-    pairs = list(zip(given, is_void, strict=True))
-    void = [_entry("void", value, faults) for (_, value), leave_out in pairs if leave_out]
-    found = [_class(*pair, faults) for pair, leave_out in pairs if not leave_out]
-    return [entry for entry in found if entry], void
+    entries, void = [], []
+    for name, value in given:
+        if isinstance(name, str) and name.strip().lower() in VOID_NAMES:
+            void.append(_entry("void", value, faults))
+        elif entry := _class(name, value, faults):
+            entries.append(entry)
+    return entries, void
 
 
 def _class(name: Any, content: Any, faults: list[str]) -> _Entry | None:
