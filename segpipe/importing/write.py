@@ -1,6 +1,5 @@
 """The layout images/, masks/ and classes.csv that the source `folder` reads, from what was imported."""
 
-import errno
 import posixpath
 import shutil
 from collections import Counter
@@ -24,7 +23,7 @@ from segpipe.labels.label_text import PROPOSED_NAME, name_fault
 from segpipe.labels.scheme import LARGEST_ID, VOID, VOID_NAMES
 from segpipe.raw.pictures.deep import picture_header
 from segpipe.raw.pictures.opener import open_picture
-from segpipe.runtime.atomic import write_csv
+from segpipe.runtime.atomic import DISK_FULL, write_csv
 from segpipe.runtime.console import progress
 from segpipe.runtime.errors import DataError
 
@@ -36,7 +35,6 @@ _STRUCTURE = frozenset(
 # What an image becomes: a copy; a hard link, else a link with its whole path; of a file that goes at
 # the end a hard link, else a copy.
 Placing = Literal["copy", "link", "keep"]
-_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 def write_folder(
@@ -61,7 +59,7 @@ def write_folder(
                     height, width = _upright_size(image)
                     _save_mask(_checked(each.draw(height, width), contents, used), mask)
         except (DataError, OSError) as error:
-            if isinstance(error, OSError) and error.errno in _FULL:
+            if isinstance(error, OSError) and error.errno in DISK_FULL:
                 raise
             reason = error.strerror if isinstance(error, OSError) else error
             contents.faults.append(f"{each.place}: {str(reason).removeprefix(f'{image}: ')}")
@@ -114,7 +112,7 @@ def _place_image(image: Path | Callable[[], bytes], path: Path, how: Placing) ->
     try:
         path.hardlink_to(real)
     except OSError as error:  # on another disk, say
-        if error.errno in _FULL:
+        if error.errno in DISK_FULL:
             raise
         if how == "link":
             path.symlink_to(real)

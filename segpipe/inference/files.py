@@ -1,6 +1,5 @@
 """Prediction of files at their full size: every image, raster or tile of a folder."""
 
-import errno
 import warnings
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
@@ -15,6 +14,7 @@ from segpipe.inference.predictor import Predictor
 from segpipe.labels.scheme import VOID
 from segpipe.raw.rasters.read import coarse_valid
 from segpipe.rendering.png import write_bytes
+from segpipe.runtime.atomic import DISK_FULL
 from segpipe.runtime.console import progress, say
 from segpipe.runtime.errors import DataError, file_named
 
@@ -106,7 +106,7 @@ def _skipping(path: Path, done: Predicted) -> Iterator[None]:
     except DataError as error:
         done.skipped.append(str(error))
     except (OSError, UnicodeError) as error:
-        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        if isinstance(error, OSError) and error.errno in DISK_FULL:
             raise
         done.skipped.append(f"{path}: {error}")
 

@@ -17,6 +17,7 @@ from typing import Any
 from segpipe.runtime.errors import SegpipeError
 from segpipe.runtime.lock import held_folder
 
+DISK_FULL = (errno.ENOSPC, errno.EDQUOT)  # the disk itself, or what of it a person may use
 # Of one length, whatever the target's name is: that may be as long as the file system allows.
 _PARTIAL = ".segpipe-{}.partial"
 _LEFT_OVER = re.compile(re.escape(_PARTIAL).replace(r"\{\}", "[0-9a-f]{16}"))
@@ -130,7 +131,7 @@ def disk_errors_explained(place: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+        if error.errno not in DISK_FULL:
             raise
         raise SegpipeError(
             f"{place}: the disk is full; no file was left half-written. "
