@@ -4,13 +4,14 @@
     DATASET/img/NAME.jpg, DATASET/ann/NAME.jpg.json
     obj_class_to_machine_color.json, DATASET/masks_machine/NAME.png or NAME.jpg.png
 
-Sources: https://docs.supervisely.com, "Supervisely annotation format: objects"; supervisely/geometry,
-bitmap.py (`base64_2_data`) and polygon.py; https://github.com/supervisely-ecosystem/export-as-masks. Where
-the masks are there they count, with the values of their JSON file. Polygons are drawn by Pillow with
-edges; Supervisely uses OpenCV's fillPoly, which paints the edges as well, and may differ by a pixel along
-slanted ones. Later objects lie above. A bitmap is a PNG file, packed by zlib and base64, at an origin.
-Classes count from 1 in the order of meta.json, whose ids are those of a server's data base. Pixels in
-no object are background, 0, and so is an image without objects. Images without a JSON file are left out.
+Sources: https://developer.supervisely.com/getting-started/supervisely-annotation-format/objects;
+supervisely/geometry, bitmap.py (`base64_2_data`) and polygon.py;
+https://github.com/supervisely-ecosystem/export-as-masks. Where the masks are there they count, with the
+values of their JSON file. Polygons are drawn by Pillow with edges; Supervisely uses OpenCV's fillPoly,
+which paints the edges as well, and may differ by a pixel along slanted ones. Later objects lie above. A
+bitmap is a PNG file, packed by zlib and base64, at an origin. Classes count from 1 in the order of
+meta.json, whose ids are those of a server's data base. Pixels in no object are background, 0, and so is
+an image without objects. Images without a JSON file are left out.
 """
 
 import base64
