@@ -11,7 +11,7 @@ from segpipe.runtime.errors import listing
 _DESCRIPTION = """
 Read what an annotation tool exports, a folder or a .zip archive, and write the layout that segpipe
 trains from: images/, masks/ (PNG files of ids) and classes.csv, in the export's splits. The form is
-recognised and said. Images are linked, or copied with --copy; the export is only read, and DIR must
+recognised and printed. Images are linked, or copied with --copy; the export is only read, and DIR must
 not exist yet. What cannot be read is named and left out, and the exit code is 1 then.
 """
 _EXAMPLES = """
