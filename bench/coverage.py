@@ -23,9 +23,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit, ndtr
 
-from segpipe.metrics.image_scores import mean_of_sums, sums_of_defined
+from segpipe.metrics.image_scores import image_means, iou_of_present, mean_of_sums, sums_of_defined
 from segpipe.metrics.jackknife import Statistic, jackknife
-from segpipe.metrics.scores import class_iou, mean_defined, miou, pixel_accuracy, ratio
+from segpipe.metrics.scores import miou, pixel_accuracy, ratio
 
 Floats = NDArray[np.float64]
 DataSet = tuple[Floats, Sequence[str]]  # hidden values, (N, Z), and the group of each image
@@ -81,18 +81,21 @@ def in_groups(images: int, values: int, size: int, random: np.random.Generator) 
     return math.sqrt(0.5) * of_group + math.sqrt(0.5) * random.normal(size=(images, values))
 
 
+def whole(counts_NK3: Floats) -> Floats:
+    """Return the counts themselves, also those of several runs, (N, R, K, 3)."""
+    return counts_NK3
+
+
+def by_image(counts_NK3: Floats) -> Floats:
+    """Return what adds up to the mean over images of their mean IoU, (N, 2); of runs, (N, R, 2)."""
+    return sums_of_defined(image_means(iou_of_present(counts_NK3)))
+
+
 def cases(classes: int) -> Iterator[Case]:
     """Yield the scores that are measured, each followed by the difference of the two models."""
 
-    def whole(counts_NK3: Floats) -> Floats:
-        return counts_NK3
-
     def one_class(counts_NK3: Floats) -> Floats:
         return counts_NK3[:, [classes // 2]]
-
-    def by_image(counts_NK3: Floats) -> Floats:
-        iou_NK = np.where(counts_NK3[..., 0] > 0, class_iou(counts_NK3), np.nan)
-        return sums_of_defined(mean_defined(iou_NK))
 
     for name, counts, statistic in (
         ("mIoU", whole, miou),

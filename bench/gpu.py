@@ -94,9 +94,9 @@ def _run_part(part: str, folder: Path, options: argparse.Namespace) -> None:
                 "crop_width": 384,
                 "scale": [0.7, 1.6],
             }
-            _report(_project(folder, changes), options.out, part)
+            _report(make_project(folder, changes), options.out, part)
         case "streets":
-            _report(_project(folder, STREETS), options.out, part)
+            _report(make_project(folder, STREETS), options.out, part)
 
 
 def _compare_killed(folder: Path) -> None:
@@ -106,9 +106,9 @@ def _compare_killed(folder: Path) -> None:
         "train": {"length": 12, "batch_size": 8},
         "checkpoint": {"steps": 10},
     }
-    project = _project(folder, changes)
+    project = make_project(folder, changes)
     for stage in ("fetch", "prepare", "train"):
-        _stage(stage, project)
+        run_stage(stage, project)
     whole = _digest(project)
     again = subprocess.run([sys.executable, "-m", "stages.train"], cwd=project, check=True)
     assert again.returncode == 0
@@ -121,7 +121,7 @@ def _compare_killed(folder: Path) -> None:
         time.sleep(0.01)
     training.send_signal(signal.SIGKILL)
     training.wait()
-    _stage("train", project)
+    run_stage("train", project)
     print(
         f"killed and resumed: {'equal bits' if _digest(project) == whole else 'DIFFERENT'}",
         flush=True,
@@ -137,7 +137,7 @@ def _digest(project: Path) -> str:
     return hashlib.sha256((project / "models/model.safetensors").read_bytes()).hexdigest()
 
 
-def _project(folder: Path, changes: dict[str, Any]) -> Path:
+def make_project(folder: Path, changes: dict[str, Any]) -> Path:
     """Make a project in `folder` with the code of this repository and parameters over the defaults."""
     for name in ("segpipe", "stages", "data"):
         (folder / name).mkdir() if name == "data" else (folder / name).symlink_to(ROOT / name)
@@ -153,7 +153,7 @@ def _project(folder: Path, changes: dict[str, Any]) -> Path:
 
 def _report(project: Path, out: Path | None, name: str) -> None:
     for stage in ("fetch", "prepare", "train", "evaluate"):
-        _stage(stage, project)
+        run_stage(stage, project)
     for file in ("evaluation", "training"):
         content = json.loads((project / f"metrics/{file}.json").read_text())
         print(json.dumps({key: value for key, value in content.items() if key != "protocol"}))
@@ -162,7 +162,8 @@ def _report(project: Path, out: Path | None, name: str) -> None:
             shutil.copytree(project / folder, out / name / folder, dirs_exist_ok=True)
 
 
-def _stage(name: str, project: Path) -> None:
+def run_stage(name: str, project: Path) -> None:
+    """Run a stage in the folder of a project; CalledProcessError where it fails."""
     _python(f"stages.{name}", project)
 
 

@@ -11,26 +11,22 @@ Examples:
 """
 
 import argparse
-import os
 import statistics
-import subprocess
-import sys
 import tempfile
 from pathlib import Path
 
+from bench.gpu import ROOT, make_project, run_stage
 from segpipe.cli.plan import material_of
 from segpipe.params.load import load_overlay, validate
 from segpipe.params.overlay import overlaid, with_data_of
 from segpipe.params.schema import Params
 from segpipe.params.settings import set_in
-from segpipe.params.writer import write_params
-from segpipe.planning.plan import make_plan
+from segpipe.planning.plan import RESERVE, START_SECONDS, make_plan
 from segpipe.planning.trial import measure
 from segpipe.preparation.sample_job import PrepareContext
 from segpipe.results.evaluation import Evaluation
 from segpipe.results.records import read_record
 
-_ROOT = Path(__file__).resolve().parent.parent
 _RECIPES = {"camvid": "camvid", "scenes": "demo", "tiles": "esd"}
 
 
@@ -56,14 +52,14 @@ def main() -> None:
 
 def compare(name: str, path: str, minutes: float, seeds: list[int]) -> None:
     """Train plan and recipe of one data set over the seeds, and print their scores."""
-    recipe = load_overlay(_ROOT / f"recipes/{_RECIPES[name]}.yaml")
+    recipe = load_overlay(ROOT / f"recipes/{_RECIPES[name]}.yaml")
     source = recipe.source.model_copy(
-        update={"path": str(Path(path or _ROOT / recipe.source.path).resolve())}
+        update={"path": str(Path(path or ROOT / recipe.source.path).resolve())}
     )
     recipe = recipe.model_copy(update={"source": source})
     with tempfile.TemporaryDirectory() as folder:
-        first = _workspace(Path(folder) / "first", recipe)
-        _run("fetch", first)
+        first = _project(Path(folder) / "first", recipe)
+        run_stage("fetch", first)
         raw = first / "data/raw"
         # What the plan is given: where the data is, its labels and its splits.
         present = validate(overlaid(with_data_of({}, recipe)), "the data")
@@ -87,7 +83,8 @@ def _for_as_long(recipe: Params, raw: Path, minutes: float) -> Params:
     assert isinstance(context, PrepareContext)
     costs = measure(recipe, listing.samples, context)
     validation = len(listing.samples["val"]) * costs.validation
-    steps = int((minutes * 60 * 0.95 - 10 - 2 * validation) / costs.step)
+    budget = minutes * 60 * RESERVE - START_SECONDS
+    steps = int((budget - 2 * validation) / costs.step)
     content = recipe.model_dump(mode="json")
     for key in ("train.length", "train.validate_every"):
         set_in(content, key, f"{steps} steps")
@@ -96,27 +93,16 @@ def _for_as_long(recipe: Params, raw: Path, minutes: float) -> Params:
 
 def _score(folder: Path, kind: str, params: Params, seed: int) -> float:
     train = params.train.model_copy(update={"seed": seed})
-    workspace = _workspace(folder / f"{kind}-{seed}", params.model_copy(update={"train": train}))
+    project = _project(folder / f"{kind}-{seed}", params.model_copy(update={"train": train}))
     for stage in ("fetch", "prepare", "train", "evaluate"):
-        _run(stage, workspace)
-    found = read_record(Evaluation, workspace / "metrics/evaluation.json")
+        run_stage(stage, project)
+    found = read_record(Evaluation, project / "metrics/evaluation.json")
     return found.miou or 0.0
 
 
-def _workspace(folder: Path, params: Params) -> Path:
+def _project(folder: Path, params: Params) -> Path:
     folder.mkdir()
-    for name in ("segpipe", "stages", "dvc.yaml"):
-        (folder / name).symlink_to(_ROOT / name)
-    (folder / ".dvc").mkdir()
-    quiet = params.tracking.model_copy(update={"enabled": False})
-    (folder / "params.yaml").write_text(write_params(params.model_copy(update={"tracking": quiet})))
-    return folder
-
-
-def _run(stage: str, workspace: Path) -> None:
-    environment = os.environ | {"PYTHONPATH": str(workspace)}
-    command = [sys.executable, "-m", f"stages.{stage}"]
-    subprocess.run(command, cwd=workspace, env=environment, check=True)
+    return make_project(folder, params.model_dump(mode="json"))
 
 
 if __name__ == "__main__":

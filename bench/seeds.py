@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtri
 
-from bench.coverage import scored_images
-from segpipe.metrics.image_scores import image_means, iou_of_present, mean_of_sums, sums_of_defined
+from bench.coverage import by_image, scored_images, whole
+from segpipe.metrics.image_scores import mean_of_sums
 from segpipe.metrics.repeats import difference_interval, mean_interval, variances
 from segpipe.metrics.scores import miou, pixel_accuracy
 
@@ -43,16 +43,6 @@ def runs_on(hidden_NZ: Floats, seeds_R: Floats, random: np.random.Generator) -> 
         own_NZ[:, recalls] += 0.7 * random.normal(size=(len(own_NZ), classes))
         runs.append(scored_images(own_NZ, *_KIND)[:, 0])
     return np.stack(runs, 1)
-
-
-def by_image(counts_NRK3: Floats) -> Floats:
-    """Return what adds up to the mean over images of their mean IoU, (N, R, 2)."""
-    return sums_of_defined(image_means(iou_of_present(counts_NRK3)))
-
-
-def whole(counts_NRK3: Floats) -> Floats:
-    """Return the counts themselves."""
-    return counts_NRK3
 
 
 SCORES = {

@@ -8,8 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 
-from segpipe.bundle import BEST
-from segpipe.bundle_format import DESCRIPTION, SHIPPED
+from segpipe.bundle_format import BEST, DESCRIPTION, SHIPPED
 from segpipe.params.load import load_params
 from segpipe.params.schema import TrackingParams
 from segpipe.results.experiments import commit_of, experiments

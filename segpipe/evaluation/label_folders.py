@@ -11,11 +11,10 @@ from segpipe.runtime.errors import DataError
 from segpipe.runtime.findings import Finding, about, refuse, say_warnings
 from segpipe.sources.folder_walk import files_below
 from segpipe.sources.pairing import IMAGE_ENDS, MASK_ENDS
-from segpipe.sources.picture_files import read_files
+from segpipe.sources.picture_files import SUFFIXES, read_files
 from segpipe.sources.splits import groups_by_pattern
 
-_SUFFIXES = (".png", ".bmp", ".tif", ".tiff")
-_PHOTOGRAPHS = (".jpg", ".jpeg", ".webp")  # further suffixes of them
+_LABEL_SUFFIXES = (".png", ".bmp", ".tif", ".tiff")
 # The official evaluator of Cityscapes takes whatever follows the frame's name; `_pred` is usual.
 _PREDICTED_END = re.compile(r"_pred[^/]*$")
 _CITYSCAPES = re.compile(r"(?:.*/)?([a-z-]+)_\d{6}_\d{6}")
@@ -69,7 +68,7 @@ def paired_photographs(folder: Path, samples: Sequence[Sample]) -> dict[str, Pat
     if not folder.is_dir():
         raise DataError(f"{folder}: there is no such folder; a folder of photographs is needed")
     findings: list[Finding] = []
-    files = read_files(files_below(folder, ["."], findings), (*_SUFFIXES, *_PHOTOGRAPHS))
+    files = read_files(files_below(folder, ["."], findings), SUFFIXES)
     photographs = {path.relative_to(folder).with_suffix("").as_posix(): path for path in files}
     names = [sample.name for sample in samples]
     pairs = _partners(names, list(photographs))
@@ -127,10 +126,10 @@ def _label_images(folder: Path, train_ids: bool) -> dict[str, str]:
     if not folder.is_dir():
         raise DataError(f"{folder}: there is no such folder; a folder of label images is needed")
     findings: list[Finding] = []
-    files = read_files(files_below(folder, ["."], findings), _SUFFIXES)
+    files = read_files(files_below(folder, ["."], findings), _LABEL_SUFFIXES)
     paths = sorted(path.relative_to(folder).as_posix() for path in files)
     if not paths:
-        raise DataError(f"{folder}: holds no label image ({', '.join(_SUFFIXES)})")
+        raise DataError(f"{folder}: holds no label image ({', '.join(_LABEL_SUFFIXES)})")
     names = [path.rpartition(".")[0] for path in paths]
     twice = {name for name, count in Counter(names).items() if count > 1}
     findings += about(

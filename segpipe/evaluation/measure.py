@@ -113,10 +113,8 @@ def interval(
 
 def sums_by_group(samples: Sequence[Sample], values_N: NDArray[Any]) -> dict[str, NDArray[Any]]:
     """Return the sum of `values_N` over the samples of each group, in the order of the groups."""
-    sums: dict[str, NDArray[Any]] = {}
-    for sample, values in zip(samples, values_N, strict=True):
-        sums[sample.group] = sums.get(sample.group, 0) + values
-    return sums
+    groups = [sample.group for sample in samples]
+    return dict(zip(dict.fromkeys(groups), sums_by(groups, values_N), strict=True))
 
 
 def rounded(score: float) -> float | None:

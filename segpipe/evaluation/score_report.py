@@ -10,6 +10,7 @@ from pathlib import Path
 
 from PIL import Image
 
+from segpipe.bundle_format import file_sha256
 from segpipe.evaluation.label_pair import PairContext
 from segpipe.evaluation.report import EvaluationReport
 from segpipe.labels.scheme import LabelScheme
@@ -126,11 +127,7 @@ def _photograph(path: Path, shape: tuple[int, ...]) -> Picture | None:
 
 def _files_digest(folder: Path, names: Iterable[str]) -> str:
     """Return the SHA-256 of the lines that `sha256sum` prints for the files, sorted by name."""
-    lines = []
-    for name in sorted(names):
-        with (folder / name).open("rb") as file:
-            lines.append(f"{hashlib.file_digest(file, 'sha256').hexdigest()}  {name}\n")
-    return _digest(lines)
+    return _digest(f"{file_sha256(folder / name)}  {name}\n" for name in sorted(names))
 
 
 def _digest(lines: Iterable[str]) -> str:

@@ -9,8 +9,8 @@ from typing import Any, Literal
 
 import torch
 
-from segpipe.bundle import BEST, file_sha256, load_bundle
-from segpipe.bundle_format import Description, read_description
+from segpipe.bundle import load_bundle
+from segpipe.bundle_format import BEST, Description, file_sha256, read_description
 from segpipe.dataset.layout import INDEX, read_samples
 from segpipe.dataset.subset import evenly_spaced
 from segpipe.export.file_content import onnx_content, openvino_content

@@ -1,6 +1,5 @@
 """The images of a folder that are worth an annotation, with pre-labels of a model."""
 
-import hashlib
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -12,6 +11,7 @@ from typing import Any, Literal, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from segpipe.bundle_format import file_sha256
 from segpipe.importing.prelabels import IMAGES, PreLabel, write_prelabels
 from segpipe.inference.clips import find_clips, trained_clip
 from segpipe.inference.find import Found, find
@@ -84,7 +84,7 @@ def suggest(
     found = find(reader, folder, out)
     done = Suggested(found)
     contents, hashes = _known(reader, exclude, out)
-    paths = [path for path in found.paths if not (contents and _digest(path) in contents)]
+    paths = [path for path in found.paths if not (contents and file_sha256(path) in contents)]
     done.known = len(found.paths) - len(paths)
     earlier: Mapping[Path, Sequence[Path]] = {}
     if predictor.frames > 1 and paths:
@@ -117,7 +117,7 @@ def _known(
     digests, hashes, unreadable = set(), [], 0
 
     def of(path: Path) -> tuple[str, int]:
-        return _digest(path), _hash(picture_of(reader.read_image(path)[0], reader.files))
+        return file_sha256(path), _hash(picture_of(reader.read_image(path)[0], reader.files))
 
     with closing(ThreadPoolExecutor(threads(1), "hash")) as pool:
         begun = begun_ahead(pool, of, paths, _AHEAD)
@@ -131,11 +131,6 @@ def _known(
     if unreadable:
         say(f"{unreadable} of the {len(paths)} files to exclude cannot be read as images")
     return frozenset(digests), np.array([one for one in hashes if telling(one)], np.uint64)
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _hash(picture_HW3: NDArray[np.uint8]) -> int:

@@ -31,10 +31,9 @@ from segpipe.training.forecast import forecast_training
 
 # Sections that the person has chosen; beside them data, labels and splits are kept.
 _KEPT = ("checkpoint", "evaluate", "render", "tracking")
-_START = (
-    10.0  # seconds from the command to the first step, without preparation (docs/benchmarks.md)
-)
-_RESERVE = 0.95  # of the budget; speeds vary by a few percent
+# From the command to the first step, without preparation (docs/benchmarks.md).
+START_SECONDS = 10.0
+RESERVE = 0.95  # of the budget; speeds vary by a few percent
 _CPU = torch.device("cpu")
 _MEMORY = 0.8  # of what is free
 
@@ -85,7 +84,7 @@ def make_plan(material: Material, minutes: float, given: Mapping[str, Any]) -> P
     draft.add(rules.augment_choices(data))
     # Reading is measured; resizing and writing take about half as long again.
     prepare = 1.5 * reading
-    budget = minutes * 60 * _RESERVE - _START - prepare
+    budget = minutes * 60 * RESERVE - START_SECONDS - prepare
     costs = _choose_size(draft, survey, context, budget)
     crop = draft.params().train.augment.crop_height
     draft.add(rules.balance_choices(data, crop))
@@ -96,7 +95,7 @@ def make_plan(material: Material, minutes: float, given: Mapping[str, Any]) -> P
     if left < 3 * costs.step + validation:
         raise ParameterError(
             f"--minutes {minutes:g}: is too short; preparation takes about {prepare:.0f} s, the start "
-            f"{_START:.0f} s, a validation {validation:.0f} s and a step {costs.step:.2f} s"
+            f"{START_SECONDS:.0f} s, a validation {validation:.0f} s and a step {costs.step:.2f} s"
         )
     draft.add(
         rules.length_choices(
@@ -108,7 +107,7 @@ def make_plan(material: Material, minutes: float, given: Mapping[str, Any]) -> P
         )
     )
     params = draft.params()
-    seconds = {"prepare": prepare, "train": _START + budget}
+    seconds = {"prepare": prepare, "train": START_SECONDS + budget}
     memory = forecast_training(params, context)
     return Planned(params, tuple(draft.choices.values()), data, machine, costs, seconds, memory)
 

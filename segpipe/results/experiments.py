@@ -27,7 +27,7 @@ from segpipe.runtime.errors import DataError, ParameterError, listing
 from segpipe.runtime.revision import git_output
 from segpipe.runtime.yaml_file import parse_yaml
 
-_Row = TypeVar("_Row", bound=Record)
+_File = TypeVar("_File", bound=Record)
 WORKSPACE = "workspace"
 _PARAMS = Path("params.yaml")
 # refs/exps/<2 hex>/<38 hex of the baseline>/<name>; queue and executor keep refs of other forms there.
@@ -62,14 +62,9 @@ def read_run(name: str) -> RunResults:
     return _from_folder(name, place) if isinstance(place, Path) else _from_commit(name, place)
 
 
-def read_run_table(name: str, model: type[_Row]) -> list[_Row]:
+def read_run_table(name: str, model: type[_File]) -> list[_File]:
     """Read a CSV file of the run that `name` stands for, as `read_run` finds it; [] where it has none."""
-    place = _place(name)
-    if isinstance(place, Path):
-        path = place / model.file
-        return read_table(model, path) if path.is_file() else []
-    content = _file_of(place, METRICS / model.file)
-    return [] if content is None else parse_table(model, content, f"{name}:{METRICS / model.file}")
+    return _table(model, name, _place(name)) or []
 
 
 def _place(name: str) -> Path | str:
@@ -127,9 +122,8 @@ def commit_with(path: Path) -> str | None:
 
 
 def _from_folder(name: str, folder: Path) -> RunResults:
-    training, params = folder / TrainingSummary.file, folder.absolute().parent / _PARAMS
-    counts = folder / ImageCountsRow.file
-    image_counts = read_table(ImageCountsRow, counts) if counts.is_file() else None
+    params = folder.absolute().parent / _PARAMS
+    image_counts = _table(ImageCountsRow, name, folder)
     evaluation = read_record(Evaluation, folder / Evaluation.file)
     if evaluation.protocol.of_labels_alone:  # no parameters made them, whatever lies beside them
         return RunResults(name, f"{folder}/", evaluation, training=None, image_counts=image_counts)
@@ -137,35 +131,49 @@ def _from_folder(name: str, folder: Path) -> RunResults:
         name=name,
         place=f"{folder}/",
         evaluation=evaluation,
-        training=read_record(TrainingSummary, training) if training.is_file() else None,
+        training=_record(TrainingSummary, name, folder),
         parameters=_parsed_parameters(params.read_bytes() if params.is_file() else None),
         image_counts=image_counts,
     )
 
 
 def _from_commit(name: str, commit: str) -> RunResults:
-    place, where = f"commit {commit[:10]}", f"{name}:{METRICS}"
-    evaluation = _file_of(commit, METRICS / Evaluation.file)
+    place = f"commit {commit[:10]}"
+    evaluation = _record(Evaluation, name, commit)
     if evaluation is None:
         raise DataError(
             f"{name} ({place}) holds no {METRICS / Evaluation.file} below the current folder; results "
             "stand in a commit once they are added (`git add metrics dvc.lock` after `dvc repro`), "
             f"in an experiment always{_known()}"
         )
-    training = _file_of(commit, METRICS / TrainingSummary.file)
-    counts = _file_of(commit, METRICS / ImageCountsRow.file)
     return RunResults(
         name=name,
         place=place,
-        evaluation=parse_record(Evaluation, evaluation, f"{where}/{Evaluation.file}"),
-        training=None
-        if training is None
-        else parse_record(TrainingSummary, training, f"{where}/{TrainingSummary.file}"),
+        evaluation=evaluation,
+        training=_record(TrainingSummary, name, commit),
         parameters=parameters_of(commit),
-        image_counts=None
-        if counts is None
-        else parse_table(ImageCountsRow, counts, f"{where}/{ImageCountsRow.file}"),
+        image_counts=_table(ImageCountsRow, name, commit),
     )
+
+
+def _record(model: type[_File], name: str, place: Path | str) -> _File | None:
+    """Read a JSON file of the run `name` from its folder or commit; None where it is not there."""
+    if isinstance(place, Path):
+        path = place / model.file
+        return read_record(model, path) if path.is_file() else None
+    content = _file_of(place, METRICS / model.file)
+    where = f"{name}:{METRICS / model.file}"
+    return None if content is None else parse_record(model, content, where)
+
+
+def _table(model: type[_File], name: str, place: Path | str) -> list[_File] | None:
+    """Read a CSV file likewise."""
+    if isinstance(place, Path):
+        path = place / model.file
+        return read_table(model, path) if path.is_file() else None
+    content = _file_of(place, METRICS / model.file)
+    where = f"{name}:{METRICS / model.file}"
+    return None if content is None else parse_table(model, content, where)
 
 
 def _parsed_parameters(content: bytes | None) -> dict[str, str] | None:

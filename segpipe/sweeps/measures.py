@@ -9,11 +9,10 @@ from typing import Any, Literal, get_args
 from pydantic import BaseModel
 
 from segpipe.results.evaluation import ClassScores, Evaluation
-from segpipe.results.experiments import RunResults, commit_of, read_run
-from segpipe.results.records import METRICS, parse_table, shown_fields
+from segpipe.results.experiments import RunResults, read_run, read_run_table
+from segpipe.results.records import shown_fields
 from segpipe.results.training import HistoryRow, TrainingSummary
 from segpipe.runtime.errors import DataError, did_you_mean
-from segpipe.runtime.revision import git_output
 
 Direction = Literal["maximize", "minimize"]
 _CLASSES = "evaluation.classes."
@@ -43,8 +42,7 @@ def refuse_unknown_measure(name: str) -> None:
 def measured(ref: str, names: list[str]) -> dict[str, float]:
     """Return the named numbers of an experiment; DataError where it has one of them not."""
     run = read_run(ref)
-    commit = commit_of(ref) or ref
-    return {name: _value(run, commit, name) for name in names}
+    return {name: _value(run, name) for name in names}
 
 
 def row_label(name: str) -> str | None:
@@ -54,13 +52,11 @@ def row_label(name: str) -> str | None:
     return shown[field].label if field in shown else None
 
 
-def _value(run: RunResults, commit: str, name: str) -> float:
+def _value(run: RunResults, name: str) -> float:
     section, _, field = name.partition(".")
     found: Any
     if section == "history":
-        place = f"{METRICS}/{HistoryRow.file}"
-        content = git_output("show", f"{commit}:./{place}") or b""
-        column = [getattr(row, field) for row in parse_table(HistoryRow, content, place)]
+        column = [getattr(row, field) for row in read_run_table(run.name, HistoryRow)]
         found = next((value for value in reversed(column) if value is not None), None)
     elif name.startswith(_CLASSES):
         class_name, _, score = name.removeprefix(_CLASSES).rpartition(".")

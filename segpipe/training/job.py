@@ -141,6 +141,11 @@ class Processes:
         """The number of this process, from 0."""
         return self.shard.rank
 
+    def any(self, own: bool) -> bool:
+        """Return whether `own` is true in one of the processes; all call this together."""
+        numbers = torch.tensor(int(own), device=self.device)
+        return bool(self.accelerator.reduce(numbers, "sum"))
+
 
 @dataclass(frozen=True)
 class Job:

@@ -5,7 +5,6 @@ from functools import partial
 from time import perf_counter
 
 import numpy as np
-import torch
 from torch.profiler import record_function
 
 from segpipe.augment.draw import SampleSpecs
@@ -23,7 +22,7 @@ from segpipe.training.history import (
     rate_of_step,
     row_is_owed,
 )
-from segpipe.training.job import Job, Processes
+from segpipe.training.job import Job
 from segpipe.training.optimizer import set_learning_rate
 from segpipe.training.state.checkpoint import Progress, copied_state
 from segpipe.training.step import StepReport, train_step
@@ -175,18 +174,15 @@ def _add_row(job: Job, progress: Progress, stop: StopRequest) -> Row | None:
     row = new_row(job, progress, found, start)
     progress.add_row(row)
     if found:
-        progress.pruned = progress.step < job.lengths.total and _end_is_asked(job.processes)
+        # What the leading process finds, for two may look at different times.
+        progress.pruned = progress.step < job.lengths.total and job.processes.any(
+            job.processes.leads and end_is_asked()
+        )
     if note_if_best(progress, found):
         leads = job.processes.leads
         best = gathered(job.learner.result.state_dict(), on_leader=leads)
         job.learner.best = best if leads else None
     return row
-
-
-def _end_is_asked(processes: Processes) -> bool:
-    """Return in all processes what the leading one finds."""
-    asked = torch.tensor(int(processes.leads and end_is_asked()), device=processes.device)
-    return bool(processes.accelerator.reduce(asked, "sum"))
 
 
 def _save_is_due(job: Job, taken: int) -> bool:

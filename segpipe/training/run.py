@@ -182,7 +182,9 @@ def _keep(plan: Plan, job: Job, progress: Progress) -> None:
     every = plan.checkpoint.every
     if every and progress.step % every.steps(job.lengths.epoch, job.train.batch_size) == 0:
         folder = kept_folder(job.checkpoints.folder, "models")
-        keep_model(job, progress, plan.model, _lineage(plan, job.learner), folder)
+        # Git is asked by the one process that writes.
+        lineage = _lineage(plan, job.learner) if job.processes.leads else {}
+        keep_model(job, progress, plan.model, lineage, folder)
 
 
 def _forecast(plan: Plan, dataset: Dataset, processes: int) -> dict[str, Any]:

@@ -163,15 +163,15 @@ def _loss_sums(
 
     confusion_KK: what the main output predicts is counted into it, unless it is None.
     """
+    main_BKHW, *auxiliary = outputs if isinstance(outputs, tuple) else (outputs,)
     if confusion_KK is not None:
-        main_BKHW = (outputs[0] if isinstance(outputs, tuple) else outputs).detach()
         truth_BHW = centre_crop(mask_BHW, *main_BKHW.shape[-2:])
-        ids_BHW = predicted_ids(main_BKHW, objective.threshold)
+        ids_BHW = predicted_ids(main_BKHW.detach(), objective.threshold)
         confusion_KK += confusion_matrix(ids_BHW, truth_BHW, len(confusion_KK))
-    if not isinstance(outputs, tuple):
-        main_sum = objective.loss(outputs, mask_BHW)
+    main_sum = objective.loss(main_BKHW, mask_BHW)
+    if not auxiliary:
         return main_sum, main_sum
-    main_sum, *auxiliary_sums = (objective.loss(logits_BKHW, mask_BHW) for logits_BKHW in outputs)
+    auxiliary_sums = [objective.loss(logits_BKHW, mask_BHW) for logits_BKHW in auxiliary]
     return main_sum, main_sum + objective.auxiliary * torch.stack(auxiliary_sums).sum()
 
 

@@ -73,7 +73,7 @@ def validate(
         contextlib.closing(_batches(data, processes, size)) as batches,
     ):
         for _ in range(rounds):
-            if _stop_was_asked(processes, stop):
+            if processes.any(stop.asked):
                 return None
             batch = next(batches, None)
             if batch is None:
@@ -171,11 +171,6 @@ def _call_along(learner: Learner, data: TrainingData, processes: Processes) -> N
     if learner.sharded:
         batch = read_batch(data.val_split, plain_specs([0]), data.frames, pin=False)
         result_logits(learner, data, processes, batch)
-
-
-def _stop_was_asked(processes: Processes, stop: StopRequest) -> bool:
-    asked = torch.tensor(int(stop.asked), device=processes.device)
-    return bool(processes.accelerator.reduce(asked, "sum"))
 
 
 def _batch_size(processes: Processes) -> int:

@@ -13,8 +13,8 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from segpipe.bundle import BEST, load_bundle, plain_weights, save_bundle
-from segpipe.bundle_format import DESCRIPTION
+from segpipe.bundle import load_bundle, plain_weights, save_bundle
+from segpipe.bundle_format import BEST, DESCRIPTION
 from segpipe.cli.main import main
 from segpipe.models.build import build_model
 from segpipe.params.model import ModelParams, UNetParams

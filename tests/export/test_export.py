@@ -15,8 +15,8 @@ import torch
 from torch import nn
 
 import segpipe
-from segpipe.bundle import BEST, Bundle, file_sha256, load_bundle
-from segpipe.bundle_format import read_description
+from segpipe.bundle import Bundle, load_bundle
+from segpipe.bundle_format import BEST, file_sha256, read_description
 from segpipe.cli.main import main
 from segpipe.export import run
 from segpipe.export.image_network import ImageNetwork

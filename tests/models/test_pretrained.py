@@ -9,7 +9,8 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from segpipe.bundle import BEST, plain_weights, save_bundle
+from segpipe.bundle import plain_weights, save_bundle
+from segpipe.bundle_format import BEST
 from segpipe.labels.scheme import LabelScheme, RawLabel
 from segpipe.models.build import build_model
 from segpipe.models.parts.network import Network

@@ -5,12 +5,12 @@ form of https://github.com/lukemelas/EfficientNet-PyTorch, whose names (`_blocks
 differ from those of timm's `tf_efficientnet_lite0`; order and shapes of the 296 tensors are the same.
 """
 
-import hashlib
 from importlib.util import find_spec
 from pathlib import Path
 
 import torch
 
+from segpipe.bundle_format import file_sha256
 from segpipe.models.pretrained.weights import Normalisation, Weights
 from segpipe.runtime.errors import ParameterError
 
@@ -36,8 +36,7 @@ def packaged_weights(encoder: str) -> Weights | None:
     path = _path() if is_packaged(encoder) else None
     if path is None:
         return None
-    with path.open("rb") as file:
-        found = hashlib.file_digest(file, "sha256").hexdigest()
+    found = file_sha256(path)
     if found != _SHA256:
         raise ParameterError(
             f"{path}: is damaged or another file: its SHA-256 is {found}, not {_SHA256}; install "

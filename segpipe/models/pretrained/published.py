@@ -6,7 +6,6 @@ torch's restricted unpickler (`weights_only`), which makes tensors and nothing e
 the hash was checked.
 """
 
-import hashlib
 import re
 import sys
 from http.client import HTTPException
@@ -16,6 +15,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from segpipe.bundle_format import file_sha256
 from segpipe.models.pretrained.weights import Normalisation, Weights
 from segpipe.runtime.atomic import atomic_file
 from segpipe.runtime.console import say
@@ -102,8 +102,7 @@ def _check_hash(path: Path, published: Path) -> None:
         raise ParameterError(
             f"{published.name}: its name holds no hash, so that it cannot be checked"
         )
-    with path.open("rb") as file:
-        found = hashlib.file_digest(file, "sha256").hexdigest()
+    found = file_sha256(path)
     if not found.startswith(promised[1]):
         raise ParameterError(
             f"{published}: is damaged or another file: by its name its SHA-256 begins "

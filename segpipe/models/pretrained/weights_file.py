@@ -11,7 +11,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load
 from torch import Tensor
 
-from segpipe.bundle_format import DESCRIPTION, read_description
+from segpipe.bundle_format import BEST, DESCRIPTION, LAST, file_sha256, read_description
 from segpipe.models.pretrained.weights import Normalisation, Weights
 from segpipe.params.model import ModelParams
 from segpipe.runtime.errors import BundleError
@@ -19,8 +19,7 @@ from segpipe.runtime.small_files import read_json
 from segpipe.runtime.state import repository_root
 
 # The best weights of a bundle; repositories of the Hugging Face hub use the same name.
-IN_FOLDER = "model.safetensors"
-_LAST = "last.safetensors"
+IN_FOLDER = BEST
 _HUB_NAMES = (IN_FOLDER, "pytorch_model.bin")
 # Files as torch.save writes them.
 _TORCH_SUFFIXES = frozenset({".pt", ".pth", ".bin"})
@@ -39,8 +38,7 @@ def pretrained_identity(params: ModelParams) -> str | None:
     """
     if not params.names_a_file:
         return None
-    with weights_path(params.pretrained).open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    return file_sha256(weights_path(params.pretrained))
 
 
 def named_weights(pretrained: str) -> Weights:
@@ -101,7 +99,7 @@ def _wrapped(found: dict[Any, Any]) -> dict[Any, Any] | None:
 
 def _stated_beside(path: Path) -> Normalisation | None:
     """Return the normalisation that model.json of a bundle, or config.json of the hub, states."""
-    if path.name in (IN_FOLDER, _LAST) and path.with_name(DESCRIPTION).is_file():
+    if path.name in (BEST, LAST) and path.with_name(DESCRIPTION).is_file():
         return Normalisation.of_spec(read_description(path.parent).input)
     config = path.with_name("config.json")
     if path.name not in _HUB_NAMES or not config.is_file():
