@@ -5,7 +5,6 @@ The folder is a clone that shares the objects of this git repository and the cac
 
 import contextlib
 import subprocess
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -18,12 +17,12 @@ from segpipe.params.schema import Params
 from segpipe.params.section import Section, section_of
 from segpipe.reproduction.origin import Origin
 from segpipe.results.experiments import parameters_of
+from segpipe.runtime.dvc_process import dvc_command, run_dvc
 from segpipe.runtime.errors import DataError, SegpipeError
 from segpipe.runtime.provenance import PARAMETERS, take_snapshot
 from segpipe.runtime.revision import git_output
 from segpipe.runtime.small_files import read_json
 from segpipe.runtime.yaml_file import read_yaml
-from segpipe.sweeps.experiment import run_dvc
 
 PREPARED = Path("data/prepared")
 
@@ -119,9 +118,7 @@ def _git(*arguments: str) -> None:
 
 
 def _dvc_output(*arguments: str) -> str:
-    done = subprocess.run(
-        [sys.executable, "-m", "dvc", *arguments], capture_output=True, text=True, check=False
-    )
+    done = subprocess.run(dvc_command(*arguments), capture_output=True, text=True, check=False)
     if done.returncode:
         raise SegpipeError(f"dvc {' '.join(arguments)}: {done.stderr.strip()}")
     return done.stdout.strip()

@@ -16,8 +16,8 @@ from segpipe.reproduction.checkout import (
 from segpipe.reproduction.origin import Origin, of_bundle, of_project, scores_in
 from segpipe.results.records import METRICS
 from segpipe.runtime.console import say
+from segpipe.runtime.dvc_process import run_dvc
 from segpipe.runtime.errors import DataError, SegpipeError, listing
-from segpipe.sweeps.experiment import run_dvc
 
 # What of environment.json can change the last digits; the command line and git cannot.
 _DECISIVE = ("python", "packages.", "cuda", "cudnn", "processor.", "gpus", "threads.", "processes")

@@ -13,12 +13,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from segpipe.runtime.console import say, say_error
+from segpipe.runtime.dvc_process import terminate_stage
 from segpipe.runtime.errors import SegpipeError
 from segpipe.runtime.lock import lock_folder
 from segpipe.runtime.process_exit import Terminated
 from segpipe.runtime.trial import FOLDER, ask_to_end, reported_rows
 from segpipe.sweeps.definition import Definition
-from segpipe.sweeps.experiment import Experiment, terminate_stage
+from segpipe.sweeps.experiment import Experiment
 from segpipe.sweeps.space import settings
 from segpipe.sweeps.study import Claim, Study
 from segpipe.sweeps.trainer import Trainer
