@@ -5,7 +5,6 @@ The folder is a clone that shares the objects of this git repository and the cac
 
 import contextlib
 import subprocess
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +12,7 @@ from ruamel.yaml import YAML
 
 from segpipe.dataset.layout import DESCRIPTION
 from segpipe.params.chosen import flat
-from segpipe.params.schema import Params
-from segpipe.params.section import Section, section_of
+from segpipe.params.overlay import laid_over
 from segpipe.reproduction.origin import Origin
 from segpipe.results.experiments import parameters_of
 from segpipe.runtime.dvc_process import dvc_command, run_dvc
@@ -63,7 +61,7 @@ def lay_parameters(origin: Origin, project: Path) -> list[str]:
         if recorded.get(key) != committed.get(key)
     ]
     if changed:
-        values = _laid_over(read_yaml(project / PARAMETERS), origin.parameters, Params)
+        values = laid_over(read_yaml(project / PARAMETERS), _plain(origin.parameters))
         yaml = YAML(typ="safe")
         yaml.default_flow_style = False
         yaml.dump(values, project / PARAMETERS)
@@ -93,15 +91,6 @@ def prepared_digest(project: Path) -> str | None:
     """Return the fingerprint of the project's prepared data; None where there are none."""
     path = project / PREPARED / DESCRIPTION
     return str(read_json(path)["fingerprint"]) if path.is_file() else None
-
-
-def _laid_over(base: Any, recorded: Mapping[str, Any], section: type[Section]) -> dict[str, Any]:
-    """Return parameters with `recorded` over them; a value that is no section is replaced as a whole."""
-    values = dict(base or {})
-    for key, value in recorded.items():
-        inner = section_of(section.model_fields[key]) if key in section.model_fields else None
-        values[key] = _laid_over(values.get(key), value, inner) if inner else _plain(value)
-    return values
 
 
 def _plain(value: Any) -> Any:
