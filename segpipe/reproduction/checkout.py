@@ -11,7 +11,7 @@ from typing import Any
 from ruamel.yaml import YAML
 
 from segpipe.dataset.layout import DESCRIPTION
-from segpipe.params.chosen import flat
+from segpipe.params.chosen import differing, flat
 from segpipe.params.overlay import laid_over
 from segpipe.reproduction.origin import Origin
 from segpipe.results.experiments import parameters_of
@@ -55,11 +55,7 @@ def lay_parameters(origin: Origin, project: Path) -> list[str]:
         return []
     recorded = flat(dict(origin.parameters))
     committed = parameters_of(origin.commit) or {}
-    changed = [
-        f"{key}: {committed.get(key, '(not used)')} → {recorded.get(key, '(not used)')}"
-        for key in sorted(recorded.keys() | committed.keys())
-        if recorded.get(key) != committed.get(key)
-    ]
+    changed = [f"{key}: {old} → {new}" for key, old, new in sorted(differing(committed, recorded))]
     if changed:
         values = laid_over(read_yaml(project / PARAMETERS), _plain(origin.parameters))
         yaml = YAML(typ="safe")

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from segpipe.bundle_format import DESCRIPTION
-from segpipe.params.chosen import flat
+from segpipe.params.chosen import differing, flat
 from segpipe.reproduction.checkout import (
     bring_data,
     clone,
@@ -118,11 +118,10 @@ def _differing_environment(origin: Origin, now: Origin) -> list[str]:
     before, here = flat(dict(origin.environment)), flat(dict(now.environment))
     if not before:
         return ["             on what the first was trained is not known"]
-    keys = [key for key in sorted(before.keys() | here.keys()) if key.startswith(_DECISIVE)]
     rows = [
-        f"{key}: {before.get(key, '-')} before, {here.get(key, '-')} now"
-        for key in keys
-        if before.get(key) != here.get(key)
+        f"{key}: {old} before, {new} now"
+        for key, old, new in sorted(differing(before, here, "-"))
+        if key.startswith(_DECISIVE)
     ]
     if not rows:
         return ["             although versions, processor, threads and processes are the same"]

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from segpipe.params.chosen import chosen, flat
+from segpipe.params.chosen import chosen, differing, flat
 from segpipe.params.load import validate
 from segpipe.params.schema import Params
 from segpipe.results.experiments import commit_of, read_run
@@ -67,16 +67,15 @@ class Experiment:
             return False
         wanted = flat(chosen(self.parameters()))
         found = read_run(self.ref).parameters or {}
-        differing = [
-            f"{key}: {found.get(key, '(not used)')} there, {wanted.get(key, '(not used)')} here"
-            for key in sorted(wanted.keys() | found.keys())
-            if wanted.get(key) != found.get(key)
+        others = [
+            f"{key}: {there} there, {here} here"
+            for key, there, here in sorted(differing(found, wanted))
         ]
-        differing += _differing_inputs(self.ref)
-        if differing:
+        others += _differing_inputs(self.ref)
+        if others:
             raise ParameterError(
                 f"there is an experiment {self.name} already, made of something else; choose another "
-                f"--name, or remove it (`dvc exp remove {self.name}`):\n{listing(differing)}"
+                f"--name, or remove it (`dvc exp remove {self.name}`):\n{listing(others)}"
             )
         return True
 
