@@ -14,9 +14,10 @@ from typing import Any
 from segpipe.cli.params_file import PARAMS, tracking_settings
 from segpipe.params.load import load_params
 from segpipe.params.schema import TrackingParams
-from segpipe.project.make import PIPELINE, in_project
+from segpipe.project.make import in_project
 from segpipe.runtime.console import say
 from segpipe.runtime.errors import SegpipeError
+from segpipe.runtime.provenance import PIPELINE
 from segpipe.runtime.revision import git_revision
 from segpipe.runtime.state import repository_root
 from segpipe.runtime.version import installed_version, refuse_other_version

@@ -10,11 +10,12 @@ from typing import Any
 from segpipe.cli.params_file import PARAMS, replace_params
 from segpipe.cli.show import show_results
 from segpipe.params.edit import with_settings
-from segpipe.project.make import PIPELINE, in_project
+from segpipe.project.make import in_project
 from segpipe.runtime.console import say
 from segpipe.runtime.dvc_process import dvc_command, dvc_environment, terminate_stage
 from segpipe.runtime.errors import ParameterError
 from segpipe.runtime.process_exit import INTERRUPTED, TERMINATED
+from segpipe.runtime.provenance import PIPELINE
 from segpipe.runtime.version import refuse_other_version
 
 _DESCRIPTION = """
