@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from segpipe.results.comparison import Row
@@ -39,16 +39,29 @@ def write_csv(path: Path, groups: Sequence[Sequence[Row]], names: Sequence[str])
     Columns: kind, name, share, for each evaluation its value, its low and its high end of the 95 %
     interval, and for each but the first its difference to the first, with the ends of its interval.
     """
-    text = io.StringIO()
-    table = csv.writer(text, lineterminator="\n")
     head = [f"{name}{end}" for name in (*names, *_against(names)) for end in ("", " low", " high")]
-    table.writerow(["kind", "name", "share", *head])
+    table: list[tuple[Row, Sequence[float | None]]] = []
     for row in (row for rows in groups for row in rows):
-        numbers: list[float | None] = [row.share]
+        numbers: list[float | None] = []
         intervals = (*row.intervals, *row.difference_intervals)
         for value, ends in zip((*row.values, *row.differences), intervals, strict=True):
             numbers += [value, *((None, None) if ends is None else (ends.low, ends.high))]
-        cells = ["" if one is None else f"{one:.6g}" for one in numbers]
+        table.append((row, numbers))
+    write_score_csv(path, head, table)
+
+
+def write_score_csv(
+    path: Path, columns: Sequence[str], rows: Iterable[tuple[Row, Sequence[float | None]]]
+) -> None:
+    """Write rows of scores with their numbers, what is missing as an empty cell.
+
+    Columns: kind, name, share (`output_file.CSV_START`), and those of the numbers.
+    """
+    text = io.StringIO()
+    table = csv.writer(text, lineterminator="\n")
+    table.writerow(["kind", "name", "share", *columns])
+    for row, numbers in rows:
+        cells = ["" if one is None else f"{one:.6g}" for one in (row.share, *numbers)]
         table.writerow([row.kind, row.name, *cells])
     write_text(path, text.getvalue())
 

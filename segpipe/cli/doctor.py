@@ -11,12 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from segpipe.cli.params_file import PARAMS
+from segpipe.cli.params_file import PARAMS, tracking_settings
 from segpipe.params.load import load_params
-from segpipe.params.schema import Params
-from segpipe.project.make import PIPELINE, in_project
+from segpipe.params.schema import TrackingParams
+from segpipe.project.make import in_project
 from segpipe.runtime.console import say
 from segpipe.runtime.errors import SegpipeError
+from segpipe.runtime.provenance import PIPELINE
 from segpipe.runtime.revision import git_revision
 from segpipe.runtime.state import repository_root
 from segpipe.runtime.version import installed_version, refuse_other_version
@@ -202,10 +203,9 @@ def _links() -> Iterator[Line]:
 def _store() -> Iterator[Line]:
     from segpipe.tracking.store import reach_store
 
-    tracking = Params().tracking
-    if PARAMS.is_file():
-        with contextlib.suppress(SegpipeError):  # which was said above
-            tracking = load_params(PARAMS).tracking
+    tracking = TrackingParams()
+    with contextlib.suppress(SegpipeError):  # which was said above
+        tracking = tracking_settings()
     if tracking.enabled:
         yield _judged("MLflow", reach_store)
     else:

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from segpipe.cli.recipes import params_text, recipe_paths
+from segpipe.params.load import load_params
+from segpipe.params.schema import TrackingParams
 from segpipe.results.experiments import commit_with
 from segpipe.runtime.atomic import atomic_file
 from segpipe.runtime.console import say
@@ -30,6 +32,11 @@ def replace_params(content: bytes, *, force: bool) -> None:
     _protect(present, force)
     with atomic_file(PARAMS) as partial:
         partial.write_bytes(content)
+
+
+def tracking_settings() -> TrackingParams:
+    """Return how params.yaml has runs tracked, the defaults without it; ParameterError for a fault."""
+    return load_params(PARAMS).tracking if PARAMS.is_file() else TrackingParams()
 
 
 def refuse_folder() -> None:

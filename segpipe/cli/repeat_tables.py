@@ -1,17 +1,15 @@
 """The scores of a family as text for a terminal, as CSV and as JSON."""
 
-import csv
-import io
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from segpipe.cli.compare_tables import aligned_lines, between, shown
+from segpipe.cli.compare_tables import aligned_lines, between, shown, write_score_csv
 from segpipe.evaluation.family import Family, FamilyScore
 from segpipe.results.records import Interval
-from segpipe.runtime.atomic import write_json, write_text
+from segpipe.runtime.atomic import write_json
 
 _HEAD = ("class", "share", "mean", "std", "least", "most", "95% interval", "images' share")
 _NUMBERS = ("mean", "std", "least", "most", "low", "high", "images_variance", "seed_variance")
@@ -28,14 +26,12 @@ def write_family_csv(path: Path, found: Family, names: Sequence[str]) -> None:
 
     Columns: kind, name, share, the numbers of the family, and the value of each run.
     """
-    text = io.StringIO()
-    table = csv.writer(text, lineterminator="\n")
-    table.writerow(["kind", "name", "share", *_NUMBERS, "images_share", *names])
-    for one in (one for rows in found.rows for one in rows):
-        numbers = [one.row.share, *_numbers(one).values(), one.images_share, *one.row.values]
-        cells = ["" if number is None else f"{number:.6g}" for number in numbers]
-        table.writerow([one.row.kind, one.row.name, *cells])
-    write_text(path, text.getvalue())
+    table = [
+        (one.row, [*_numbers(one).values(), one.images_share, *one.row.values])
+        for rows in found.rows
+        for one in rows
+    ]
+    write_score_csv(path, [*_NUMBERS, "images_share", *names], table)
 
 
 def write_family_json(path: Path, found: Family, names: Sequence[str]) -> None:

@@ -6,9 +6,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from segpipe.cli.params_file import PARAMS
-from segpipe.params.load import load_params
-from segpipe.params.schema import TrackingParams
+from segpipe.cli.params_file import tracking_settings
 from segpipe.runtime.console import say
 from segpipe.runtime.errors import DataError
 
@@ -65,8 +63,7 @@ def _run(options: argparse.Namespace) -> int:
 
     if options.to is not None and options.to.exists():
         raise DataError(f"--to {options.to}: is there already; name a new folder")
-    settings = load_params(PARAMS).tracking if PARAMS.is_file() else TrackingParams()
-    origin = find_origin(options.run_name, settings)
+    origin = find_origin(options.run_name, tracking_settings())
     say(f"{origin.name}: {origin.place}")
     if options.dry_run:
         with tempfile.TemporaryDirectory(prefix="segpipe-reproduce-") as folder:

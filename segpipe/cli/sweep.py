@@ -13,7 +13,7 @@ from segpipe.runtime.errors import ParameterError, listing
 from segpipe.runtime.state import repository_root
 from segpipe.sweeps.definition import Definition, read_definition
 from segpipe.sweeps.devices import shared_out
-from segpipe.sweeps.space import grid, refuse_impossible
+from segpipe.sweeps.space import grid, refuse_impossible, shown_point
 
 _DESCRIPTION = """
 Search for good parameters: a grid, random points, or Bayesian search. FILE says what is searched and by
@@ -65,8 +65,9 @@ def add_command(commands: "argparse._SubParsersAction[Any]") -> None:
 
 def _run(options: argparse.Namespace) -> int:
     for name in ("jobs", "trials"):
-        if (getattr(options, name) or 1) < 1 or getattr(options, name) == 0:
-            raise ParameterError(f"--{name} {getattr(options, name)}: must be 1 or more")
+        value = getattr(options, name)
+        if value is not None and value < 1:
+            raise ParameterError(f"--{name} {value}: must be 1 or more")
     definition = _definition(options)
     checked, environments = refuse_impossible(definition), shared_out(options.jobs)
     _require_optuna()
@@ -86,19 +87,15 @@ def _say_plan(definition: Definition, checked: int) -> None:
         say(f"{definition.search} search would draw {definition.trials} points {seeds}")
         return
     for number, point in enumerate(grid(definition)[: definition.trials]):
-        say(
-            f"{definition.name}-{number:03d}: {', '.join(f'{key}={value}' for key, value in point.items())}"
-        )
+        say(f"{definition.name}-{number:03d}: {shown_point(point)}")
 
 
 def _definition(options: argparse.Namespace) -> Definition:
-    name = options.file
-    places = [Path(name), *(folder / "sweeps" / f"{name}.yaml" for folder in (FOLDER, RECIPES))]
+    name, folders = options.file, (FOLDER / "sweeps", RECIPES / "sweeps")
+    places = [Path(name), *(folder / f"{name}.yaml" for folder in folders)]
     path = next((place for place in places if place.is_file()), None)
     if path is None:
-        known = sorted(
-            {one.stem for folder in (FOLDER, RECIPES) for one in (folder / "sweeps").glob("*.yaml")}
-        )
+        known = sorted({one.stem for folder in folders for one in folder.glob("*.yaml")})
         raise ParameterError(
             f"{name}: there is no such file, and no sweep among the recipes:\n{listing(known)}"
         )

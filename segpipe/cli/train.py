@@ -1,24 +1,22 @@
 """segpipe train: run the pipeline, and show the scores."""
 
 import argparse
-import os
 import signal
 import subprocess
-import sys
 from collections.abc import Sequence
-from pathlib import Path
 from types import FrameType
 from typing import Any
 
 from segpipe.cli.params_file import PARAMS, replace_params
 from segpipe.cli.show import show_results
 from segpipe.params.edit import with_settings
-from segpipe.project.make import PIPELINE, in_project
+from segpipe.project.make import in_project
 from segpipe.runtime.console import say
+from segpipe.runtime.dvc_process import dvc_command, dvc_environment, terminate_stage
 from segpipe.runtime.errors import ParameterError
 from segpipe.runtime.process_exit import INTERRUPTED, TERMINATED
+from segpipe.runtime.provenance import PIPELINE
 from segpipe.runtime.version import refuse_other_version
-from segpipe.sweeps.experiment import terminate_stage
 
 _DESCRIPTION = """
 Run `dvc repro`: the stages fetch, prepare, train, evaluate and render, as far as their data,
@@ -79,11 +77,9 @@ def _run(options: argparse.Namespace) -> int:
         refuse_other_version()
     if options.settings:
         _change_parameters(options.settings)
-    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
-    if options.processes is not None:
-        environment["SEGPIPE_PROCESSES"] = str(options.processes)
+    processes = {} if options.processes is None else {"SEGPIPE_PROCESSES": str(options.processes)}
     say("dvc repro")
-    code = _run_to_end([sys.executable, "-m", "dvc", "repro"], environment)
+    code = _run_to_end(dvc_command("repro"), dvc_environment(processes))
     if code == 0:
         say("")
         show_results()

@@ -1,12 +1,9 @@
 """segpipe ui: MLflow's pages, at the runs of segpipe."""
 
 import argparse
-from pathlib import Path
 from typing import Any
 
-from segpipe.cli.params_file import PARAMS
-from segpipe.params.load import load_params
-from segpipe.params.schema import TrackingParams
+from segpipe.cli.params_file import tracking_settings
 
 
 def add_command(commands: "argparse._SubParsersAction[Any]") -> None:
@@ -25,5 +22,4 @@ def add_command(commands: "argparse._SubParsersAction[Any]") -> None:
 def _run(options: argparse.Namespace) -> int:
     from segpipe.tracking.server import show_runs  # MLflow takes seconds to import
 
-    settings = load_params(PARAMS).tracking if Path(PARAMS).is_file() else TrackingParams()
-    return show_runs(settings, options.port)
+    return show_runs(tracking_settings(), options.port)

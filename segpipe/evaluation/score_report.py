@@ -26,7 +26,7 @@ from segpipe.results.evaluation_tables import ImageRow
 from segpipe.results.records import REPORT
 from segpipe.runtime.console import say
 from segpipe.runtime.errors import DataError
-from segpipe.runtime.revision import package_version
+from segpipe.runtime.version import package_version
 
 _SAME_SHAPE = 0.02  # by which the proportions of a photograph and of its masks may differ
 

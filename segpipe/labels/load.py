@@ -81,14 +81,21 @@ def scheme_at(name: str) -> LabelScheme:
     return _read(path, path.stem)
 
 
+def label_files(folder: Path) -> list[str]:
+    """Return the names of the files in a folder that may hold labels; of a .txt the ending is all that is
+    looked at, but for lists of samples.
+    """
+    found = folder.iterdir() if folder.is_dir() else ()
+    return sorted(item.name for item in found if _is_label_file(item) and item.is_file())
+
+
 def _is_label_file(path: Path) -> bool:
     return path.suffix.lower() in _READERS and path.name not in _LISTS
 
 
 def _other_label_files(path: Path) -> str:
     """Return the end of a sentence that names the label files in the folder of a missing one."""
-    found = path.parent.iterdir() if path.parent.is_dir() else ()
-    names = sorted(item.name for item in found if _is_label_file(item) and item.is_file())
+    names = label_files(path.parent)
     if meant := did_you_mean(path.name, names):
         return f"; {meant}"
     return f"; the label files there are {', '.join(names[:10])}" if names else ""

@@ -1,7 +1,7 @@
 """Only what was chosen counts: the parameters that can change a result (law 13)."""
 
 import json
-from collections.abc import Set
+from collections.abc import Mapping, Set
 from typing import Any
 
 from segpipe.params.section import Section, is_neutral
@@ -45,6 +45,22 @@ def flat(content: Any, prefix: str = "") -> dict[str, str]:
         else:
             found[f"{prefix}{key}"] = _written(value)
     return found
+
+
+def differing(
+    before: Mapping[str, str], after: Mapping[str, str], absent: str = "(not used)"
+) -> list[tuple[str, str, str]]:
+    """Return key, old and new value of what differs between two dictionaries such as `flat` returns.
+
+    In the order of the keys in `before`, then of those in `after` alone. absent: what stands for the value
+    of a key that one of them does not have.
+    """
+    pairs = ((key, before.get(key), after.get(key)) for key in {**before, **after})
+    return [
+        (key, absent if old is None else old, absent if new is None else new)
+        for key, old, new in pairs
+        if old != new
+    ]
 
 
 def _written(value: Any) -> str:

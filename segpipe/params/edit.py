@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from ruamel.yaml import YAML
 from ruamel.yaml.representer import RoundTripRepresenter
 
-from segpipe.params.chosen import flat
+from segpipe.params.chosen import differing, flat
 from segpipe.params.load import validate
 from segpipe.params.settings import set_in, split_setting
 from segpipe.runtime.yaml_file import parse_yaml
@@ -22,16 +22,14 @@ def with_settings(text: str, settings: Sequence[str], name: str) -> tuple[str, l
     before, yaml = parse_yaml(text.encode(), name), _round_trip()
     content = yaml.load(text)
     for key, value in map(split_setting, settings):
-        set_in(
-            content, key, yaml.load(value)
-        )  # of the round trip, which keeps how lists are written
+        # Of the round trip, which keeps how lists are written.
+        set_in(content, key, yaml.load(value))
     written = io.StringIO()
     yaml.dump(content, written)
     after = parse_yaml(written.getvalue().encode(), name)
     validate(after, name)
-    old, new = flat(before), flat(after)
-    changed = [key for key in {**old, **new} if old.get(key) != new.get(key)]
-    lines = [f"{key}: {old.get(key, '(none)')} → {new.get(key, '(none)')}" for key in changed]
+    changed = differing(flat(before), flat(after), "(none)")
+    lines = [f"{key}: {old} → {new}" for key, old, new in changed]
     return (written.getvalue() if lines else text), lines
 
 

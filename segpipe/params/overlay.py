@@ -6,18 +6,23 @@ from segpipe.params.schema import Params
 from segpipe.params.section import Section, section_of
 
 
-def overlaid(changes: Any, section: type[Section] = Params) -> Any:
-    """Return the defaults of a section (nested plain values) with `changes` laid over them.
+def overlaid(changes: Any) -> Any:
+    """Return the default parameters (nested plain values) with `changes` laid over them, as `laid_over`."""
+    return laid_over(Params().model_dump(mode="json"), changes)
+
+
+def laid_over(base: Any, changes: Any, section: type[Section] = Params) -> Any:
+    """Return the nested plain values of a section with `changes` laid over them; `base` stays as it is.
 
     A value that is a dictionary itself (`loss.sum`) is replaced as a whole. Keys that the schema
     does not know are kept, so that `segpipe.params.load.validate` names them.
     """
     if not isinstance(changes, dict):
         return changes
-    values = section().model_dump(mode="json")
+    values = dict(base or {})
     for key, value in changes.items():
         inner = section_of(section.model_fields[key]) if key in section.model_fields else None
-        values[key] = overlaid(value, inner) if inner else value
+        values[key] = laid_over(values.get(key), value, inner) if inner else value
     return values
 
 

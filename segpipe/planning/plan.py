@@ -125,12 +125,11 @@ def header(planned: Planned, command: str) -> str:
         f"{planned.params.train.batch_size / planned.costs.step:.3g} images/s (measured by a few steps), "
         f"{memory['total_mb']:.0f} MB of {memory['available_mb']:.0f} MB memory"
     )
-    lines = textwrap.wrap(about, 98)
+    lines = [*textwrap.wrap(about, 98), ""]
     for name, text in (("command", command), ("forecast", forecast)):
-        wrapped = textwrap.wrap(text, 88)
-        lines += ["", *(f"{name:<10}{wrapped[0]}", *(f"{'':<10}{line}" for line in wrapped[1:]))][
-            0 if name == "command" else 1 :
-        ]
+        lines += textwrap.wrap(
+            text, 98, initial_indent=f"{name:<10}", subsequent_indent=f"{'':<10}"
+        )
     return "".join(f"# {line}\n" if line else "#\n" for line in lines)
 
 

@@ -131,10 +131,7 @@ def size_choices(data: DataFacts, scale: float, why: str, given: Mapping[str, in
         crop = _cropped(_RASTER_WINDOW)
         return _sides(_RASTER_WINDOW, _RASTER_WINDOW, reason, (crop, crop), "windows move a little")
     height, width = canvas(data, scale)
-    height, width = (
-        (given or {}).get("prepare.height", height),
-        (given or {}).get("prepare.width", width),
-    )
+    height, width = given.get("prepare.height", height), given.get("prepare.width", width)
     fit = Choice("prepare.fit", "stretch", "all images have nearly the same proportions")
     if not data.alike:
         fit = Choice("prepare.fit", "pad", "the images' proportions differ; void fills the rest")

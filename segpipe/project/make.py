@@ -16,12 +16,12 @@ from segpipe.params.writer import header_of, write_params
 from segpipe.project.own_data import bring_data
 from segpipe.runtime.atomic import atomic_dir
 from segpipe.runtime.errors import ParameterError
+from segpipe.runtime.provenance import PARAMETERS, PIPELINE
 from segpipe.runtime.version import VERSION_FILE, installed_version, version_text
 from segpipe.runtime.yaml_file import read_yaml
 
 _FILES = Path(__file__).parent / "files"
 RECIPES = _FILES / "recipes"
-PIPELINE, PARAMETERS = Path("dvc.yaml"), Path("params.yaml")
 _CODE = re.compile(r" +- (?:segpipe|stages)/\S+")
 _PIPELINE_HEADER = f"""\
 # The pipeline of segpipe. Its stages run anew when their data, their parameters or segpipe itself, as

@@ -3,14 +3,14 @@
 from pathlib import Path
 from typing import Any, Literal
 
+from segpipe.labels.load import label_files
 from segpipe.params.prepare import SplitParams
 from segpipe.runtime.errors import DataError
 from segpipe.runtime.findings import say_warnings
 from segpipe.sources.folder.samples import list_samples
 
 _IMPORTED = Path("data/own")
-_LABEL_FILE = "classes.csv"
-_LABEL_SUFFIXES = (".csv", ".yaml", ".yml")
+_LABEL_FILE, _LABELMAP = "classes.csv", "labelmap.txt"
 _Split = Literal["folder", "lists", "ratio"]
 _SPLITS: tuple[_Split, ...] = ("folder", "lists")
 
@@ -37,9 +37,7 @@ def bring_data(export: Path, project: Path) -> tuple[Path, dict[str, Any]]:
 
 
 def _import(export: Path, folder: Path) -> None:
-    from segpipe.importing.import_export import (  # type: ignore[import-untyped,unused-ignore]
-        import_export,
-    )
+    from segpipe.importing.import_export import import_export  # other commands do without it
 
     made = import_export(export.resolve(), folder, form=None, copy=False)
     say_warnings(list(made.findings))
@@ -60,5 +58,8 @@ def _split_of(folder: Path) -> _Split | None:
 
 def _label_file(folder: Path) -> str:
     """Return the name of the label file beside the images; the usual one where there is none."""
-    found = sorted(path.name for path in folder.iterdir() if path.suffix in _LABEL_SUFFIXES)
-    return found[0] if found and _LABEL_FILE not in found else _LABEL_FILE
+    found = label_files(folder)
+    # Another .txt may be any text.
+    known = [name for name in found if not name.lower().endswith(".txt")]
+    known += [_LABELMAP] if _LABELMAP in found else []
+    return known[0] if known and _LABEL_FILE not in known else _LABEL_FILE

@@ -5,25 +5,22 @@ The folder is a clone that shares the objects of this git repository and the cac
 
 import contextlib
 import subprocess
-import sys
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from ruamel.yaml import YAML
 
 from segpipe.dataset.layout import DESCRIPTION
-from segpipe.params.chosen import flat
-from segpipe.params.schema import Params
-from segpipe.params.section import Section, section_of
+from segpipe.params.chosen import differing, flat
+from segpipe.params.overlay import laid_over
 from segpipe.reproduction.origin import Origin
 from segpipe.results.experiments import parameters_of
+from segpipe.runtime.dvc_process import dvc_command, run_dvc
 from segpipe.runtime.errors import DataError, SegpipeError
 from segpipe.runtime.provenance import PARAMETERS, take_snapshot
 from segpipe.runtime.revision import git_output
 from segpipe.runtime.small_files import read_json
 from segpipe.runtime.yaml_file import read_yaml
-from segpipe.sweeps.experiment import run_dvc
 
 PREPARED = Path("data/prepared")
 
@@ -58,13 +55,9 @@ def lay_parameters(origin: Origin, project: Path) -> list[str]:
         return []
     recorded = flat(dict(origin.parameters))
     committed = parameters_of(origin.commit) or {}
-    changed = [
-        f"{key}: {committed.get(key, '(not used)')} → {recorded.get(key, '(not used)')}"
-        for key in sorted(recorded.keys() | committed.keys())
-        if recorded.get(key) != committed.get(key)
-    ]
+    changed = [f"{key}: {old} → {new}" for key, old, new in sorted(differing(committed, recorded))]
     if changed:
-        values = _laid_over(read_yaml(project / PARAMETERS), origin.parameters, Params)
+        values = laid_over(read_yaml(project / PARAMETERS), _plain(origin.parameters))
         yaml = YAML(typ="safe")
         yaml.default_flow_style = False
         yaml.dump(values, project / PARAMETERS)
@@ -96,15 +89,6 @@ def prepared_digest(project: Path) -> str | None:
     return str(read_json(path)["fingerprint"]) if path.is_file() else None
 
 
-def _laid_over(base: Any, recorded: Mapping[str, Any], section: type[Section]) -> dict[str, Any]:
-    """Return parameters with `recorded` over them; a value that is no section is replaced as a whole."""
-    values = dict(base or {})
-    for key, value in recorded.items():
-        inner = section_of(section.model_fields[key]) if key in section.model_fields else None
-        values[key] = _laid_over(values.get(key), value, inner) if inner else _plain(value)
-    return values
-
-
 def _plain(value: Any) -> Any:
     """Return a value with whole numbers as keys where JSON has made text of them, as in labels.map."""
     if not isinstance(value, dict):
@@ -119,9 +103,7 @@ def _git(*arguments: str) -> None:
 
 
 def _dvc_output(*arguments: str) -> str:
-    done = subprocess.run(
-        [sys.executable, "-m", "dvc", *arguments], capture_output=True, text=True, check=False
-    )
+    done = subprocess.run(dvc_command(*arguments), capture_output=True, text=True, check=False)
     if done.returncode:
         raise SegpipeError(f"dvc {' '.join(arguments)}: {done.stderr.strip()}")
     return done.stdout.strip()

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from segpipe.bundle_format import DESCRIPTION
-from segpipe.params.chosen import flat
+from segpipe.params.chosen import differing, flat
 from segpipe.reproduction.checkout import (
     bring_data,
     clone,
@@ -16,8 +16,8 @@ from segpipe.reproduction.checkout import (
 from segpipe.reproduction.origin import Origin, of_bundle, of_project, scores_in
 from segpipe.results.records import METRICS
 from segpipe.runtime.console import say
+from segpipe.runtime.dvc_process import run_dvc
 from segpipe.runtime.errors import DataError, SegpipeError, listing
-from segpipe.sweeps.experiment import run_dvc
 
 # What of environment.json can change the last digits; the command line and git cannot.
 _DECISIVE = ("python", "packages.", "cuda", "cudnn", "processor.", "gpus", "threads.", "processes")
@@ -118,11 +118,10 @@ def _differing_environment(origin: Origin, now: Origin) -> list[str]:
     before, here = flat(dict(origin.environment)), flat(dict(now.environment))
     if not before:
         return ["             on what the first was trained is not known"]
-    keys = [key for key in sorted(before.keys() | here.keys()) if key.startswith(_DECISIVE)]
     rows = [
-        f"{key}: {before.get(key, '-')} before, {here.get(key, '-')} now"
-        for key in keys
-        if before.get(key) != here.get(key)
+        f"{key}: {old} before, {new} now"
+        for key, old, new in sorted(differing(before, here, "-"))
+        if key.startswith(_DECISIVE)
     ]
     if not rows:
         return ["             although versions, processor, threads and processes are the same"]

@@ -61,23 +61,17 @@ def peak_resident_bytes() -> int:
     Linux counts into ru_maxrss what the process held before its program began, as a copy of the one that
     started it (getrusage(2)); VmHWM is the program's own.
     """
-    try:
-        lines = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
-    except OSError:  # not Linux
-        lines = []
-    found = [int(line.split()[1]) << 10 for line in lines if line.startswith("VmHWM:")]
+    found = _proc_values("self/status", "VmHWM")
+    if found:
+        return int(found[0].split()[0]) << 10
     used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return found[0] if found else used if sys.platform == "darwin" else used << 10
+    return used if sys.platform == "darwin" else used << 10
 
 
 def available_memory() -> int | None:
     """Return the bytes that new processes can use without swapping; None where nothing says it."""
-    try:
-        lines = Path("/proc/meminfo").read_text(encoding="utf-8").splitlines()
-    except OSError:  # not Linux
-        return None
-    found = [int(line.split()[1]) << 10 for line in lines if line.startswith("MemAvailable:")]
-    return found[0] if found else None
+    found = _proc_values("meminfo", "MemAvailable")
+    return int(found[0].split()[0]) << 10 if found else None
 
 
 def own_memory(device: torch.device) -> int:
@@ -97,19 +91,20 @@ def device_name(device: torch.device) -> str:
     """Return the GPU's name, or the processor's."""
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
-    lines = _cpu_lines("model name")
+    lines = _proc_values("cpuinfo", "model name")
     return lines[0] if lines else platform.processor() or platform.machine()
 
 
 @cache
 def _cpu_features() -> frozenset[str]:
-    lines = _cpu_lines("flags") or _cpu_lines("Features")
+    lines = _proc_values("cpuinfo", "flags") or _proc_values("cpuinfo", "Features")
     return frozenset(lines[0].split()) if lines else frozenset()
 
 
-def _cpu_lines(key: str) -> list[str]:
+def _proc_values(name: str, key: str) -> list[str]:
+    """Return what stands behind `key:` in a file of /proc, on each line that has it."""
     try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
+        lines = (Path("/proc") / name).read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:  # not Linux
         return []
     pairs = (line.partition(":") for line in lines)

@@ -1,6 +1,5 @@
-"""The code's revision and version, and whatever else git knows."""
+"""The code's revision, and whatever else git knows."""
 
-import importlib.metadata
 import os
 import subprocess
 
@@ -18,14 +17,6 @@ def git_revision() -> str | None:
         return None
     changed = git_output("status", "--porcelain", "--untracked-files=no", "--", *_CODE)
     return f"{commit.decode().strip()}-dirty" if changed else commit.decode().strip()
-
-
-def package_version() -> str | None:
-    """Return the version of the installed segpipe; None where it runs from a checkout alone."""
-    try:
-        return importlib.metadata.version("segpipe")
-    except importlib.metadata.PackageNotFoundError:
-        return None
 
 
 def git_output(*arguments: str, text: bytes | None = None) -> bytes | None:

@@ -46,5 +46,10 @@ def ask_to_end(folder: Path) -> None:
     write_text(folder / _END, "")
 
 
+def take_back(folder: Path) -> None:
+    """Take back what `ask_to_end` has asked, if it has."""
+    (folder / _END).unlink(missing_ok=True)
+
+
 def _plain(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value

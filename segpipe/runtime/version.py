@@ -20,12 +20,17 @@ _HEADER = (
 )
 
 
-def installed_version() -> str:
-    """Return the version of the installed package; "unknown" where the code is not installed."""
+def package_version() -> str | None:
+    """Return the version of the installed segpipe; None where it runs from a checkout alone."""
     try:
         return importlib.metadata.version("segpipe")
     except importlib.metadata.PackageNotFoundError:
-        return "unknown"
+        return None
+
+
+def installed_version() -> str:
+    """Return the version of the installed segpipe; "unknown" where it runs from a checkout alone."""
+    return package_version() or "unknown"
 
 
 def version_text() -> str:

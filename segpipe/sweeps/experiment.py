@@ -4,22 +4,19 @@ DVC's own run-cache knows the outputs of the workspace's stages, not those of ex
 `dvc exp run` refuses a name that exists. So what an experiment was made of is compared here.
 """
 
-import contextlib
-import os
 import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from segpipe.params.chosen import chosen, flat
+from segpipe.params.chosen import chosen, differing, flat
 from segpipe.params.load import validate
 from segpipe.params.schema import Params
 from segpipe.results.experiments import commit_of, read_run
+from segpipe.runtime.dvc_process import start_dvc, wait_for_dvc
 from segpipe.runtime.errors import DataError, ParameterError, SegpipeError, listing
-from segpipe.runtime.process_exit import Terminated
 from segpipe.runtime.provenance import PARAMETERS, PIPELINE
 from segpipe.runtime.revision import git_output
 from segpipe.runtime.yaml_file import parse_yaml, read_yaml
@@ -70,16 +67,15 @@ class Experiment:
             return False
         wanted = flat(chosen(self.parameters()))
         found = read_run(self.ref).parameters or {}
-        differing = [
-            f"{key}: {found.get(key, '(not used)')} there, {wanted.get(key, '(not used)')} here"
-            for key in sorted(wanted.keys() | found.keys())
-            if wanted.get(key) != found.get(key)
+        others = [
+            f"{key}: {there} there, {here} here"
+            for key, there, here in sorted(differing(found, wanted))
         ]
-        differing += _differing_inputs(self.ref)
-        if differing:
+        others += _differing_inputs(self.ref)
+        if others:
             raise ParameterError(
                 f"there is an experiment {self.name} already, made of something else; choose another "
-                f"--name, or remove it (`dvc exp remove {self.name}`):\n{listing(differing)}"
+                f"--name, or remove it (`dvc exp remove {self.name}`):\n{listing(others)}"
             )
         return True
 
@@ -89,19 +85,10 @@ class Experiment:
         Raises SegpipeError when it fails. Ctrl-C and SIGTERM wait until its stage has saved its state,
         from which it goes on when it is run again.
         """
-        dvc = self.start()
-        try:
-            dvc.wait()
-        except KeyboardInterrupt as told:
-            # A terminal sends Ctrl-C to the stage as well. SIGTERM came to this process alone.
-            if isinstance(told, Terminated):
-                terminate_stage(dvc)
-            raise
-        finally:
-            dvc.wait()
-        if dvc.returncode or commit_of(self.ref) is None:
+        code = wait_for_dvc(self.start())
+        if code or commit_of(self.ref) is None:
             raise SegpipeError(
-                f"experiment {self.name}: `dvc exp run` ended with code {dvc.returncode} and left no "
+                f"experiment {self.name}: `dvc exp run` ended with code {code} and left no "
                 "experiment; the cause stands above"
             )
 
@@ -111,32 +98,11 @@ class Experiment:
         output: IO[bytes] | None = None,
         kept_open: Sequence[int] = (),
     ) -> "subprocess.Popen[bytes]":
-        """Start DVC of this environment on it, and return its process.
-
-        environment: added to that of this process. output: a file for what it says; None for this
-        terminal. kept_open: file descriptors that it shall have too, such as those of locks.
-        """
+        """Start DVC on it, and return its process; the arguments are those of `start_dvc`."""
         settings = [part for one in self.settings for part in ("-S", one)]
         copies = [part for one in self.copied_paths() for part in ("--copy-paths", one)]
-        programs = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
-        return subprocess.Popen(
-            [
-                sys.executable,
-                "-m",
-                "dvc",
-                "exp",
-                "run",
-                "--temp",
-                "--name",
-                self.name,
-                *settings,
-                *copies,
-            ],
-            env={**os.environ, "PATH": programs, **(environment or {})},
-            stdout=output,
-            stderr=output,
-            pass_fds=kept_open,
-        )
+        arguments = ["exp", "run", "--temp", "--name", self.name, *settings, *copies]
+        return start_dvc(arguments, environment, output, kept_open)
 
     def forget_cached(self) -> None:
         """Have DVC's run-cache forget its model, which parameters and code alone did not decide.
@@ -145,8 +111,7 @@ class Experiment:
         """
         from dvc.repo import Repo
 
-        lock = parse_yaml(git_output("show", f"{self.ref}:./{_LOCK}") or b"{}", _LOCK)
-        outs = lock.get("stages", {}).get("train", {}).get("outs", [])
+        outs = _locked_stages(self.ref).get("train", {}).get("outs", [])
         digests = [out["md5"].encode() for out in outs if out["path"] == "models"]
         with Repo() as repo:
             for entry in Path(repo.stage_cache.cache_dir).glob("*/*/*"):
@@ -160,13 +125,19 @@ class Experiment:
         return [str(path)] if absent else []
 
 
+def _locked_stages(ref: str) -> dict[str, Any]:
+    """Return what an experiment's dvc.lock says of each stage; {} where it has none."""
+    lock = parse_yaml(git_output("show", f"{ref}:./{_LOCK}") or b"{}", _LOCK)
+    stages: dict[str, Any] = lock.get("stages", {})
+    return stages
+
+
 def _differing_inputs(ref: str) -> list[str]:
     """Return which files that decide results are not as they were when an experiment was made.
 
     dvc.lock holds what each stage read. What git tracks is compared by git, other data by DVC's digest.
     """
-    lock = parse_yaml(git_output("show", f"{ref}:./{_LOCK}") or b"{}", _LOCK)
-    stages = lock.get("stages", {}).values()
+    stages = _locked_stages(ref).values()
     if not stages:
         return [f"{_LOCK} is missing there"]
     made = {Path(out["path"]) for stage in stages for out in stage.get("outs", [])}
@@ -208,30 +179,3 @@ def _digests(paths: Sequence[str]) -> Iterator[Any]:
 
 def _in_git(path: str) -> bool:
     return bool(git_output("ls-files", "--", path))
-
-
-def terminate_stage(dvc: "subprocess.Popen[bytes]") -> None:
-    """Have DVC's stage save its state and end; DVC itself would die of a SIGTERM and leave it behind."""
-    import psutil
-
-    with contextlib.suppress(psutil.NoSuchProcess):
-        for process in psutil.Process(dvc.pid).children() or [psutil.Process(dvc.pid)]:
-            process.terminate()
-
-
-def run_dvc(arguments: Sequence[str], folder: Path | None = None) -> int:
-    """Run DVC of this environment, in `folder` or here; return its exit code."""
-    programs = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
-    dvc = subprocess.Popen(
-        [sys.executable, "-m", "dvc", *arguments], cwd=folder, env={**os.environ, "PATH": programs}
-    )
-    try:
-        return dvc.wait()
-    except KeyboardInterrupt as told:
-        # A terminal sends Ctrl-C to the stage as well. SIGTERM came to this process alone; DVC itself
-        # would die of it and leave its stage behind.
-        if isinstance(told, Terminated):
-            terminate_stage(dvc)
-        raise
-    finally:
-        dvc.wait()

@@ -133,7 +133,7 @@ def verdicts(trials: Sequence[Trial], definition: Definition) -> list[str]:
         try:
             if not _is_shown(best.record.experiments, other.record.experiments, label):
                 close.append(f"{other.record.number}")
-        except (DataError, SegpipeError) as error:
+        except SegpipeError as error:
             return [f"no winner: {name} has the best mean, but {error}"]
     if close:
         return [

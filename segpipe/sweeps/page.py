@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from segpipe.rendering.report.curves import Chart
 from segpipe.rendering.sweep.parallel import Axis, parallel_coordinates
 from segpipe.runtime.atomic import write_csv, write_json, write_text
 from segpipe.sweeps.definition import Definition
-from segpipe.sweeps.findings import Trial, complete, importances, pareto_front, ranked
+from segpipe.sweeps.findings import Importance, Trial, complete, importances, pareto_front, ranked
 
 PAGE = "sweep.html"
 _MOST_BEST = 10  # of one metric
@@ -19,20 +20,29 @@ _MOST_BEST = 10  # of one metric
 
 @dataclass(frozen=True)
 class Findings:
-    """A sweep as it stands. best: of one metric the first ones, of several the Pareto front."""
+    """A sweep as it stands. best: of one metric the first ones, of several the Pareto front.
+
+    What is derived is computed once: a page is written at the end of each trial, with files that say the
+    same.
+    """
 
     definition: Definition
     budget: int
     trials: Sequence[Trial]
     verdicts: Sequence[str]
 
-    @property
+    @cached_property
     def best(self) -> list[Trial]:
         """The best trials."""
         metrics = self.definition.metrics
         if len(metrics) > 1:
             return pareto_front(self.trials, metrics)
         return ranked(self.trials, *next(iter(metrics.items())))[:_MOST_BEST]
+
+    @cached_property
+    def importances(self) -> list[Importance]:
+        """What each parameter explains of each metric."""
+        return importances(self.trials, self.definition)
 
 
 def write_files(folder: Path, found: Findings) -> None:
@@ -56,7 +66,7 @@ def write_files(folder: Path, found: Findings) -> None:
         best=best,
         front_charts=_front_charts(done, best, definition) if several and done else [],
         history=_history(done, definition),
-        importances=importances(found.trials, definition),
+        importances=found.importances,
         parallel=_parallel(done, best if several else best[:1], definition),
         trials=found.trials,
     )
@@ -72,7 +82,7 @@ def _json(found: Findings) -> dict[str, Any]:
         "points": found.budget,
         "best": [one.record.number for one in found.best],
         "verdicts": list(found.verdicts),
-        "importances": [asdict(one) for one in importances(found.trials, found.definition)],
+        "importances": [asdict(one) for one in found.importances],
         "trials": [
             {**asdict(one.record), "means": dict(one.means), "deviations": dict(one.deviations)}
             for one in found.trials

@@ -4,21 +4,22 @@ Each trial has a folder, whose lock says that somebody works on it. DVC inherits
 killed and DVC trains on, the next sweep waits for it, and where both are gone it takes the trial up.
 """
 
-import contextlib
 import os
 import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 from segpipe.runtime.console import say, say_error
+from segpipe.runtime.dvc_process import terminate_stage
 from segpipe.runtime.errors import SegpipeError
 from segpipe.runtime.lock import lock_folder
 from segpipe.runtime.process_exit import Terminated
-from segpipe.runtime.trial import FOLDER, ask_to_end, reported_rows
+from segpipe.runtime.trial import FOLDER, ask_to_end, reported_rows, take_back
 from segpipe.sweeps.definition import Definition
-from segpipe.sweeps.experiment import Experiment, terminate_stage
+from segpipe.sweeps.experiment import Experiment
 from segpipe.sweeps.space import settings
 from segpipe.sweeps.study import Claim, Study
 from segpipe.sweeps.trainer import Trainer
@@ -29,7 +30,11 @@ _MOST_FAILURES = 3  # in a row, after which the cause is hardly in the parameter
 
 @dataclass
 class _Work:
-    """A trial that this process works on. at: the experiment that is trained, in its place."""
+    """A trial that this process works on.
+
+    at: the experiment that is trained, in its place. asked: whether it was asked to end. pruned: whether
+    its training has ended for that.
+    """
 
     claim: Claim
     lock: int
@@ -39,6 +44,7 @@ class _Work:
     at: int = 0
     starts: int = 0
     process: "subprocess.Popen[bytes] | None" = None
+    asked: bool = False
     pruned: bool = False
 
     @property
@@ -199,10 +205,10 @@ class Runner:
         )
 
     def _prune(self, work: _Work) -> None:
-        if work.at or work.pruned or not self.definition.pruner:
+        if work.at or work.asked or not self.definition.pruner:
             return
         if self.study.should_end(work.claim, reported_rows(work.folder)):
-            work.pruned = True
+            work.asked = True
             ask_to_end(work.folder)
             say(f"trial {work.claim.number}: is asked to end (pruned)")
 
@@ -231,11 +237,9 @@ class Runner:
         found = [self.trainer.measured(one, names) for one in work.experiments]
         values = {name: [one[name] for one in found] for name in names}
         experiments = [one.name for one in work.experiments]
-        pruned = self.trainer.was_pruned(work.experiments[-1])
-        state = "pruned" if pruned else "complete"
-        self.study.end(work.claim, "pruned" if pruned else "complete", values, experiments)
-        with contextlib.suppress(FileNotFoundError):
-            (work.folder / "end").unlink()
+        state: Literal["pruned", "complete"] = "pruned" if work.pruned else "complete"
+        self.study.end(work.claim, state, values, experiments)
+        take_back(work.folder)
         self._in_a_row = 0
         means = ", ".join(f"{name} {_shown(sum(v) / len(v))}" for name, v in values.items())
         say(f"trial {work.claim.number}: {state}, {means}")

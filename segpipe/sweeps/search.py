@@ -13,7 +13,7 @@ from segpipe.sweeps.experiment import Experiment
 from segpipe.sweeps.findings import complete, shown_trials, verdicts
 from segpipe.sweeps.page import PAGE, Findings, write_files
 from segpipe.sweeps.run import Runner
-from segpipe.sweeps.space import settings
+from segpipe.sweeps.space import settings, shown_point
 from segpipe.sweeps.storage import identity
 from segpipe.sweeps.study import Study
 from segpipe.sweeps.trainer import DvcTrainer
@@ -96,8 +96,7 @@ def _findings(definition: Definition, study: Study, last: bool = False) -> Findi
 def _say_result(found: Findings, folder: Path) -> None:
     for one in found.best[:3] if len(found.definition.metrics) == 1 else found.best:
         values = ", ".join(f"{name} {value:.5g}" for name, value in one.means.items())
-        point = ", ".join(f"{key}={value}" for key, value in one.record.point.items())
-        say(f"{one.record.experiments[0]}: {values}; {point}")
+        say(f"{one.record.experiments[0]}: {values}; {shown_point(one.record.point)}")
     for line in found.verdicts:
         say(line)
     page = folder / PAGE

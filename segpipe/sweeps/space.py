@@ -42,6 +42,11 @@ def settings(definition: Definition, point: Mapping[str, Any]) -> tuple[str, ...
     )
 
 
+def shown_point(point: Mapping[str, Any]) -> str:
+    """Return the values of a point in a line."""
+    return ", ".join(f"{key}={value}" for key, value in point.items())
+
+
 def refuse_impossible(definition: Definition) -> int:
     """Raise ParameterError, with the point, for a value that the parameters do not take.
 
@@ -55,7 +60,7 @@ def refuse_impossible(definition: Definition) -> int:
         content = copy.deepcopy(base)
         for key, value in {**definition.settings, **point}.items():
             set_in(content, key, value)
-        shown = ", ".join(f"{key}={value}" for key, value in point.items())
+        shown = shown_point(point)
         validate(content, f"the point {shown}")
         if not checked and _differs(Experiment("", settings(definition, point)), content):
             raise ParameterError(

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from segpipe.params.chosen import chosen, flat
+from segpipe.params.chosen import chosen, differing, flat
 from segpipe.params.load import load_params
 from segpipe.results.experiments import commit_of
 from segpipe.runtime.atomic import atomic_file
@@ -52,17 +52,15 @@ def identity(definition: Definition) -> dict[str, str]:
 
 
 def _refuse_other(definition: Definition, found: Mapping[str, str]) -> None:
-    wanted = identity(definition)
-    differing = [
-        f"{key}: {found.get(key, '(not there)')} there, {wanted.get(key, '(not there)')} here"
-        for key in sorted(found.keys() | wanted.keys())
-        if found.get(key) != wanted.get(key)
+    others = [
+        f"{key}: {there} there, {here} here"
+        for key, there, here in sorted(differing(found, identity(definition), "(not there)"))
     ]
-    if differing:
+    if others:
         raise ParameterError(
             f"the sweep {definition.name} was begun as another one, and its points cannot be compared with "
             "new ones; bring back what it was begun with, or give the new one another `name`:\n"
-            f"{listing(differing)}"
+            f"{listing(others)}"
         )
 
 

@@ -1,6 +1,5 @@
 """The models that are kept in MLflow runs: listed, and brought into a folder."""
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,9 +7,8 @@ from pathlib import Path
 from segpipe.params.schema import TrackingParams
 from segpipe.runtime.atomic import atomic_dir
 from segpipe.runtime.errors import TrackingError
-from segpipe.runtime.state import repository_root
 from segpipe.tracking.calls import LONG, reason
-from segpipe.tracking.store import DATABASE, VARIABLE, open_store
+from segpipe.tracking.store import may_hold_runs, open_store
 
 BUNDLE = "bundle"  # the folder of artifacts that holds it
 _MOST = 200  # runs, the latest
@@ -30,7 +28,7 @@ def tracked_models(settings: TrackingParams) -> list[TrackedModel]:
 
     Raises TrackingError when the store cannot be used.
     """
-    if not os.environ.get(VARIABLE) and not (repository_root() / DATABASE).is_file():
+    if not may_hold_runs():
         return []
     store = open_store(settings)
     try:

@@ -1,14 +1,13 @@
 """A run in MLflow by its id or name, and the files of it that say how it was made."""
 
 import contextlib
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
 from segpipe.params.schema import TrackingParams
 from segpipe.runtime.errors import DataError, listing
 from segpipe.tracking.calls import LONG
-from segpipe.tracking.store import DATABASE, VARIABLE, find_run, local_root, open_store
+from segpipe.tracking.store import find_run, may_hold_runs, open_store
 
 # As the stages log them: the bundle's description and environment, and the scores.
 FILES = (
@@ -31,7 +30,7 @@ def recorded_run(name: str, settings: TrackingParams, folder: Path) -> RecordedR
 
     Raises DataError where several runs have the name, TrackingError where the store cannot be used.
     """
-    if not os.environ.get(VARIABLE, "").strip() and not (local_root() / DATABASE).exists():
+    if not may_hold_runs():
         return None
     store, quote = open_store(settings), '"' if "'" in name else "'"
     with store.calls(LONG) as client:

@@ -12,8 +12,9 @@ from segpipe.results.records import read_record
 from segpipe.results.training import TrainedRun
 from segpipe.runtime.console import say
 from segpipe.runtime.errors import TrackingError, listing
-from segpipe.runtime.revision import git_revision, package_version
+from segpipe.runtime.revision import git_revision
 from segpipe.runtime.trial import PARENT_RUN
+from segpipe.runtime.version import package_version
 from segpipe.tracking.calls import reason
 from segpipe.tracking.datasets import DataUsed, log_data
 from segpipe.tracking.description import NOTE, source_tags

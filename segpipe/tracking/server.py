@@ -12,8 +12,8 @@ import webbrowser
 from segpipe.params.schema import TrackingParams
 from segpipe.runtime.console import say
 from segpipe.runtime.errors import TrackingError
-from segpipe.tracking.local_store import database_address, database_path
-from segpipe.tracking.store import DATABASE, VARIABLE, local_root, open_store
+from segpipe.tracking.local_store import database_address
+from segpipe.tracking.store import database_file, local_root, named_store, open_store
 from segpipe.tracking.view import offer_view, runs_link
 
 HOST = "127.0.0.1"
@@ -31,8 +31,7 @@ def show_runs(settings: TrackingParams, port: int) -> int:
     store = open_store(settings.model_copy(update={"unreachable": "error"}))
     with store.calls() as client:
         offer_view(client, store.experiment_id)
-    named = os.environ.get(VARIABLE, "").strip()
-    local = database_path(named, local_root()) if named else local_root() / DATABASE
+    named, local = named_store(), database_file()
     if named.startswith(("http://", "https://")):
         say(runs_link(store.address, store.experiment_id))
         return 0

@@ -52,13 +52,9 @@ def open_store(settings: TrackingParams) -> Store:
     Raises TrackingError when the store cannot be used; of another than mlflow.db only where
     tracking.unreachable is `error`: with `local` this is a warning, and mlflow.db is used.
     """
-    root = local_root()
-    local = root / DATABASE
-    named = os.environ.get(VARIABLE, "").strip()
-    if not named:
-        return _open_database(local, settings.experiment)
-    if path := database_path(named, root):
+    if path := database_file():
         return _open_database(path, settings.experiment)
+    named, root = named_store(), local_root()
     try:
         return _open_named(named, settings.experiment, root / ARTIFACTS)
     except TrackingError:
@@ -68,6 +64,7 @@ def open_store(settings: TrackingParams) -> Store:
         if settings.unreachable == "error":
             # MLflow's own message may hold the password: it is not chained.
             raise TrackingError(f"{problem}. {_REPAIR}") from None
+    local = root / DATABASE
     say(f"warning: {problem}; this run is recorded in {local}")
     return _open_database(local, settings.experiment)
 
@@ -77,18 +74,32 @@ def local_root() -> Path:
     return repository_root().absolute()
 
 
+def named_store() -> str:
+    """Return the address of the store that the user named, "" where none is."""
+    return os.environ.get(VARIABLE, "").strip()
+
+
+def database_file() -> Path | None:
+    """Return the file that holds the runs; None where a server or another kind of database is named."""
+    named, root = named_store(), local_root()
+    return database_path(named, root) if named else root / DATABASE
+
+
+def may_hold_runs() -> bool:
+    """Return whether a store is named, or mlflow.db is there; else no run was ever kept."""
+    return bool(named_store()) or (local_root() / DATABASE).exists()
+
+
 def reach_store() -> str:
     """Return the address of the store that runs would be kept in, without passwords, once it answered.
 
     Nothing is made there. Raises TrackingError when it does not answer.
     """
-    root = local_root()
-    named = os.environ.get(VARIABLE, "").strip()
-    local = database_path(named, root) if named else root / DATABASE
+    local = database_file()
     if local is not None and not local.exists():
         return f"{local}, which the first training makes"
     address, credentials = (
-        without_credentials(named) if local is None else (database_address(local), {})
+        without_credentials(named_store()) if local is None else (database_address(local), {})
     )
     shown = str(local or redacted(address))
     try:

@@ -77,6 +77,11 @@ def test_the_split_and_the_label_file_are_those_of_the_data(tmp_path: Path) -> N
     make_project(tmp_path / "lists", data)
     assert load_params(tmp_path / "lists/params.yaml").prepare.split.by == "lists"
     (data / "labels.yaml").unlink()
+    (data / "about.txt").write_text("Photographs of streets")
+    (data / "labelmap.txt").write_text("road:128,64,128::\n")
+    make_project(tmp_path / "labelmap", data)
+    assert load_params(tmp_path / "labelmap/params.yaml").labels.scheme == "labelmap.txt"
+    (data / "labelmap.txt").unlink()
     make_project(tmp_path / "none", data)
     assert load_params(tmp_path / "none/params.yaml").labels.scheme == "classes.csv"
 
@@ -91,10 +96,7 @@ def test_anything_else_is_imported_into_the_project(
         make_folder(folder, train=3, val=2)
         return types.SimpleNamespace(findings=())
 
-    module = types.ModuleType("segpipe.importing.import_export")
-    monkeypatch.setattr(module, "import_export", import_export, raising=False)
-    monkeypatch.setitem(sys.modules, "segpipe.importing", types.ModuleType("segpipe.importing"))
-    monkeypatch.setitem(sys.modules, module.__name__, module)
+    monkeypatch.setattr("segpipe.importing.import_export.import_export", import_export)
     export = tmp_path / "export.zip"
     export.write_bytes(b"PK")
     assert make_project(tmp_path / "p", export) == Path("data/own")
