@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segpipe.importing.prelabels import IMAGES, PreLabel, write_prelabels
-from segpipe.inference.clips import find_clips, trained_clip
+from segpipe.inference.clips import clips_for
 from segpipe.inference.find import Found, find
 from segpipe.inference.output import Maps, Output
 from segpipe.inference.pipeline import decoded_ahead, finished_ahead, threads
@@ -88,8 +88,7 @@ def suggest(
     done.known = len(found.paths) - len(paths)
     earlier: Mapping[Path, Sequence[Path]] = {}
     if predictor.frames > 1 and paths:
-        clip = trained_clip(predictor.frames, predictor.bundle.lineage)
-        earlier = find_clips(paths, clip, reader).earlier
+        earlier = clips_for(predictor, paths).earlier
         paths = [*earlier]
     seen = dict(_examined(predictor, paths, earlier, done.skipped))
     near = _near(seen, hashes)
