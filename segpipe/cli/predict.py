@@ -27,6 +27,7 @@ from segpipe.inference.overwriting import (
     refuse_overwriting,
 )
 from segpipe.inference.targets import (
+    OPACITY,
     class_folders,
     film_files,
     map_folders,
@@ -74,7 +75,6 @@ examples:
   segpipe predict orthophotos --out labels --overlap 128
   segpipe predict data/esd/Tile7 --out labels
 """
-_OPACITY = 0.55
 _TRAINED = Path("models")
 
 
@@ -99,7 +99,7 @@ def add_command(commands: "argparse._SubParsersAction[Any]") -> None:
     parser.add_argument(
         "--opacity",
         type=float,
-        help=f"of the overlay's colours, 0 to 1; for pictures, tiles and films (default: {_OPACITY})",
+        help=f"of the overlay's colours, 0 to 1; for pictures, tiles and films (default: {OPACITY})",
     )
     parser.add_argument(
         "--overlap",
@@ -167,7 +167,7 @@ def _predict(
 
     out = options.out
     output = Output(
-        opacity=_OPACITY if options.opacity is None else options.opacity,
+        opacity=OPACITY if options.opacity is None else options.opacity,
         probabilities=options.probabilities == [],
         uncertainty=options.uncertainty,
         submission=options.submission,

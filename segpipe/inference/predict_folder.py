@@ -8,10 +8,8 @@ from segpipe.inference.find import find
 from segpipe.inference.output import Output
 from segpipe.inference.overwriting import refuse_output_folder, refuse_overwriting
 from segpipe.inference.predictor import Predictor, load_model
-from segpipe.inference.targets import output_names, target_files
+from segpipe.inference.targets import OPACITY, output_names, target_files
 from segpipe.runtime.errors import DataError, listing
-
-_OPACITY = 0.55
 
 
 def predict(
@@ -44,7 +42,7 @@ def predict(
         names = {path: names[path] for path in earlier}
         read |= clips.frames
     refuse_overwriting(read, names, out, reader, force)
-    done = predict_files([predictor], names, out, Output(_OPACITY), earlier=earlier)
+    done = predict_files([predictor], names, out, Output(OPACITY), earlier=earlier)
     if faults := [*found.unreadable, *done.skipped]:
         raise DataError(f"{len(faults)} files or folders were skipped:\n{listing(faults)}")
     return [target_files(name, out, reader)[0] for name in names.values()]
