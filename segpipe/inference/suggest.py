@@ -1,6 +1,5 @@
 """The images of a folder that are worth an annotation, with pre-labels of a model."""
 
-import hashlib
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -12,6 +11,7 @@ from typing import Any, Literal, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from segpipe.bundle import file_sha256
 from segpipe.importing.prelabels import IMAGES, PreLabel, write_prelabels
 from segpipe.inference.clips import clips_for
 from segpipe.inference.find import Found, find
@@ -21,7 +21,7 @@ from segpipe.inference.predictor import Predictor
 from segpipe.inference.ranking import Ranked, descriptor, rank
 from segpipe.inference.targets import UNCERTAINTY, flat_names, output_names
 from segpipe.preflight.duplicates import FAR, nearest_within, telling
-from segpipe.preparation.sample_job import difference_hash
+from segpipe.preparation.sample_job import difference_hash, grey
 from segpipe.raw.input_spec import at_image_size, picture_of
 from segpipe.raw.reader import Reader
 from segpipe.runtime.atomic import atomic_dir, disk_errors_explained, write_csv
@@ -30,7 +30,6 @@ from segpipe.runtime.errors import DataError, ParameterError
 from segpipe.runtime.workers import begun_ahead, closing
 
 TABLE = "suggestions.csv"
-_GREY = np.array([0.299, 0.587, 0.114])  # ITU-R BT.601
 _BITS: Literal[16] = 16  # in which an uncertainty comes from the predictor
 _LONGEST = 200  # bytes of a file's name
 _AHEAD = 8  # images that are hashed ahead
@@ -84,7 +83,7 @@ def suggest(
     found = find(reader, folder, out)
     done = Suggested(found)
     contents, hashes = _known(reader, exclude, out)
-    paths = [path for path in found.paths if not (contents and _digest(path) in contents)]
+    paths = [path for path in found.paths if not (contents and file_sha256(path) in contents)]
     done.known = len(found.paths) - len(paths)
     earlier: Mapping[Path, Sequence[Path]] = {}
     if predictor.frames > 1 and paths:
@@ -116,7 +115,8 @@ def _known(
     digests, hashes, unreadable = set(), [], 0
 
     def of(path: Path) -> tuple[str, int]:
-        return _digest(path), _hash(picture_of(reader.read_image(path)[0], reader.files))
+        picture_HW3 = picture_of(reader.read_image(path)[0], reader.files)
+        return file_sha256(path), difference_hash(grey(picture_HW3))
 
     with closing(ThreadPoolExecutor(threads(1), "hash")) as pool:
         begun = begun_ahead(pool, of, paths, _AHEAD)
@@ -130,15 +130,6 @@ def _known(
     if unreadable:
         say(f"{unreadable} of the {len(paths)} files to exclude cannot be read as images")
     return frozenset(digests), np.array([one for one in hashes if telling(one)], np.uint64)
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _hash(picture_HW3: NDArray[np.uint8]) -> int:
-    return difference_hash(np.rint(picture_HW3 @ _GREY).astype(np.uint8))
 
 
 def _near(seen: Mapping[Path, _Seen], hashes: NDArray[np.uint64]) -> set[Path]:
@@ -161,7 +152,9 @@ def _examined(
         uncertainty = float(maps.others_hw[UNCERTAINTY].mean()) / (2**_BITS - 1)
         classes = predictor.scheme.num_classes
         return _Seen(
-            uncertainty, descriptor(picture_HW3, maps.labels_hw, classes), _hash(picture_HW3)
+            uncertainty,
+            descriptor(picture_HW3, maps.labels_hw, classes),
+            difference_hash(grey(picture_HW3)),
         )
 
     output = Output(opacity=0, uncertainty=True, bits=_BITS)
