@@ -13,7 +13,7 @@ from segpipe.results.data_report import DATA_REPORT, ClassSummary, DataReport
 from segpipe.results.evaluation import ClassScores, Evaluation
 from segpipe.results.evaluation_tables import ImageRow, class_rows
 from segpipe.results.experiments import WORKSPACE, experiments, read_run, read_run_table
-from segpipe.results.records import METRICS, Interval, read_record, shown_fields, shown_values
+from segpipe.results.records import METRICS, Interval, read_record, set_labels, shown_values
 from segpipe.results.training import ClassHistoryRow, HistoryRow
 from segpipe.runtime.errors import DataError
 
@@ -139,8 +139,7 @@ def _headline(evaluation: Evaluation) -> None:
 
 
 def _class_table(evaluation: Evaluation) -> None:
-    had = set().union(*(found.model_fields_set for found in evaluation.classes.values()))
-    columns = {name: one.label for name, one in shown_fields(ClassScores).items() if name in had}
+    columns = set_labels(ClassScores, evaluation.classes.values())
     rows = sorted(class_rows(evaluation), key=lambda row: (row.iou is None, row.iou or 0.0))
     table = [
         {"class": row.class_name}
