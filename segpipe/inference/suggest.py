@@ -1,9 +1,9 @@
 """The images of a folder that are worth an annotation, with pre-labels of a model."""
 
+import contextlib
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing as at_end_closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -176,7 +176,7 @@ def _predicted(
     with closing(ThreadPoolExecutor(threads(1), "suggest")) as pool:
         decoded = decoded_ahead(pool, [predictor], paths, earlier)
         results = finished_ahead(pool, [predictor], decoded, output, finish)
-        with at_end_closing(results):
+        with contextlib.closing(results):
             yield from progress(results, verb, "image", len(paths))
 
 
