@@ -227,6 +227,21 @@ def run_python(
     )
 
 
+def signalled(script: str, folder: Path, until: str, number: int) -> "subprocess.Popen[str]":
+    """Run a script in `folder`, and send it a signal once the file `until` is there, or it has ended."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", script],
+        cwd=folder,
+        env=child_environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    wait_until(lambda: (folder / until).exists() or process.poll() is not None)
+    process.send_signal(number)
+    return process
+
+
 def child_environment(**changes: str) -> dict[str, str]:
     """The environment of a stage: the caller's less what tests and launchers leave in it."""
     left_out = (

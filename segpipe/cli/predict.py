@@ -17,7 +17,7 @@ from segpipe.cli.predict_options import (
     refuse_odd_options,
 )
 from segpipe.cli.predict_summary import Done, say_summary
-from segpipe.inference.clips import Clips, find_clips, trained_clip
+from segpipe.inference.clips import clips_for, trained_clip
 from segpipe.inference.exported_file import is_exported, open_exported
 from segpipe.inference.film import FilmReader, open_camera
 from segpipe.inference.inputs import Inputs, gather
@@ -27,6 +27,7 @@ from segpipe.inference.overwriting import (
     refuse_overwriting,
 )
 from segpipe.inference.targets import (
+    OPACITY,
     class_folders,
     film_files,
     map_folders,
@@ -74,7 +75,6 @@ examples:
   segpipe predict orthophotos --out labels --overlap 128
   segpipe predict data/esd/Tile7 --out labels
 """
-_OPACITY = 0.55
 _TRAINED = Path("models")
 
 
@@ -99,7 +99,7 @@ def add_command(commands: "argparse._SubParsersAction[Any]") -> None:
     parser.add_argument(
         "--opacity",
         type=float,
-        help=f"of the overlay's colours, 0 to 1; for pictures, tiles and films (default: {_OPACITY})",
+        help=f"of the overlay's colours, 0 to 1; for pictures, tiles and films (default: {OPACITY})",
     )
     parser.add_argument(
         "--overlap",
@@ -167,7 +167,7 @@ def _predict(
 
     out = options.out
     output = Output(
-        opacity=_OPACITY if options.opacity is None else options.opacity,
+        opacity=OPACITY if options.opacity is None else options.opacity,
         probabilities=options.probabilities == [],
         uncertainty=options.uncertainty,
         submission=options.submission,
@@ -179,23 +179,17 @@ def _predict(
     predictors = [Predictor.load(bundle, device, views) for device in devices]
     done = Done(len(names), len(films) + len(inputs.cameras), Predicted())
     if names and predictors[0].frames > 1:
-        done.clips = _clips(inputs, predictors[0], reader)
-        frames = {frame for earlier in done.clips.earlier.values() for frame in earlier}
+        done.clips = clips_for(predictors[0], [*inputs.places])
+        say(done.clips.summary())
         names = {path: names[path] for path in done.clips.earlier}
-        refuse_overwriting({*inputs.places, *frames}, names, out, reader, options.force, maps)
+        read = {*inputs.places, *done.clips.frames}
+        refuse_overwriting(read, names, out, reader, options.force, maps)
         done.images = len(names)
     if names:
         earlier = done.clips.earlier if done.clips else None
         done.predicted = predict_files(predictors, names, out, output, options.overlap, earlier)
     _predict_films(options, predictors, inputs, films, output.opacity, done)
     return say_summary(options, inputs, done, reader)
-
-
-def _clips(inputs: Inputs, predictor: "Predictor", reader: "Reader") -> Clips:
-    clip = trained_clip(predictor.frames, predictor.bundle.lineage)
-    clips = find_clips([*inputs.places], clip, reader)
-    say(clips.summary(clip))
-    return clips
 
 
 def _predict_films(

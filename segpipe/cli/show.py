@@ -19,7 +19,7 @@ from segpipe.results.records import (
     Interval,
     Score,
     read_record,
-    shown_fields,
+    set_labels,
     shown_values,
 )
 from segpipe.results.training import TrainingSummary
@@ -93,8 +93,7 @@ def _table(head: str, model: type[_Scores], classes: Mapping[str, _Scores]) -> l
     """Return a table in percent with a column for each score that any class (or category) has."""
     total = max(sum(found.pixels for found in classes.values()), 1)
     width = max(map(len, (head, *classes)))
-    had = set().union(*(found.model_fields_set for found in classes.values()))
-    columns = {name: shown.label for name, shown in shown_fields(model).items() if name in had}
+    columns = set_labels(model, classes.values())
     labels = "".join(f"  {label:>6}" for label in columns.values())
     lines = [f"{head:<{width}}{labels}  {'pixels':>6}"]
     for name, found in classes.items():

@@ -39,15 +39,14 @@ def show(models: Sequence[Path], images: Sequence[Path]) -> None:
         key=_PAGE,
         label_visibility="collapsed",
     )
-    match page:
-        case "Curves":
-            show_curves_page()
-        case "Scores":
-            show_scores_page(_open_image)
-        case "Data":
-            show_data_page()
-        case _:
-            show_image_page(models, images)
+    if page == CURVES:
+        show_curves_page()
+    elif page == SCORES:
+        show_scores_page(_open_image)
+    elif page == DATA:
+        show_data_page()
+    else:
+        show_image_page(models, images)
 
 
 def _open_image() -> None:

@@ -12,7 +12,7 @@ from functools import lru_cache
 from pathlib import Path, PurePosixPath
 
 from segpipe.dataset.layout import INDEX, read_samples
-from segpipe.inference.clips import find_clips, trained_clip
+from segpipe.inference.clips import clips_for
 from segpipe.inference.find import find
 from segpipe.inference.predictor import Predictor
 from segpipe.params.load import load_params
@@ -90,8 +90,7 @@ def readable(choice: ImageChoice, predictor: Predictor) -> ImageChoice:
     if predictor.frames == 1:
         sample = replace(sample, frames=())
     elif not sample.frames:
-        clip = trained_clip(predictor.frames, predictor.bundle.lineage)
-        earlier = find_clips([path], clip, reader).earlier[path]
+        earlier = clips_for(predictor, [path]).earlier[path]
         sample = replace(sample, frames=tuple(str(frame.absolute()) for frame in earlier))
     if reader.folders:
         [sample] = reader.drawn([sample], choice.root, 1)

@@ -6,6 +6,7 @@ A choice is a name of a list that is made here, never a path: what is not listed
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 
 from segpipe.bundle_format import BEST, DESCRIPTION, SHIPPED
@@ -29,13 +30,11 @@ Models = Mapping[str, Callable[[], Path]]
 
 def models_of(origin: str, folders: Sequence[Path]) -> Models:
     """Return the models of one origin: FOLDERS, EXPERIMENTS or RUNS. folders: those of FOLDERS."""
-    match origin:
-        case "DVC experiments":
-            return _of_experiments()
-        case "MLflow runs":
-            return _of_runs()
-        case _:
-            return _in_folders(folders)
+    if origin == EXPERIMENTS:
+        return _of_experiments()
+    if origin == RUNS:
+        return _of_runs()
+    return _in_folders(folders)
 
 
 def files_state(folder: Path) -> tuple[int, ...]:
@@ -64,7 +63,7 @@ def _in_folders(folders: Sequence[Path]) -> Models:
             if (folder / DESCRIPTION).is_file() and folder.resolve().is_relative_to(root.resolve()):
                 found.setdefault(str(folder), folder)
     found[_SHIPPED_NAME] = SHIPPED
-    return {name: lambda folder=folder: folder for name, folder in found.items()}  # type: ignore[misc]
+    return {name: partial(Path, folder) for name, folder in found.items()}
 
 
 def _of_experiments() -> Models:
@@ -73,7 +72,7 @@ def _of_experiments() -> Models:
     found: dict[str, Callable[[], Path]] = {}
     for name, baseline, ref in known:
         shown = name if counts[name] == 1 else f"{name} on {baseline[:7]}"
-        found[shown] = lambda name=name, ref=ref: _fetched_experiment(name, ref)  # type: ignore[misc]
+        found[shown] = partial(_fetched_experiment, name, ref)
     return found
 
 
@@ -108,15 +107,17 @@ def _of_runs() -> Models:
     found: dict[str, Callable[[], Path]] = {}
     for run in tracked_models(settings):
         when = datetime.fromtimestamp(run.started / 1000).strftime("%Y-%m-%d %H:%M")
-        target = _kept(run.run_id)
-
-        def fetch(run_id: str = run.run_id, target: Path = target) -> Path:
-            if not target.is_dir():
-                fetch_bundle(settings, run_id, _FILES, target)
-            return target
-
-        found[f"{run.name}, {when}, {run.run_id[:8]}"] = fetch
+        shown = f"{run.name}, {when}, {run.run_id[:8]}"
+        found[shown] = partial(_fetched_run, settings, run.run_id)
     return found
+
+
+def _fetched_run(settings: TrackingParams, run_id: str) -> Path:
+    """Return the folder of a run's model, brought from MLflow at first."""
+    target = _kept(run_id)
+    if not target.is_dir():
+        fetch_bundle(settings, run_id, _FILES, target)
+    return target
 
 
 def _kept(name: str) -> Path:

@@ -9,11 +9,12 @@ import streamlit as st
 from segpipe.dashboard.image_list import split_place
 from segpipe.dashboard.image_page import IMAGE, PLACE
 from segpipe.dashboard.messages import errors_in_words, plain
+from segpipe.rendering.html.page import interval, percent
 from segpipe.results.data_report import DATA_REPORT, ClassSummary, DataReport
 from segpipe.results.evaluation import ClassScores, Evaluation
 from segpipe.results.evaluation_tables import ImageRow, class_rows
 from segpipe.results.experiments import WORKSPACE, experiments, read_run, read_run_table
-from segpipe.results.records import METRICS, Interval, read_record, shown_fields, shown_values
+from segpipe.results.records import METRICS, read_record, set_labels, shown_values
 from segpipe.results.training import ClassHistoryRow, HistoryRow
 from segpipe.runtime.errors import DataError
 
@@ -116,8 +117,8 @@ def show_scores_page(open_image: Callable[[], None]) -> None:
             rows = [
                 {
                     "score": one.label,
-                    "%": _percent(one.value),
-                    "95 % interval": _between(one.interval),
+                    "%": percent(one.value, 1),
+                    "95 % interval": interval(one.interval, 1),
                 }
                 for one in shown_values(evaluation)
             ]
@@ -130,17 +131,16 @@ def show_scores_page(open_image: Callable[[], None]) -> None:
 def _headline(evaluation: Evaluation) -> None:
     shown = shown_values(evaluation)[:4]
     for column, one in zip(st.columns(len(shown)), shown, strict=True):
-        column.metric(one.label, f"{_percent(one.value)} %")
+        column.metric(one.label, f"{percent(one.value, 1)} %")
         if one.interval:
-            column.caption(f"95 % interval {_between(one.interval)} %")
+            column.caption(f"95 % interval {interval(one.interval, 1)} %")
     st.caption(plain(f"Measured on {evaluation.protocol.summary}."))
     if evaluation.protocol.no_interval:
         st.caption(plain(f"No 95 % interval: {evaluation.protocol.no_interval}."))
 
 
 def _class_table(evaluation: Evaluation) -> None:
-    had = set().union(*(found.model_fields_set for found in evaluation.classes.values()))
-    columns = {name: one.label for name, one in shown_fields(ClassScores).items() if name in had}
+    columns = set_labels(ClassScores, evaluation.classes.values())
     rows = sorted(class_rows(evaluation), key=lambda row: (row.iou is None, row.iou or 0.0))
     table = [
         {"class": row.class_name}
@@ -163,7 +163,7 @@ def _worst_images(run: str, split: str, open_image: Callable[[], None]) -> None:
     if not rows:
         st.info("This run has no list of images.")
     for row in rows:
-        label = f"{_percent(row.miou)} %  {row.name}"
+        label = f"{percent(row.miou, 1)} %  {row.name}"
         st.button(
             plain(label),
             key=f"worst {row.name}",
@@ -235,11 +235,3 @@ def _findings(report: DataReport) -> None:
 
 def _hundredfold(value: float | None) -> float | None:
     return None if value is None else 100 * value
-
-
-def _percent(value: float | None) -> str:
-    return "-" if value is None else f"{100 * value:.1f}"
-
-
-def _between(interval: Interval | None) -> str:
-    return "" if interval is None else f"{_percent(interval.low)} to {_percent(interval.high)}"

@@ -23,7 +23,6 @@ from segpipe.inference.predictor import Predictor
 from segpipe.labels.scheme import VOID
 from segpipe.loading.batches import Prefetch
 from segpipe.metrics.optical_flow import moved_labels
-from segpipe.raw.build import read_raw
 from segpipe.raw.pictures.files import read_instances
 from segpipe.raw.rasters.windows import ownership_mask
 from segpipe.raw.sample import Sample
@@ -130,7 +129,7 @@ def _read(
     instances: bool,
     earlier: Mapping[Sample, Sequence[str]],
 ) -> _RawImage:
-    found = read_raw(sample, raw, predictor.scheme, predictor.input.files)
+    found = predictor.reader.read(sample, raw, predictor.scheme)
     truth = found.truth
     assert truth is not None
     if truth.unknown:

@@ -25,7 +25,6 @@ from segpipe.export.quiet import library_errors
 from segpipe.inference.exported import exported_bundle
 from segpipe.inference.exported_file import OnnxSession
 from segpipe.inference.predictor import Predictor
-from segpipe.raw.build import read_raw
 from segpipe.raw.sample import Sample
 
 # The layers that take the time. All else stays in float32.
@@ -90,5 +89,5 @@ def _seen(
     recorder = _Recorder(content, torch.get_num_threads())
     predictor = Predictor(exported_bundle(recorder, about, "the network"), torch.device("cpu"))
     for sample in samples:
-        predictor.predict(read_raw(sample, raw, about.scheme, about.input.files).frames_THWC)
+        predictor.predict(predictor.reader.read(sample, raw, about.scheme).frames_THWC)
     return recorder.seen

@@ -9,13 +9,16 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from segpipe.params.source import ClipParams
 from segpipe.raw.reader import Reader
 from segpipe.runtime.errors import DataError, listing
 from segpipe.sources.cityscapes_layout.layout import IMAGES, SEQUENCES
 from segpipe.sources.cityscapes_layout.pairing import earlier_stems
+
+if TYPE_CHECKING:
+    from segpipe.inference.predictor import Predictor
 
 _CITYSCAPES = re.compile(r"(?P<stem>.+_\d{6}_\d{6})_leftImg8bit")
 _NUMBERED = re.compile(r"(?P<before>.*?)(?P<number>\d+)(?P<behind>\D*)")
@@ -25,16 +28,24 @@ _BY_ORDER = "each folder as a clip, in the order of the names (if it is none, nu
 
 @dataclass
 class Clips:
-    """earlier: the frames before each picture that has them, the earliest first. how: the number of
-    clips by the rule that found them. without: the pictures that lack a frame before them.
+    """clip: what a clip is. earlier: the frames before each picture that has them, the earliest first.
+    how: the number of clips by the rule that found them. without: the pictures that lack a frame
+    before them.
     """
 
+    clip: ClipParams
     earlier: dict[Path, tuple[Path, ...]] = field(default_factory=dict)
     how: Counter[str] = field(default_factory=Counter)
     without: list[Path] = field(default_factory=list)
 
-    def summary(self, clip: ClipParams) -> str:
+    @property
+    def frames(self) -> set[Path]:
+        """All frames before a picture."""
+        return {frame for frames in self.earlier.values() for frame in frames}
+
+    def summary(self) -> str:
         """Say what was taken, such as "12 clips of 4 frames, by Cityscapes names"."""
+        clip = self.clip
         apart = "" if clip.stride == 1 else f", each {clip.stride} after the one before"
         return "; ".join(
             f"{count} clip{'' if count == 1 else 's'} of {clip.frames} frames{apart}, {rule}"
@@ -53,6 +64,12 @@ def trained_clip(frames: int, lineage: Mapping[str, Any]) -> ClipParams:
         return ClipParams.model_construct(frames=frames, stride=1)
 
 
+def clips_for(predictor: "Predictor", paths: Sequence[Path]) -> Clips:
+    """Return the clips of a model that end at the pictures `paths`; raises as `find_clips` does."""
+    clip = trained_clip(predictor.frames, predictor.bundle.lineage)
+    return find_clips(paths, clip, predictor.reader)
+
+
 def find_clips(paths: Sequence[Path], clip: ClipParams, reader: Reader) -> Clips:
     """Return the clips that end at the pictures `paths`; frames that are not asked for count too.
 
@@ -63,7 +80,7 @@ def find_clips(paths: Sequence[Path], clip: ClipParams, reader: Reader) -> Clips
 
     Raises DataError when no picture has all its frames.
     """
-    clips = Clips()
+    clips = Clips(clip)
     by_folder: dict[Path, list[Path]] = {}
     for path in paths:
         by_folder.setdefault(path.parent, []).append(path)

@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from time import monotonic
@@ -53,9 +54,9 @@ def names_of(urls: list[str]) -> dict[str, str]:
     for url in urls:
         last = unquote(_split(url).path.rstrip("/").rpartition("/")[2])
         plain[url] = _STRANGE.sub("_", last).strip("._") or _split(url).hostname or "image"
-    several = {name for name in plain.values() if [*plain.values()].count(name) > 1}
+    counts = Counter(plain.values())
     for url, name in plain.items():
-        if name in several:
+        if counts[name] > 1:
             path = Path(name)
             digest = hashlib.sha256(url.encode()).hexdigest()[:_DIGEST]
             plain[url] = f"{path.stem}-{digest}{path.suffix}"

@@ -34,6 +34,10 @@ class Found:
     own: int = 0
     unreadable: list[str] = field(default_factory=list)
 
+    def pass_over(self, file: Path) -> None:
+        """Count a file that is not read."""
+        self.passed_over[file.suffix.lower() or "without suffix"] += 1
+
     def left_out(self) -> str:
         """Say how many files are not read, such as "3 .gif, 1 .txt"; "" for none."""
         return ", ".join(f"{count} {kind}" for kind, count in sorted(self.passed_over.items()))
@@ -74,7 +78,7 @@ def find(reader: Reader, path: Path, out: Path) -> Found:
             elif reader.resizes and file.suffix.lower() in FILM_SUFFIXES:
                 found.passed_over["films (they are read where they are named: 'DIR/*.mp4')"] += 1
             else:
-                found.passed_over[file.suffix.lower() or "without suffix"] += 1
+                found.pass_over(file)
     if not found.paths:
         others = f"; what it holds: {found.left_out()}" if found.passed_over else ""
         raise DataError(f"{path}: {reader.nothing_found()}{others}")

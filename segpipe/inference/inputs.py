@@ -76,14 +76,12 @@ def _matching(pattern: str, reader: Reader) -> Found:
     found = Found(Path(*parts[:fixed]))
     # Unlike Path.glob it takes absolute patterns, and ** for files as well in every version.
     for path in sorted(map(Path, glob.glob(pattern, recursive=True))):  # noqa: PTH207
-        if reader.folders and path.is_dir() and reader.is_input(path):
+        if (path.is_dir() if reader.folders else path.is_file()) and reader.is_input(path):
             found.paths.append(path)
         elif _is_film(path):
             found.films.append(path)
-        elif path.is_file() and not reader.folders and reader.is_input(path):
-            found.paths.append(path)
         elif not path.is_dir():
-            found.passed_over[path.suffix.lower() or "without suffix"] += 1
+            found.pass_over(path)
     if not (found.paths or found.films):
         others = f"; what fits: {found.left_out()}" if found.passed_over else ""
         raise DataError(f"{pattern}: no {reader.unit} fits this pattern{others}")

@@ -1,10 +1,9 @@
 """Labels of films and cameras: a film of overlays, and where asked a label image of each frame."""
 
+import contextlib
 from collections import deque
 from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
-from contextlib import closing as at_end_closing
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import count, islice, takewhile
@@ -75,7 +74,7 @@ def predict_film(
     if seconds is not None:
         frames = takewhile(lambda frame: frame.seconds < seconds, frames)
     labelled = 0
-    with ExitStack() as stack:
+    with contextlib.ExitStack() as stack:
         stack.enter_context(disk_errors_explained(target.overlays))
         folder = target.labels and stack.enter_context(atomic_dir(target.labels))
         partial = stack.enter_context(atomic_file(target.overlays))
@@ -87,7 +86,7 @@ def predict_film(
             total = max(film.total - history, 0) or None
             made = _labelled(predictors, film.name, frames, window, stride, opacity, bool(folder))
             try:
-                with at_end_closing(made):
+                with contextlib.closing(made):
                     for key, overlay_HW3, content in progress(
                         made, f"predict {film.name}", "frame", total
                     ):
@@ -143,6 +142,6 @@ def _labelled(
         # After the last one comes None without end, which is dropped with the pool.
         clips = iter(lambda: next(begun)[1].result(), None)
         results = finished_ahead(pool, predictors, clips, Output(opacity), finish)
-        with at_end_closing(results):
+        with contextlib.closing(results):
             for key, made in results:
                 yield key, *made()

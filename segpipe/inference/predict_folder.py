@@ -2,16 +2,14 @@
 
 from pathlib import Path
 
-from segpipe.inference.clips import find_clips, trained_clip
+from segpipe.inference.clips import clips_for
 from segpipe.inference.files import predict_files
 from segpipe.inference.find import find
 from segpipe.inference.output import Output
 from segpipe.inference.overwriting import refuse_output_folder, refuse_overwriting
 from segpipe.inference.predictor import Predictor, load_model
-from segpipe.inference.targets import output_names, target_files
+from segpipe.inference.targets import OPACITY, output_names, target_files
 from segpipe.runtime.errors import DataError, listing
-
-_OPACITY = 0.55
 
 
 def predict(
@@ -39,12 +37,12 @@ def predict(
     places = {path: path.relative_to(found.root) for path in found.paths}
     names, read = output_names(places), {*found.paths}
     if predictor.frames > 1:
-        clip = trained_clip(predictor.frames, predictor.bundle.lineage)
-        earlier = find_clips(found.paths, clip, reader).earlier
+        clips = clips_for(predictor, found.paths)
+        earlier = clips.earlier
         names = {path: names[path] for path in earlier}
-        read |= {frame for frames in earlier.values() for frame in frames}
+        read |= clips.frames
     refuse_overwriting(read, names, out, reader, force)
-    done = predict_files([predictor], names, out, Output(_OPACITY), earlier=earlier)
+    done = predict_files([predictor], names, out, Output(OPACITY), earlier=earlier)
     if faults := [*found.unreadable, *done.skipped]:
         raise DataError(f"{len(faults)} files or folders were skipped:\n{listing(faults)}")
     return [target_files(name, out, reader)[0] for name in names.values()]

@@ -1,9 +1,9 @@
 """The images of a folder that are worth an annotation, with pre-labels of a model."""
 
+import contextlib
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing as at_end_closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from segpipe.bundle_format import file_sha256
 from segpipe.importing.prelabels import IMAGES, PreLabel, write_prelabels
-from segpipe.inference.clips import find_clips, trained_clip
+from segpipe.inference.clips import clips_for
 from segpipe.inference.find import Found, find
 from segpipe.inference.output import Maps, Output
 from segpipe.inference.pipeline import decoded_ahead, finished_ahead, threads
@@ -21,7 +21,7 @@ from segpipe.inference.predictor import Predictor
 from segpipe.inference.ranking import Ranked, descriptor, rank
 from segpipe.inference.targets import UNCERTAINTY, flat_names, output_names
 from segpipe.preflight.duplicates import FAR, nearest_within, telling
-from segpipe.preparation.sample_job import difference_hash
+from segpipe.preparation.sample_job import difference_hash, grey
 from segpipe.raw.input_spec import at_image_size, picture_of
 from segpipe.raw.reader import Reader
 from segpipe.runtime.atomic import atomic_dir, disk_errors_explained, write_csv
@@ -30,7 +30,6 @@ from segpipe.runtime.errors import DataError, ParameterError
 from segpipe.runtime.workers import begun_ahead, closing
 
 TABLE = "suggestions.csv"
-_GREY = np.array([0.299, 0.587, 0.114])  # ITU-R BT.601
 _BITS: Literal[16] = 16  # in which an uncertainty comes from the predictor
 _LONGEST = 200  # bytes of a file's name
 _AHEAD = 8  # images that are hashed ahead
@@ -88,8 +87,7 @@ def suggest(
     done.known = len(found.paths) - len(paths)
     earlier: Mapping[Path, Sequence[Path]] = {}
     if predictor.frames > 1 and paths:
-        clip = trained_clip(predictor.frames, predictor.bundle.lineage)
-        earlier = find_clips(paths, clip, reader).earlier
+        earlier = clips_for(predictor, paths).earlier
         paths = [*earlier]
     seen = dict(_examined(predictor, paths, earlier, done.skipped))
     near = _near(seen, hashes)
@@ -117,7 +115,8 @@ def _known(
     digests, hashes, unreadable = set(), [], 0
 
     def of(path: Path) -> tuple[str, int]:
-        return file_sha256(path), _hash(picture_of(reader.read_image(path)[0], reader.files))
+        picture_HW3 = picture_of(reader.read_image(path)[0], reader.files)
+        return file_sha256(path), difference_hash(grey(picture_HW3))
 
     with closing(ThreadPoolExecutor(threads(1), "hash")) as pool:
         begun = begun_ahead(pool, of, paths, _AHEAD)
@@ -131,10 +130,6 @@ def _known(
     if unreadable:
         say(f"{unreadable} of the {len(paths)} files to exclude cannot be read as images")
     return frozenset(digests), np.array([one for one in hashes if telling(one)], np.uint64)
-
-
-def _hash(picture_HW3: NDArray[np.uint8]) -> int:
-    return difference_hash(np.rint(picture_HW3 @ _GREY).astype(np.uint8))
 
 
 def _near(seen: Mapping[Path, _Seen], hashes: NDArray[np.uint64]) -> set[Path]:
@@ -157,7 +152,9 @@ def _examined(
         uncertainty = float(maps.others_hw[UNCERTAINTY].mean()) / (2**_BITS - 1)
         classes = predictor.scheme.num_classes
         return _Seen(
-            uncertainty, descriptor(picture_HW3, maps.labels_hw, classes), _hash(picture_HW3)
+            uncertainty,
+            descriptor(picture_HW3, maps.labels_hw, classes),
+            difference_hash(grey(picture_HW3)),
         )
 
     output = Output(opacity=0, uncertainty=True, bits=_BITS)
@@ -179,7 +176,7 @@ def _predicted(
     with closing(ThreadPoolExecutor(threads(1), "suggest")) as pool:
         decoded = decoded_ahead(pool, [predictor], paths, earlier)
         results = finished_ahead(pool, [predictor], decoded, output, finish)
-        with at_end_closing(results):
+        with contextlib.closing(results):
             yield from progress(results, verb, "image", len(paths))
 
 

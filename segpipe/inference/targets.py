@@ -13,6 +13,7 @@ from segpipe.raw.reader import Reader
 from segpipe.runtime.errors import ParameterError, listing
 
 OVERLAYS, PROBABILITIES, UNCERTAINTY = "overlays", "probabilities", "uncertainty"
+OPACITY = 0.55  # of the colours of overlays, where nobody asks for another
 FRAMES = "frames"  # the folder of the label images of films
 MAPS = (OVERLAYS, PROBABILITIES, UNCERTAINTY)  # folders of what is written beside the labels
 # Stands in each file that predict writes, as PNG's text chunk or TIFF's tag "Software". Copies keep

@@ -7,7 +7,6 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -82,7 +81,7 @@ def _process(job: SampleJob, context: PrepareContext, reader: Reader) -> SampleR
 def _sample_stats(job: SampleJob, seen: CanvasSample, context: PrepareContext) -> SampleStats:
     brightness = dhash = None
     if seen.frames_THWC is not None:
-        grey_HW = _grey(seen.frames_THWC[-1], context.files)
+        grey_HW = grey(picture_of(seen.frames_THWC[-1], context.files))
         brightness, dhash = float(np.mean(grey_HW)) / 255, difference_hash(grey_HW)
     return SampleStats(
         sample=job.sample,
@@ -110,8 +109,9 @@ def _sample_stats(job: SampleJob, seen: CanvasSample, context: PrepareContext) -
     )
 
 
-def _grey(image_HWC: NDArray[Any], files: FileSpec) -> NDArray[np.uint8]:
-    return np.asarray(Image.fromarray(picture_of(image_HWC, files)).convert("L"))
+def grey(picture_HW3: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return the luma of a picture (ITU-R BT.601), (H, W), as `difference_hash` takes it."""
+    return np.asarray(Image.fromarray(picture_HW3).convert("L"))
 
 
 def difference_hash(grey_HW: NDArray[np.uint8]) -> int:

@@ -6,7 +6,7 @@ A JSON file holds one record, a CSV file a record a row. What tables show stands
 
 import csv
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, TypeVar
@@ -76,6 +76,12 @@ def shown_fields(model: type[BaseModel]) -> dict[str, Shown]:
         for name, field in model.model_fields.items()
     }
     return {name: marks[0] for name, marks in found.items() if marks}
+
+
+def set_labels(model: type[BaseModel], rows: Iterable[BaseModel]) -> dict[str, str]:
+    """Return the labels of the shown fields of a model that are set in any of the rows, by name."""
+    used = set().union(*(row.model_fields_set for row in rows))
+    return {name: shown.label for name, shown in shown_fields(model).items() if name in used}
 
 
 def shown_values(record: BaseModel) -> list[ShownValue]:

@@ -3,8 +3,6 @@
 import errno
 import os
 import signal
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +22,7 @@ from segpipe.params.model import ModelParams
 from segpipe.raw.input_spec import PICTURES, InputSpec
 from segpipe.raw.pictures.reader import PictureReader
 from segpipe.rendering.png import write_png
-from tests.forge import child_environment, save, scene, wait_until
+from tests.forge import save, scene, signalled
 
 SCHEME = LabelScheme(
     "two",
@@ -396,16 +394,7 @@ sys.exit(main(["predict", "in", "--out", "out"]))
 def test_killed_it_leaves_nothing_to_the_user(number: signal.Signals, tmp_path: Path) -> None:
     """Of kill -9 the rest goes with the next prediction into the folder."""
     save(tmp_path / "in/a.png", scene(0)[0])
-    process = subprocess.Popen(
-        [sys.executable, "-c", SLOWED],
-        cwd=tmp_path,
-        env=child_environment(),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    wait_until(lambda: (tmp_path / "here").exists() or process.poll() is not None)
-    process.send_signal(number)
+    process = signalled(SLOWED, tmp_path, "here", number)
     said, errors = process.communicate(timeout=60)
     left = [path.name for path in (tmp_path / "out").iterdir()]
     if number == signal.SIGKILL:

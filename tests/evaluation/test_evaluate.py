@@ -24,6 +24,7 @@ from segpipe.inference.views import Views
 from segpipe.labels.load import load_scheme
 from segpipe.metrics.jackknife import LEAST_UNITS
 from segpipe.params.prepare import SplitParams
+from segpipe.raw.build import build_reader
 from segpipe.raw.input_spec import PICTURES, InputSpec
 from segpipe.raw.sample import Sample
 from segpipe.runtime.errors import DataError
@@ -43,7 +44,7 @@ class Oracle:
         self.scheme = scheme
         self.bundle = Bundle(SAME_SIZE, None, scheme, self.input, "fp32", {"data": "abc"})
 
-    views = Views()
+    views, reader = Views(), build_reader(PICTURES)
     train_ids = Predictor.train_ids
 
     def score_strips(self, clips: list[NDArray[np.uint8]]) -> Any:

@@ -42,7 +42,7 @@ def test_a_clip_is_the_one_that_a_training_takes(beside: bool, tmp_path: Path) -
     assert list(found.earlier.values()) == [
         tuple(tmp_path / frame for frame in sample.frames) for sample in trained
     ]
-    assert found.summary(clip) == (
+    assert found.summary() == (
         "2 clips of 4 frames, each 3 after the one before, by Cityscapes names"
     )
 

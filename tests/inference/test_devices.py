@@ -1,8 +1,6 @@
 """Several devices for one folder, of which the CPU named twice stands in for two (devices.py)."""
 
 import signal
-import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,7 +14,7 @@ from segpipe.bundle_format import SHIPPED
 from segpipe.cli.main import main
 from segpipe.inference.devices import on_devices
 from segpipe.inference.predictor import Predictor
-from tests.forge import child_environment, save, scene, wait_until
+from tests.forge import save, scene, signalled
 from tests.inference.test_predictor import predictor
 from tests.inference.test_raster_prediction import (
     raster_files,
@@ -146,16 +144,7 @@ sys.exit(main(["predict", "in", "--out", "out", "--device", "cpu,cpu", "--window
 def test_an_interruption_ends_all(number: signal.Signals, tmp_path: Path) -> None:
     for place in range(16):
         save(tmp_path / f"in/{place}.png", np.tile(scene(0)[0], (20, 10, 1)))
-    process = subprocess.Popen(
-        [sys.executable, "-c", SLOWED],
-        cwd=tmp_path,
-        env=child_environment(),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    wait_until(lambda: (tmp_path / "here4").exists() or process.poll() is not None)
-    process.send_signal(number)
+    process = signalled(SLOWED, tmp_path, "here4", number)
     said, errors = process.communicate(timeout=30)
     assert process.returncode == 128 + number
     assert "the labels of 0 of 16 are finished" in said

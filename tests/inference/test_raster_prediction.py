@@ -26,7 +26,6 @@ from segpipe.models.parts.coarse import Coarse
 from segpipe.models.parts.network import Network
 from segpipe.params.model import ModelParams, UNetParams
 from segpipe.params.prepare import EsdParams, SplitParams
-from segpipe.raw.build import read_raw
 from segpipe.raw.esd.tile import channel_names, display_channels, read_tile
 from segpipe.raw.input_spec import PICTURES, FileSpec, InputSpec, Scaling
 from segpipe.runtime.errors import DataError, ParameterError
@@ -371,7 +370,7 @@ def by_hand(predictor: Predictor, raw: Path, tile: str, truth: int, each: int) -
     assert len(mine) == (truth // each) ** 2
     for sample in reversed(mine):
         row, column = (int(part[1:]) for part in sample.name.split("/")[1].split("_"))
-        found = read_raw(sample, raw, predictor.scheme, predictor.input.files)
+        found = predictor.reader.read(sample, raw, predictor.scheme)
         labels = predictor.predict(found.frames_THWC)
         place = slice(row * each, (row + 1) * each), slice(column * each, (column + 1) * each)
         whole[place] = labels

@@ -30,6 +30,7 @@ from segpipe.results.records import (
     Score,
     read_record,
     read_table,
+    set_labels,
     shown_fields,
     shown_values,
 )
@@ -122,9 +123,8 @@ def _costs(training: TrainingSummary | None) -> dict[str, tuple[float, int | Non
 
 def _class_columns(evaluation: Evaluation) -> dict[str, str]:
     """Return the labels of the scores that any class has, by field; IoU apart, which is always shown."""
-    had = set().union(*(found.model_fields_set for found in evaluation.classes.values()))
-    shown = shown_fields(ClassScores)
-    return {name: one.label for name, one in shown.items() if name in had and name != "iou"}
+    labels = set_labels(ClassScores, evaluation.classes.values())
+    return {name: label for name, label in labels.items() if name != "iou"}
 
 
 def _by_need(rows: Sequence[ClassRow]) -> list[ClassRow]:

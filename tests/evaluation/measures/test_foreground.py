@@ -24,6 +24,7 @@ from segpipe.inference.views import Views
 from segpipe.labels.load import load_scheme
 from segpipe.metrics.jackknife import LEAST_UNITS
 from segpipe.params.prepare import SplitParams
+from segpipe.raw.build import build_reader
 from segpipe.raw.input_spec import PICTURES, InputSpec
 from segpipe.sources.folder.samples import list_samples
 from tests.evaluation.images import SAME_SIZE, scored_image
@@ -39,7 +40,7 @@ class Blueness:
     precision = "fp32"
     device = torch.device("cpu")
     input = InputSpec(PICTURES, 8, 8, "stretch", 1, [0.5] * 3, [0.5] * 3)
-    views = Views()
+    views, reader = Views(), build_reader(PICTURES)
     train_ids = Predictor.train_ids
 
     def score_strips(self, clips: list[NDArray[np.uint8]]) -> Any:

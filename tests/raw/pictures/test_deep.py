@@ -11,7 +11,7 @@ from PIL import Image
 from segpipe.labels.scheme import LabelScheme, RawLabel
 from segpipe.params.prepare import PrepareParams
 from segpipe.preparation.file_spec import choose_files
-from segpipe.raw.build import build_reader, read_raw
+from segpipe.raw.build import build_reader
 from segpipe.raw.geometry import resize_image
 from segpipe.raw.input_spec import PICTURES, FileSpec, Scaling, picture_of
 from segpipe.raw.pictures.deep import picture_header, read_channels, read_scaled, read_shown
@@ -246,7 +246,7 @@ def test_the_canvas_holds_the_whole_image_resized(fit: str, tmp_path: Path) -> N
     outside = seen.frames_THWC.copy()
     outside[:, rows, columns] = 0
     assert not outside.any()
-    whole = read_raw(sample, tmp_path, scheme, files).frames_THWC[0]
+    whole = build_reader(files).read(sample, tmp_path, scheme).frames_THWC[0]
     np.testing.assert_allclose(whole, values_HWC / 4095, atol=5e-4)
     if fit == "stretch":
         np.testing.assert_array_equal(seen.frames_THWC[0], resize_image(whole, 12, 12))
