@@ -72,12 +72,22 @@ def repository(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     assert ran == ["fetch", "prepare", "train", "evaluate", "render"]
     run(root, "git", "add", "-A")
     run(root, "git", "commit", "-qm", "baseline")
+    run(root, "git", "tag", "baseline")
     return root
 
 
 @pytest.fixture
 def baseline(repository: Path) -> Path:
-    """The repository with the parameters and the outputs of its baseline."""
-    run(repository, "git", "checkout", "-qf", "main")
+    """The repository with the parameters and the outputs of its baseline, and nothing else.
+
+    Without its index, git writes each file anew: an index that other programs have written can take
+    a file of the same size for unchanged.
+    """
+    (repository / ".git/index").unlink()
+    run(repository, "git", "checkout", "-qf", "-B", "main", "baseline")
+    run(repository, "git", "clean", "-fdq")
+    run(repository, "dvc", "exp", "remove", "-q", "--all-commits")
+    # What killed experiments leave, which `dvc exp show` lists as running.
+    shutil.rmtree(repository / ".dvc/tmp/exps", ignore_errors=True)
     run(repository, "dvc", "checkout", "-q", "--force")
     return repository
