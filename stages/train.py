@@ -18,13 +18,12 @@ import sys
 import time
 from pathlib import Path
 
-if __name__ == "__main__":
+if __name__ == "__main__" and __package__ in (None, ""):
     # `accelerate launch stages/train.py` puts this file's folder on the path, not the repository.
-    if __package__ in (None, ""):
-        sys.path[0] = str(Path(__file__).resolve().parent.parent)
+    sys.path[0] = str(Path(__file__).resolve().parent.parent)
     from segpipe.runtime.process_exit import watch_parent
 
-    watch_parent()  # before torch is imported, which takes seconds in which a parent can die
+    watch_parent()  # as stages/__init__.py does for `python -m`
 
 from segpipe.params.chosen import chosen
 from segpipe.params.load import load_params

@@ -18,6 +18,7 @@ from segpipe.runtime.errors import SegpipeError
 from segpipe.runtime.lock import held_folder
 
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT)  # the disk itself, or what of it a person may use
+_PROTECTED = (errno.EROFS, errno.EACCES, errno.EPERM)
 # Of one length, whatever the target's name is: that may be as long as the file system allows.
 _PARTIAL = ".segpipe-{}.partial"
 _LEFT_OVER = re.compile(re.escape(_PARTIAL).replace(r"\{\}", "[0-9a-f]{16}"))
@@ -70,6 +71,17 @@ def atomic_dir(path: Path) -> Iterator[Path]:
             shutil.rmtree(path)
         partial.replace(path)
         sync(path.parent)
+
+
+@contextlib.contextmanager
+def temporary_dir(parent: Path) -> Iterator[Path]:
+    """Yield a new folder in `parent`, which goes at the end of the block with all that is in it.
+
+    What a killed process leaves of it goes when something is next written into `parent` as above.
+    """
+    parent.mkdir(parents=True, exist_ok=True)
+    with _new_folder(parent) as folder:
+        yield folder
 
 
 @contextlib.contextmanager
@@ -127,10 +139,16 @@ def write_csv(
 
 @contextlib.contextmanager
 def disk_errors_explained(place: Path) -> Iterator[None]:
-    """Turn the system's 'no space left' within the block into a message that says what to do."""
+    """Turn what the system says within the block of a full or protected disk into what to do."""
     try:
         yield
     except OSError as error:
+        if error.errno in _PROTECTED:
+            raise SegpipeError(
+                f"{error.filename or place}: {error.strerror}. segpipe needs to read this place, and "
+                "to write into the folder that it is started in: change its owner or its mode, or "
+                "work in a copy"
+            ) from error
         if error.errno not in DISK_FULL:
             raise
         raise SegpipeError(

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from mlflow.entities import Run
 
 WHOLE_PARAMETERS = "parameters.json"
+TOKEN = "training_token"  # a tag: what no other training has
 # MLflow takes this many parameters or tags in one call.
 _BATCH = 100
 
@@ -46,6 +47,9 @@ def start_run(
 ) -> Tracker:
     """Start a training's run, or resume the run whose id is `resume`, where the store has it.
 
+    Without it, a run with the TOKEN of `tags` is resumed: the process that made it was killed before
+    it could note the id.
+
     data: what is trained and validated on. hurried: whether this process was asked to end, so that
     the end of the run takes seconds at most.
 
@@ -57,7 +61,7 @@ def start_run(
         return Silent()
     store = open_store(settings)
     with _explained(store) as client:
-        run = known = find_run(client, resume)
+        run = known = find_run(client, resume) or _find_tagged(client, store, tags.get(TOKEN))
         if run is None:
             if resume:
                 say(f"MLflow: run {resume} is not in {store.address}; a new one is made")
@@ -137,6 +141,14 @@ def _explained(store: Store) -> Iterator["MlflowClient"]:
 def create_run(client: "MlflowClient", store: Store, name: str, tags: Mapping[str, str]) -> "Run":
     """Return a new run of that name and these tags."""
     return client.create_run(store.experiment_id, run_name=redacted(name), tags=valid_tags(tags))
+
+
+def _find_tagged(client: "MlflowClient", store: Store, token: str | None) -> "Run | None":
+    """Return the run that was made with this token, if there is one."""
+    if not token:
+        return None
+    found = client.search_runs([store.experiment_id], f"tags.{TOKEN} = '{token}'", max_results=1)
+    return found[0] if found else None
 
 
 def _log_parameters(

@@ -1,15 +1,22 @@
 """What a signal may and may not interrupt; tests/stages/test_interrupted.py has whole stages."""
 
+import errno
 import os
 import signal
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
 import pytest
 
-from segpipe.runtime.process_exit import Terminated, interrupted_when_told, uninterrupted
-from tests.forge import ROOT, child_environment
+from segpipe.runtime.process_exit import (
+    Terminated,
+    explained,
+    interrupted_when_told,
+    uninterrupted,
+)
+from tests.forge import ROOT, child_environment, runs, wait_until
 
 # The main thread waits for another one, which runs on for a second after the signal.
 _WAITING = """
@@ -144,3 +151,39 @@ def test_other_threads_are_not_concerned() -> None:
     thread.start()
     thread.join()
     assert seen == [before]
+
+
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="needs Linux's /proc")
+def test_a_stage_goes_with_its_parent_while_it_imports(tmp_path: Path) -> None:
+    stages = tmp_path / "stages"
+    stages.mkdir()
+    (stages / "__init__.py").write_text((ROOT / "stages/__init__.py").read_text())
+    (stages / "slow.py").write_text("import time\nprint(flush=True)\ntime.sleep(60)\n")
+    script = f"{sys.executable} -m stages.slow & echo $!; wait"
+    parent = subprocess.Popen(
+        ["sh", "-c", script],
+        cwd=tmp_path,
+        env=child_environment(PYTHONPATH=str(ROOT)),
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert parent.stdout is not None
+    stage = int(parent.stdout.readline())
+    parent.stdout.readline()  # the stage imports
+    parent.kill()
+    parent.wait()
+    wait_until(lambda: not runs(stage), 10)
+    parent.stdout.close()
+
+
+@pytest.mark.parametrize("number", [errno.EROFS, errno.EACCES, errno.ENOSPC])
+def test_a_protected_or_full_disk_is_said_without_a_traceback(
+    number: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def write() -> int:
+        raise OSError(number, os.strerror(number), "metrics/history.csv")
+
+    assert explained(write) == 1
+    said = capsys.readouterr().err
+    assert said.startswith("error: ")
+    assert "metrics/history.csv" in said or number == errno.ENOSPC

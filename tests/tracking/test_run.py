@@ -15,7 +15,7 @@ from mlflow.data.schema import TensorDatasetSchema
 from segpipe.params.schema import TrackingParams
 from segpipe.runtime.errors import TrackingError
 from segpipe.tracking.datasets import DataUsed
-from segpipe.tracking.run import start_run, training_run
+from segpipe.tracking.run import TOKEN, start_run, training_run
 from segpipe.tracking.store import open_store
 from segpipe.tracking.tracker import Tracker
 
@@ -37,6 +37,17 @@ def later(tmp_path: Path) -> Later:
 
 def _start(resume: str | None = None, settings: TrackingParams = SETTINGS) -> Tracker:
     return start_run(settings, "unet", {"train": {"lr": 0.1}}, {"data_fingerprint": "d1"}, resume)
+
+
+def test_a_run_whose_id_was_never_noted_is_found_by_its_token(used: Path, read: Read) -> None:
+    """The process was killed after it had made the run. Another training makes its own."""
+    for token in ("one", "one", "two"):
+        with start_run(SETTINGS, "unet", {}, {TOKEN: token}):
+            pass
+    client = read(used / "mlflow.db")
+    [experiment] = [one for one in client.search_experiments() if one.name == "segpipe"]
+    runs = client.search_runs([experiment.experiment_id])
+    assert sorted(run.data.tags[TOKEN] for run in runs) == ["one", "two"]
 
 
 def _status(client: Any, run_id: str | None) -> str:

@@ -6,6 +6,7 @@ it, so that one rename makes all of it valid. sums.json has a checksum of every 
 
 import json
 import re
+import secrets
 import shutil
 import time
 import zlib
@@ -25,6 +26,7 @@ from segpipe.training.optimizer import optimizer_tensors
 
 NETWORK, AVERAGE, BEST, OPTIMIZER = "network", "average", "best", "optimizer"
 _PROGRESS, _SUMS, _TRACKED = "progress.json", "sums.json", "mlflow.json"
+_TOKEN = "mlflow_token.json"
 _ALWAYS = {_PROGRESS, f"{NETWORK}.safetensors", f"{OPTIMIZER}.safetensors"}
 _NAME = re.compile(r"checkpoint-([0-9]{9,})")
 _CHUNK = 1 << 22
@@ -175,6 +177,18 @@ class Checkpoints:
         """Return what `note_tracked` noted, if anything."""
         without = "the training goes on under a new MLflow run"
         return read_note(self.folder / _TRACKED, "run_id", str, without)
+
+    def tracking_token(self) -> str:
+        """Return a text that no other training has; it is made here when it is asked for first.
+
+        The MLflow run has it as a tag from its creation, so that a process that was killed before
+        `note_tracked` finds the run again.
+        """
+        noted = read_note(self.folder / _TOKEN, "token", str, "another is made")
+        if noted is None:
+            noted = secrets.token_hex(8)
+            write_json(self.folder / _TOKEN, {"token": noted})
+        return noted
 
     def _place(self, step: int) -> Path:
         return self.folder / f"checkpoint-{step:09d}"

@@ -14,7 +14,7 @@ from segpipe.runtime.console import say
 from segpipe.runtime.state import kept_folder
 from segpipe.runtime.trial import report_rows
 from segpipe.tracking.description import NOTE, description, run_name
-from segpipe.tracking.run import standard_tags, start_run
+from segpipe.tracking.run import TOKEN, standard_tags, start_run
 from segpipe.tracking.tracker import Tracker
 from segpipe.training.class_balance import centroid_counts
 from segpipe.training.distributed.signals import Interrupted, StopRequest
@@ -51,6 +51,7 @@ def mlflow_run(
             **standard_tags(),
             "data_fingerprint": job.data.dataset.fingerprint,
             NOTE: description(model, recorded),
+            TOKEN: job.checkpoints.tracking_token(),
         },
         resume=job.checkpoints.tracked(),
         data=data_used(job.data, recorded["source"]["name"]),

@@ -243,6 +243,15 @@ def test_a_deletion_that_is_cut_short_leaves_no_half_checkpoint(
     assert checkpoints.read(2).progress.step == 2
 
 
+def test_the_token_of_a_training_stays_until_its_state_is_removed(tmp_path: Path) -> None:
+    checkpoints = Checkpoints(tmp_path / "state")
+    token = checkpoints.tracking_token()
+    assert Checkpoints(tmp_path / "state").tracking_token() == token
+    assert checkpoints.steps() == []
+    checkpoints.remove()
+    assert checkpoints.tracking_token() != token
+
+
 def test_a_note_that_cannot_be_read_says_what_to_do(tmp_path: Path) -> None:
     (tmp_path / "mlflow.json").write_text(json.dumps(["abc"]))
     with pytest.raises(CheckpointError, match=r"mlflow\.json: cannot be read .* delete it"):
