@@ -19,6 +19,7 @@ from tests.forge import (
     wait_until,
     write_parameters,
 )
+from tests.pipeline.cache import damaged
 from tests.pipeline.conftest import run, with_programs
 from tests.published import Result, runs_with_rows, tracked, wanted
 
@@ -247,3 +248,42 @@ def working_in(repository: Path) -> list[int]:
             if place.readlink().is_relative_to(repository) and runs(int(place.parent.name)):
                 found.append(int(place.parent.name))
     return found
+
+
+@pytest.mark.parametrize("stage", ["evaluate", "render"])
+def test_a_stage_that_is_killed_with_dvc_comes_out_as_before(
+    stage: str, baseline: Path, tmp_path: Path
+) -> None:
+    """Killed in its work, beside outputs that are hard links into the cache."""
+    before = {path: path.read_bytes() for path in results(baseline)}
+    log = tmp_path / "log"
+    with log.open("w") as file:
+        repro = subprocess.Popen(
+            ["dvc", "repro", "--force", "--single-item", stage],
+            cwd=baseline,
+            env=with_programs(),
+            stdout=file,
+            stderr=file,
+            start_new_session=True,
+        )
+    wait_until(
+        lambda: (
+            any(f"stages.{stage}" in command(pid) for pid in children(repro.pid))
+            or repro.poll() is not None
+        )
+    )
+    assert repro.poll() is None, log.read_text()
+    [working] = children(repro.pid)
+    wait_until(lambda: len(list(Path(f"/proc/{working}/task").iterdir())) > 2)
+    os.killpg(repro.pid, signal.SIGKILL)
+    repro.wait()
+    wait_until(lambda: not runs(working))
+    run(baseline, "dvc", "repro")  # runs the stage again, or takes its outputs from the cache
+    assert damaged(baseline) == []
+    assert {path: path.read_bytes() for path in results(baseline)} == before
+
+
+def results(repository: Path) -> list[Path]:
+    """What evaluate and render write that is the same in each run."""
+    tables = [repository / f"metrics/{name}.csv" for name in ("classes", "images", "confusion")]
+    return [*tables, *sorted((repository / "predictions").rglob("*.png"))]
