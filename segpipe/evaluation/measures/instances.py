@@ -1,6 +1,6 @@
 """Instance-weighted IoU (iIoU), by class and by category, where files tell objects apart.
 
-Shapes: N images, R sets of classes (classes, then categories), S bootstrap samples.
+Shapes: N images, R sets of classes (classes, then categories), S sums over images.
 """
 
 from typing import Any, Self
