@@ -240,6 +240,7 @@ class Evaluation(Evaluated):
     mean_dice: Annotated[Score, Shown("mean Dice")] = None
     frequency_weighted_iou: Annotated[Score, Shown("weighted IoU")] = None
     frequency_weighted_dice: Annotated[Score, Shown("weighted Dice")] = None
+    frequency_weighted_precision: Annotated[Score, Shown("weighted precision")] = None
     category_iou: Annotated[Score, Shown("category IoU")] = None
     category_iou_interval: Interval | None = None
     instance_iou: Annotated[Score, Shown("class iIoU")] = None
