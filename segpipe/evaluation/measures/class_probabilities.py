@@ -135,7 +135,7 @@ class ClassProbabilities:
             ""
             if self._fitted_views
             else "; it was fitted on whole images at a single scale without flip, and divides here the "
-            "logits of the mean over other views, for which another one may be better"
+            "logits of other views, or of their mean, for which another one may be better"
         )
         return (
             f"temperature fitted on {len(self._fitted_on)} validation images; errors, before and after, "
