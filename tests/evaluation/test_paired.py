@@ -210,7 +210,9 @@ def test_what_cannot_be_paired_is_refused_in_words(
         evaluated(tmp_path / f"few{gain}", confusions(gain)[: LEAST_UNITS - 1])
         for gain in (0.0, 0.1)
     ]
+    withheld = [evaluated(tmp_path / name, confusions(0.0)[:0]) for name in ("none", "nothing")]
     for names, reason in (
+        (withheld, "no image has truth"),
         ((a, other), "the truth of 1 images differs"),
         ((a, fewer), "the images differ: 2 are in one of them alone"),
         (few, f"{LEAST_UNITS - 1} image files with truth; at least {LEAST_UNITS} are needed"),
