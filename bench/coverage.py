@@ -153,7 +153,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     numbers: dict[str, Any] = {"type": int, "nargs": "*"}
-    parser.add_argument("--images", **numbers, default=[20, 30, 50, 100, 500, 2000])
+    parser.add_argument("--images", **numbers, default=[10, 20, 30, 50, 100, 500, 2000])
     parser.add_argument("--groups", **numbers, default=[20, 50], help="of ten images each")
     parser.add_argument("--frames", **numbers, default=[100, 200, 500], help="of one drive")
     parser.add_argument("--draws", type=int, default=1000, help="data sets for each row")

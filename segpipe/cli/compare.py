@@ -104,7 +104,7 @@ def _run(options: argparse.Namespace) -> int:
     for line in lines:
         say(line)
     if options.csv is not None:
-        write_csv(options.csv, groups, names)
+        write_csv(options.csv, groups, names, " | ".join(_protocols(runs, names)))
         say(f"the numbers are in {options.csv}")
     return 0
 

@@ -33,7 +33,9 @@ def markdown_lines(groups: Sequence[Sequence[Row]], names: Sequence[str]) -> lis
     return [f"| {' | '.join(map(_escaped, row))} |" for row in (head, rule, *rows)]
 
 
-def write_csv(path: Path, groups: Sequence[Sequence[Row]], names: Sequence[str]) -> None:
+def write_csv(
+    path: Path, groups: Sequence[Sequence[Row]], names: Sequence[str], protocol: str
+) -> None:
     """Write all rows; scores and shares in 0..1, what is missing as an empty cell.
 
     Columns: kind, name, share, for each evaluation its value, its low and its high end of the 95 %
@@ -47,22 +49,26 @@ def write_csv(path: Path, groups: Sequence[Sequence[Row]], names: Sequence[str])
         for value, ends in zip((*row.values, *row.differences), intervals, strict=True):
             numbers += [value, *((None, None) if ends is None else (ends.low, ends.high))]
         table.append((row, numbers))
-    write_score_csv(path, head, table)
+    write_score_csv(path, head, table, protocol)
 
 
 def write_score_csv(
-    path: Path, columns: Sequence[str], rows: Iterable[tuple[Row, Sequence[float | None]]]
+    path: Path,
+    columns: Sequence[str],
+    rows: Iterable[tuple[Row, Sequence[float | None]]],
+    protocol: str,
 ) -> None:
     """Write rows of scores with their numbers, what is missing as an empty cell.
 
-    Columns: kind, name, share (`output_file.CSV_START`), and those of the numbers.
+    Columns: kind, name, share (`output_file.CSV_START`), those of the numbers, and `protocol`, which says
+    in the first row how the scores were measured.
     """
     text = io.StringIO()
     table = csv.writer(text, lineterminator="\n")
-    table.writerow(["kind", "name", "share", *columns])
-    for row, numbers in rows:
+    table.writerow(["kind", "name", "share", *columns, "protocol"])
+    for place, (row, numbers) in enumerate(rows):
         cells = ["" if one is None else f"{one:.6g}" for one in (row.share, *numbers)]
-        table.writerow([row.kind, row.name, *cells])
+        table.writerow([row.kind, row.name, *cells, "" if place else protocol])
     write_text(path, text.getvalue())
 
 

@@ -96,6 +96,7 @@ def _run(options: argparse.Namespace) -> int:
     found = family([read_run(name) for name in names], score=options.score)
     lines = [*_legend(found), *family_notes(found.runs), ""]
     lines += [*family_lines(found), "", _summary(found)]
+    lines += [f"measured on {found.runs[0].evaluation.protocol.summary}"]
     lines += _verdict(found, others, options)
     for line in lines:
         say(line)

@@ -24,14 +24,16 @@ def write_family_csv(path: Path, found: Family, names: Sequence[str]) -> None:
     """Write all rows; scores and shares in 0..1, variances of scores in 0..1, what is missing as an
     empty cell.
 
-    Columns: kind, name, share, the numbers of the family, and the value of each run.
+    Columns: kind, name, share, the numbers of the family, the value of each run, and the protocol of the
+    first one.
     """
     table = [
         (one.row, [*_numbers(one).values(), one.images_share, *one.row.values])
         for rows in found.rows
         for one in rows
     ]
-    write_score_csv(path, [*_NUMBERS, "images_share", *names], table)
+    protocol = found.runs[0].evaluation.protocol.summary
+    write_score_csv(path, [*_NUMBERS, "images_share", *names], table, protocol)
 
 
 def write_family_json(path: Path, found: Family, names: Sequence[str]) -> None:

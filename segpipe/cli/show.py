@@ -13,12 +13,14 @@ from segpipe.results.evaluation import (
     EvaluationProtocol,
     Foreground,
 )
+from segpipe.results.evaluation_tables import GroupRow
 from segpipe.results.records import (
     METRICS,
     REPORT,
     Interval,
     Score,
     read_record,
+    read_table,
     set_labels,
     shown_values,
 )
@@ -26,7 +28,8 @@ from segpipe.results.training import TrainingSummary
 from segpipe.runtime.console import say
 from segpipe.runtime.errors import DataError
 
-_Scores = TypeVar("_Scores", ClassScores, CategoryScores)
+_Scores = TypeVar("_Scores", ClassScores, CategoryScores, GroupRow)
+_MOST_GROUPS = 8
 _PLACES = (
     ("report", REPORT, "all of it on one page; `segpipe show --open` opens it"),
     (
@@ -77,7 +80,7 @@ def show_results() -> None:
     lines = [*_table("class, all in %", ClassScores, evaluation.classes), ""]
     if evaluation.categories:
         lines += [*_table("category, all in %", CategoryScores, evaluation.categories), ""]
-    lines += [*_totals(evaluation), *_training(training)]
+    lines += [*_groups(), *_totals(evaluation), *_training(training)]
     for line in [*lines, "", *_places()]:
         say(line)
 
@@ -89,9 +92,14 @@ def _open(report: Path) -> None:
         say(f"no browser was found here; open {report.absolute()} in one")
 
 
-def _table(head: str, model: type[_Scores], classes: Mapping[str, _Scores]) -> list[str]:
-    """Return a table in percent with a column for each score that any class (or category) has."""
-    total = max(sum(found.pixels for found in classes.values()), 1)
+def _table(
+    head: str, model: type[_Scores], classes: Mapping[str, _Scores], pixels: int | None = None
+) -> list[str]:
+    """Return a table in percent with a column for each score that any class (or category, or group) has.
+
+    pixels: of which the last column says the share; None for those of all rows.
+    """
+    total = max(pixels or sum(found.pixels for found in classes.values()), 1)
     width = max(map(len, (head, *classes)))
     columns = set_labels(model, classes.values())
     labels = "".join(f"  {label:>6}" for label in columns.values())
@@ -103,6 +111,21 @@ def _table(head: str, model: type[_Scores], classes: Mapping[str, _Scores]) -> l
         )
         lines.append(f"{name:<{width}}{''.join(scores)}  {100 * found.pixels / total:>6.2f}")
     return lines
+
+
+def _groups() -> list[str]:
+    """Return the scores of the worst groups; nothing of a single one, or where each image is one."""
+    path = METRICS / GroupRow.file
+    rows = read_table(GroupRow, path) if path.is_file() else []
+    if not 1 < len(rows) < sum(row.images for row in rows):
+        return []
+    worst = {row.group or "(no name)": row for row in rows[:_MOST_GROUPS]}
+    more = len(rows) - len(worst)
+    return [
+        *_table("group, all in %", GroupRow, worst, sum(row.pixels for row in rows)),
+        *([f"and {more} more groups with a higher mIoU, in {path}"] if more else []),
+        "",
+    ]
 
 
 def _totals(evaluation: Evaluation) -> list[str]:

@@ -51,6 +51,7 @@ class EvaluationCounts:
         temperature: float = 1.0,
         fitted_on: Collection[str] = (),
         temporal: bool = False,
+        fitted_views: bool = True,
     ) -> Self:
         """Return empty counts of all measures that are asked for; a new measure is listed here.
 
@@ -58,7 +59,7 @@ class EvaluationCounts:
         boundaries: widths in percent of the image's diagonal, as `Boundaries` takes them.
         probabilities: whether to count them, which takes longer than to count labels.
         scheme: where its labels have categories, or objects as in Cityscapes, they are scored as well.
-        temperature, fitted_on: of the probabilities, as `ClassProbabilities` takes them.
+        temperature, fitted_on, fitted_views: of the probabilities, as `ClassProbabilities` takes them.
         temporal: whether images come with the labels of the frame before them.
         """
         labels: list[LabelMeasure] = [
@@ -79,7 +80,7 @@ class EvaluationCounts:
         if boundaries:
             labels += [Boundaries(classes, boundaries)]
         if probabilities:
-            logits += [ClassProbabilities(classes, temperature, fitted_on)]
+            logits += [ClassProbabilities(classes, temperature, fitted_on, fitted_views)]
         if one_logit:
             labels += [Foreground(classes)]
             logits += [Probabilities(classes[FOREGROUND])]
@@ -113,14 +114,16 @@ class EvaluationCounts:
         scores: dict[str, Any] = {}
         columns: dict[str, Mapping[str, Any]] = {}
         of_groups: dict[str, Mapping[str, Any]] = {}
+        of_counts: dict[str, Mapping[str, Any]] = {}
         tables: dict[type[Record], Sequence[Record]] = {}
         for measure in (*self.label_measures, *self.logit_measures):
             found = measure.summary()
             scores = _united(scores, found.scores)
             columns |= found.image_columns
             of_groups |= found.group_columns
+            of_counts |= found.count_columns
             tables |= found.tables
-        return MeasureSummary(scores, columns, of_groups, tables)
+        return MeasureSummary(scores, columns, of_groups, of_counts, tables)
 
 
 def _united(scores: Mapping[str, Any], others: Mapping[str, Any]) -> dict[str, Any]:

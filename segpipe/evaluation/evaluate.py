@@ -20,6 +20,7 @@ from segpipe.evaluation.earlier_clips import (
 )
 from segpipe.evaluation.measure import ScoredImage
 from segpipe.inference.predictor import Predictor
+from segpipe.inference.views import Views
 from segpipe.labels.scheme import VOID
 from segpipe.loading.batches import Prefetch
 from segpipe.metrics.optical_flow import moved_labels
@@ -74,6 +75,7 @@ def evaluate(
         temperature=predictor.bundle.temperature,
         fitted_on=predictor.bundle.fit_images,
         temporal=temporal,
+        fitted_views=predictor.views == Views(),
     )
     counts.withheld = [sample.name for sample in samples if sample.mask is None]
     with_truth = [sample for sample in samples if sample.mask is not None]

@@ -29,7 +29,8 @@ def paired_samples(
 ) -> list[Sample]:
     """Return a sample for each truth file, sorted: `image` is its prediction, `mask` the truth.
 
-    Both are paths below their folders. Partners have the same path without suffix; else the same one
+    Both are paths below their folders; `instances` is the file of Cityscapes that lies beside the truth and
+    tells objects apart, where it is there. Partners have the same path without suffix; else the same one
     without the usual endings (`_gtFine_labelIds`, `_pred`, `_leftImg8bit`); else the same name so.
     train_ids: whether the predictions and the truth are meant to hold train ids, which decides between
     `_labelTrainIds` and `_labelIds` where both are there. group: as `sample_groups` takes it.
@@ -55,9 +56,21 @@ def paired_samples(
     names = {name: names.get(name, name) for name in sorted(pairs)}
     groups = sample_groups(list(names.values()), group)
     return [
-        Sample(short, groups[short], image=predicted[pairs[name]], mask=true[name])
+        Sample(
+            short,
+            groups[short],
+            image=predicted[pairs[name]],
+            mask=true[name],
+            instances=_instances_beside(truth, name),
+        )
         for name, short in names.items()
     ]
+
+
+def _instances_beside(truth: Path, name: str) -> str | None:
+    match = _KINDS.fullmatch(name)
+    path = f"{match[1]}_instanceIds.png" if match else ""
+    return path if path and (truth / path).is_file() else None
 
 
 def paired_photographs(folder: Path, samples: Sequence[Sample]) -> dict[str, Path]:

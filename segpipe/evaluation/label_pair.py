@@ -12,7 +12,7 @@ from segpipe.evaluation.counts import EvaluationCounts
 from segpipe.evaluation.measure import ScoredImage
 from segpipe.labels.scheme import VOID, LabelScheme, colour_text
 from segpipe.metrics.label_pairs import label_confusion, pair_counts
-from segpipe.raw.pictures.files import MaskFile, load_mask
+from segpipe.raw.pictures.files import MaskFile, load_mask, read_instances
 from segpipe.raw.sample import Sample
 from segpipe.runtime.errors import DataError
 from segpipe.runtime.findings import Finding, about
@@ -73,8 +73,14 @@ def count_pair(sample: Sample, context: PairContext) -> PairResult:
         faults.append(("wrong_size", f"{paths[0]}: {sizes}"))
     if faults or not (prediction and truth):
         return PairResult(None, tuple(faults))
-    counts = no_counts(context)
-    counts.update(_MaskPair(sample, prediction, truth, schemes, counts_VV))
+    counts, instances_hw = no_counts(context), None
+    if counts.needs_instances and sample.instances is not None:
+        path = context.truth / sample.instances
+        try:
+            instances_hw = read_instances(path, truth.picture.size[::-1])
+        except DataError as error:
+            return PairResult(None, (("unreadable", str(error)),))
+    counts.update(_MaskPair(sample, prediction, truth, schemes, counts_VV, instances_hw))
     numbers = [value for value in prediction.values if value != VOID]
     return PairResult(counts, largest=None if prediction.painted else max(numbers, default=0))
 
@@ -83,7 +89,7 @@ class _MaskPair(ScoredImage):
     """A pair of masks, which become train ids when a measure asks for them: most ask for counts alone.
 
     schemes: of the prediction and of the truth. counts_VV: of raw values; None where the train ids must
-    be counted.
+    be counted. instances_hw: as in ScoredImage.
     """
 
     def __init__(
@@ -93,12 +99,13 @@ class _MaskPair(ScoredImage):
         truth: MaskFile,
         schemes: tuple[LabelScheme, LabelScheme],
         counts_VV: NDArray[np.int64] | None,
+        instances_hw: NDArray[np.int32] | None,
     ) -> None:
         vars(self).update(
             sample=sample,
             scored_mask_hw=np.ones(truth.picture.size[::-1], np.bool_),
             classes=schemes[1].num_classes,
-            instances_hw=None,
+            instances_hw=instances_hw,
         )
         if counts_VV is not None:
             by_value = (scheme.encode(_VALUES_V)[0] for scheme in schemes)

@@ -58,13 +58,15 @@ class MeasureSummary:
     """What a measure says of all images that it has seen.
 
     scores: keys of evaluation.json, nested as there. image_columns: by column of images.csv and name
-    of the sample; one that is missing has no score. group_columns: likewise of groups.csv, by group.
-    tables: the rows of files of the measure's own, by their model.
+    of the sample; one that is missing has no score. group_columns: likewise of groups.csv, by group;
+    count_columns: of image_counts.csv, by name of the sample. tables: the rows of files of the measure's
+    own, by their model.
     """
 
     scores: Mapping[str, Any]
     image_columns: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     group_columns: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    count_columns: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     tables: Mapping[type[Record], Sequence[Record]] = field(default_factory=dict)
 
 
@@ -115,6 +117,18 @@ def sums_by_group(samples: Sequence[Sample], values_N: NDArray[Any]) -> dict[str
     """Return the sum of `values_N` over the samples of each group, in the order of the groups."""
     groups = [sample.group for sample in samples]
     return dict(zip(dict.fromkeys(groups), sums_by(groups, values_N), strict=True))
+
+
+def scores_of_parts(
+    samples: Sequence[Sample], values_N: NDArray[Any], statistic: Statistic
+) -> tuple[dict[str, float | None], dict[str, float | None]]:
+    """Return a statistic of the values of each sample, by name, and of the sum of each group."""
+    images = {sample.name: one for sample, one in zip(samples, values_N, strict=True)}
+    of_images, of_groups = (
+        {name: rounded(float(statistic(one[None])[0])) for name, one in parts.items()}
+        for parts in (images, sums_by_group(samples, values_N))
+    )
+    return of_images, of_groups
 
 
 def rounded(score: float) -> float | None:

@@ -15,6 +15,7 @@ from segpipe.results.evaluation_tables import (
     BoundaryRow,
     ClassRow,
     GroupRow,
+    ImageCountsRow,
     ImageRow,
     PrecisionRecallPoint,
     ReliabilityBin,
@@ -36,7 +37,7 @@ class EvaluationReport:
         write_record(paths[0], self.evaluation)
         for model, rows in self.tables.items():
             paths.append(folder / model.file)
-            write_table(paths[-1], model, rows)
+            write_table(paths[-1], model, rows, protocol=self.evaluation.protocol.summary)
         return paths
 
 
@@ -69,7 +70,10 @@ def _report(
     # DVC wants every file, also that of a measure that was not asked for.
     tables: dict[type[Record], Sequence[Record]] = {BoundaryRow: [], ReliabilityBin: []}
     tables |= found.tables
-    tables[GroupRow] = _group_rows(found)
+    tables[GroupRow] = _with_columns(found.tables[GroupRow], "group", found.group_columns)
+    tables[ImageCountsRow] = _with_columns(
+        found.tables[ImageCountsRow], "name", found.count_columns
+    )
     tables[ClassRow], tables[ImageRow] = class_rows(evaluation), images
     if one_point_a_class:
         tables[PrecisionRecallPoint] = _class_points(evaluation)
@@ -143,13 +147,13 @@ def _image_rows(found: MeasureSummary, withheld: Sequence[str]) -> list[ImageRow
     return sorted(rows, key=lambda row: (row.miou is None, row.miou or 0.0, row.name))
 
 
-def _group_rows(found: MeasureSummary) -> list[GroupRow]:
-    """Return the rows of groups.csv with the columns that other measures add."""
-    added = found.group_columns
+def _with_columns(
+    rows: Sequence[Record], key: str, added: Mapping[str, Mapping[str, Any]]
+) -> list[Record]:
+    """Return the rows with the columns that other measures add, by the field `key`."""
     return [
-        row.model_copy(update={name: values.get(row.group) for name, values in added.items()})
-        for row in found.tables[GroupRow]
-        if isinstance(row, GroupRow)
+        row.model_copy(update={name: of.get(getattr(row, key)) for name, of in added.items()})
+        for row in rows
     ]
 
 

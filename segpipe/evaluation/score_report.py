@@ -88,7 +88,8 @@ def score_reproduction(
                 context.predictions, (sample.image for sample in samples)
             ),
             "digest of the truth": _files_digest(
-                context.truth, (str(sample.mask) for sample in samples)
+                context.truth,
+                (name for sample in samples for name in (sample.mask, sample.instances) if name),
             ),
         },
     )

@@ -19,9 +19,9 @@ from segpipe.metrics.image_scores import (
     sums_of_defined,
 )
 from segpipe.metrics.jackknife import Statistic, sums_by
-from segpipe.metrics.scores import OF_CLASS, OF_SPLIT, miou
-from segpipe.results.evaluation import Evaluation, ImageMeanScores
-from segpipe.results.evaluation_tables import ImageCountsRow
+from segpipe.metrics.scores import OF_CLASS, OF_SPLIT, class_iou, miou
+from segpipe.results.evaluation import Evaluation, ImageMeanScores, TemporalScores
+from segpipe.results.evaluation_tables import TEMPORAL_COUNTS, ImageCountsRow
 from segpipe.results.experiments import RunResults
 from segpipe.results.records import shown_fields
 
@@ -63,14 +63,19 @@ def shared_images(
         return refusal
     rows = runs[0].image_counts or []
     tables = [{row.name: row for row in run.image_counts or []} for run in runs]
-    counts_NRK3 = np.stack([_counts([table[row.name] for row in rows]) for table in tables], 1)
+    counted, over_time = (
+        np.stack([_counts([table[row.name] for row in rows], names) for table in tables], 1)
+        for names in (("truth", "predicted", "hits"), TEMPORAL_COUNTS)
+    )
+    classes = list(runs[0].evaluation.classes)
     files = [row.image for row in rows]
     groups = {row.image: row.group for row in rows}
     scores = [
         CountedScore(kind, name, sums_by(files, counts_NRC), statistic)
         for kind, name, counts_NRC, statistic in [
-            *_of_split(counts_NRK3),
-            *_of_classes(counts_NRK3, list(runs[0].evaluation.classes), rare, score),
+            *_of_split(counted),
+            *_of_classes(counted, classes, rare, score),
+            *_over_time(over_time, classes, score),
         ]
     ]
     return SharedImages(len(groups), list(groups.values()), scores)
@@ -108,6 +113,22 @@ def _of_classes(
     return found
 
 
+def _over_time(counts_NRK3: NDArray[np.int64], names: list[str], score: str) -> list[_Parts]:
+    """Return temporal consistency, and by class where it is wanted; nothing unless all runs compared the
+    same pixels: a model of clips cannot compare images that one of single images can.
+    """
+    compared_NR = counts_NRK3[..., 0].sum(-1)
+    if not compared_NR.any() or (compared_NR != compared_NR[:, :1]).any():
+        return []
+    label = shown_fields(TemporalScores)["consistency"].label
+    found: list[_Parts] = [("score", label, counts_NRK3, miou)]
+    if score == "temporal_iou":
+        of_class = partial(_only_class, class_iou)
+        for k, name in enumerate(names):
+            found.append((f"class {score}", name, counts_NRK3[:, :, [k]], of_class))
+    return found
+
+
 def _refusal(first: RunResults, other: RunResults) -> str | None:
     tables = [run.image_counts for run in (first, other)]
     if tables[0] is None or tables[1] is None:
@@ -119,12 +140,17 @@ def _refusal(first: RunResults, other: RunResults) -> str | None:
     if truths[0].keys() != truths[1].keys():
         apart = len(truths[0].keys() ^ truths[1].keys())
         return f"the images differ: {apart} are in one of them alone"
+    if not truths[0]:
+        return "no image has truth"
     changed = sum(truth != truths[1][name] for name, truth in truths[0].items())
     return f"the truth of {changed} images differs" if changed else None
 
 
-def _counts(rows: Sequence[ImageCountsRow]) -> NDArray[np.int64]:
-    return np.array([[row.truth, row.predicted, row.hits] for row in rows]).swapaxes(1, 2)
+def _counts(rows: Sequence[ImageCountsRow], names: Sequence[str]) -> NDArray[np.int64]:
+    """Return the counts in three columns, (N, K, 3); 0 where an image has none."""
+    nothing = [0] * len(rows[0].truth)
+    counts = [[getattr(row, name) or nothing for name in names] for row in rows]
+    return np.array(counts, np.int64).swapaxes(1, 2)
 
 
 def _only_class(score: Statistic, sums_SR13: NDArray[Any]) -> NDArray[np.float64]:

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from segpipe.labels.scheme import VOID
 from segpipe.metrics.precision_recall import PROBABILITIES
-from segpipe.metrics.scores import Floats, mean_defined, ratio
+from segpipe.metrics.scores import Floats, ratio
 
 BINS = 20  # of calibration, each of so many ranges:
 _RANGES_A_BIN = PROBABILITIES // BINS
@@ -99,33 +99,46 @@ class Reliability:
     confidence_B: Floats
     accuracy_B: Floats
 
-    @property
-    def error(self) -> float:
-        """The expected calibration error: the mean over pixels of |accuracy - confidence| of their bin
-        (Guo et al., "On calibration of modern neural networks", ICML 2017, equation 3).
-        """
-        gap_B = np.where(self.pixels_B > 0, np.abs(self.accuracy_B - self.confidence_B), 0.0)
-        return float(ratio(np.array((self.pixels_B * gap_B).sum()), np.array(self.pixels_B.sum())))
+
+def bin_counts(counts_2T: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return what bins, 0.05 wide, hold of counts of wrong (row 0) and right (row 1) pixels by range.
+
+    (..., 2, T) gives (..., B, 3): pixels, the sum of their probabilities in halves of a thousandth, and the
+    right ones. They add up over images.
+    """
+    pixels_T = counts_2T.sum(-2)
+    halves_T = pixels_T * (2 * np.arange(PROBABILITIES) + 1)
+    columns = [_binned(one_T) for one_T in (pixels_T, halves_T, counts_2T[..., 1, :])]
+    return np.stack(columns, -1)
 
 
-def reliability(counts_2T: NDArray[np.int64]) -> Reliability:
-    """Return the bins, 0.05 wide, of counts of wrong (row 0) and right (row 1) pixels by range."""
-    middle_T = (np.arange(PROBABILITIES) + 0.5) / PROBABILITIES
-    pixels_T = counts_2T.sum(0)
-    pixels_B = _binned(pixels_T)
+def calibration_error(bins_B3: NDArray[np.int64]) -> Floats:
+    """Return the expected calibration error of `bin_counts`, (...); NaN without a pixel.
+
+    The mean over pixels of |accuracy - confidence| of their bin (Guo et al., "On calibration of modern
+    neural networks", ICML 2017, equation 3).
+    """
+    apart_B = np.abs(bins_B3[..., 2] - bins_B3[..., 1] / (2 * PROBABILITIES))
+    return ratio(apart_B.sum(-1), bins_B3[..., 0].sum(-1))
+
+
+def reliability(bins_B3: NDArray[np.int64]) -> Reliability:
+    """Return the diagram of `bin_counts`."""
+    pixels_B, halves_B, right_B = bins_B3.T
     return Reliability(
         pixels_B=pixels_B,
-        confidence_B=ratio(_binned(pixels_T * middle_T), pixels_B),
-        accuracy_B=ratio(_binned(counts_2T[1]), pixels_B),
+        confidence_B=ratio(halves_B / (2 * PROBABILITIES), pixels_B),
+        accuracy_B=ratio(right_B, pixels_B),
     )
 
 
-def classwise_error(counts_K2T: NDArray[np.int64]) -> float:
-    """Return the classwise calibration error: the mean over the classes in the truth of the error of
-    each class's own probability (Kull et al., "Beyond temperature scaling", NeurIPS 2019, section 2).
+def class_errors(counts_K2T: NDArray[np.int64]) -> Floats:
+    """Return the calibration error of each class's own probability, (K,); NaN for one not in the truth.
+
+    Its mean is the classwise error (Kull et al., "Beyond temperature scaling", NeurIPS 2019, section 2).
     """
-    error_K = [reliability(counts_2T).error for counts_2T in counts_K2T if counts_2T[1].any()]
-    return float(mean_defined(np.array(error_K))) if error_K else float("nan")
+    in_truth_K = counts_K2T[:, 1].any(-1)
+    return np.where(in_truth_K, calibration_error(bin_counts(counts_K2T)), np.nan)
 
 
 def _range(probability_N: Tensor) -> Tensor:
@@ -133,4 +146,4 @@ def _range(probability_N: Tensor) -> Tensor:
 
 
 def _binned(values_T: NDArray[Any]) -> NDArray[Any]:
-    return np.asarray(values_T.reshape(BINS, _RANGES_A_BIN).sum(1))
+    return np.asarray(values_T.reshape(*values_T.shape[:-1], BINS, _RANGES_A_BIN).sum(-1))

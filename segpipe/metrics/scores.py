@@ -37,6 +37,7 @@ class Scores:
     pixel_accuracy: float
     frequency_weighted_iou: float
     frequency_weighted_dice: float
+    frequency_weighted_precision: float
 
 
 def scores(confusion_KP: NDArray[np.int64]) -> Scores:
@@ -106,6 +107,12 @@ def weighted_mean(values_K: Floats, truth_K: NDArray[Any]) -> Floats:
     return ratio(weighted.sum(axis=-1), truth_K.sum(axis=-1))
 
 
+def weighted_precision(counts_K3: Counts) -> Floats:
+    """Return the mean precision weighted by the truth's pixels; classes never predicted are left out."""
+    precision_K = class_precision(counts_K3)
+    return weighted_mean(precision_K, np.where(np.isnan(precision_K), 0, counts_K3[..., 0]))
+
+
 def ratio(part: NDArray[Any], whole: NDArray[Any]) -> Floats:
     """Return part / whole, element by element; NaN, and no warning, where whole is 0."""
     quotient: Floats = np.full(np.shape(whole), np.nan)
@@ -138,4 +145,5 @@ OF_SPLIT: dict[str, Callable[[Counts], Floats]] = {
     "frequency_weighted_dice": lambda counts_K3: weighted_mean(
         class_dice(counts_K3), counts_K3[..., 0]
     ),
+    "frequency_weighted_precision": weighted_precision,
 }

@@ -15,6 +15,7 @@ class ClassScores(BaseModel):
     """The scores of a class; accuracy is the recall. pixels: valid ones that truly belong to it.
 
     iou_by_image: the mean over the images that hold it. auroc, average_precision: against all others.
+    calibration_error: of its own probability, on the images that ProbabilityScores has it of.
     instance_iou: where each object has the same weight (iIoU of Cityscapes). temporal_iou: of the
     labels against those of the frame before, as in TemporalScores.
     """
@@ -27,6 +28,7 @@ class ClassScores(BaseModel):
     instance_iou: Annotated[Score, Shown("iIoU")] = None
     auroc: Annotated[Score, Shown("AUROC")] = None
     average_precision: Annotated[Score, Shown("AP")] = None
+    calibration_error: Annotated[Score, Shown("ECE")] = None
     temporal_iou: Annotated[Score, Shown("temporal-IoU")] = None
     pixels: int = Field(ge=0)
 
@@ -238,6 +240,7 @@ class Evaluation(Evaluated):
     mean_dice: Annotated[Score, Shown("mean Dice")] = None
     frequency_weighted_iou: Annotated[Score, Shown("weighted IoU")] = None
     frequency_weighted_dice: Annotated[Score, Shown("weighted Dice")] = None
+    frequency_weighted_precision: Annotated[Score, Shown("weighted precision")] = None
     category_iou: Annotated[Score, Shown("category IoU")] = None
     category_iou_interval: Interval | None = None
     instance_iou: Annotated[Score, Shown("class iIoU")] = None

@@ -5,7 +5,7 @@ from typing import Annotated, Any, ClassVar
 from pydantic import BeforeValidator, PlainSerializer
 
 from segpipe.results.evaluation import ClassScores, Evaluated, Evaluation
-from segpipe.results.records import REPORT, ClassName, Score
+from segpipe.results.records import REPORT, ClassName, Score, Shown
 
 
 def _numbers(cell: Any) -> Any:
@@ -18,6 +18,25 @@ ByClass = Annotated[
     BeforeValidator(_numbers),
     PlainSerializer(lambda numbers: " ".join(map(str, numbers)), return_type=str),
 ]
+
+
+def _scores(cell: Any) -> Any:
+    if not isinstance(cell, str):
+        return cell
+    return [None if one == "-" else one for one in cell.split()]
+
+
+def _scores_text(scores: list[Score]) -> str:
+    return " ".join("-" if score is None else f"{score:.6g}" for score in scores)
+
+
+# Scores of all classes, likewise; `-` where one has no meaning.
+ScoresByClass = Annotated[
+    list[Score], BeforeValidator(_scores), PlainSerializer(_scores_text, return_type=str)
+]
+
+# The fields of an image's row of counts over time, in the order of `class_counts`.
+TEMPORAL_COUNTS = ("temporal_earlier", "temporal_predicted", "temporal_hits")
 
 
 class HeadlineScores(Evaluated):
@@ -59,7 +78,8 @@ class ImageRow(Evaluated):
     """A row of images.csv, the worst image first; means over the classes of that image.
 
     The foreground's scores are there only where the network has one logit; boundary_iou and boundary_f, at
-    the smallest width, and temporal_miou, as in TemporalScores, where they were asked for.
+    the smallest width, temporal_miou, as in TemporalScores, and calibration_error where they were asked
+    for; those of categories and instances where the split has them.
     """
 
     file: ClassVar[str] = "images.csv"
@@ -72,16 +92,22 @@ class ImageRow(Evaluated):
     foreground_dice: Score = None
     mean_accuracy: Score = None
     mean_dice: Score = None
+    category_iou: Score = None
+    instance_iou: Score = None
+    category_instance_iou: Score = None
     boundary_iou: Score = None
     boundary_f: Score = None
     temporal_miou: Score = None
+    calibration_error: Score = None
 
 
 class ImageCountsRow(Evaluated):
     """A row of image_counts.csv, a sample in the order of the split: the valid pixels by class.
 
     They tell what other images would change, and whether one run is better than another.
-    truth, predicted, hits: in the truth, in the prediction, and in both. image: its file.
+    truth, predicted, hits: in the truth, in the prediction, and in both. image: its file. temporal_...: of
+    the pixels that are compared with the frame before, in the labels moved from it, in the prediction,
+    and in both; None for an image that is not compared.
     """
 
     file: ClassVar[str] = "image_counts.csv"
@@ -92,23 +118,34 @@ class ImageCountsRow(Evaluated):
     truth: ByClass
     predicted: ByClass
     hits: ByClass
+    temporal_earlier: ByClass | None = None
+    temporal_predicted: ByClass | None = None
+    temporal_hits: ByClass | None = None
 
 
 class GroupRow(Evaluated):
-    """A row of groups.csv: the scores of all pixels of a group (city, drive, scene, tile), as in ImageRow."""
+    """A row of groups.csv: the scores of all pixels of a group (city, drive, scene, tile), as in ImageRow.
+
+    class_iou: of each class, in the order of train ids.
+    """
 
     file: ClassVar[str] = "groups.csv"
 
     group: str
     images: int
-    miou: Score
-    pixel_accuracy: Score
+    miou: Annotated[Score, Shown("mIoU")]
+    pixel_accuracy: Annotated[Score, Shown("pixel accuracy")]
     pixels: int
-    mean_accuracy: Score = None
-    mean_dice: Score = None
-    boundary_iou: Score = None
-    boundary_f: Score = None
-    temporal_miou: Score = None
+    mean_accuracy: Annotated[Score, Shown("mean accuracy")] = None
+    mean_dice: Annotated[Score, Shown("mean Dice")] = None
+    category_iou: Annotated[Score, Shown("category IoU")] = None
+    instance_iou: Annotated[Score, Shown("class iIoU")] = None
+    category_instance_iou: Annotated[Score, Shown("category iIoU")] = None
+    boundary_iou: Annotated[Score, Shown("Boundary IoU")] = None
+    boundary_f: Annotated[Score, Shown("boundary F")] = None
+    temporal_miou: Annotated[Score, Shown("temporal mIoU")] = None
+    calibration_error: Annotated[Score, Shown("calibration error")] = None
+    class_iou: ScoresByClass | None = None
 
 
 class ConfusionCell(Evaluated):

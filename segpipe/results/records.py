@@ -123,10 +123,13 @@ def write_record(path: Path, record: Record) -> None:
     write_json(path, record.model_dump(by_alias=True, exclude_unset=True))
 
 
-def write_table(path: Path, model: type[Record], rows: Sequence[Record]) -> None:
+def write_table(
+    path: Path, model: type[Record], rows: Sequence[Record], protocol: str | None = None
+) -> None:
     """Write records of one model as CSV, with a column for each field that is set in any of them.
 
-    Without rows there is the line of the columns alone, all that the model has.
+    Without rows there is the line of the columns alone, all that the model has. protocol: how scores
+    were measured, a last column of this name; it is in the first row, and its cells below are empty.
 
     Fractions have six significant digits, whole numbers all of theirs; None is an empty cell.
     """
@@ -134,6 +137,9 @@ def write_table(path: Path, model: type[Record], rows: Sequence[Record]) -> None
     fields = {name: one for name, one in model.model_fields.items() if name in used or not rows}
     columns = [one.serialization_alias or name for name, one in fields.items()]
     values = [row.model_dump(by_alias=True, include=set(fields)) for row in rows]
+    if protocol is not None:
+        columns.append("protocol")
+        values = [row | {"protocol": None if n else protocol} for n, row in enumerate(values)]
     write_csv(path, [{key: _cell(value) for key, value in row.items()} for row in values], columns)
 
 

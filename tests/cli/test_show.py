@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 
 from segpipe.cli.main import main
+from segpipe.results.evaluation_tables import GroupRow
+from segpipe.results.records import new_record, write_table
 
 SCORE = {"iou": 0.9, "dice": 0.95, "accuracy": 0.97, "pixels": 300}
 EVALUATION: dict[str, Any] = {
@@ -122,6 +124,30 @@ def test_the_table_says_on_what_and_how_it_was_measured(
         "fp32; 1 process"
     ) in lines
     assert "over time           labels of 5 images" in lines
+
+
+def test_the_worst_groups_are_shown_where_they_hold_several_images(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def group(number: int, images: int) -> GroupRow:
+        values = {"group": f"g{number}", "images": images, "miou": number / 10, "pixels": 100}
+        return new_record(GroupRow, values | {"pixel_accuracy": None, "category_iou": 0.5})
+
+    shown(tmp_path, EVALUATION, capsys)
+    for number, images, expected in ((9, 2, 8), (2, 2, 2), (1, 9, 0), (3, 1, 0)):
+        rows = [group(place, images) for place in range(number)]
+        write_table(tmp_path / "metrics/groups.csv", GroupRow, rows, protocol="said")
+        assert main(["show"]) == 0
+        lines = capsys.readouterr().out.splitlines()
+        found = [line.split() for line in lines if line.startswith("g")]
+        share = f"{100 / number:.2f}"
+        assert found[1:] == [
+            [f"g{place}", f"{10 * place:.2f}", "-", "50.00", share] for place in range(expected)
+        ]
+        if expected:
+            assert " ".join(found[0]) == "group, all in % mIoU pixel accuracy category IoU pixels"
+        more = "and 1 more groups with a higher mIoU, in metrics/groups.csv"
+        assert (more in lines) == (number == 9)
 
 
 def test_a_few_samples_are_a_try(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -13,6 +13,7 @@ from segpipe.evaluation.measure import ScoredImage
 from segpipe.evaluation.measures.truth_pixels import TruthPixels
 from segpipe.metrics.jackknife import LEAST_UNITS
 from segpipe.raw.sample import Sample
+from segpipe.results.evaluation_tables import GroupRow
 from tests.evaluation.images import scored_image
 
 CLASSES = ("rest", "sky")
@@ -62,6 +63,42 @@ def test_counts_of_parts_add_up_to_those_of_the_whole() -> None:
         "groups": 3,
     }
     assert 0 < scores["foreground"]["average_precision"] < 1
+
+
+def test_two_images_of_2x4_pixels_by_hand() -> None:
+    """What has no hand case of its own: means by image, groups, foreground, calibration by image."""
+    counts = EvaluationCounts.of(CLASSES, True, probabilities=True)
+    truths = [[[0, 0, 0, 1], [0, 0, 1, 255]], [[1, 1, 1, 1], [1, 1, 1, 1]]]
+    guesses = [[[0, 0, 1, 1], [0, 0, 0, 1]], [[1, 1, 1, 1], [1, 1, 0, 0]]]
+    for name, truth, guess in zip("ab", truths, guesses, strict=True):
+        truth_hw, guess_hw = np.array(truth, np.uint8), np.array(guess, np.uint8)
+        sample = Sample(name, "ulm", f"{name}.png", "m.png")
+        image = ScoredImage(sample, truth_hw, guess_hw, np.ones((2, 4), np.bool_), 2)
+        counts.update(image)
+        # The predicted class has a probability of 0.8005, the middle of a thousandth.
+        logit = np.log(0.8005 / 0.1995)
+        logits_1hw = torch.from_numpy(np.where(guess_hw == 1, logit, -logit))[None].float()
+        counts.update_logits(image, logits_1hw)
+    found = counts.summary()
+    # a: rest 4 of 6, sky 1 of 3; b: rest 0 of 2, predicted alone, sky 6 of 8.
+    by_image, sky = found.scores["by_image"], found.scores["foreground"]
+    assert by_image["miou"] == pytest.approx(((4 / 6 + 1 / 3) / 2 + 6 / 8) / 2)
+    assert by_image["class_miou"] == pytest.approx((4 / 6 + (1 / 3 + 6 / 8) / 2) / 2, abs=1e-6)
+    assert by_image["miou_worst_25"] == pytest.approx((4 / 6 + 1 / 3) / 2)
+    assert sky["iou"] == pytest.approx(7 / 11, abs=1e-6)
+    assert sky["by_image"]["iou"] == pytest.approx((1 / 3 + 6 / 8) / 2, abs=1e-6)
+    [group] = found.tables[GroupRow]
+    assert isinstance(group, GroupRow) and group.class_iou is not None
+    assert (group.group, group.images, group.pixels) == ("ulm", 2, 15)
+    assert group.class_iou == [0.5, round(7 / 11, 6)]
+    assert group.miou == pytest.approx((4 / 8 + 7 / 11) / 2, abs=1e-6)
+    # 5 of 7 and 6 of 8 pixels are right.
+    errors = found.image_columns["calibration_error"]
+    assert errors == {"a": round(0.8005 - 5 / 7, 6), "b": round(0.8005 - 6 / 8, 6)}
+    together = round(0.8005 - 11 / 15, 6)
+    assert found.group_columns["calibration_error"] == {"ulm": together}
+    assert found.scores["probabilities"]["calibration_error"] == together
+    assert found.scores["protocol"]["void_pixels"] == 1
 
 
 @pytest.mark.slow

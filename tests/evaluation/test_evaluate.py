@@ -176,6 +176,36 @@ def test_the_tables_agree_with_the_summary(raw: Path, tmp_path: Path) -> None:
     assert len(scores) == 4
 
 
+def test_every_table_says_how_it_was_measured(raw: Path, tmp_path: Path) -> None:
+    report = reported(raw)
+    paths = [path for path in report.write(tmp_path) if path.suffix == ".csv"]
+    summary = report.evaluation.protocol.summary
+    for path in paths:
+        rows = table(path)
+        said = [row["protocol"] for row in rows]
+        assert said == [summary, *[""] * (len(rows) - 1)][: len(rows)], path.name
+        assert path.read_text().splitlines()[0].endswith(",protocol"), path.name
+    assert len(paths) == 8 and "images of split val; " in summary
+
+
+def test_the_protocol_says_where_the_scored_views_are_not_those_of_the_temperature(
+    raw: Path,
+) -> None:
+    oracle = Oracle(load_scheme("classes.csv", {}, raw))
+    samples = list_samples(raw, SplitParams()).samples["val"]
+    oracle.bundle.lineage["temperature"] = {"images": [samples[0].image]}
+    for views, other in (
+        (Views(), False),
+        (Views(flip=True), True),
+        (Views(scales=(0.5,)), True),
+        (Views(windows="slide"), True),
+    ):
+        oracle.views = views
+        counts = evaluate(oracle, samples, raw, probabilities=True)
+        said = evaluation_report(counts, oracle, "val").evaluation.protocol.calibration
+        assert said is not None and ("other views" in said) == other, views
+
+
 def test_a_class_in_neither_truth_nor_prediction_has_no_score(tmp_path: Path) -> None:
     raw = make_folder(tmp_path / "raw", train=1, val=2)
     for path in (raw / "masks/val").iterdir():

@@ -65,6 +65,9 @@ def test_mean_and_spread_on_the_console_as_csv_and_as_json(
     with Path("a.csv").open() as file:
         rows = {(row["kind"], row["name"]): row for row in csv.DictReader(file)}
     row = rows["score", "mIoU"]
+    measured = f"measured on {next(iter(rows.values()))['protocol']}"
+    assert "measured on 40 images of split val; " in measured
+    assert measured in said.splitlines()
     assert [float(row[n]) for n in seeds] == pytest.approx(mious, abs=1e-6)
     assert float(row["low"]) < numbers[2] < numbers[3] < float(row["high"])
     images, seed = float(row["images_variance"]), float(row["seed_variance"])

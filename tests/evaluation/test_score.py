@@ -203,30 +203,61 @@ def cityscapes_files(tmp_path: Path, images: int) -> tuple[list[str], list[str]]
         truth = np.where(truth == 31, 7, truth)  # trains are predicted and nowhere true
         other = random.integers(0, 34, truth.shape)
         prediction = np.where(random.random(truth.shape) < 0.6, truth, other)
+        # The official iIoU of a category counts predicted caravans and trailers, which have no class.
+        prediction = np.where(np.isin(prediction, [29, 30]), 0, prediction)
         stem = f"{('lindau', 'munster')[number % 2]}_{number:06d}_000019"
         true = tmp_path / f"val/{stem[:6]}/{stem}_gtFine_labelIds.png"
         write(true, truth)
         write(true.with_name(f"{stem}_gtFine_color.png"), truth * 0)
+        # Half of the pixels of labels with objects are of groups, the others of two objects each.
+        objects = np.where(truth > 23, 1000 * truth + random.integers(0, 2, truth.shape), truth)
+        instances = np.where(random.random(truth.shape) < 0.5, truth, objects).astype(np.uint16)
+        Image.fromarray(instances).save(true.with_name(f"{stem}_gtFine_instanceIds.png"))
         write(tmp_path / f"results/{stem}_pred.png", prediction)
         files[0].append(str(tmp_path / f"results/{stem}_pred.png"))
         files[1].append(str(true))
     return files
 
 
-def test_class_ious_are_those_of_the_official_evaluator(tmp_path: Path) -> None:
+def test_scores_are_those_of_the_official_evaluator(tmp_path: Path) -> None:
     files = cityscapes_files(tmp_path, 6)
     args = copy.copy(official.args)
-    args.quiet, args.JSONOutput, args.evalInstLevelScore = True, False, False
-    expected = official.evaluateImgLists(*files, args)
+    args.quiet, args.JSONOutput, args.evalInstLevelScore = True, False, True
+    with pytest.MonkeyPatch.context() as patch:
+        # numpy 2.4 has no in1d any more, which the evaluator calls.
+        patch.setattr(np, "in1d", np.isin, raising=False)
+        expected = official.evaluateImgLists(*files, args)
     found = segpipe.score(tmp_path / "results", tmp_path / "val", "cityscapes19", processes=1)
     names = [label.name for label in labels if not label.ignoreInEval]
     assert len(names) == 19
     assert found.classes.keys() == set(names)
     for name in names:
         assert found.classes[name].iou == pytest.approx(expected["classScores"][name], abs=5.1e-7)
+        ours, theirs = found.classes[name].instance_iou, expected["classInstScores"][name]
+        assert (np.nan if ours is None else ours) == pytest.approx(theirs, abs=5.1e-7, nan_ok=True)
     assert found.classes["train"].iou == 0
-    assert found.miou == pytest.approx(expected["averageScoreClasses"], abs=5.1e-7)
+    for score, average in (
+        (found.miou, "averageScoreClasses"),
+        (found.instance_iou, "averageScoreInstClasses"),
+        (found.category_iou, "averageScoreCategories"),
+        (found.category_instance_iou, "averageScoreInstCategories"),
+    ):
+        assert score == pytest.approx(expected[average], abs=5.1e-7) and 0 < expected[average] < 1
     assert found.protocol.groups == 2
+
+
+def test_a_damaged_or_missing_file_of_instances(tmp_path: Path) -> None:
+    _, (first, second) = cityscapes_files(tmp_path, 2)
+    Path(first.replace("labelIds", "instanceIds")).unlink()
+    found = segpipe.score(tmp_path / "results", tmp_path / "val", "cityscapes19", processes=1)
+    assert found.instance_iou is None and found.category_iou is not None
+    assert found.protocol.instances == "none: 1 of 2 images have no file of instances"
+    damaged = Path(second.replace("labelIds", "instanceIds"))
+    write(damaged, [[0, 1]])
+    with pytest.raises(
+        DataError, match=f"{damaged.name}: is 1 x 2, but the mask beside it is 20 x 30"
+    ):
+        segpipe.score(tmp_path / "results", tmp_path / "val", "cityscapes19", processes=1)
 
 
 def test_the_result_does_not_depend_on_the_number_of_processes(tmp_path: Path) -> None:

@@ -69,7 +69,11 @@ def chances(parts: list[tuple[ScoredImage, Tensor]]) -> Tensor:
             "dice",
             {"macro": "mean_dice", "weighted": "frequency_weighted_dice"},
         ),
-        (reference.multiclass_precision, "precision", {"macro": "mean_precision"}),
+        (
+            reference.multiclass_precision,
+            "precision",
+            {"macro": "mean_precision", "weighted": "frequency_weighted_precision"},
+        ),
         (reference.multiclass_recall, "accuracy", {"macro": "mean_accuracy"}),
         (
             reference.multiclass_accuracy,

@@ -41,6 +41,7 @@ def test_hand_case():
     assert found.mean_accuracy == pytest.approx((2 / 3 + 1) / 3)
     assert found.pixel_accuracy == pytest.approx(4 / 6)
     assert found.frequency_weighted_iou == pytest.approx((3 * 2 / 4 + 2 * 2 / 3) / 6)
+    assert found.frequency_weighted_precision == pytest.approx((3 * 2 / 3 + 2 * 2 / 3) / 5)
 
 
 def test_predicted_but_never_true_counts_as_0():
@@ -100,6 +101,9 @@ def test_they_are_scikit_learns(seed):
     )
     assert found.frequency_weighted_dice == pytest.approx(
         sk.f1_score(truth, prediction, **weighted)
+    )
+    assert found.frequency_weighted_precision == pytest.approx(
+        sk.precision_score(truth, prediction, average="weighted", zero_division=np.nan)
     )
     precision = found.precision_K[~np.isnan(found.precision_K)]
     assert found.mean_precision == pytest.approx(precision.mean())

@@ -142,8 +142,10 @@ def metrics(tmp_path: Path) -> Path:
             for predicted, share in zip(("road", EVIL), shares, strict=True)
         ],
         GroupRow: [
-            {"group": EVIL, "images": 2, "miou": 0.3, "pixel_accuracy": 0.61, "pixels": 12345},
-            {"group": "b", "images": 3, "miou": 0.4, "pixel_accuracy": 0.71, "pixels": 2},
+            {"group": EVIL, "images": 2, "miou": 0.3, "pixel_accuracy": 0.61, "pixels": 12345}
+            | {"calibration_error": 0.0123, "class_iou": [0.6123, None, 0]},
+            {"group": "b", "images": 3, "miou": 0.4, "pixel_accuracy": 0.71, "pixels": 2}
+            | {"calibration_error": None, "class_iou": [None, 0.25, 1]},
         ],
         BoundaryRow: [
             {"class": name, "percent": width, "boundary_iou": score, "boundary_f": 0.6}
@@ -204,9 +206,15 @@ def test_every_number_is_that_of_the_records(metrics: Path) -> None:
         ["road", "90.0", "10.0"],
         [EVIL, "-", "-"],
     ]
-    assert page.tables["groups"][1:] == [
-        [EVIL, "30.00", "61.00", "2", "12,345"],
-        ["b", "40.00", "71.00", "3", "2"],
+    assert page.tables["groups"] == [
+        ["group", "mIoU, %", "pixel accuracy, %", "calibration error, %", "images", "pixels"],
+        [EVIL, "30.00", "61.00", "1.23", "2", "12,345"],
+        ["b", "40.00", "71.00", "-", "3", "2"],
+    ]
+    assert page.tables["group-classes"] == [
+        ["group", "road", EVIL, "pole"],
+        [EVIL, "61.2", "-", "0.0"],
+        ["b", "-", "25.0", "100.0"],
     ]
     assert page.tables["outlines"] == [
         ["class", "IoU, 0.75 %", "F, 0.75 %", "IoU, 2 %", "F, 2 %"],
@@ -332,6 +340,9 @@ def test_many_classes_and_groups_stay_readable(metrics: Path) -> None:
     assert page.tables["confusion"][0] == ["true class", "predicted class", "%", "pixels"]
     assert len(page.tables["confusion"]) == len(page.tables["groups"]) == 61
     assert "The first 60 of 5,000; groups.csv has all." in page.texts["groups"]
+    scores = EVALUATION | {"classes": dict.fromkeys(names, CLASSES["road"])}
+    write_record(metrics / Evaluation.file, new_record(Evaluation, scores))
+    assert "group-classes" not in written(metrics)[1].tables, "groups.csv has them"
 
 
 def test_pictures_of_noise_stay_below_five_megabytes(

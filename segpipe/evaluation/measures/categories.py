@@ -9,7 +9,13 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from segpipe.evaluation.measure import MeasureSummary, ScoredImage, interval, rounded
+from segpipe.evaluation.measure import (
+    MeasureSummary,
+    ScoredImage,
+    interval,
+    rounded,
+    scores_of_parts,
+)
 from segpipe.evaluation.measures.by_image import CountsByImage
 from segpipe.labels.scheme import LabelScheme
 from segpipe.metrics.scores import class_counts, class_iou, miou
@@ -42,10 +48,11 @@ class Categories(CountsByImage):
         self.by_sample[image.sample] = class_counts(joined_CC)[: len(self.classes)]
 
     def summary(self) -> MeasureSummary:
-        """Return `category_iou`, the mean, and `categories`."""
+        """Return `category_iou`, the mean, also by image and by group, and `categories`."""
         counts_NC3 = self.counts_NK3
         counts_C3: NDArray[np.int64] = counts_NC3.sum(0)
         columns = zip(self.classes, class_iou(counts_C3), counts_C3[:, 0].tolist(), strict=True)
+        of_images, of_groups = scores_of_parts(self.samples, counts_NC3, miou)
         return MeasureSummary(
             scores={
                 "category_iou": rounded(float(miou(counts_C3))),
@@ -54,5 +61,7 @@ class Categories(CountsByImage):
                     name: {"iou": rounded(score), "pixels": pixels}
                     for name, score, pixels in columns
                 },
-            }
+            },
+            image_columns={"category_iou": of_images},
+            group_columns={"category_iou": of_groups},
         )

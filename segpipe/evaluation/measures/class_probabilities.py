@@ -1,7 +1,7 @@
 """What the probabilities are worth: ranking by class, and calibration.
 
-Shapes: K classes, T ranges of probability; h and w of an image's truth. The first axis of counts is 1
-for images that the temperature was fitted on, and 0 for the others.
+Shapes: N images, K classes, T ranges of probability, B bins of calibration; h and w of an image's truth.
+The first axis of counts is 1 for images that the temperature was fitted on, and 0 for the others.
 """
 
 import math
@@ -13,12 +13,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from segpipe.evaluation.measure import MeasureSummary, ScoredImage, rounded
+from segpipe.evaluation.measure import MeasureSummary, ScoredImage, rounded, scores_of_parts
 from segpipe.metrics.class_probabilities import (
     BINS,
     auroc,
+    bin_counts,
+    calibration_error,
+    class_errors,
     class_probabilities,
-    classwise_error,
     count_by_class,
     count_confidence,
     reliability,
@@ -29,6 +31,7 @@ from segpipe.metrics.precision_recall import (
     average_precision_bound,
 )
 from segpipe.metrics.scores import mean_defined, weighted_mean
+from segpipe.raw.sample import Sample
 from segpipe.results.evaluation_tables import ReliabilityBin
 
 
@@ -39,38 +42,46 @@ class ClassProbabilities:
     """
 
     def __init__(
-        self, classes: Sequence[str], temperature: float = 1.0, fitted_on: Collection[str] = ()
+        self,
+        classes: Sequence[str],
+        temperature: float = 1.0,
+        fitted_on: Collection[str] = (),
+        fitted_views: bool = True,
     ) -> None:
-        """fitted_on: the image files that the temperature was fitted on."""
+        """fitted_on: the image files that the temperature was fitted on. fitted_views: whether images are
+        shown to the network as they were for the fit: whole, at one scale, not mirrored.
+        """
         self._classes, self._temperature, self._fitted_on = classes, temperature, fitted_on
+        self._fitted_views = fitted_views
         self._by_class_2K2T = np.zeros((2, len(classes), 2, PROBABILITIES), np.int64)
-        self._confidence_2T = np.zeros((2, PROBABILITIES), np.int64)
-        self._before_2T = np.zeros((2, PROBABILITIES), np.int64)
-        self._images: dict[str, int] = {}  # by name: 1 where the temperature was fitted on it
+        # Of the largest probability; nothing where the temperature was fitted on the image.
+        self._bins_B3: dict[Sample, NDArray[np.int64]] = {}
+        self._before_B3 = np.zeros((BINS, 3), np.int64)
 
     def update(self, image: ScoredImage, logits_Khw: Tensor) -> None:
         """Count the probabilities of an image's valid pixels."""
         truth_hw = torch.from_numpy(image.truth_hw).to(logits_Khw.device)
         chances_Khw = class_probabilities(logits_Khw, self._temperature)
         used = int(image.sample.image in self._fitted_on)
-        self._images[image.sample.name] = used
+        bins_B3 = self._bins_B3.setdefault(image.sample, np.zeros((BINS, 3), np.int64))
         self._by_class_2K2T[used] += count_by_class(chances_Khw, truth_hw).cpu().numpy()
         if used:
             return
-        self._confidence_2T += count_confidence(chances_Khw, truth_hw).cpu().numpy()
+        bins_B3 += bin_counts(count_confidence(chances_Khw, truth_hw).cpu().numpy())
         if self._fitted_on:
             before_Khw = class_probabilities(logits_Khw)
-            self._before_2T += count_confidence(before_Khw, truth_hw).cpu().numpy()
+            self._before_B3 += bin_counts(count_confidence(before_Khw, truth_hw).cpu().numpy())
 
     def merge(self, other: Self) -> None:
         """Add what another one has counted."""
         self._by_class_2K2T += other._by_class_2K2T
-        self._confidence_2T += other._confidence_2T
-        self._before_2T += other._before_2T
-        self._images |= other._images
+        self._bins_B3 |= other._bins_B3
+        self._before_B3 += other._before_B3
 
     def summary(self) -> MeasureSummary:
-        """Return `probabilities`, two scores of each class, and reliability.csv."""
+        """Return `probabilities`, three scores of each class, the calibration error by image and by
+        group, and reliability.csv.
+        """
         by_class_K2T = self._by_class_2K2T.sum(0)
         pairs = [auroc(counts_2T) for counts_2T in by_class_K2T]
         auroc_K, auroc_bound_K = np.array(pairs).T
@@ -79,6 +90,10 @@ class ClassProbabilities:
             [average_precision_bound(counts_2T) for counts_2T in by_class_K2T]
         )
         pixels_K = by_class_K2T[:, 1].sum(1)
+        error_K = class_errors(self._by_class_2K2T[0])
+        bins_NB3 = np.array(list(self._bins_B3.values()), np.int64).reshape(-1, BINS, 3)
+        total_B3: NDArray[np.int64] = bins_NB3.sum(0)
+        of_images, of_groups = scores_of_parts(list(self._bins_B3), bins_NB3, calibration_error)
         found: dict[str, Any] = {
             "mean_auroc": rounded(float(mean_defined(auroc_K))),
             "weighted_auroc": rounded(float(weighted_mean(auroc_K, pixels_K))),
@@ -86,15 +101,18 @@ class ClassProbabilities:
             "mean_average_precision": rounded(float(mean_defined(precision_K))),
             "weighted_average_precision": rounded(float(weighted_mean(precision_K, pixels_K))),
             "average_precision_bound": _largest(precision_bound_K),
-            "calibration_error": rounded(reliability(self._confidence_2T).error),
-            "classwise_calibration_error": rounded(classwise_error(self._by_class_2K2T[0])),
+            "calibration_error": rounded(float(calibration_error(total_B3))),
+            "classwise_calibration_error": rounded(float(mean_defined(error_K))),
         }
         if self._fitted_on:
-            found["uncalibrated_error"] = rounded(reliability(self._before_2T).error)
-        classes = zip(self._classes, auroc_K, precision_K, strict=True)
+            found["uncalibrated_error"] = rounded(float(calibration_error(self._before_B3)))
         by_class = {
-            name: {"auroc": rounded(area), "average_precision": rounded(precision)}
-            for name, area, precision in classes
+            name: {
+                "auroc": rounded(auroc_K[k]),
+                "average_precision": rounded(precision_K[k]),
+                "calibration_error": rounded(error_K[k]),
+            }
+            for k, name in enumerate(self._classes)
         }
         return MeasureSummary(
             scores={
@@ -102,32 +120,42 @@ class ClassProbabilities:
                 "classes": by_class,
                 "protocol": {"temperature": self._temperature, "calibration": self._protocol()},
             },
-            tables={ReliabilityBin: self._bins()},
+            image_columns={"calibration_error": of_images},
+            group_columns={"calibration_error": of_groups},
+            tables={ReliabilityBin: _diagram(total_B3)},
         )
 
     def _protocol(self) -> str:
         """Say what the calibration errors were measured on."""
-        images, used = len(self._images), sum(self._images.values())
+        images = len(self._bins_B3)
+        used = sum(sample.image in self._fitted_on for sample in self._bins_B3)
         if not self._fitted_on:
             return f"no temperature was fitted; errors on all {images} images"
+        views = (
+            ""
+            if self._fitted_views
+            else "; it was fitted on whole images at a single scale without flip, and divides here the "
+            "logits of other views, or of their mean, for which another one may be better"
+        )
         return (
             f"temperature fitted on {len(self._fitted_on)} validation images; errors, before and after, "
-            f"on the {images - used} others of {images} images"
+            f"on the {images - used} others of {images} images{views}"
         )
 
-    def _bins(self) -> list[ReliabilityBin]:
-        found = reliability(self._confidence_2T)
-        columns = (found.pixels_B, found.confidence_B, found.accuracy_B)
-        return [
-            ReliabilityBin(
-                low=place / BINS,
-                high=(place + 1) / BINS,
-                pixels=int(pixels),
-                confidence=rounded(confidence),
-                accuracy=rounded(accuracy),
-            )
-            for place, (pixels, confidence, accuracy) in enumerate(zip(*columns, strict=True))
-        ]
+
+def _diagram(bins_B3: NDArray[np.int64]) -> list[ReliabilityBin]:
+    found = reliability(bins_B3)
+    columns = (found.pixels_B, found.confidence_B, found.accuracy_B)
+    return [
+        ReliabilityBin(
+            low=place / BINS,
+            high=(place + 1) / BINS,
+            pixels=int(pixels),
+            confidence=rounded(confidence),
+            accuracy=rounded(accuracy),
+        )
+        for place, (pixels, confidence, accuracy) in enumerate(zip(*columns, strict=True))
+    ]
 
 
 def _largest(bound_K: NDArray[np.float64]) -> float | None:

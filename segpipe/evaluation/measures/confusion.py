@@ -54,6 +54,7 @@ class Confusion(CountsByImage):
                 "mean_precision": rounded(found.mean_precision),
                 "frequency_weighted_iou": rounded(found.frequency_weighted_iou),
                 "frequency_weighted_dice": rounded(found.frequency_weighted_dice),
+                "frequency_weighted_precision": rounded(found.frequency_weighted_precision),
                 "classes": {name: _of_class(found, k) for k, name in enumerate(self.classes)},
                 "protocol": {
                     "pixels": int(confusion_KP.sum()),

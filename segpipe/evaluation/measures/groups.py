@@ -25,6 +25,7 @@ class Groups(CountsByImage):
                     mean_accuracy=rounded(found.mean_accuracy),
                     mean_dice=rounded(found.mean_dice),
                     pixels=int(found.pixels_K.sum()),
+                    class_iou=[rounded(iou) for iou in found.iou_K],
                 )
             )
         rows.sort(key=lambda row: (row.miou is None, row.miou or 0.0, row.group))

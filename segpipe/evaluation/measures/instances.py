@@ -1,6 +1,6 @@
 """Instance-weighted IoU (iIoU), by class and by category, where files tell objects apart.
 
-Shapes: N images, R sets of classes (classes, then categories), S bootstrap samples.
+Shapes: N images, R sets of classes (classes, then categories), S sums over images.
 """
 
 from typing import Any, Self
@@ -8,7 +8,13 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from segpipe.evaluation.measure import MeasureSummary, ScoredImage, interval, rounded
+from segpipe.evaluation.measure import (
+    MeasureSummary,
+    ScoredImage,
+    interval,
+    rounded,
+    scores_of_parts,
+)
 from segpipe.metrics.instances import InstanceSets, instance_counts, instance_iou
 from segpipe.metrics.scores import mean_defined
 from segpipe.raw.sample import Sample
@@ -43,7 +49,9 @@ class Instances:
         self._without += other._without
 
     def summary(self) -> MeasureSummary:
-        """Return the means, the score of each class and category, and what the protocol says."""
+        """Return the means, also by image and by group, the score of each class and category, and what
+        the protocol says.
+        """
         images = len(self._samples) + self._without
         if not images:
             return MeasureSummary({})
@@ -63,6 +71,8 @@ class Instances:
                 "cityscapesscripts; false alarms count as pixels"
             },
         }
+        of_images: dict[str, Any] = {}
+        of_groups: dict[str, Any] = {}
         for name, part in (
             ("instance_iou", slice(self._sets.classes)),
             ("category_instance_iou", slice(self._sets.classes, None)),
@@ -72,7 +82,8 @@ class Instances:
                 continue
             found[name] = rounded(float(_mean(own_NR3.sum(0))))
             found[f"{name}_interval"] = interval(self._samples, own_NR3, _mean)
-        return MeasureSummary(found)
+            of_images[name], of_groups[name] = scores_of_parts(self._samples, own_NR3, _mean)
+        return MeasureSummary(found, of_images, of_groups)
 
 
 def _mean(counts_SR3: NDArray[Any]) -> NDArray[np.float64]:

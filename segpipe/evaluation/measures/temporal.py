@@ -15,12 +15,13 @@ from segpipe.evaluation.measure import (
     ScoredImage,
     interval,
     rounded,
-    sums_by_group,
+    scores_of_parts,
 )
 from segpipe.evaluation.measures.by_image import CountsByImage
 from segpipe.metrics.label_pairs import label_confusion, pair_counts
 from segpipe.metrics.optical_flow import flow_name
 from segpipe.metrics.scores import class_counts, class_iou, miou
+from segpipe.results.evaluation_tables import TEMPORAL_COUNTS
 from segpipe.sources.cityscapes_layout.layout import clip_stride
 
 
@@ -56,11 +57,13 @@ class Temporal(CountsByImage):
         self._strides += other._strides
 
     def summary(self) -> MeasureSummary:
-        """Return `temporal`, the IoU of each class, and the column of images.csv and of groups.csv."""
+        """Return `temporal`, the IoU of each class, and the columns of images.csv, groups.csv and
+        image_counts.csv.
+        """
         samples, counts_NK3 = self.samples, self.counts_NK3
         total_K3: NDArray[np.int64] = counts_NK3.sum(0)
         compared = total_K3[:, 0].sum() / self._pixels if self._pixels else float("nan")
-        images = {sample.name: counts_K3 for sample, counts_K3 in self.by_sample.items()}
+        of_images, of_groups = scores_of_parts(samples, counts_NK3, miou)
         by_class = zip(self.classes, class_iou(total_K3), strict=True)
         return MeasureSummary(
             scores={
@@ -72,8 +75,14 @@ class Temporal(CountsByImage):
                 "classes": {name: {"temporal_iou": rounded(iou)} for name, iou in by_class},
                 "protocol": {"temporal": self._protocol(compared)},
             },
-            image_columns={"temporal_miou": _mious(images)},
-            group_columns={"temporal_miou": _mious(sums_by_group(samples, counts_NK3))},
+            image_columns={"temporal_miou": of_images},
+            group_columns={"temporal_miou": of_groups},
+            count_columns={
+                name: {
+                    one.name: counts[:, place].tolist() for one, counts in self.by_sample.items()
+                }
+                for place, name in enumerate(TEMPORAL_COUNTS)
+            },
         )
 
     def _protocol(self, compared: float) -> str:
@@ -92,7 +101,3 @@ class Temporal(CountsByImage):
             "pixels compared, the others were outside the image or fail the forward-backward check; one "
             f"count of all pixels, void of the truth among them{left_out}"
         )
-
-
-def _mious(counts_K3: dict[str, NDArray[np.int64]]) -> dict[str, float | None]:
-    return {name: rounded(float(miou(counts))) for name, counts in counts_K3.items()}

@@ -81,6 +81,8 @@ def write_report(
         confusions=_largest_confusions(_table(ConfusionCell, metrics)),
         groups=groups[:_MOST_ROWS] if len(groups) > 1 else [],
         group_count=len(groups),
+        group_columns=set_labels(GroupRow, groups),
+        group_classes=_group_classes(evaluation, groups),
         outlines=_outlines(_table(BoundaryRow, metrics)),
         images={row.name: row for row in _table(ImageRow, metrics)},
         data=found,
@@ -154,6 +156,12 @@ def _largest_confusions(cells: Sequence[ConfusionCell]) -> list[ConfusionCell]:
     """Return the cells beside the diagonal that hold most of their true class."""
     wrong = [cell for cell in cells if cell.actual != cell.predicted and cell.share]
     return sorted(wrong, key=lambda cell: -(cell.share or 0.0))[:_MOST_ROWS]
+
+
+def _group_classes(evaluation: Evaluation, groups: Sequence[GroupRow]) -> list[str]:
+    """Return the classes whose IoU by group is shown; none where the groups have none, or for too many."""
+    known = bool(groups) and groups[0].class_iou is not None
+    return list(evaluation.classes) if known and len(evaluation.classes) <= _MOST_CLASSES else []
 
 
 def _outlines(rows: Sequence[BoundaryRow]) -> dict[str, dict[float, BoundaryRow]]:

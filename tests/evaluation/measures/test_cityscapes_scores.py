@@ -3,6 +3,7 @@ measures/instances.py, which is made of segpipe.metrics.instances.
 """
 
 import copy
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from segpipe.labels.scheme import LabelScheme
 from segpipe.metrics.instances import AVERAGE_PIXELS, instance_sets
 from segpipe.metrics.jackknife import LEAST_UNITS
 from segpipe.raw.sample import Sample
+from segpipe.results.evaluation_tables import GroupRow
 
 SCHEME = built_in_scheme("cityscapes19")
 EVALUATED = [label for label in labels if not label.ignoreInEval]
@@ -68,12 +70,22 @@ def official_scores(images: Images, folder: Path) -> dict[str, Any]:
         return dict(official.evaluateImgLists(files["pred"], files["labelIds"], args))
 
 
-def scored(images: Images, scheme: LabelScheme = SCHEME, first: int = 0) -> EvaluationCounts:
+def scored(
+    images: Images,
+    scheme: LabelScheme = SCHEME,
+    first: int = 0,
+    cities: Sequence[str] | None = None,
+) -> EvaluationCounts:
     counts = EvaluationCounts.of(scheme.classes, False, scheme=scheme)
     for place, (prediction, truth, instances) in enumerate(images, first):
         counts.update(
             ScoredImage(
-                sample=Sample(f"{place}", f"{place}", f"{place}.png", f"{place}_mask.png"),
+                sample=Sample(
+                    f"{place}",
+                    cities[place] if cities else f"{place}",
+                    f"{place}.png",
+                    f"{place}_mask.png",
+                ),
                 truth_hw=scheme.encode(truth)[0],
                 prediction_hw=scheme.encode(prediction)[0],
                 scored_mask_hw=np.ones(truth.shape, np.bool_),
@@ -144,6 +156,30 @@ def test_every_score_is_the_official_one(
     counted = [one for one in expected["classInstScores"].values() if not np.isnan(one)]
     assert counted and 0 < max(counted) < 1
     agrees(scored(images).summary().scores, expected)
+
+
+def test_images_and_groups_have_the_official_means_of_their_own(tmp_path: Path) -> None:
+    images = generated(4, 5)
+    cities = ["ulm", "bonn", "ulm", "ulm", "bonn"]
+    found = scored(images, cities=cities).summary()
+    parts = {f"{place}": [image] for place, image in enumerate(images)}
+    for city in ("ulm", "bonn"):
+        parts[city] = [image for image, of in zip(images, cities, strict=True) if of == city]
+    for name, part in parts.items():
+        expected = official_scores(part, tmp_path)
+        for column, mean in (
+            ("category_iou", "averageScoreCategories"),
+            ("instance_iou", "averageScoreInstClasses"),
+            ("category_instance_iou", "averageScoreInstCategories"),
+        ):
+            columns = found.group_columns if name in cities else found.image_columns
+            assert columns[column][name] == pytest.approx(expected[mean], abs=6e-7)
+    rows = {row.group: row for row in found.tables[GroupRow] if isinstance(row, GroupRow)}
+    for city in ("ulm", "bonn"):
+        expected = official_scores(parts[city], tmp_path)["classScores"]
+        ious = [expected[name] for name in SCHEME.classes]
+        ours = [float("nan") if iou is None else iou for iou in rows[city].class_iou or ()]
+        assert ours == pytest.approx(ious, abs=6e-7, nan_ok=True)
 
 
 @pytest.mark.parametrize("name", ["cityscapes19", "cityscapes34", "cityscapes24"])

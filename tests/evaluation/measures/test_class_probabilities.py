@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -44,7 +46,13 @@ def test_scores_over_all_images_are_those_of_scikit_learn() -> None:
         by_class = found.scores["classes"][name]
         assert by_class["auroc"] == pytest.approx(areas[-1], abs=1e-3)
         assert by_class["average_precision"] == pytest.approx(precisions[-1], abs=2e-3)
-    assert found.scores["classes"]["sky"] == {"auroc": None, "average_precision": None}
+    assert found.scores["classes"]["sky"] == dict.fromkeys(
+        ("auroc", "average_precision", "calibration_error")
+    )
+    errors = [found.scores["classes"][name]["calibration_error"] for name in CLASSES[:2]]
+    assert found.scores["probabilities"]["classwise_calibration_error"] == pytest.approx(
+        np.mean(errors), abs=1e-6
+    )
     scores, weights = found.scores["probabilities"], np.bincount(truth[valid], minlength=2)
     for name, each in (("auroc", areas), ("average_precision", precisions)):
         assert scores[f"mean_{name}"] == pytest.approx(np.mean(each), abs=2e-3)
@@ -85,6 +93,53 @@ def test_calibration_is_measured_on_images_that_the_temperature_was_not_fitted_o
     nothing = counted(ClassProbabilities(CLASSES, 2.5, fitted), [parts[1], parts[4]]).summary()
     assert nothing.scores["probabilities"]["calibration_error"] is None
     assert nothing.scores["probabilities"]["mean_auroc"] is not None
+
+
+def test_images_and_groups_have_the_calibration_error_of_their_own() -> None:
+    parts = [
+        (replace(image, sample=replace(image.sample, group=f"drive{place % 3}")), logits)
+        for place, (image, logits) in enumerate(images(3, 6))
+    ]
+    # 0 and 3 are the whole of the first drive, 1 is half of the second.
+    fitted = {"0.png", "3.png", "1.png"}
+    found = counted(ClassProbabilities(CLASSES, 2.5, fitted), parts).summary()
+
+    def alone(*places: int) -> float:
+        part = [(parts[place][0], parts[place][1] / 2.5) for place in places]
+        scores = counted(ClassProbabilities(CLASSES), part).summary().scores["probabilities"]
+        assert scores["calibration_error"] > 0.01
+        return float(scores["calibration_error"])
+
+    assert found.image_columns == {
+        "calibration_error": {"0": None, "1": None, "3": None}
+        | {str(place): alone(place) for place in (2, 4, 5)}
+    }
+    assert found.group_columns == {
+        "calibration_error": {"drive0": None, "drive1": alone(4), "drive2": alone(2, 5)}
+    }
+
+
+def test_strips_of_an_image_add_up_to_the_whole() -> None:
+    whole, strips = ClassProbabilities(CLASSES), ClassProbabilities(CLASSES)
+    for image, logits in images(3, 2):
+        whole.update(image, logits)
+        for rows in (slice(0, 7), slice(7, None)):
+            truth = image.truth_hw[rows]
+            strip = replace(image, truth_hw=truth, prediction_hw=truth)
+            strips.update(strip, logits[:, rows])
+    assert strips.summary() == whole.summary()
+
+
+def test_the_protocol_says_where_the_temperature_was_fitted_on_other_views() -> None:
+    said = {}
+    for fitted_on in ((), ("0.png",)):
+        for same in (True, False):
+            measure = ClassProbabilities(CLASSES, 2.5, fitted_on, fitted_views=same)
+            protocol = counted(measure, images(3, 2)).summary().scores["protocol"]
+            said[len(fitted_on), same] = protocol["calibration"]
+    assert "other views" in said[1, False]
+    assert said[1, False].startswith(said[1, True])
+    assert said[0, False] == said[0, True], "no temperature, nothing to say"
 
 
 def test_one_logit_scores_two_classes() -> None:

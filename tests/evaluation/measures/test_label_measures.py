@@ -76,6 +76,7 @@ def test_a_group_is_scored_as_one_image_of_all_its_pixels() -> None:
             mean_accuracy=(3 / 4 + 2 / 4) / 2,
             mean_dice=round((6 / 9 + 4 / 7) / 2, 6),
             pixels=8,
+            class_iou=[3 / 6, 2 / 5],
         ),
         GroupRow(
             group="bonn",
@@ -85,6 +86,7 @@ def test_a_group_is_scored_as_one_image_of_all_its_pixels() -> None:
             mean_accuracy=(1 / 2 + 2 / 2) / 2,
             mean_dice=round((2 / 3 + 4 / 5) / 2, 6),
             pixels=4,
+            class_iou=[1 / 2, round(2 / 3, 6)],
         ),
     ]
     assert found.scores == {"protocol": {"groups": 2}}

@@ -51,6 +51,11 @@ def test_2x4_pixels_by_hand() -> None:
     }
     assert found.image_columns["temporal_miou"] == {"a0": scores["consistency"]}
     assert found.group_columns["temporal_miou"] == {"a": scores["consistency"]}
+    assert found.count_columns == {
+        "temporal_earlier": {"a0": [4, 2, 0]},
+        "temporal_predicted": {"a0": [3, 3, 0]},
+        "temporal_hits": {"a0": [3, 2, 0]},
+    }
 
 
 def random_images(number: int, seed: int, flicker: float) -> list[ScoredImage]:
