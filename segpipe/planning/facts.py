@@ -17,6 +17,7 @@ from segpipe.training.forecast import available_bytes
 
 # Images whose proportions differ by less are stretched to one size; more would bend what they show.
 _ALIKE = 1.1
+_DRAWING = 2.0  # of a prediction, in times of scoring it
 
 
 @dataclass(frozen=True)
@@ -66,6 +67,25 @@ class MachineFacts:
     threads: int
     memory: int
     weights: bool
+
+
+@dataclass(frozen=True)
+class Costs:
+    """What a trial has measured, in seconds. step: of an optimizer step, the median. validation: of
+    a sample during training. evaluation: of a sample by the evaluate stage, at its own resolution.
+    """
+
+    step: float
+    validation: float
+    evaluation: float
+
+    def after_training(self, val: int, scored: int, drawn: int) -> float:
+        """Return the seconds from the last validation to the end of the pipeline.
+
+        val: samples of the validation split, on half of which the temperature is fitted. scored:
+        samples of the evaluated split. drawn: predictions that are drawn, each predicted anew.
+        """
+        return val / 2 * self.validation + (scored + _DRAWING * drawn) * self.evaluation
 
 
 def data_facts(survey: Survey, scheme: LabelScheme, files: FileSpec, frames: int) -> DataFacts:

@@ -1,6 +1,6 @@
 """A plan for real files: what is kept, what is measured, what is refused.
 
-Covers plan.py, facts.py and trial.py.
+Covers plan.py, draft.py, sizing.py, facts.py and trial.py.
 """
 
 from collections.abc import Callable
@@ -14,11 +14,10 @@ import pytest
 from segpipe.cli.plan import material_of
 from segpipe.params.load import validate
 from segpipe.params.schema import Params
+from segpipe.planning import draft, sizing, trial
 from segpipe.planning import plan as planning
-from segpipe.planning import trial
-from segpipe.planning.facts import machine_facts
+from segpipe.planning.facts import Costs, machine_facts
 from segpipe.planning.plan import header, make_plan
-from segpipe.planning.trial import Costs
 from segpipe.runtime.errors import DataError, ParameterError
 from tests.forge import make_folder, save, tiny_parameters
 
@@ -103,10 +102,10 @@ def test_the_faster_precision_is_taken(
     def measured(params: Params, samples: Any, context: Any) -> Costs:
         precision = "bf16" if params.train.precision == "auto" else params.train.precision
         seen.append(precision)
-        return Costs(step=2.0 if precision == slow else 1.0, validation=0.01)
+        return Costs(2.0 if precision == slow else 1.0, validation=0.01, evaluation=0.01)
 
-    monkeypatch.setattr(planning, "measure", measured)
-    monkeypatch.setattr(planning, "choose_precision", lambda wanted, device: "bf16")
+    monkeypatch.setattr(draft, "measure", measured)
+    monkeypatch.setattr(sizing, "choose_precision", lambda wanted, device: "bf16")
     monkeypatch.setattr(planning, "machine_facts", lambda: replace(machine_facts(), device="cpu"))
     found = planned()
     assert found.params.train.precision == chosen
@@ -137,12 +136,12 @@ def test_a_batch_that_does_not_fit_the_memory_is_halved(
     tmp_path: Path, planned: Callable[..., planning.Planned], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     make_folder(tmp_path / "data", train=6, val=3)
-    whole = planning.forecast_training
+    whole = sizing.forecast_training
 
     def little(params: Any, context: Any) -> dict[str, Any]:
         found = whole(params, context)
         return found | {"total_mb": 100.0 * params.train.batch_size, "available_mb": 300.0}
 
-    monkeypatch.setattr(planning, "forecast_training", little)
+    monkeypatch.setattr(sizing, "forecast_training", little)
     assert planned().params.train.batch_size == 2
     assert planned(given={"train.batch_size": 4}).params.train.batch_size == 4

@@ -9,7 +9,7 @@ from segpipe.params.load import validate
 from segpipe.params.overlay import overlaid
 from segpipe.params.settings import set_in
 from segpipe.planning import rules
-from segpipe.planning.facts import ClassFacts, DataFacts, MachineFacts
+from segpipe.planning.facts import ClassFacts, Costs, DataFacts, MachineFacts
 
 GIB = 2**30
 CPU = MachineFacts("cpu", "a processor", threads=2, memory=8 * GIB, weights=True)
@@ -38,10 +38,11 @@ def planned(data: DataFacts, machine: MachineFacts, scale: float) -> dict[str, A
     choices = [
         *rules.model_choices(data, machine),
         rules.batch_choice(data, machine),
+        *rules.tuning_choices("regseg", 4, 240),
         *size,
         *rules.augment_choices(data),
         *rules.balance_choices(data, values(size)["train.augment.crop_height"]),
-        *rules.length_choices(data, batch=4, step_seconds=0.2, validation_seconds=2.0, budget=500),
+        *rules.length_choices(data, 4, Costs(0.2, 0.02, 0.1), 500.0),
     ]
     return values(choices)
 
@@ -154,11 +155,8 @@ def test_the_sampler_looks_for_a_class_that_few_images_show() -> None:
 @pytest.mark.parametrize("budget", [3.0, 60.0, 600.0, 6000.0])
 @pytest.mark.parametrize("validation", [0.1, 2.0, 30.0])
 def test_steps_and_validations_fit_the_budget(budget: float, validation: float) -> None:
-    chosen = values(
-        rules.length_choices(
-            STREETS, batch=4, step_seconds=0.2, validation_seconds=validation, budget=budget
-        )
-    )
+    costs = Costs(step=0.2, validation=validation / STREETS.val, evaluation=0.1)
+    chosen = values(rules.length_choices(STREETS, 4, costs, budget))
     steps = int(chosen["train.length"].split()[0])
     every = int(chosen["train.validate_every"].split()[0])
     validations = -(-steps // every)
