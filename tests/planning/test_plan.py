@@ -14,7 +14,7 @@ import pytest
 from segpipe.cli.plan import material_of
 from segpipe.params.load import validate
 from segpipe.params.schema import Params
-from segpipe.planning import draft, sizing, trial
+from segpipe.planning import draft, rules, sizing, trial
 from segpipe.planning import plan as planning
 from segpipe.planning.facts import Costs, machine_facts
 from segpipe.planning.plan import header, make_plan
@@ -113,6 +113,52 @@ def test_the_faster_precision_is_taken(
     seen.clear()
     assert planned(given={"train.precision": slow}).params.train.precision == slow
     assert {*seen} == {slow}
+
+
+@pytest.mark.parametrize("overhead", [0.0, 0.2, 1.2])
+def test_the_size_is_the_largest_whose_measured_passes_suffice(
+    tmp_path: Path,
+    planned: Callable[..., planning.Planned],
+    monkeypatch: pytest.MonkeyPatch,
+    overhead: float,
+) -> None:
+    make_folder(tmp_path / "data", train=20, val=3, height=480, width=640)
+    tried: dict[int, Costs] = {}
+
+    def measured(params: Params, samples: Any, context: Any) -> Costs:
+        height = params.prepare.height
+        # Past the caches large images cost more than their area: the first trial promises too much.
+        area = (height / 480) ** 2 * (1.6 if height > 240 else 1.0)
+        tried[height] = Costs(step=overhead + 6 * area, validation=0.01, evaluation=0.05)
+        return tried[height]
+
+    monkeypatch.setattr(draft, "measure", measured)
+    found = planned(minutes=30)
+    chosen = tried[found.params.prepare.height]
+    assert found.costs == chosen
+    assert len(tried) <= 4
+    batch = found.params.train.batch_size
+    passes = rules.passes(found.data, chosen, batch, found.seconds["train"])
+    assert passes >= 0.8 * 2000  # a hundred for each image
+    (reason,) = [each.reason for each in found.choices if each.key == "prepare.height"]
+    assert f"{passes} sample passes are in the time, about 2000 are wanted" in reason
+    steps = int(str(found.params.train.length).split()[0])
+    assert steps * batch == pytest.approx(passes, abs=batch)
+    larger = [height for height in tried if height > found.params.prepare.height]
+    for height in larger:
+        assert rules.passes(found.data, tried[height], batch, found.seconds["train"]) < 1600
+    assert bool(larger) == (overhead < 1)
+
+
+def test_evaluation_and_pictures_are_within_the_time(
+    tmp_path: Path, planned: Callable[..., planning.Planned], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_folder(tmp_path / "data", train=20, val=10)
+    monkeypatch.setattr(draft, "measure", lambda *_: Costs(0.2, validation=0.1, evaluation=2.0))
+    found = planned(minutes=5)
+    # Ten images are scored, two are drawn, half of them have the temperature fitted.
+    assert found.seconds["evaluate"] == pytest.approx((10 + 2 * 2) * 2.0 + 5 * 0.1)
+    assert sum(found.seconds.values()) == pytest.approx(0.95 * 300)
 
 
 def test_errors_in_the_data_end_it(
