@@ -25,7 +25,9 @@ _REPORT = Path(".segpipe/preflight")
 _OWN = ("folder", "rasters")  # sources of a person's own data
 # Errors that a label scheme for other data leads to.
 _OF_LABELS = frozenset({"unknown_value", "unknown_colour", "only_void", "one_class"})
-DEMO = 128, 256, "22 epochs"  # prepare.height, prepare.width and train.length of recipes/demo.yaml
+# prepare.height, prepare.width and train.length that say nothing of the data: those of recipes/demo.yaml,
+# and the defaults, which `segpipe new` writes for own data.
+UNPLANNED = (128, 256, "22 epochs"), (256, 512, "20 epochs")
 _EXAMPLES = """
 examples:
   segpipe check
@@ -179,13 +181,13 @@ def _first_repair(params: Params, findings: list[Finding]) -> str:
 def _next_command(params: Params, file: Path) -> str:
     """Return what to do with data that are in order."""
     if file.name != "params.yaml":
-        return f"segpipe use {file}, then dvc repro"
-    if (params.prepare.height, params.prepare.width, str(params.train.length)) == DEMO:
+        return f"segpipe use {file}, then segpipe train"
+    if (params.prepare.height, params.prepare.width, str(params.train.length)) in UNPLANNED:
         return (
-            "segpipe plan (size, length and learning rate are still those of the demo, made for small "
-            "generated scenes; it writes settings for these images), then dvc repro"
+            "segpipe plan --minutes 30 (size and length are those of every new project; it writes settings "
+            "for these images), then segpipe train"
         )
-    return "dvc repro"
+    return "segpipe train"
 
 
 def _but(findings: list[Finding]) -> str:

@@ -18,10 +18,11 @@ from segpipe.runtime.console import say
 from segpipe.runtime.errors import DataError, ParameterError
 from segpipe.runtime.state import downloads_folder
 from segpipe.sources.build import check_source, list_samples
+from segpipe.sources.esd_tiles import subtile_sides
 from segpipe.sources.listing import Listing
 
 if TYPE_CHECKING:
-    from segpipe.planning.plan import Material
+    from segpipe.planning.draft import Material
 
 _RAW = Path("data/raw")
 _EXAMPLES = """
@@ -52,7 +53,7 @@ def add_command(commands: "argparse._SubParsersAction[Any]") -> None:
         "--minutes",
         type=float,
         default=30.0,
-        help="time from the command that trains to the model, of 1 to 100000 (default: 30)",
+        help="time of `segpipe train` from its start to the report, of 1 to 100000 (default: 30)",
     )
     parser.add_argument(
         "--set",
@@ -72,7 +73,7 @@ def _run(options: argparse.Namespace) -> int:
     present = load_params(PARAMS)
     raw = _raw_folder(present)
 
-    from segpipe.planning.plan import header, make_plan  # torch is slow to import
+    from segpipe.planning.plan import header, in_words, make_plan  # torch is slow to import
 
     planned = make_plan(material_of(present, raw), options.minutes, given)
     width = max(len(choice.key) for choice in planned.choices)
@@ -84,7 +85,7 @@ def _run(options: argparse.Namespace) -> int:
     text = write_params(planned.params, header(planned, shlex.join(command)), reasons)
     seconds, memory = planned.seconds, planned.memory
     say(
-        f"forecast: {seconds['prepare']:.0f} s of preparation, {seconds['train'] / 60:.1f} min of training, "
+        f"forecast: {in_words(seconds)}; "
         f"{memory['total_mb']:.0f} MB of the {memory['available_mb']:.0f} MB that are free"
     )
     if options.dry_run:
@@ -97,7 +98,14 @@ def _run(options: argparse.Namespace) -> int:
 
 def material_of(present: Params, raw: Path) -> "Material":
     """Return what a plan is made from: the parameters as they are, and the files below `raw`."""
-    from segpipe.planning.plan import Material
+    from segpipe.planning.draft import Material
+    from segpipe.planning.facts import TILES
+    from segpipe.planning.rules import tile_side
+
+    if present.source.name in TILES:  # of other sizes nothing could be listed
+        side = tile_side(subtile_sides(raw))
+        prepare = present.prepare.model_copy(update={"height": side, "width": side})
+        present = present.model_copy(update={"prepare": prepare})
 
     def listed(prepare: PrepareParams) -> Listing:
         return list_samples(present.source, prepare, raw)
@@ -111,6 +119,8 @@ def material_of(present: Params, raw: Path) -> "Material":
 
 def _raw_folder(present: Params) -> Path:
     """Return where the files are: at source.path, or in data/raw where fetch has made them."""
+    if present.source.name == "esd":
+        return Path(present.source.path)
     if check_source(present.source, present.prepare, downloads_folder()).readable:
         return Path(present.source.path)
     if not _RAW.is_dir():

@@ -8,6 +8,7 @@ from statistics import median
 import torch
 
 from segpipe.labels.scheme import VOID, LabelScheme
+from segpipe.params.source import SourceParams
 from segpipe.preparation.sample_stats import SampleStats, Survey
 from segpipe.raw.build import build_reader
 from segpipe.raw.input_spec import FileSpec
@@ -15,8 +16,10 @@ from segpipe.runtime.errors import DataError
 from segpipe.runtime.hardware import best_device, device_name
 from segpipe.training.forecast import available_bytes
 
+TILES = ("esd", "synthetic_esd")  # sources
 # Images whose proportions differ by less are stretched to one size; more would bend what they show.
 _ALIKE = 1.1
+_DRAWING = 2.0  # of a prediction, in times of scoring it
 
 
 @dataclass(frozen=True)
@@ -33,11 +36,13 @@ class DataFacts:
     """A data set as its files were read.
 
     resizes: whether images are resized for the network, as photographs are; else they are seen from above.
+    tiles: whether they are ESD tiles, which only subtiles of some sizes fit.
     train, val: numbers of samples. height, width: medians over the training images, in pixels; of
     windows of rasters the windows'. alike: whether all have nearly the same proportions.
     """
 
     resizes: bool
+    tiles: bool
     train: int
     val: int
     height: int
@@ -68,7 +73,28 @@ class MachineFacts:
     weights: bool
 
 
-def data_facts(survey: Survey, scheme: LabelScheme, files: FileSpec, frames: int) -> DataFacts:
+@dataclass(frozen=True)
+class Costs:
+    """What a trial has measured, in seconds. step: of an optimizer step, the median. validation: of
+    a sample during training. evaluation: of a sample by the evaluate stage, at its own resolution.
+    """
+
+    step: float
+    validation: float
+    evaluation: float
+
+    def after_training(self, val: int, scored: int, drawn: int) -> float:
+        """Return the seconds from the last validation to the end of the pipeline.
+
+        val: samples of the validation split, on half of which the temperature is fitted. scored:
+        samples of the evaluated split. drawn: predictions that are drawn, each predicted anew.
+        """
+        return val / 2 * self.validation + (scored + _DRAWING * drawn) * self.evaluation
+
+
+def data_facts(
+    survey: Survey, scheme: LabelScheme, files: FileSpec, source: SourceParams
+) -> DataFacts:
     """Return the facts of a data set; DataError when no training sample was readable."""
     train = [stats for stats in survey.kept if stats.split == "train" and stats.image_side]
     if not train:
@@ -77,13 +103,14 @@ def data_facts(survey: Survey, scheme: LabelScheme, files: FileSpec, frames: int
     ratios = [width / height for height, width in sides]
     return DataFacts(
         resizes=build_reader(files).resizes,
+        tiles=source.name in TILES,
         train=len(train),
         val=sum(stats.split == "val" for stats in survey.kept),
         height=round(median(height for height, _ in sides)),
         width=round(median(width for _, width in sides)),
         alike=max(ratios) / min(ratios) < _ALIKE,
         channels=len(files.channels),
-        frames=frames,
+        frames=source.clip.frames,
         truth_ratio=files.truth_ratio,
         classes=_classes(train, scheme),
     )

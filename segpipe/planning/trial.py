@@ -3,7 +3,7 @@
 import statistics
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from time import perf_counter
 
@@ -14,26 +14,26 @@ from accelerate.state import AcceleratorState
 from segpipe.augment.draw import plain_specs
 from segpipe.dataset.reader import open_dataset
 from segpipe.dataset.subset import evenly_spaced
+from segpipe.evaluation.evaluate import evaluate
+from segpipe.inference.predictor import Predictor
+from segpipe.inference.views import Views
 from segpipe.loading.batches import read_batch
 from segpipe.params.schema import Params
+from segpipe.planning.facts import Costs
 from segpipe.preparation.prepare import prepare_data
 from segpipe.preparation.sample_job import PrepareContext
 from segpipe.raw.sample import Sample
+from segpipe.training.distributed.sharding import gathered
 from segpipe.training.distributed.signals import StopRequest
 from segpipe.training.job import Job
 from segpipe.training.setup import set_up
+from segpipe.training.state.checkpoint import Progress
 from segpipe.training.step import train_step
 from segpipe.training.validate import validate
+from segpipe.training.watch.publish import write_kept_bundle
 
 _SAMPLES, _LEAST_SECONDS, _MOST_STEPS = 8, 3.0, 40
-
-
-@dataclass(frozen=True)
-class Costs:
-    """What was measured. step: median seconds of an optimizer step. validation: seconds a sample."""
-
-    step: float
-    validation: float
+_SCORED = 3  # a photograph of 12 million pixels takes seconds
 
 
 def measure(
@@ -61,7 +61,11 @@ def measure(
         AcceleratorState._reset_state(reset_partial_state=True)
         try:
             job = set_up(dataset, params.model, params.loss, train, Path(folder) / "state", {})
-            return Costs(step=_step_seconds(job), validation=_validation_seconds(job))
+            return Costs(
+                step=_step_seconds(job),
+                validation=_validation_seconds(job),
+                evaluation=_evaluation_seconds(job, params, few["train"], context.raw, folder),
+            )
         finally:
             AcceleratorState._reset_state(reset_partial_state=True)
 
@@ -91,6 +95,33 @@ def _validation_seconds(job: Job) -> float:
 
     once()
     return once() / len(job.data.val_split)
+
+
+def _evaluation_seconds(
+    job: Job, params: Params, samples: Sequence[Sample], raw: Path, folder: str
+) -> float:
+    """Score a few samples at their own resolution, as the evaluate stage does."""
+    bundle, options = Path(folder) / "bundle", params.evaluate
+    bundle.mkdir()
+    weights = gathered(job.learner.network.state_dict(), on_leader=True)
+    write_kept_bundle(job, Progress(), weights, params.model, {}, bundle)
+    predictor = Predictor.load(bundle, views=Views.of(options))
+
+    def once(some: Sequence[Sample]) -> float:
+        began = perf_counter()
+        evaluate(
+            predictor,
+            some,
+            raw,
+            boundaries=options.boundaries,
+            probabilities=options.probabilities,
+            temporal=options.temporal != "none",
+        )
+        return perf_counter() - began
+
+    once(samples[:1])
+    few = samples[:_SCORED]
+    return once(few) / len(few)
 
 
 def _wait(device: torch.device) -> None:

@@ -40,11 +40,13 @@ A project of segpipe {version}. The pipeline is in dvc.yaml; all parameters are 
 what it means.
 
 ```bash
-segpipe check        # the parameters and the data, before anything is trained
-segpipe train        # `dvc repro`: fetch, prepare, train, evaluate, render, as needed; then the scores
-segpipe show --open  # the scores again, and the report in the browser
+segpipe check                    # the parameters and the data, before anything is trained
+segpipe plan --minutes 30        # params.yaml for own data and this machine, each value with its reason
+segpipe train                    # `dvc repro`: fetch, prepare, train, evaluate, render; then the scores
+segpipe show --open              # the scores again, and the report in the browser
 segpipe predict PICTURES --out labels
-segpipe use          # other recipes; `segpipe --help` lists all commands
+segpipe suggest PICTURES         # which of them to annotate next, with labels to correct
+segpipe use                      # other recipes; `segpipe --help` lists all commands
 ```
 
 `git add -A && git commit -m "my baseline"` makes later runs comparable: `segpipe compare HEAD workspace`.

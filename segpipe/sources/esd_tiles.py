@@ -126,16 +126,32 @@ def _common_ratio(raw: Path, tiles: Mapping[str, _Tile], findings: list[Finding]
     return usual
 
 
+def subtile_sides(raw: Path) -> list[int]:
+    """Return the sides, in image pixels, of the square subtiles that the tiles below `raw` can be cut into.
+
+    Ascending; the first is that of a truth pixel. Raises DataError as `list_samples` does.
+    """
+    findings: list[Finding] = []
+    tiles = _inspected(raw, find_tiles(raw), findings)
+    ratio = _common_ratio(raw, tiles, findings)
+    whole = [tile for tile in tiles.values() if tile.ratio in (0, ratio)]
+    return _fitting(
+        {side for tile in whole for side in (tile.image.height, tile.image.width)}, ratio
+    )
+
+
+def _fitting(lengths: set[int], ratio: int) -> list[int]:
+    """Return the sides of whole truth pixels that divide all lengths."""
+    sides = range(ratio, min(lengths) + 1, ratio)
+    return [side for side in sides if not any(length % side for length in lengths)]
+
+
 def _refuse_odd_subtiles(tiles: Mapping[str, _Tile], ratio: int, height: int, width: int) -> None:
     """Raise ParameterError unless every tile is a whole number of subtiles, each of truth pixels."""
     faults = []
     for side, wanted in (("height", height), ("width", width)):
         lengths = {getattr(tile.image, side) for tile in tiles.values()}
-        fitting = [
-            length
-            for length in range(ratio, min(lengths) + 1, ratio)
-            if not any(whole % length for whole in lengths)
-        ]
+        fitting = _fitting(lengths, ratio)
         if wanted not in fitting:
             faults.append(
                 f"params.yaml: prepare.{side} is {wanted}, but a truth pixel is {ratio} image pixels "

@@ -36,7 +36,12 @@ def test_own_data_is_checked_before_it_is_trained(
     assert said.index("segpipe check") < said.index("segpipe plan") < said.index("segpipe train")
     monkeypatch.chdir("p")
     assert main(["check"]) == 0
-    assert "3 train, 2 val, 0 test samples, every file read" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "3 train, 2 val, 0 test samples, every file read" in said
+    last = said.splitlines()[-1]
+    assert last.startswith("next: segpipe plan --minutes 30 ")
+    assert last.endswith(", then segpipe train")
+    assert "segpipe plan --minutes 30 " in Path("README.md").read_text()
 
 
 def test_a_machine_without_git_is_told(

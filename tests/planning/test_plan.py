@@ -1,6 +1,6 @@
 """A plan for real files: what is kept, what is measured, what is refused.
 
-Covers plan.py, facts.py and trial.py.
+Covers plan.py, draft.py, sizing.py, facts.py and trial.py.
 """
 
 from collections.abc import Callable
@@ -14,11 +14,10 @@ import pytest
 from segpipe.cli.plan import material_of
 from segpipe.params.load import validate
 from segpipe.params.schema import Params
+from segpipe.planning import draft, rules, sizing, trial
 from segpipe.planning import plan as planning
-from segpipe.planning import trial
-from segpipe.planning.facts import machine_facts
+from segpipe.planning.facts import Costs, machine_facts
 from segpipe.planning.plan import header, make_plan
-from segpipe.planning.trial import Costs
 from segpipe.runtime.errors import DataError, ParameterError
 from tests.forge import make_folder, save, tiny_parameters
 
@@ -103,10 +102,10 @@ def test_the_faster_precision_is_taken(
     def measured(params: Params, samples: Any, context: Any) -> Costs:
         precision = "bf16" if params.train.precision == "auto" else params.train.precision
         seen.append(precision)
-        return Costs(step=2.0 if precision == slow else 1.0, validation=0.01)
+        return Costs(2.0 if precision == slow else 1.0, validation=0.01, evaluation=0.01)
 
-    monkeypatch.setattr(planning, "measure", measured)
-    monkeypatch.setattr(planning, "choose_precision", lambda wanted, device: "bf16")
+    monkeypatch.setattr(draft, "measure", measured)
+    monkeypatch.setattr(sizing, "choose_precision", lambda wanted, device: "bf16")
     monkeypatch.setattr(planning, "machine_facts", lambda: replace(machine_facts(), device="cpu"))
     found = planned()
     assert found.params.train.precision == chosen
@@ -114,6 +113,52 @@ def test_the_faster_precision_is_taken(
     seen.clear()
     assert planned(given={"train.precision": slow}).params.train.precision == slow
     assert {*seen} == {slow}
+
+
+@pytest.mark.parametrize("overhead", [0.0, 0.2, 1.2])
+def test_the_size_is_the_largest_whose_measured_passes_suffice(
+    tmp_path: Path,
+    planned: Callable[..., planning.Planned],
+    monkeypatch: pytest.MonkeyPatch,
+    overhead: float,
+) -> None:
+    make_folder(tmp_path / "data", train=20, val=3, height=480, width=640)
+    tried: dict[int, Costs] = {}
+
+    def measured(params: Params, samples: Any, context: Any) -> Costs:
+        height = params.prepare.height
+        # Past the caches large images cost more than their area: the first trial promises too much.
+        area = (height / 480) ** 2 * (1.6 if height > 240 else 1.0)
+        tried[height] = Costs(step=overhead + 6 * area, validation=0.01, evaluation=0.05)
+        return tried[height]
+
+    monkeypatch.setattr(draft, "measure", measured)
+    found = planned(minutes=30)
+    chosen = tried[found.params.prepare.height]
+    assert found.costs == chosen
+    assert len(tried) <= 4
+    batch = found.params.train.batch_size
+    passes = rules.passes(found.data, chosen, batch, found.seconds["train"])
+    assert passes >= 0.8 * 2000  # a hundred for each image
+    (reason,) = [each.reason for each in found.choices if each.key == "prepare.height"]
+    assert f"{passes} sample passes are in the time, about 2000 are wanted" in reason
+    steps = int(str(found.params.train.length).split()[0])
+    assert steps * batch == pytest.approx(passes, abs=batch)
+    larger = [height for height in tried if height > found.params.prepare.height]
+    for height in larger:
+        assert rules.passes(found.data, tried[height], batch, found.seconds["train"]) < 1600
+    assert bool(larger) == (overhead < 1)
+
+
+def test_evaluation_and_pictures_are_within_the_time(
+    tmp_path: Path, planned: Callable[..., planning.Planned], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_folder(tmp_path / "data", train=20, val=10)
+    monkeypatch.setattr(draft, "measure", lambda *_: Costs(0.2, validation=0.1, evaluation=2.0))
+    found = planned(minutes=5)
+    # Ten images are scored, two are drawn, half of them have the temperature fitted.
+    assert found.seconds["evaluate"] == pytest.approx((10 + 2 * 2) * 2.0 + 5 * 0.1)
+    assert sum(found.seconds.values()) == pytest.approx(0.95 * 300)
 
 
 def test_errors_in_the_data_end_it(
@@ -137,12 +182,12 @@ def test_a_batch_that_does_not_fit_the_memory_is_halved(
     tmp_path: Path, planned: Callable[..., planning.Planned], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     make_folder(tmp_path / "data", train=6, val=3)
-    whole = planning.forecast_training
+    whole = sizing.forecast_training
 
     def little(params: Any, context: Any) -> dict[str, Any]:
         found = whole(params, context)
         return found | {"total_mb": 100.0 * params.train.batch_size, "available_mb": 300.0}
 
-    monkeypatch.setattr(planning, "forecast_training", little)
+    monkeypatch.setattr(sizing, "forecast_training", little)
     assert planned().params.train.batch_size == 2
     assert planned(given={"train.batch_size": 4}).params.train.batch_size == 4

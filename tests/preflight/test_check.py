@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from segpipe.cli.check import DEMO
+from segpipe.cli.check import UNPLANNED
 from segpipe.cli.main import main
 from segpipe.params.load import load_overlay
+from segpipe.params.schema import Params
 from tests.forge import CLASSES_CSV, make_folder, save, scene, tiny_parameters, write_parameters
 from tests.preflight.zoo import sound
 from tests.raw.pictures.made import write_tiff
@@ -85,9 +86,12 @@ def test_the_last_line_says_what_to_do_next(
 ) -> None:
     data = sound(tmp_path / "data")
     write_parameters(Path("params.yaml"), tiny_parameters(data))
-    assert last_line(capsys) == "next: dvc repro"
+    assert last_line(capsys) == "next: segpipe train"
     Path("own.yaml").write_text(Path("params.yaml").read_text())
-    assert last_line(capsys, "--params", "own.yaml") == "next: segpipe use own.yaml, then dvc repro"
+    assert (
+        last_line(capsys, "--params", "own.yaml")
+        == "next: segpipe use own.yaml, then segpipe train"
+    )
     (data / "masks/train/drive0_000.png").unlink()
     assert last_line(capsys) == (
         "next: add the masks, or move the images away; then `segpipe check` again"
@@ -108,7 +112,7 @@ def test_pictures_of_four_channels_are_checked_with_the_line_to_change(
     )
     changes = {"train__augment__saturation": [1.0, 1.0]}
     write_parameters(Path("params.yaml"), tiny_parameters(data, **changes))
-    assert last_line(capsys) == "next: dvc repro"
+    assert last_line(capsys) == "next: segpipe train"
     report = json.loads(Path(".segpipe/preflight/report.json").read_text())
     assert report["image_modes"] == {"4 channels of 8 bits": 14}
 
@@ -127,16 +131,19 @@ def test_alpha_of_tiff_images_is_doubted(
     )
 
 
-def test_settings_of_the_demo_are_no_settings_for_own_data(
+def test_settings_of_a_new_project_are_no_settings_for_own_data(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     demo = load_overlay(Path(__file__).resolve().parents[2] / "recipes/demo.yaml")
-    shipped = demo.prepare.height, demo.prepare.width, str(demo.train.length)
-    assert shipped == DEMO
-    changes = {"prepare__height": DEMO[0], "prepare__width": DEMO[1], "train__length": DEMO[2]}
-    content = tiny_parameters(sound(tmp_path / "data"), **changes)
-    write_parameters(Path("params.yaml"), content)
-    assert last_line(capsys).startswith("next: segpipe plan (size, length and learning rate are")
+    shipped = [(each.prepare, each.train) for each in (demo, Params())]
+    data, seen = sound(tmp_path / "data"), []
+    for prepare, train in shipped:
+        seen.append((prepare.height, prepare.width, str(train.length)))
+        height, width, length = seen[-1]
+        changes = {"prepare__height": height, "prepare__width": width, "train__length": length}
+        write_parameters(Path("params.yaml"), tiny_parameters(data, **changes))
+        assert last_line(capsys).startswith("next: segpipe plan --minutes 30 (size and length are")
+    assert tuple(seen) == UNPLANNED
 
 
 def test_the_folders_are_named_where_they_are_not_the_usual_ones(

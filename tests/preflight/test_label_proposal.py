@@ -230,7 +230,7 @@ def test_the_class_file_is_written_once_and_its_names_are_asked_for(
     assert main(["check"]) == 0
     said = capsys.readouterr().out.strip().splitlines()
     assert any("2 classes have the names that were proposed" in line for line in said)
-    assert said[-1] == "next: write the names of the classes into data/classes.csv, dvc repro"
+    assert said[-1] == "next: write the names of the classes into data/classes.csv, segpipe train"
     target.write_text(target.read_text().replace("class 7", "sky").replace("class 200", "road"))
     filled = target.read_text()
     assert main(["check"]) == 0

@@ -38,7 +38,7 @@ def test_of_a_sound_data_set_there_is_nothing_to_say(
     assert report["verdict"] == "sound"
     said = capsys.readouterr().out
     assert "8 train, 6 val, 0 test samples, every file read and in order" in said
-    assert said.splitlines()[-2:] == ["the report: report/report.html", "next: dvc repro"]
+    assert said.splitlines()[-2:] == ["the report: report/report.html", "next: segpipe train"]
 
 
 @pytest.mark.parametrize("animal", ZOO, ids=lambda animal: animal.name)

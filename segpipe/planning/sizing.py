@@ -1,0 +1,73 @@
+"""Image size, precision and batch of a plan, by trials on this machine."""
+
+from collections.abc import Callable
+
+import torch
+
+from segpipe.planning import rules
+from segpipe.planning.draft import Draft
+from segpipe.planning.facts import Costs
+from segpipe.planning.rules import Choice
+from segpipe.runtime.hardware import choose_precision
+from segpipe.training.forecast import forecast_training
+
+_CPU = torch.device("cpu")
+_MEMORY = 0.8  # of what is free
+_ENOUGH = 0.8  # of the wanted passes; the next smaller size would have half as many again
+
+
+def choose_size(draft: Draft, budget: Callable[[Costs], float]) -> Costs:
+    """Choose the largest images that leave passes enough, with batch and precision.
+
+    budget: seconds that are left at such costs for steps and validations. Returns the measured costs
+    of the chosen size. Each trial tells the passes of the other sizes by their area; the size that it
+    points to is tried next, until it points to one whose costs are measured.
+    """
+    offered = list(rules.scales(draft.data))
+    if {"prepare.height", "prepare.width"} <= draft.given.keys():
+        offered = offered[:1]
+    wanted = rules.wanted_passes(draft.data, draft.params().model.pretrained != "none")
+    measured: dict[int, tuple[Costs, int]] = {}  # costs and passes by place
+    place = len(offered) // 2
+    while place not in measured:
+        _set_size(draft, offered[place], "for a trial")
+        costs = draft.trial() if measured else _choose_precision(draft)
+        passes = rules.passes(draft.data, costs, draft.params().train.batch_size, budget(costs))
+        measured[place] = costs, passes
+        areas = [(offered[place] / scale) ** 2 for scale in offered]
+        enough = [wanted * (_ENOUGH if other == place else 1) for other in range(len(offered))]
+        fitting = [other for other, area in enumerate(areas) if passes * area >= enough[other]]
+        place = min(fitting, default=len(offered) - 1)
+    fitting = [other for other, (_, passes) in measured.items() if passes >= _ENOUGH * wanted]
+    chosen = min(fitting, default=max(measured))
+    costs, passes = measured[chosen]
+    why = f"{offered[chosen]:g} of the images' sides; {passes} sample passes are in the time"
+    _set_size(draft, offered[chosen], f"{why}, about {wanted} are wanted")
+    return costs
+
+
+def _set_size(draft: Draft, scale: float, why: str) -> None:
+    """Take a size, and the largest usual batch whose memory is there."""
+    draft.add(rules.size_choices(draft.data, scale, why, draft.given))
+    draft.add([rules.batch_choice(draft.data, draft.machine)])
+    while "train.batch_size" not in draft.given:
+        params = draft.params()
+        found = forecast_training(params, draft.context)
+        if found["total_mb"] <= _MEMORY * found["available_mb"] or params.train.batch_size <= 2:
+            return
+        reason = f"half as many as usual; {found['total_mb']:.0f} MB would not fit"
+        draft.add([Choice("train.batch_size", params.train.batch_size // 2, reason)])
+
+
+def _choose_precision(draft: Draft) -> Costs:
+    """Try both precisions where bf16 may be slower: on a CPU its depth-wise convolutions can be."""
+    costs = draft.trial()
+    cpu = draft.machine.device == "cpu"
+    if not cpu or "train.precision" in draft.given or choose_precision("auto", _CPU) == "fp32":
+        return costs
+    draft.add([Choice("train.precision", "fp32", "for a trial")])
+    other = draft.trial()
+    chosen = min(costs, other, key=lambda each: each.step)
+    why = f"{costs.step:.2g} s a step in bf16, {other.step:.2g} s in fp32 on this machine"
+    draft.add([Choice("train.precision", "bf16" if chosen is costs else "fp32", why)])
+    return chosen
