@@ -22,10 +22,10 @@ from segpipe.runtime.yaml_file import read_yaml
 _MODELS, _LOCK = "models", "dvc.lock"
 _ENVIRONMENT = "environment.json"
 _BUNDLE = (DESCRIPTION, BEST)  # all that a prediction needs
-_TABLES = (Evaluation.file, ImageCountsRow.file)
+_RESULTS = (Evaluation.file, ImageCountsRow.file, TrainingSummary.file)
 _OF_RUN = {
     "bundle": (*_BUNDLE, _ENVIRONMENT),
-    "evaluation": _TABLES,
+    "evaluation": (Evaluation.file, ImageCountsRow.file),
     "training": (TrainingSummary.file,),
 }
 
@@ -64,8 +64,9 @@ class TrainedModel:
 
     @property
     def content(self) -> str:
-        """The SHA-256 of weights, description and results: what tells it from other versions."""
-        files = [*(self.bundle / name for name in _BUNDLE), *self.results.values()]
+        """The SHA-256 of weights, description and scores: what tells it from other versions."""
+        files = [self.bundle / name for name in _BUNDLE]
+        files += [path for name, path in self.results.items() if name != TrainingSummary.file]
         return hashlib.sha256(" ".join(map(file_sha256, files)).encode()).hexdigest()
 
 
@@ -85,31 +86,18 @@ def find_trained(name: str, settings: TrackingParams, scratch: Path) -> TrainedM
         fetch_committed_bundle(name, commit, bundle)
         _write_results(name, results)
     else:
-        from segpipe.tracking.lookup import recorded_run  # MLflow takes seconds to import
-
-        files = [f"{folder}/{one}" for folder, names in _OF_RUN.items() for one in names]
-        run = recorded_run(name, settings, scratch, files)
-        if run is None:
-            raise DataError(
-                f"{name}: is no folder with {DESCRIPTION}, no revision of git, no DVC experiment and no "
-                "MLflow run; `dvc exp show` and `segpipe ui` list them"
-            )
-        run_id, bundle, results = run.run_id, scratch / "bundle", scratch / METRICS
-        results.mkdir()
-        for folder in ("evaluation", "training"):
-            for one in _OF_RUN[folder]:
-                with contextlib.suppress(FileNotFoundError):
-                    (scratch / folder / one).replace(results / one)
+        run_id = _fetch_run(name, settings, scratch)
+        bundle, results = scratch / "bundle", scratch / METRICS
     about = read_description(bundle)
-    files = (*_TABLES, TrainingSummary.file)
-    known = {one: results / one for one in files if (results / one).is_file()}
+    if not (bundle / BEST).is_file():
+        raise BundleError(f"{name}: holds no {BEST}; copy the model again, or train it")
+    known = {one: results / one for one in _RESULTS if (results / one).is_file()}
     if Evaluation.file not in known:
         raise DataError(
-            f"{name}: there is no {Evaluation.file}, which holds its scores; run "
-            "`dvc repro evaluate`, then try again"
+            f"{name}: there is no {Evaluation.file}, which holds its scores; run `dvc repro evaluate`, "
+            "then try again"
         )
-    found = TrainedModel(name, bundle, about, known, run_id)
-    return found if run_id else _with_run(found, results)
+    return TrainedModel(name, bundle, about, known, run_id or _run_of(results))
 
 
 def fetch_committed_bundle(name: str, commit: str, target: Path) -> None:
@@ -140,22 +128,18 @@ def _results_beside(bundle: Path) -> Path:
     if (bundle / Evaluation.file).is_file():
         return bundle
     project = bundle.absolute().parent
-    results, lineage = project / METRICS, read_description(bundle).lineage
-    summary = results / TrainingSummary.file
-    if not summary.is_file():
+    results, scores = project / METRICS, read_description(bundle).lineage.get("scores", {})
+    if not (results / Evaluation.file).is_file():
         return results
-    trained = read_record(TrainingSummary, summary)
-    recorded = lineage.get("scores", {})
-    same = (trained.best_step, trained.val_miou) == (
-        recorded.get("best_step"),
-        recorded.get("val_miou"),
+    with contextlib.suppress(DataError):  # no training.json
+        trained = read_record(TrainingSummary, results / TrainingSummary.file)
+        recorded = scores.get("best_step"), scores.get("val_miou")
+        if (trained.best_step, trained.val_miou) == recorded and not _is_stale(project / _LOCK):
+            return results
+    raise DataError(
+        f"{results}: holds the scores of another model than {bundle}; run `dvc repro evaluate`, or lay its "
+        f"own {Evaluation.file} into {bundle}"
     )
-    if not same or _is_stale(project / _LOCK):
-        raise DataError(
-            f"{results}: holds the scores of another model than {bundle}; run `dvc repro evaluate`, or "
-            f"lay its own {Evaluation.file} into {bundle}"
-        )
-    return results
 
 
 def _is_stale(lock: Path) -> bool:
@@ -183,10 +167,28 @@ def _write_results(name: str, folder: Path) -> None:
         write_record(folder / TrainingSummary.file, run.training)
 
 
-def _with_run(found: TrainedModel, results: Path) -> TrainedModel:
-    """Return the model with the MLflow run that its results name."""
-    path = results / TrainedRun.file
-    run_id = found.training.mlflow_run if found.training else None
-    if run_id is None and path.is_file():
-        run_id = read_record(TrainedRun, path).run_id
-    return TrainedModel(found.name, found.bundle, found.about, found.results, run_id)
+def _run_of(results: Path) -> str | None:
+    """Return the MLflow run that results name, if they do."""
+    for model, field in ((TrainingSummary, "mlflow_run"), (TrainedRun, "run_id")):
+        path = results / model.file
+        if path.is_file() and (run_id := getattr(read_record(model, path), field)):
+            return str(run_id)
+    return None
+
+
+def _fetch_run(name: str, settings: TrackingParams, scratch: Path) -> str:
+    """Bring bundle and results of an MLflow run into `scratch`/bundle and metrics; return the run's id."""
+    from segpipe.tracking.lookup import recorded_run  # MLflow takes seconds to import
+
+    files = [f"{folder}/{one}" for folder, names in _OF_RUN.items() for one in names]
+    run = recorded_run(name, settings, scratch, files)
+    if run is None:
+        raise DataError(
+            f"{name}: is no folder with {DESCRIPTION}, no revision of git, no DVC experiment and no MLflow "
+            "run; `dvc exp show` and `segpipe ui` list them"
+        )
+    (scratch / METRICS).mkdir()
+    for path in (scratch / one for one in files if not one.startswith("bundle/")):
+        if path.is_file():
+            path.replace(scratch / METRICS / path.name)
+    return run.run_id

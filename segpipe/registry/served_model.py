@@ -8,7 +8,7 @@ import threading
 
 from mlflow.exceptions import MlflowException
 from mlflow.models import set_model
-from mlflow.pyfunc import PythonModel, PythonModelContext
+from mlflow.pyfunc.model import PythonModel, PythonModelContext
 
 from segpipe.inference.predictor import load_model
 from segpipe.registry.answers import answers
@@ -41,4 +41,4 @@ class ServedModel(PythonModel):
             raise MlflowException("the image could not be labelled; see the server's log") from None
 
 
-set_model(ServedModel())  # type: ignore[no-untyped-call]
+set_model(ServedModel())

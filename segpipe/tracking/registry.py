@@ -56,19 +56,19 @@ class Version:
 
 def save_served(served: ServedFiles, folder: Path) -> None:
     """Write a model as MLflow's pyfunc into the new `folder`; TrackingError when that fails."""
-    with calling({}), warnings.catch_warnings():
+    # Recorded, since MLflow shows some of its warnings whatever the filters say.
+    with calling({}), warnings.catch_warnings(record=True):
         from mlflow.models import ModelSignature
         from mlflow.pyfunc import save_model
         from mlflow.types.schema import AnyType, ColSpec, ParamSchema, ParamSpec, Schema
 
-        warnings.simplefilter("ignore")  # again, since the import has set filters
-        gives = [
-            ColSpec(AnyType() if kind == "any" else kind, name)
-            for name, kind in served.answer.items()
-        ]
+        def column(name: str, kind: str) -> ColSpec:
+            of_any: Any = AnyType  # which is not typed
+            return ColSpec(of_any() if kind == "any" else kind, name)
+
         signature = ModelSignature(
-            Schema([ColSpec(AnyType(), "image")]),
-            Schema(gives),
+            Schema([column("image", "any")]),
+            Schema([column(name, kind) for name, kind in served.answer.items()]),
             ParamSchema([ParamSpec("labels", "string", "png")]),
         )
         try:
@@ -90,7 +90,7 @@ def registered(settings: TrackingParams, name: str, content: str) -> Version | N
     with _registry(settings) as (_, client):
         quoted = name.replace("'", "''")
         for one in client.search_model_versions(f"name='{quoted}'"):
-            if one.tags.get(_CONTENT) == content:
+            if one.tags.get(_CONTENT) == content and one.run_id:
                 return Version(name, str(one.version), one.run_id, one.tags[_PLACE])
     return None
 
@@ -144,7 +144,7 @@ def version_at(settings: TrackingParams, name: str, alias: str) -> Version | Non
                 return None
             raise
     place = found.tags.get(_PLACE)
-    if place is None:
+    if place is None or found.run_id is None:
         raise TrackingError(
             f"{name}: version {found.version} was not registered by segpipe; `segpipe register` makes "
             "versions that can be compared"

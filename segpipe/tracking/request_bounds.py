@@ -1,12 +1,14 @@
-"""Bounds of the requests that `mlflow models serve` reads: their bytes and their kind.
+"""Bounds of the requests that `mlflow models serve` reads, and plain refusals in its answers.
 
 MLflow's scoring server reads a body of any length, parses Parquet and CSV as well (with a traceback in
-the answer), and fails with 500 without a Content-Type; nothing of this can be configured. The model is
-loaded in that process before its FastAPI application is made, so the application's class is given a
-middleware there.
+the answer), fails with 500 without a Content-Type, and repeats the request in its refusals; nothing of
+this can be configured. The model is loaded in that process before its FastAPI application is made, so
+the application's class is given a middleware there.
 """
 
+import json
 import os
+import re
 import sys
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
@@ -16,6 +18,8 @@ MOST_MB = 64  # an image of 48 MB as base64
 _Message = MutableMapping[str, Any]
 _Receive = Callable[[], Awaitable[_Message]]
 _Send = Callable[[_Message], Awaitable[None]]
+_REQUEST = re.compile(r".*(?:\n|\. )Error: ", re.DOTALL)  # what MLflow puts before a reason
+_LONGEST = 1000  # characters of a reason
 _SERVER = "mlflow.pyfunc.scoring_server.app"  # is imported by the serving process alone
 
 
@@ -34,14 +38,12 @@ class RequestBounds:
         refusal = self._refusal(scope) if scope.get("method") == "POST" else None
         if refusal is None:
             try:
-                await self._app(scope, receive, send)
+                await self._app(scope, receive, _plainly(send))
                 return
             except Exception as error:  # of parsing: MLflow words all that the model raises
                 refusal = 400, f"the request cannot be read ({type(error).__name__})"
         status, text = refusal
-        headers = [(b"content-type", b"text/plain"), (b"connection", b"close")]
-        await send({"type": "http.response.start", "status": status, "headers": headers})
-        await send({"type": "http.response.body", "body": f"{text}\n".encode()})
+        await _refuse(send, status, text)
 
     def _refusal(self, scope: _Message) -> tuple[int, str] | None:
         """Return the status and the reason. uvicorn reads no more of a body than its Content-Length."""
@@ -56,6 +58,41 @@ class RequestBounds:
             megabytes = self._most / 2**20
             return 413, f"the request has {length} bytes, and may have {megabytes:g} MiB"
         return None
+
+
+async def _refuse(send: _Send, status: int, text: str) -> None:
+    body = json.dumps({"message": text}).encode()
+    length = str(len(body)).encode()
+    headers = [(b"content-type", b"application/json"), (b"content-length", length)]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+def _plainly(send: _Send) -> _Send:
+    """Return a `send` that brings refusals down to their reason."""
+    refused: list[int] = []
+    body = bytearray()
+
+    async def plain(message: _Message) -> None:
+        if message["type"] == "http.response.start" and message["status"] >= 400:
+            refused.append(message["status"])
+        elif not refused:
+            await send(message)
+        else:
+            body.extend(message.get("body", b""))
+            if not message.get("more_body"):
+                await _refuse(send, refused[0], _reason(bytes(body)))
+
+    return plain
+
+
+def _reason(body: bytes) -> str:
+    """Return why MLflow refuses: of its message what follows the request, or stands before it."""
+    try:
+        text = str(json.loads(body)["message"])
+    except (ValueError, KeyError, TypeError):
+        text = body.decode("utf-8", "replace")
+    return _REQUEST.sub("", text).partition("\nInput:")[0][:_LONGEST]
 
 
 def bound_requests() -> None:
