@@ -8,6 +8,7 @@ import subprocess
 import sys
 import urllib.error
 import urllib.request
+import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -51,6 +52,33 @@ def expected(root: Path) -> bytes:
     return written.read_bytes()
 
 
+def test_the_model_answers_tables_and_refuses_in_mlflows_terms(
+    registered: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import mlflow
+    import pandas
+
+    monkeypatch.setattr(sys, "path", [*sys.path])  # MLflow adds the version's code
+    [folder] = [path.parent for path in (registered / "mlartifacts").rglob("MLmodel")]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        model = mlflow.pyfunc.load_model(str(folder))
+    text = base64.b64encode((registered / "one.png").read_bytes()).decode()
+    [found] = model.predict(pandas.DataFrame({"image": [text]}))
+    assert base64.b64decode(found["label_map"]) == expected(registered)
+    [found] = model.predict([{"image": text}], params={"labels": "array"})
+    assert np.shape(found["label_map"]) == (40, 60)
+    with pytest.raises(mlflow.MlflowException, match="^image 1: is not valid base64") as refused:
+        model.predict([{"image": text}, {"image": "@"}])
+    assert refused.value.get_http_status_code() == 400
+    monkeypatch.setattr(model.unwrap_python_model(), "_predictor", None)
+    with pytest.raises(mlflow.MlflowException, match="could not be labelled") as failed:
+        model.predict([{"image": text}])
+    assert failed.value.get_http_status_code() == 500
+    assert "NoneType" not in failed.value.serialize_as_json()
+
+
+@pytest.mark.slow
 def test_mlflow_loads_the_code_and_the_model_of_the_version(registered: Path) -> None:
     code = (
         "import base64, json, sys, mlflow\n"
@@ -145,7 +173,7 @@ def test_each_form_of_a_request_has_the_labels_of_segpipe_predict(
     ("body", "status", "why"),
     [
         (b"hello", 400, "JSONDecodeError"),
-        (b"\xff\xfe", 400, "UnicodeDecodeError"),
+        (b'{"inputs": "\xff"}', 400, "UnicodeDecodeError"),
         (b"[" * 100_000, 400, "RecursionError"),
         (b'{"inputs":[{"image":[[[' + b"9" * 6000 + b",1,2]]]}]}", 400, "ValueError"),
         ({}, 400, "exactly one of the input fields"),
