@@ -68,7 +68,7 @@ def test_the_model_answers_tables_and_refuses_in_mlflows_terms(
     assert base64.b64decode(found["label_map"]) == expected(registered)
     [found] = model.predict([{"image": text}], params={"labels": "array"})
     assert np.shape(found["label_map"]) == (40, 60)
-    with pytest.raises(mlflow.MlflowException, match="^image 1: is not valid base64") as refused:
+    with pytest.raises(mlflow.MlflowException, match=r"^image 1: is not valid base64") as refused:
         model.predict([{"image": text}, {"image": "@"}])
     assert refused.value.get_http_status_code() == 400
     monkeypatch.setattr(model.unwrap_python_model(), "_predictor", None)
