@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from segpipe.cli import (
+    card,
     check,
     compare,
     completion,
@@ -16,6 +17,8 @@ from segpipe.cli import (
     new,
     plan,
     predict,
+    promote,
+    register,
     repeat,
     reproduce,
     score,
@@ -34,7 +37,7 @@ from segpipe.runtime.version import installed_version
 _GROUPS = {
     "begin": (new, import_data, check, plan, use),
     "train": (train, repeat, sweep, show, compare, ui, reproduce),
-    "use a model": (predict, dashboard, score, suggest, export),
+    "use a model": (predict, dashboard, score, suggest, export, card, register, promote),
     "this machine": (doctor, completion),
 }
 

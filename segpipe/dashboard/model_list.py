@@ -12,8 +12,8 @@ from pathlib import Path
 from segpipe.bundle_format import BEST, DESCRIPTION, SHIPPED
 from segpipe.params.load import load_params
 from segpipe.params.schema import TrackingParams
+from segpipe.registry.find import fetch_committed_bundle
 from segpipe.results.experiments import commit_of, experiments
-from segpipe.runtime.atomic import atomic_dir
 from segpipe.runtime.errors import BundleError, SegpipeError
 from segpipe.runtime.provenance import PARAMETERS
 from segpipe.runtime.state import repository_root
@@ -21,7 +21,6 @@ from segpipe.tracking.bundles import fetch_bundle, tracked_models
 
 FOLDERS, EXPERIMENTS, RUNS = "Folders", "DVC experiments", "MLflow runs"
 _SHIPPED_NAME = "streets (comes with segpipe)"
-_MODELS = "models"  # the bundle among the outputs of the pipeline
 _FILES = (DESCRIPTION, BEST)  # all that a prediction needs of a bundle
 
 # By the name that is shown: returns the folder of the bundle, fetched before where it is none yet.
@@ -83,19 +82,7 @@ def _fetched_experiment(name: str, ref: str) -> Path:
         raise BundleError(f"{name}: the experiment was removed; reload the page")
     target = _kept(commit)
     if not target.is_dir():
-        from dvc.api import DVCFileSystem  # DVC takes a second to import
-
-        try:
-            with atomic_dir(target) as partial:
-                files = DVCFileSystem(rev=commit)
-                for name_of_file in _FILES:
-                    files.get_file(f"{_MODELS}/{name_of_file}", str(partial / name_of_file))
-        except Exception as error:  # DVC, git and what reads remotes each raise their own
-            cause = str(error).partition("\n")[0] or type(error).__name__
-            raise BundleError(
-                f"{name}: its model cannot be read from DVC's cache or remote ({cause}); "
-                f"try dvc exp apply {name}"
-            ) from error
+        fetch_committed_bundle(name, commit, target)
     return target
 
 

@@ -1,6 +1,7 @@
 """A run in MLflow by its id or name, and the files of it that say how it was made."""
 
 import contextlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,8 +26,10 @@ class RecordedRun:
     experiment: str | None
 
 
-def recorded_run(name: str, settings: TrackingParams, folder: Path) -> RecordedRun | None:
-    """Return the run of this id or name, with those of FILES that it has below `folder`; None: no such run.
+def recorded_run(
+    name: str, settings: TrackingParams, folder: Path, files: Sequence[str] = FILES
+) -> RecordedRun | None:
+    """Return the run of this id or name, with those of `files` that it has below `folder`; None: no such run.
 
     Raises DataError where several runs have the name, TrackingError where the store cannot be used.
     """
@@ -46,7 +49,7 @@ def recorded_run(name: str, settings: TrackingParams, folder: Path) -> RecordedR
                 f"{name}: several MLflow runs have this name; give an id:\n{listing(ids)}"
             )
         [run] = found
-        for path in FILES:
+        for path in files:
             (folder / path).parent.mkdir(parents=True, exist_ok=True)
             with contextlib.suppress(Exception):  # MLflow, requests, the system; it is not there
                 # A local store leaves out the folders that a server's files keep.

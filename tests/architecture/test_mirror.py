@@ -12,6 +12,7 @@ ELSEWHERE = {
     "dataset/reader": "preparation/test_prepare.py",
     "dataset/subset": "training/test_subset.py",
     "preflight/inspection": "stages/test_stages.py",
+    "registry/served_model": "registry/test_served_model.py",  # which has MLflow run the file
     "results/comparability": "cli/test_compare.py",
     "results/comparison": "cli/test_compare.py",
     "results/experiments": "cli/test_compare.py",
@@ -27,6 +28,7 @@ ELSEWHERE = {
     "sources/synthetic/samples": "pipeline/test_recipes.py",
     "sources/synthetic_esd/samples": "stages/test_raster_stages.py",
     "tracking/bundles": "dashboard/test_model_list.py",
+    "tracking/registry": "registry/test_register.py",
     "training/distributed/launch": "stages/test_launch.py",
 }
 
