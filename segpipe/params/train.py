@@ -168,7 +168,9 @@ class TrainParams(Section):
     networks of some hundred million weights; not with compile"""
     validate_every: PositiveLength = Length(1)
     """a length, above 0; the end is always validated"""
-    partial_validation: Annotated[PartialValidationParams, Since("0.2.0")] = PartialValidationParams()
+    partial_validation: Annotated[PartialValidationParams, Since("0.2.0")] = (
+        PartialValidationParams()
+    )
     """beside validate_every, of few samples along the way: `partial_val_*` in the history and in MLflow;
     the kept weights, early stopping, plateau and sweeps look at whole validations alone"""
     scores: Annotated[bool, Since("0.2.0")] = False

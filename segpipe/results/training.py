@@ -76,8 +76,9 @@ class HistoryRow(_Trained):
 
     val_weighted_f1: of the classes, weighted by their true pixels (the accuracy weighted so is the
     pixel accuracy). partial_val_*: of a validation of `partial_val_samples` samples alone, with
-    `train.partial_validation`; it chooses nothing. train_miou, train_pixel_accuracy: with `train.scores`, of the augmented batches
-    since the row before, each predicted before the step that learns from it.
+    `train.partial_validation`; it chooses nothing. train_miou, train_pixel_accuracy: with
+    `train.scores`, of the augmented batches since the row before, each predicted before the step that
+    learns from it.
     """
 
     file: ClassVar[str] = "history.csv"

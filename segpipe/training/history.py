@@ -81,8 +81,8 @@ def new_row(
 ) -> Row:
     """Return what was learnt since the last row, and what it cost.
 
-    found, part: the validation of the whole split, or of a part of it, that was made, if any. start: when it began, by `perf_counter`. All
-    processes call this together.
+    found, part: the validation of the whole split, or of a part of it, that was made, if any. start:
+    when it began, by `perf_counter`. All processes call this together.
     """
     device, accelerator = job.processes.device, job.processes.accelerator
     own = torch.tensor([peak_memory_mb(device), progress.waited], device=device)

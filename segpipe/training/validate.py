@@ -18,8 +18,8 @@ from torch.profiler import record_function
 from segpipe.augment.apply import normalise_batch
 from segpipe.augment.draw import plain_specs
 from segpipe.bundle import predicted_ids
-from segpipe.loading.batches import Batch, Prefetch, read_batch
 from segpipe.dataset.subset import evenly_spaced
+from segpipe.loading.batches import Batch, Prefetch, read_batch
 from segpipe.losses.valid import valid_pixels
 from segpipe.metrics.confusion import confusion_matrix
 from segpipe.metrics.precision_recall import PROBABILITIES, best_threshold, count_probabilities
@@ -59,8 +59,9 @@ def validate(
 ) -> Validation | None:
     """Score the result so far on the validation split (law 7).
 
-    samples: only so many, evenly spaced, or all where there are fewer; None for the whole split. Each process takes every n-th sample. None when one of them was asked to stop, at which all
-    look between the batches. Raises TrainingError when the loss is not finite.
+    samples: only so many, evenly spaced, or all where there are fewer; None for the whole split. Each
+    process takes every n-th of them. None when one of them was asked to stop, at which all look between
+    the batches. Raises TrainingError when the loss is not finite.
     """
     split = data.val_split
     counts = _Counts.zero(data.dataset.scheme.num_classes, processes.device)
