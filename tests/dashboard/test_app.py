@@ -286,6 +286,20 @@ def test_curves_of_losses_scores_and_classes(project: Path) -> None:
     assert len(app.get("vega_lite_chart")) == 3
 
 
+def test_curves_of_the_training_stand_beside_those_of_the_validation(project: Path) -> None:
+    history = write_metrics(project) / "history.csv"
+    counted = ("train_miou", "train_pixel_accuracy", "partial_val_loss", "partial_val_miou")
+    rows = history.read_text().splitlines()
+    added = [",".join(counted), ",".join(["0.25"] * 4), ",".join(["0.5"] * 4)]
+    history.write_text("".join(f"{row},{more}\n" for row, more in zip(rows, added, strict=True)))
+    app = opened(page(), "Curves")
+    assert not app.error and not app.exception
+    losses, scores, _ = (one.proto.SerializeToString() for one in app.get("vega_lite_chart"))
+    assert b"validation, few samples" in losses
+    for name in (b"mIoU, training", b"pixel accuracy, training", b"mIoU, few samples"):
+        assert name in scores
+
+
 def test_curves_of_several_runs(project: Path) -> None:
     """An experiment is a commit with a ref, whose files are not here."""
     metrics = write_metrics(project)
