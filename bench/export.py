@@ -13,6 +13,7 @@ import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from time import perf_counter
+from typing import Literal
 
 import numpy as np
 import torch
@@ -35,7 +36,7 @@ from tests.raw.rasters.geotiffs import coarser, make_esd_tile, write_tif
 _CLIPS = ("resnet_lstm",)
 _TRUTH = 4  # pixels of the side of a tile's truth
 # Target, whether in 8 bits, and the file.
-_TARGETS = (
+_TARGETS: tuple[tuple[Literal["onnx", "openvino"], bool, str], ...] = (
     ("onnx", False, "model.onnx"),
     ("onnx", True, "model_int8.onnx"),
     ("openvino", False, "model.xml"),

@@ -67,9 +67,7 @@ def validate(
     counts = _Counts.zero(data.dataset.scheme.num_classes, processes.device)
     seen: list[tuple[NDArray[np.int64], Tensor]] = []
     learner.model.eval()
-    rows = np.arange(len(split))
-    if samples is not None:
-        rows = rows[evenly_spaced(len(split), samples)]
+    rows = np.array(evenly_spaced(len(split), samples or len(split)), np.int64)
     size = _batch_size(processes)
     # A process with fewer batches than another goes round with it, or that one would wait for it.
     rounds = -(-len(rows) // (processes.number * size))
@@ -98,8 +96,8 @@ def validate(
     counts = counts.of_all_processes(processes)
     mean_loss = float(counts.loss_sum) / max(int(counts.pixels), 1)
     if not isfinite(mean_loss):
-        samples = validated_suspects(split, seen, processes)
-        end_together(processes, _not_finite(mean_loss, samples))
+        suspects = validated_suspects(split, seen, processes)
+        end_together(processes, _not_finite(mean_loss, suspects))
     found = scores(counts.confusion_KK.cpu().numpy())
     return Validation(
         loss=mean_loss,

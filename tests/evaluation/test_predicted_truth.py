@@ -1,6 +1,7 @@
-"""segpipe predict --truth: sheets and scores of an existing bundle; also of evaluation/predicted_truth.py."""
+"""segpipe predict --truth, from the command line: sheets and scores of an existing bundle."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -8,12 +9,21 @@ from PIL import Image
 
 from segpipe.cli.main import main
 from segpipe.evaluation.evaluate import evaluate
+from segpipe.evaluation.predicted_truth import TruthPairs
 from segpipe.inference.predictor import load_model
+from segpipe.params.model import ModelParams, UNetParams
 from segpipe.raw.sample import Sample
 from segpipe.results.evaluation import Evaluation
 from segpipe.results.evaluation_tables import ImageRow
 from segpipe.results.records import read_record, read_table
+from tests.export.make_bundle import make_bundle
 from tests.forge import make_folder, save, scene
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    model = ModelParams(unet=UNetParams(width=4, depth=2))
+    return make_bundle(tmp_path_factory.mktemp("bundle") / "models", model, sides=(24, 40))
 
 
 @pytest.fixture
@@ -41,8 +51,8 @@ def test_the_scores_are_those_of_an_evaluation(
     assert found.miou == expected["miou"]
     assert f"mIoU {100 * expected['miou']:.2f} %" in said
     assert "measured on 3 images of split val" in said
-    assert "network input 24x40, pad" in said
-    assert (found.protocol.network_input, found.protocol.data) == ("24x40, pad", "x")
+    assert "network input 24x40, stretch" in said
+    assert (found.protocol.network_input, found.protocol.data) == ("24x40, stretch", "abc")
     assert not found.protocol.of_labels_alone
     rows = read_table(ImageRow, Path("out/scores/images.csv"))
     assert sorted(row.name for row in rows) == names
@@ -116,6 +126,19 @@ def test_files_of_others_in_the_folder_of_scores_stay(
     assert compare(bundle) == 1
     assert "holds files that are no result of score" in capsys.readouterr().err
     assert notes.read_text() == "mine"
+
+
+def test_frames_of_clips_need_no_truth(
+    bundle: Path, data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Of a model of clips the earlier frames have none; they are named, and the others are paired."""
+    first = sorted((data / "masks/val").iterdir())[0]
+    first.unlink()
+    names = {path: path.stem for path in sorted(Path("data/images/val").iterdir())}
+    clips = SimpleNamespace(scheme=load_model(bundle).scheme, frames=2)
+    pairs = TruthPairs.of(clips, names, Path("out"), Path("data/masks/val"))  # type: ignore[arg-type]
+    assert [sample.name for sample in pairs.samples] == [*names.values()][1:]
+    assert "they are predicted and not scored" in capsys.readouterr().out
 
 
 def test_it_is_for_pictures_alone(
