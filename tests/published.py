@@ -14,6 +14,7 @@ from segpipe.results.training import HistoryRow, TrainedRun, TrainingSummary
 
 LEARNT = (
     *("epoch", "step", "lr", "train_loss", "val_loss", "val_miou", "val_pixel_accuracy"),
+    *("partial_val_loss", "partial_val_miou", "partial_val_samples"),
     *("val_weighted_f1", "train_miou", "train_pixel_accuracy"),
 )
 

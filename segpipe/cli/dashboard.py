@@ -85,6 +85,7 @@ def _command(options: argparse.Namespace) -> list[str]:
         "server.enableCORS": True,
         "server.maxUploadSize": _UPLOAD_MB,
         "server.fileWatcherType": "none",
+        "runner.postScriptGC": False,
         "browser.serverAddress": _ADDRESS,
         "browser.gatherUsageStats": False,
         "client.showErrorDetails": "none",

@@ -15,6 +15,7 @@ from segpipe.cli.predict_options import (
     class_ids,
     refuse_odd_film_options,
     refuse_odd_options,
+    refuse_odd_truth,
 )
 from segpipe.cli.predict_summary import Done, say_summary
 from segpipe.inference.clips import clips_for, trained_clip
@@ -59,6 +60,10 @@ Folders are read with all that they hold but films, links are followed, hidden f
 model of clips (source.clip) labels the pictures whose earlier frames it finds: by Cityscapes names,
 by numbers that count the frames, or else in the order of the names.
 
+With --truth MASKS, a folder of true label images that pair with the pictures by name, also
+OUT/comparisons/NAME.png: picture, truth, prediction and errors with the IoU of the image, and
+OUT/scores/ with evaluation.json and its tables; the mean score is said with its protocol.
+
 What is not read is counted. What cannot be read is named and skipped; the exit code is 1 then.
 An input is never overwritten, and of other files only those that predict wrote itself.
 """
@@ -72,6 +77,7 @@ examples:
   segpipe predict drive.mp4 --out labels --frames
   segpipe predict webcam:0 --out labels --seconds 60
   segpipe predict leftImg8bit/test --out submission --submission
+  segpipe predict leftImg8bit/val --out compared --bundle models --truth gtFine/val
   segpipe predict orthophotos --out labels --overlap 128
   segpipe predict data/esd/Tile7 --out labels
 """
@@ -130,6 +136,7 @@ def _run(options: argparse.Namespace) -> int:
         probabilities=options.probabilities == [],
         uncertainty=options.uncertainty,
         submission=options.submission,
+        comparisons=options.truth is not None,
         class_maps=class_folders(about.scheme.classes, by_class),
     )
     with TemporaryDirectory(prefix="segpipe-") as downloads:
@@ -137,6 +144,8 @@ def _run(options: argparse.Namespace) -> int:
             inputs = gather(options.inputs, reader, out, Path(downloads))
             names, films = output_names(inputs.places), output_names(inputs.films)
             refuse_odd_film_options(options, inputs, about.input.files)
+            if options.truth is not None:
+                refuse_odd_truth(options, inputs, reader)
             if options.submission:
                 refuse_submission(about.scheme, names.values())
             refuse_overwriting(inputs.places, names, out, reader, options.force, maps)
@@ -159,6 +168,7 @@ def _predict(
 ) -> int:
     """Write all that is asked for; return the exit code."""
     # torch takes seconds to import; what is wrong with the call is said before.
+    from segpipe.evaluation.predicted_truth import TruthPairs, compare_with_truth
     from segpipe.inference.files import Predicted, predict_files
     from segpipe.inference.output import Output
     from segpipe.inference.predictor import Predictor
@@ -187,7 +197,12 @@ def _predict(
         done.images = len(names)
     if names:
         earlier = done.clips.earlier if done.clips else None
+        pairs = None
+        if options.truth is not None:
+            pairs = TruthPairs.of(predictors[0], names, out, options.truth)
         done.predicted = predict_files(predictors, names, out, output, options.overlap, earlier)
+        if pairs is not None and not done.predicted.skipped:
+            done.evaluation = compare_with_truth(pairs, output.opacity)
     _predict_films(options, predictors, inputs, films, output.opacity, done)
     return say_summary(options, inputs, done, reader)
 

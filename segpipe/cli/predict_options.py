@@ -5,6 +5,7 @@ And what is refused, because it does not suit what the model reads.
 
 import argparse
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -69,6 +70,12 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--submission",
         action="store_true",
         help="write for the evaluator of Cityscapes: grey PNGs of its label ids, and nothing else",
+    )
+    parser.add_argument(
+        "--truth",
+        type=Path,
+        metavar="MASKS",
+        help="a folder of true label images: write OUT/comparisons/NAME.png and OUT/scores/ too (above)",
     )
 
 
@@ -160,6 +167,19 @@ def refuse_odd_options(options: argparse.Namespace, spec: "InputSpec", reader: "
             f"--overlap is for rasters, and this model reads whole {reader.unit}s; leave it out"
         )
     refuse_odd_overlap(spec, options.overlap)
+
+
+def refuse_odd_truth(options: argparse.Namespace, inputs: "Inputs", reader: "Reader") -> None:
+    """Raise ParameterError where there is nothing that --truth can be compared with."""
+    if reader.on_earth or reader.folders:
+        raise ParameterError(
+            f"--truth is for pictures, and this model labels {reader.unit}s; evaluate them as a split of "
+            "the data (`dvc repro evaluate`)"
+        )
+    if options.submission:
+        raise ParameterError("--submission writes labels alone; leave out --truth")
+    if inputs.films or inputs.cameras:
+        raise ParameterError("--truth is for pictures; predict films and cameras by themselves")
 
 
 def refuse_odd_overlap(spec: "InputSpec", overlap: int) -> None:

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 from segpipe.inference.clips import Clips
 from segpipe.inference.inputs import Inputs
-from segpipe.inference.targets import FRAMES, OVERLAYS
+from segpipe.inference.targets import COMPARISONS, FRAMES, OVERLAYS, SCORES
 from segpipe.raw.reader import Reader
+from segpipe.results.evaluation import Evaluation
 from segpipe.runtime.console import say, say_error
 from segpipe.runtime.errors import listing
 
@@ -18,14 +19,15 @@ if TYPE_CHECKING:
 @dataclass
 class Done:
     """images, all_films: how many were to be predicted. predicted: what became of the images. clips: of
-    a model that takes clips. films, frames: how many films are written, and frames labelled. damaged: a
-    line for each film that could not be read, or not all of it.
+    a model that takes clips. evaluation: against --truth. films, frames: how many films are written, and
+    frames labelled. damaged: a line for each film that could not be read, or not all of it.
     """
 
     images: int
     all_films: int
     predicted: "Predicted"
     clips: Clips | None = None
+    evaluation: Evaluation | None = None
     films: int = 0
     frames: int = 0
     damaged: list[str] = field(default_factory=list)
@@ -47,6 +49,8 @@ def say_summary(options: argparse.Namespace, inputs: Inputs, done: Done, reader:
         if lines:
             say_error(f"error: {text}:\n{listing(lines)}")
     say(_places(options, done, reader))
+    if options.truth is not None:
+        _say_scores(options, done)
     return 1 if any(faults.values()) else 0
 
 
@@ -65,6 +69,26 @@ def _say_left_out(options: argparse.Namespace, inputs: Inputs, done: Done, unit:
         )
     if left_out := done.predicted.left_out:
         say(f"of {len(left_out)} {unit}s a part was not read:\n{listing(left_out)}")
+
+
+def _say_scores(options: argparse.Namespace, done: Done) -> None:
+    """Say the mean score with its protocol, and where the comparisons are."""
+    if done.evaluation is None:
+        say_error("error: nothing is scored, since images were skipped; repair or leave them out")
+        return
+    say(score_line(done.evaluation))
+    say(f"measured on {done.evaluation.protocol.summary}")
+    say(f"comparisons: {options.out / COMPARISONS}/, scores of each image: {options.out / SCORES}/")
+
+
+def score_line(found: Evaluation) -> str:
+    """Return the mIoU with its interval, or why there is none."""
+    bounds, reason = found.miou_interval, found.protocol.no_interval
+    spread = f" (no interval: {reason})" if reason else ""
+    if bounds is not None:
+        spread = f" (95 % interval {100 * bounds.low:.2f} to {100 * bounds.high:.2f} %)"
+    miou = "-" if found.miou is None else f"{100 * found.miou:.2f} %"
+    return f"mIoU {miou}{spread} on {found.protocol.images} images"
 
 
 def _places(options: argparse.Namespace, done: Done, reader: Reader) -> str:

@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from segpipe.cli.predict_summary import score_line
 from segpipe.results.records import REPORT
 from segpipe.runtime.console import say
 
@@ -96,11 +97,6 @@ def _run(options: argparse.Namespace) -> int:
         boundaries=options.boundaries,
         images=options.images,
     )
-    bounds, reason = found.miou_interval, found.protocol.no_interval
-    spread = f" (no interval: {reason})" if reason else ""
-    if bounds is not None:
-        spread = f" (95 % interval {100 * bounds.low:.2f} to {100 * bounds.high:.2f} %)"
-    miou = "-" if found.miou is None else f"{100 * found.miou:.2f} %"
-    say(f"mIoU {miou}{spread} on {found.protocol.images} images; the results are in {options.out}/")
+    say(f"{score_line(found)}; the results are in {options.out}/")
     say(f"the report: {options.out / REPORT.name}")
     return 0

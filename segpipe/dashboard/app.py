@@ -11,7 +11,8 @@ from pathlib import Path
 import streamlit as st
 
 from segpipe.dashboard.image_page import IMAGE as IMAGE_NAME
-from segpipe.dashboard.image_page import MODEL, OPACITY, ORIGIN, PLACE, show_image_page
+from segpipe.dashboard.image_page import OPACITY, PLACE, show_image_page
+from segpipe.dashboard.model_choice import MODEL, ORIGIN, OTHER, OTHER_ORIGIN
 from segpipe.dashboard.run_pages import (
     RUN,
     RUNS,
@@ -22,7 +23,7 @@ from segpipe.dashboard.run_pages import (
 
 _PAGE = "page"
 # Choices that stay while another page is shown; Streamlit forgets those of widgets that are not shown.
-_KEPT = (ORIGIN, MODEL, PLACE, IMAGE_NAME, OPACITY, RUNS, RUN)
+_KEPT = (ORIGIN, MODEL, OTHER_ORIGIN, OTHER, PLACE, IMAGE_NAME, OPACITY, RUNS, RUN)
 IMAGE, CURVES, SCORES, DATA = "Image", "Curves", "Scores", "Data"
 
 

@@ -1,7 +1,6 @@
 """The page of one image: truth, prediction and errors, or two models on it."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -18,26 +17,16 @@ from segpipe.dashboard.image_list import (
 )
 from segpipe.dashboard.looking import Look, legend_html, look_at, panels
 from segpipe.dashboard.messages import errors_in_words, plain
-from segpipe.dashboard.model_list import EXPERIMENTS, FOLDERS, RUNS, files_state, models_of
+from segpipe.dashboard.model_choice import Model, chosen_models, of_list
 from segpipe.dashboard.swipe import swipe
-from segpipe.inference.predictor import Predictor, load_model
+from segpipe.inference.predictor import Predictor
 from segpipe.labels.scheme import LabelScheme
 from segpipe.rendering import layout
 from segpipe.runtime.errors import DataError
 
-_NO_OTHER = "no other model"
-_LOOKS, _MODELS = 16, 4  # that are kept in memory, of all visitors
+_LOOKS = 16  # that are kept in memory, of all visitors
 # Keys of choices; the page of scores sets place and image to open an image here.
-ORIGIN, MODEL, PLACE, IMAGE, OPACITY = "origin", "model", "image_place", "image_name", "opacity"
-
-
-@dataclass(frozen=True)
-class Model:
-    """A model that is ready, and what it is called. state: changes when its files do."""
-
-    name: str
-    predictor: Predictor
-    state: str
+PLACE, IMAGE, OPACITY = "image_place", "image_name", "opacity"
 
 
 def show_image_page(models: Sequence[Path], images: Sequence[Path]) -> None:
@@ -47,7 +36,7 @@ def show_image_page(models: Sequence[Path], images: Sequence[Path]) -> None:
     chosen: list[Model] = []
     # In this order an error stands on the page: in a narrow window the sidebar is closed.
     with errors_in_words(), st.sidebar:
-        chosen = _chosen_models(models)
+        chosen = chosen_models(models)
         if chosen:
             contents, choice = _chosen_image(images, chosen[0].predictor)
             opacity, classes = _chosen_view(chosen[0].predictor.scheme)
@@ -66,31 +55,6 @@ def show_image_page(models: Sequence[Path], images: Sequence[Path]) -> None:
         else:
             _show_one(looks[0], chosen[0].predictor, opacity, classes)
         _show_class_table(chosen, looks, classes)
-
-
-def _chosen_models(folders: Sequence[Path]) -> list[Model]:
-    origin = st.radio("Models from", [FOLDERS, EXPERIMENTS, RUNS], horizontal=True, key=ORIGIN)
-    known = models_of(str(origin), folders)
-    if not known:
-        st.info(f"There are no models of this kind here: {str(origin).lower()}.")
-        return []
-    name = st.selectbox("Model", list(known), key=MODEL)
-    other = st.selectbox("Compare with", [_NO_OTHER, *(one for one in known if one != name)])
-    wanted = [str(name)] if other == _NO_OTHER else [str(name), str(other)]
-    if unknown := [one for one in wanted if one not in known]:
-        raise DataError(f"there is no model {unknown[0]!r} here; choose one of the list")
-    folders_of = {one: known[one]() for one in wanted}
-    found = []
-    for one, folder in folders_of.items():
-        state = f"{folder.resolve()} {files_state(folder)}"
-        found.append(Model(one, _predictor(state, folder), state))
-    return found
-
-
-@st.cache_resource(max_entries=_MODELS, show_spinner="Loading the model")
-def _predictor(state: str, _folder: Path) -> Predictor:
-    """Load a bundle once; `state` tells it from others and from what it was before."""
-    return load_model(_folder)
 
 
 def _chosen_image(
@@ -114,9 +78,7 @@ def _chosen_image(
         return [(file.name, file.getvalue()) for file in files], None
     found = images_at(place, folders, reader)
     name = st.selectbox("Image", list(found), key=IMAGE)
-    if name not in found:
-        raise DataError(f"there is no image {name!r} here; choose one of the list")
-    return [], found[str(name)]
+    return [], found[of_list("image", name, found)]
 
 
 def _chosen_view(scheme: LabelScheme) -> tuple[float, list[str]]:

@@ -23,8 +23,19 @@ _STATISTICS = Path("data/statistics")
 _WORST = 12  # images
 _MOST_CURVES = 8  # whose colours can be told apart
 _NUMBERS = st.column_config.NumberColumn(format="%.2f")
-_LOSSES = {"train_loss": "training", "val_loss": "validation"}
-_SCORES = {"val_miou": "mIoU", "val_pixel_accuracy": "pixel accuracy"}
+# Columns of the history; a curve is there where the run has values.
+_LOSSES = {
+    "train_loss": "training",
+    "val_loss": "validation",
+    "partial_val_loss": "validation, few samples",
+}
+_SCORES = {
+    "val_miou": "mIoU",
+    "val_pixel_accuracy": "pixel accuracy",
+    "train_miou": "mIoU, training",
+    "train_pixel_accuracy": "pixel accuracy, training",
+    "partial_val_miou": "mIoU, few samples",
+}
 
 
 def show_curves_page() -> None:
@@ -44,7 +55,7 @@ def show_curves_page() -> None:
             st.subheader("Loss per valid pixel")
             _lines(histories, _LOSSES)
         with right:
-            st.subheader("Validation scores, %")
+            st.subheader("Scores of the validation, %")
             _lines(histories, _SCORES, factor=100)
         st.subheader("IoU by class, %")
         _class_curves(str(st.selectbox("of the run", chosen)))

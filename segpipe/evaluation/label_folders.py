@@ -51,6 +51,53 @@ def paired_samples(
     )
     say_warnings(findings)
     refuse(findings)
+    return _samples(pairs, predicted, true, group)
+
+
+def paired_truth(
+    names: Sequence[str], truth: Path, *, train_ids: bool, all_have_truth: bool
+) -> list[Sample]:
+    """Return a sample for each truth file, sorted, as `paired_samples`, of predictions to be written yet.
+
+    names: of the predictions, which will be NAME.png in their folder. They pair as in `paired_samples`.
+    train_ids: as there, of the truth. all_have_truth: whether a name without truth is an error; else they are
+    listed in a warning. Raises DataError for these, for truth that none of `names` pairs with, and for
+    folders that cannot be read.
+    """
+    true = _label_images(truth, train_ids)
+    pairs = _partners(list(true), names)
+    taken = set(pairs.values())
+    ending = "they pair by path, with or without a usual ending such as _leftImg8bit or _labelIds"
+    findings = [
+        *about(
+            [true[name] for name in true if name not in pairs],
+            "unpaired",
+            f"{{n}} label images of {truth} have no image among those that are predicted",
+            f"name all images of the split, or a folder of the truth of these alone; {ending}",
+        ),
+        *about(
+            [name for name in names if name not in taken],
+            "unpaired",
+            f"{{n}} images have no truth below {truth}",
+            f"leave them out, or add their masks; {ending}"
+            if all_have_truth
+            else f"they are predicted and not scored; {ending}",
+            "error" if all_have_truth else "warning",
+        ),
+    ]
+    say_warnings(findings)
+    refuse(findings)
+    files = {name: f"{name}.png" for name in names}
+    return _samples(pairs, files, true, None)
+
+
+def _samples(
+    pairs: Mapping[str, str],
+    predicted: Mapping[str, str],
+    true: Mapping[str, str],
+    group: str | None,
+) -> list[Sample]:
+    """Return the samples of pairs (truth, prediction) of names, sorted; files by name, group as above."""
     # A name without its ending says more; where two would be the same, both keep it.
     names = {name: short for short, name in _unique(stem, list(pairs)).items()}
     names = {name: names.get(name, name) for name in sorted(pairs)}
@@ -98,7 +145,7 @@ def paired_photographs(folder: Path, samples: Sequence[Sample]) -> dict[str, Pat
     return {name: photographs[partner] for name, partner in pairs.items()}
 
 
-def _partners(names: list[str], others: list[str]) -> dict[str, str]:
+def _partners(names: Sequence[str], others: Sequence[str]) -> dict[str, str]:
     """Return the other name of each name that has one: the same, without ending, or its last part."""
     pairs: dict[str, str] = {}
     for key in (_same, stem, _last):

@@ -54,9 +54,18 @@ def evaluation_report(
     return _report(counts, protocol, one_point_a_class=not one_logit)
 
 
-def label_report(counts: EvaluationCounts, scheme: LabelScheme, split: str) -> EvaluationReport:
-    """Return what was measured of label images; what only a model has is None in the protocol."""
-    protocol = _protocol_of_labels(counts, scheme, split) | {"left_out": {}}
+def label_report(
+    counts: EvaluationCounts,
+    scheme: LabelScheme,
+    split: str,
+    predictor: Predictor | None = None,
+) -> EvaluationReport:
+    """Return what was measured of label images.
+
+    predictor: the model that has made them; without it, what only a model has is None in the protocol.
+    """
+    of_model = {"left_out": {}} if predictor is None else _protocol_of_model(predictor)
+    protocol = _protocol_of_labels(counts, scheme, split) | of_model
     return _report(counts, protocol, one_point_a_class=True)
 
 

@@ -68,23 +68,23 @@ def score(
     checked = _checked_options(boundaries, group)
     found = scheme_at(scheme) if isinstance(scheme, str) else scheme
     if out is not None:
-        _refuse_foreign(Path(out))
+        refuse_other_files(Path(out))
+        _refuse_lost_evaluation(Path(out))
     folders = Path(predictions), Path(truth)
-    by_train_id = _holds_train_ids(found)
+    by_train_id = holds_train_ids(found)
     samples = paired_samples(*folders, (values == "train-ids" or by_train_id, by_train_id), group)
     context = PairContext(
         predictions=folders[0],
         truth=folders[1],
         scheme=found,
-        written=_train_id_scheme(found) if values == "train-ids" else _with_no_answer(found),
+        written=_train_id_scheme(found) if values == "train-ids" else with_no_answer(found),
         train_ids=values == "train-ids",
         boundaries=tuple(checked.boundaries),
     )
     photographs = {} if images is None else paired_photographs(Path(images), samples)
-    counts, largest = _count_all(samples, context, processes)
+    counts, largest = count_pairs(samples, context, processes)
     report = label_report(counts, found, folders[1].resolve().name)
-    if not report.evaluation.protocol.pixels:
-        raise DataError(f"{truth}: every pixel is void, so there is nothing to score")
+    refuse_void_truth(report, folders[1])
     if values is None and largest is not None:
         _refuse_likely_train_ids(report, largest, found)
     if out is not None:
@@ -105,7 +105,7 @@ def _checked_options(boundaries: Sequence[float], group: str | None) -> Evaluate
         raise ParameterError(listing(faults_of(error))) from error
 
 
-def _holds_train_ids(scheme: LabelScheme) -> bool:
+def holds_train_ids(scheme: LabelScheme) -> bool:
     """Return whether the raw ids are the train ids, as in cityscapes19_trainids."""
     return np.array_equal(scheme.raw_ids_K, np.arange(scheme.num_classes))
 
@@ -117,10 +117,10 @@ def _train_id_scheme(scheme: LabelScheme) -> LabelScheme:
         RawLabel(k, name, (red, green, blue), k)
         for k, (name, (red, green, blue)) in enumerate(zip(scheme.classes, colours, strict=True))
     )
-    return _with_no_answer(replace(scheme, raw=raw))
+    return with_no_answer(replace(scheme, raw=raw))
 
 
-def _with_no_answer(scheme: LabelScheme) -> LabelScheme:
+def with_no_answer(scheme: LabelScheme) -> LabelScheme:
     """Add what segpipe and others write where they give no answer, as far as no label has it."""
     known = {label.id for label in scheme.raw}
     added = sorted({VOID, scheme.void_id} - known)
@@ -128,7 +128,7 @@ def _with_no_answer(scheme: LabelScheme) -> LabelScheme:
     return replace(scheme, raw=(*scheme.raw, *labels))
 
 
-def _count_all(
+def count_pairs(
     samples: Sequence[Sample], context: PairContext, processes: int | None
 ) -> tuple[EvaluationCounts, int | None]:
     """Return the counts of all pairs, and the largest predicted number; DataError for any fault."""
@@ -154,13 +154,19 @@ def _count_all(
     return counts, largest if in_numbers else None
 
 
+def refuse_void_truth(report: EvaluationReport, truth: Path) -> None:
+    """Raise DataError when no pixel below `truth` can be scored."""
+    if not report.evaluation.protocol.pixels:
+        raise DataError(f"{truth}: every pixel is void, so there is nothing to score")
+
+
 def _refuse_likely_train_ids(report: EvaluationReport, largest: int, scheme: LabelScheme) -> None:
     """Refuse predictions that hold nothing above K-1, void ids among it: they may be train ids."""
     cells = report.tables[ConfusionCell]
     no_answer = any(
         isinstance(c, ConfusionCell) and c.predicted == "void" and c.count for c in cells
     )
-    if largest < scheme.num_classes and no_answer and not _holds_train_ids(scheme):
+    if largest < scheme.num_classes and no_answer and not holds_train_ids(scheme):
         raise DataError(
             f"the predictions hold no value above {largest}, and some of their values mean void in the "
             f"scheme {scheme.name}: they may be train ids 0..{scheme.num_classes - 1}, as mmsegmentation "
@@ -168,7 +174,7 @@ def _refuse_likely_train_ids(report: EvaluationReport, largest: int, scheme: Lab
         )
 
 
-def _refuse_foreign(folder: Path) -> None:
+def refuse_other_files(folder: Path) -> None:
     """Raise ParameterError when `folder` holds what no earlier score has written."""
     if folder.exists() and not folder.is_dir():
         raise ParameterError(f"{folder}: is a file; the result needs a folder")
@@ -182,6 +188,10 @@ def _refuse_foreign(folder: Path) -> None:
             f"{folder}: holds files that are no result of score and would be lost; name a new or empty "
             f"folder:\n{listing(others)}"
         )
+
+
+def _refuse_lost_evaluation(folder: Path) -> None:
+    """Raise ParameterError when `folder` holds the evaluation of a model."""
     earlier = folder / Evaluation.file
     if earlier.is_file() and not read_record(Evaluation, earlier).protocol.of_labels_alone:
         raise ParameterError(

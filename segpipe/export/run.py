@@ -54,13 +54,28 @@ class ExportJob:
     images: int | None = None
 
 
-def export(job: ExportJob) -> dict[str, Any]:
-    """Write the exported file, and the record FILE.json beside it, which is returned.
+@dataclass(frozen=True)
+class MadeExport:
+    """An exported file that is still in memory, and how it compares with its bundle.
 
-    The bundle is compared in fp32 on the CPU, so that what the export changes is seen alone. Raises
-    ExportError when the network cannot be exported or the scores differ by more than is allowed,
-    DataError when the data is missing, BundleError; nothing is written then.
+    files: their contents. predictors: of the bundle and of the file.
     """
+
+    job: ExportJob
+    about: Description
+    network: OnnxNetwork
+    files: dict[Path, bytes]
+    predictors: Sequence[Predictor]
+    comparison: Comparison
+
+    def record(self) -> dict[str, Any]:
+        """Measure the latency of both, which takes up to 10 s; return what stands in FILE.json."""
+        found = _record(self.job, self.about, self.network, self.comparison)
+        return found | _measured(self.predictors, self.job, self.files)
+
+
+def make_export(job: ExportJob) -> MadeExport:
+    """Export a bundle and score both; nothing is written, whatever the scores. Raises as `export` does."""
     samples = _validation_samples(job)
     bundle = replace(load_bundle(job.bundle), precision="fp32")
     about = _description(job.bundle)
@@ -74,8 +89,19 @@ def export(job: ExportJob) -> dict[str, Any]:
     own = Predictor(bundle, _CPU)
     exported = Predictor(exported_bundle(session, about, job.out.name), _CPU)
     comparison = compare(own, exported, samples, job.raw)
-    refuse_other_scores(comparison, job.int8)
-    record = _record(job, about, network, comparison) | _measured([own, exported], job, files)
+    return MadeExport(job, about, network, files, [own, exported], comparison)
+
+
+def export(job: ExportJob) -> dict[str, Any]:
+    """Write the exported file, and the record FILE.json beside it, which is returned.
+
+    The bundle is compared in fp32 on the CPU, so that what the export changes is seen alone. Raises
+    ExportError when the network cannot be exported or the scores differ by more than is allowed,
+    DataError when the data is missing, BundleError; nothing is written then.
+    """
+    made = make_export(job)
+    refuse_other_scores(made.comparison, job.int8)
+    record, files = made.record(), dict(made.files)
     files[job.out.with_name(f"{job.out.name}.json")] = (
         json.dumps(record, indent=2, allow_nan=False) + "\n"
     ).encode()

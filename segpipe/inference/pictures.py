@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from segpipe.inference.files import predict_raster
 from segpipe.inference.geotiff import write_labels
 from segpipe.inference.predictor import Predictor
-from segpipe.inference.targets import OVERLAYS, flat_names
+from segpipe.inference.targets import COMPARISONS, OVERLAYS, flat_names
 from segpipe.labels.scheme import VOID
 from segpipe.raw.input_spec import at_image_size, picture_of
 from segpipe.raw.pictures.palette import palette_of_ids
@@ -33,7 +33,7 @@ from segpipe.rendering.rows import draw_rows, make_row
 from segpipe.runtime.console import progress
 from segpipe.runtime.errors import file_named
 
-LABELS, COLOURS, COMPARISONS = "labels", "colours", "comparisons"
+LABELS, COLOURS = "labels", "colours"
 TRUTH = "truth"
 SHEET, ROWS = "contact_sheet.png", "rows.png"
 _LONGEST = 240  # bytes of a file's name without its suffix and the number before it

@@ -15,7 +15,10 @@ from segpipe.runtime.errors import ParameterError, listing
 OVERLAYS, PROBABILITIES, UNCERTAINTY = "overlays", "probabilities", "uncertainty"
 OPACITY = 0.55  # of the colours of overlays, where nobody asks for another
 FRAMES = "frames"  # the folder of the label images of films
-MAPS = (OVERLAYS, PROBABILITIES, UNCERTAINTY)  # folders of what is written beside the labels
+COMPARISONS = "comparisons"  # the folder of image, truth, prediction and errors side by side
+SCORES = "scores"  # the folder of what was measured against the truth
+# Folders of what is written beside the labels.
+MAPS = (OVERLAYS, PROBABILITIES, UNCERTAINTY, COMPARISONS)
 # Stands in each file that predict writes, as PNG's text chunk or TIFF's tag "Software". Copies keep
 # it, and programs that edit pictures do not, so that corrected labels count as somebody's own.
 SOFTWARE = "segpipe predict"
@@ -67,13 +70,23 @@ def output_names(places: Mapping[Path, Path]) -> dict[Path, str]:
 
 
 def map_folders(
-    probabilities: bool, uncertainty: bool, submission: bool, class_maps: Sequence[str] = ()
+    *,
+    probabilities: bool,
+    uncertainty: bool,
+    submission: bool,
+    comparisons: bool,
+    class_maps: Sequence[str] = (),
 ) -> list[str]:
     """Return the folders of what is written beside the labels of pictures and tiles.
 
     class_maps: the `class_folders` that are asked for.
     """
-    wanted = {OVERLAYS: not submission, PROBABILITIES: probabilities, UNCERTAINTY: uncertainty}
+    wanted = {
+        OVERLAYS: not submission,
+        PROBABILITIES: probabilities,
+        UNCERTAINTY: uncertainty,
+        COMPARISONS: comparisons,
+    }
     return [*(folder for folder, is_wanted in wanted.items() if is_wanted), *class_maps]
 
 

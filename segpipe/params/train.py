@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Field, model_validator
 
 from segpipe.params.augment import NO_AUGMENTATION, AugmentParams
-from segpipe.params.length import AnyLength, Length, PositiveLength
+from segpipe.params.length import AnyLength, Length, OptionalLength, PositiveLength
 from segpipe.params.schedule import (
     SCHEDULES_WITH_OPTIONS,
     HalvingParams,
@@ -94,6 +94,19 @@ class EarlyStoppingParams(Section):
         return frozenset() if self.metric else frozenset({"patience", "threshold"})
 
 
+class PartialValidationParams(Section):
+    """Validations of a part of the validation split, between the whole ones; they choose nothing."""
+
+    every: OptionalLength = None
+    """a length, above 0, such as 50 steps; where a whole validation is due, that is made; null: none"""
+    samples: PositiveInt = 64
+    """1 or more; as many of the validation split, evenly spaced and always the same"""
+
+    def unused(self) -> frozenset[str]:
+        """Return the number of samples where there are no partial validations."""
+        return frozenset() if self.every else frozenset({"samples"})
+
+
 class TrainParams(Section):
     """How the network is trained; of alternatives only the named one's options are used."""
 
@@ -155,6 +168,11 @@ class TrainParams(Section):
     networks of some hundred million weights; not with compile"""
     validate_every: PositiveLength = Length(1)
     """a length, above 0; the end is always validated"""
+    partial_validation: Annotated[PartialValidationParams, Since("0.2.0")] = (
+        PartialValidationParams()
+    )
+    """beside validate_every, of few samples along the way: `partial_val_*` in the history and in MLflow;
+    the kept weights, early stopping, plateau and sweeps look at whole validations alone"""
     scores: Annotated[bool, Since("0.2.0")] = False
     """true: the history has mIoU and pixel accuracy of the training as well, on the augmented batches
     as the network saw them; small networks take some percent longer"""

@@ -33,8 +33,8 @@ def training_curves(history: Sequence[Mapping[str, float]], path: Path) -> None:
     """Draw losses, validation scores and learning rate by epoch.
 
     history: a row an epoch with `epoch`, `lr`, `train_loss`, `val_loss`, `val_miou`,
-        `val_pixel_accuracy` and perhaps `train_miou`; a value that is missing or NaN (an epoch
-        without validation) is left out and its neighbours are joined.
+        `val_pixel_accuracy` and perhaps `train_miou`, `train_pixel_accuracy`; a value that is missing
+        or NaN (an epoch without validation) is left out and its neighbours are joined.
 
     Raises ValueError when there is no epoch.
     """
@@ -48,9 +48,10 @@ def training_curves(history: Sequence[Mapping[str, float]], path: Path) -> None:
         _curve(scores, history, "val_miou", "mean IoU", BLUE)
         _curve(scores, history, "val_pixel_accuracy", "pixel accuracy", ORANGE)
         _curve(scores, history, "train_miou", "mean IoU of the training", GREEN)
+        _curve(scores, history, "train_pixel_accuracy", "pixel accuracy of the training", GREY)
         _curve(rates, history, "lr", "", GREEN)
         losses.set(title="Loss", ylabel="cost per valid pixel")
-        scores.set(title="Quality on the validation images", ylabel="score (%)")
+        scores.set(title="Quality on the validation images, or as said", ylabel="score (%)")
         scores.yaxis.set_major_formatter(chart.percent)
         rates.set(title="Learning rate", ylabel="step size")
         rates.yaxis.set_major_formatter("{x:.6g}")

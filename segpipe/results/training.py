@@ -75,8 +75,10 @@ class HistoryRow(_Trained):
     """A row of history.csv: a validation or the end of an epoch; None without a validation.
 
     val_weighted_f1: of the classes, weighted by their true pixels (the accuracy weighted so is the
-    pixel accuracy). train_miou, train_pixel_accuracy: with `train.scores`, of the augmented batches
-    since the row before, each predicted before the step that learns from it.
+    pixel accuracy). partial_val_*: of a validation of `partial_val_samples` samples alone, with
+    `train.partial_validation`; it chooses nothing. train_miou, train_pixel_accuracy: with
+    `train.scores`, of the augmented batches since the row before, each predicted before the step that
+    learns from it.
     """
 
     file: ClassVar[str] = "history.csv"
@@ -89,6 +91,9 @@ class HistoryRow(_Trained):
     val_miou: Score
     val_pixel_accuracy: Score
     val_weighted_f1: Score = None
+    partial_val_loss: float | None = None
+    partial_val_miou: Score = None
+    partial_val_samples: int | None = None
     train_miou: Score = None
     train_pixel_accuracy: Score = None
     images_per_second: float

@@ -72,11 +72,17 @@ def rate_of_step(job: Job, history: Sequence[Row], step: int) -> float:
     return learning_rate(job.train, job.lengths, step, watched)
 
 
-def new_row(job: Job, progress: Progress, found: Validation | None, start: float) -> Row:
+def new_row(
+    job: Job,
+    progress: Progress,
+    found: Validation | None,
+    part: Validation | None,
+    start: float,
+) -> Row:
     """Return what was learnt since the last row, and what it cost.
 
-    found: the validation that was made, if any. start: when it began, by `perf_counter`. All
-    processes call this together.
+    found, part: the validation of the whole split, or of a part of it, that was made, if any. start:
+    when it began, by `perf_counter`. All processes call this together.
     """
     device, accelerator = job.processes.device, job.processes.accelerator
     own = torch.tensor([peak_memory_mb(device), progress.waited], device=device)
@@ -95,12 +101,22 @@ def new_row(job: Job, progress: Progress, found: Validation | None, start: float
         "val_miou": scored.miou if scored else None,
         "val_pixel_accuracy": scored.pixel_accuracy if scored else None,
         "val_weighted_f1": scored.weighted_f1 if scored else None,
+        **(_partial_scores(part) if job.lengths.partial_every else {}),
         **(_train_scores(progress) if job.train.scores else {}),
         "images_per_second": steps * job.train.batch_size / progress.seconds,
         "wait_seconds": float(waits.mean()),
         "peak_memory_mb": float(peaks.max()),
         "seconds": progress.seconds + perf_counter() - start,
         **{f"{CLASS_IOU}{k}": None if math.isnan(iou) else iou for k, iou in ious.items()},
+    }
+
+
+def _partial_scores(part: Validation | None) -> Row:
+    """Return the scores of a partial validation, under names that say so; None where none was made."""
+    return {
+        "partial_val_loss": part.loss if part else None,
+        "partial_val_miou": None if part is None or math.isnan(part.miou) else part.miou,
+        "partial_val_samples": part.samples if part else None,
     }
 
 

@@ -12,7 +12,8 @@ class StepLengths:
     """The lengths of a training in optimizer steps.
 
     epoch: of one epoch. total: of the training. warmup: 0 to below total. validate_every,
-    halve_every: 1 or more. reasons: for each length that is used, a line that says what it was made
+    halve_every: 1 or more. partial_every: likewise, of the partial validations; 0 for none. reasons:
+    for each length that is used, a line that says what it was made
     from.
     """
 
@@ -22,14 +23,21 @@ class StepLengths:
     validate_every: int
     halve_every: int
     reasons: tuple[str, ...]
+    partial_every: int = 0
 
     def validation_is_due(self, taken: int) -> bool:
-        """Return whether a validation follows so many steps."""
+        """Return whether a validation of the whole split follows so many steps."""
         return taken % self.validate_every == 0 or taken == self.total
+
+    def part_is_due(self, taken: int) -> bool:
+        """Return whether a validation of a part of the split follows so many steps."""
+        due = self.partial_every > 0 and taken % self.partial_every == 0
+        return due and not self.validation_is_due(taken)
 
     def row_is_due(self, taken: int) -> bool:
         """Return whether the history gets a row after so many steps."""
-        return taken % self.epoch == 0 or self.validation_is_due(taken)
+        validated = self.validation_is_due(taken) or self.part_is_due(taken)
+        return taken % self.epoch == 0 or validated
 
 
 def lengths_in_steps(train: TrainParams, steps_per_epoch: int) -> StepLengths:
@@ -46,6 +54,9 @@ def lengths_in_steps(train: TrainParams, steps_per_epoch: int) -> StepLengths:
             f"below train.length ({_made(train.length, steps_per_epoch, batch_size)})"
         )
     used = {"length": train.length, "validate_every": train.validate_every}
+    partial_every = train.partial_validation.every
+    if partial_every:
+        used["partial_validation.every"] = partial_every
     if train.schedule != "one_cycle":
         used["warmup"] = train.warmup
     if train.schedule == "halving":
@@ -56,6 +67,7 @@ def lengths_in_steps(train: TrainParams, steps_per_epoch: int) -> StepLengths:
         warmup=min(train.warmup.steps(steps_per_epoch, batch_size), total - 1),
         validate_every=train.validate_every.steps(steps_per_epoch, batch_size),
         halve_every=train.halving.every.steps(steps_per_epoch, batch_size),
+        partial_every=partial_every.steps(steps_per_epoch, batch_size) if partial_every else 0,
         reasons=tuple(
             f"train.{name}: {_made(length, steps_per_epoch, batch_size)}"
             for name, length in used.items()

@@ -166,12 +166,14 @@ def _advance(
 def _add_row(job: Job, progress: Progress, stop: StopRequest) -> Row | None:
     """Validate where that is due, and add a row to the history; None when a stop was asked for."""
     start = perf_counter()
-    found = None
-    if job.lengths.validation_is_due(progress.step):
-        found = validate(job.learner, job.data, job.objective, job.processes, stop)
-        if found is None:
-            return None
-    row = new_row(job, progress, found, start)
+    whole_due = job.lengths.validation_is_due(progress.step)
+    part_due = job.lengths.part_is_due(progress.step)
+    validated = partial(validate, job.learner, job.data, job.objective, job.processes, stop)
+    found = validated() if whole_due else None
+    part = validated(job.train.partial_validation.samples) if part_due else None
+    if (whole_due and found is None) or (part_due and part is None):
+        return None
+    row = new_row(job, progress, found, part, start)
     progress.add_row(row)
     if found:
         # What the leading process finds, for two may look at different times.

@@ -18,6 +18,7 @@ from torch.profiler import record_function
 from segpipe.augment.apply import normalise_batch
 from segpipe.augment.draw import plain_specs
 from segpipe.bundle import predicted_ids
+from segpipe.dataset.subset import evenly_spaced
 from segpipe.loading.batches import Batch, Prefetch, read_batch
 from segpipe.losses.valid import valid_pixels
 from segpipe.metrics.confusion import confusion_matrix
@@ -36,7 +37,7 @@ class Validation:
 
     threshold: of the probability, where the network has one logit: the one that was asked for, or
     the best for these weights; the scores are those at the one asked for, or at 0.5. ious_K: IoU by
-    class, NaN where it has no meaning.
+    class, NaN where it has no meaning. samples: how many of the split were scored.
     """
 
     loss: float
@@ -45,6 +46,7 @@ class Validation:
     weighted_f1: float
     threshold: float | None
     ious_K: Sequence[float]
+    samples: int
 
 
 def validate(
@@ -53,24 +55,27 @@ def validate(
     objective: Objective,
     processes: Processes,
     stop: StopRequest,
+    samples: int | None = None,
 ) -> Validation | None:
     """Score the result so far on the validation split (law 7).
 
-    Each process takes every n-th sample. None when one of them was asked to stop, at which all
-    look between the batches. Raises TrainingError when the loss is not finite.
+    samples: only so many, evenly spaced, or all where there are fewer; None for the whole split. Each
+    process takes every n-th of them. None when one of them was asked to stop, at which all look between
+    the batches. Raises TrainingError when the loss is not finite.
     """
     split = data.val_split
     counts = _Counts.zero(data.dataset.scheme.num_classes, processes.device)
     seen: list[tuple[NDArray[np.int64], Tensor]] = []
     learner.model.eval()
+    rows = np.array(evenly_spaced(len(split), samples or len(split)), np.int64)
     size = _batch_size(processes)
     # A process with fewer batches than another goes round with it, or that one would wait for it.
-    rounds = -(-len(split) // (processes.number * size))
+    rounds = -(-len(rows) // (processes.number * size))
     with (
         record_function("validation"),
         # Not inference_mode: sharded weights that were first gathered in it could not be learnt.
         torch.no_grad(),
-        contextlib.closing(_batches(data, processes, size)) as batches,
+        contextlib.closing(_batches(data, processes, rows, size)) as batches,
     ):
         for _ in range(rounds):
             if processes.any(stop.asked):
@@ -91,8 +96,8 @@ def validate(
     counts = counts.of_all_processes(processes)
     mean_loss = float(counts.loss_sum) / max(int(counts.pixels), 1)
     if not isfinite(mean_loss):
-        samples = validated_suspects(split, seen, processes)
-        end_together(processes, _not_finite(mean_loss, samples))
+        suspects = validated_suspects(split, seen, processes)
+        end_together(processes, _not_finite(mean_loss, suspects))
     found = scores(counts.confusion_KK.cpu().numpy())
     return Validation(
         loss=mean_loss,
@@ -101,6 +106,7 @@ def validate(
         weighted_f1=found.frequency_weighted_dice,
         threshold=counts.threshold(objective),
         ious_K=found.iou_K.tolist(),
+        samples=len(rows),
     )
 
 
@@ -179,9 +185,11 @@ def _batch_size(processes: Processes) -> int:
     return max(1, shard.batch_size // (shard.processes * shard.accumulation))
 
 
-def _batches(data: TrainingData, processes: Processes, size: int) -> Generator[Batch, None, None]:
+def _batches(
+    data: TrainingData, processes: Processes, rows: NDArray[np.int64], size: int
+) -> Generator[Batch, None, None]:
     split = data.val_split
-    own = plain_specs(np.arange(processes.rank, len(split), processes.number))
+    own = plain_specs(rows[processes.rank :: processes.number])
     batches = [own[start : start + size] for start in range(0, len(own), size)]
     pin = processes.device.type == "cuda"
     yield from Prefetch(batches, partial(read_batch, split, frames=data.frames, pin=pin))

@@ -3,9 +3,13 @@
 import base64
 import json
 import shutil
+import signal
+import socket
 import subprocess
+import sys
 import tempfile
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from websockets.sync.client import ClientConnection, connect
+
+from tests.forge import ROOT, child_environment
 
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 _READY = """
@@ -23,10 +29,10 @@ _READY = """
 
 
 class Page:
-    """A tab of the browser, on a page of Streamlit."""
+    """A tab of the browser, on a page of Streamlit. process: the id of the browser's."""
 
-    def __init__(self, socket: ClientConnection) -> None:
-        self._socket, self._number = socket, 0
+    def __init__(self, socket: ClientConnection, process: int) -> None:
+        self._socket, self._number, self.process = socket, 0, process
 
     def call(self, method: str, **parameters: Any) -> Any:
         """Call a method of the DevTools protocol and return its result."""
@@ -107,6 +113,28 @@ class Page:
 
 
 @contextmanager
+def served(project: Path) -> Iterator[tuple[str, int]]:
+    """Serve the dashboard of a project; give its address and the server's process id."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [sys.executable, "-m", "segpipe.cli.main", "dashboard", "--port", str(port)]
+    environment = child_environment(PYTHONPATH=str(ROOT))
+    with subprocess.Popen(command, cwd=project, env=environment) as server:
+        url = f"http://127.0.0.1:{port}"
+        for _ in range(600):
+            try:
+                urllib.request.urlopen(f"{url}/_stcore/health").close()
+                break
+            except urllib.error.URLError:
+                assert server.poll() is None
+                time.sleep(0.1)
+        yield url, server.pid
+        server.send_signal(signal.SIGTERM)
+        server.wait(30)
+
+
+@contextmanager
 def opened(address: str, width: int = 1400) -> Iterator[Page]:
     """Open a page in a browser of its own, whose window is so many pixels wide."""
     assert CHROMIUM is not None
@@ -115,8 +143,8 @@ def opened(address: str, width: int = 1400) -> Iterator[Page]:
         command = [CHROMIUM, *options, f"--user-data-dir={profile}", "--remote-debugging-port=0"]
         with subprocess.Popen([*command, "about:blank"], stderr=subprocess.DEVNULL) as browser:
             try:
-                with connect(_debugger(Path(profile)), max_size=None) as socket:
-                    page = Page(socket)
+                with connect(_debugger(Path(profile)), max_size=None) as tab:
+                    page = Page(tab, browser.pid)
                     page.size(width)
                     page.call("Page.navigate", url=address)
                     page.wait("document.body && document.querySelector('[data-testid=stApp]')")

@@ -1,11 +1,15 @@
 """A project for the tests of the dashboard: a tiny model, images with truth, nothing trained."""
 
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 from segpipe.dataset.layout import Row, write_index
+from segpipe.params.schema import TrackingParams
 from segpipe.raw.sample import Sample
-from tests.forge import ROOT, make_folder
+from segpipe.tracking.store import open_store
+from tests.forge import ROOT, child_environment, make_folder
 
 BUNDLE = ROOT / "tests/data/bundles/format5"
 NAMES = ("s0", "s1", "s2")
@@ -30,3 +34,40 @@ def copy_bundle(target: Path) -> None:
     target.mkdir(parents=True)
     for name in ("model.json", "model.safetensors"):
         shutil.copyfile(BUNDLE / name, target / name)
+
+
+def make_experiment(root: Path, name: str) -> None:
+    """Make a repository with an experiment whose model lies in DVC's cache and nowhere else."""
+
+    def run(*command: str) -> str:
+        done = subprocess.run(
+            command, cwd=root, env=child_environment(), capture_output=True, text=True
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout.strip()
+
+    dvc = (sys.executable, "-m", "dvc")
+    run("git", "init", "-q")
+    run("git", "config", "user.email", "a@example.org")
+    run("git", "config", "user.name", "a")
+    run(*dvc, "init", "-q")
+    copy_bundle(root / "models")
+    run(*dvc, "add", "-q", "models")
+    run("git", "add", "-A")
+    run("git", "commit", "-qm", "trained")
+    head = run("git", "rev-parse", "HEAD")
+    run("git", "update-ref", f"refs/exps/{head[:2]}/{head[2:]}/{name}", head)
+    run("git", "rm", "-q", "models.dvc")
+    shutil.rmtree(root / "models")
+
+
+def make_runs() -> None:
+    """Log runs to the store of the working folder: `with model`, `without`, and an unfinished one."""
+    store = open_store(TrackingParams())
+    with store.calls() as client:
+        for name in ("with model", "without"):
+            run = client.create_run(store.experiment_id, run_name=name)
+            if name == "with model":
+                client.log_artifacts(run.info.run_id, str(BUNDLE), "bundle")
+            client.set_terminated(run.info.run_id)
+        client.create_run(store.experiment_id, run_name="unfinished")

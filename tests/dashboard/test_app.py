@@ -1,6 +1,6 @@
 """The page in Streamlit's own simulation: choosing, uploading, comparing, and what is broken.
 
-It covers app, image_page, run_pages, messages and swipe.
+It covers app, image_page, model_choice, run_pages, messages and swipe.
 """
 
 import io
@@ -16,14 +16,20 @@ import streamlit as st
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
-from segpipe.dashboard import image_page, messages, run_pages, swipe
+from segpipe.dashboard import image_page, messages, model_choice, run_pages, swipe
 from segpipe.dashboard.app import show
 from segpipe.dashboard.image_list import UPLOAD
 from segpipe.inference.predictor import Predictor
 from segpipe.metrics.scores import miou
 from tests.cli.test_compare import commit, make_repository, run
 from tests.cli.test_show import EVALUATION
-from tests.dashboard.project import NAMES, copy_bundle, make_project
+from tests.dashboard.project import (
+    NAMES,
+    copy_bundle,
+    make_experiment,
+    make_project,
+    make_runs,
+)
 from tests.inference.test_raster_prediction import esd_files, save_random_bundle
 from tests.raw.rasters.geotiffs import make_esd_tile
 
@@ -116,7 +122,7 @@ def test_each_control_changes_the_pictures() -> None:
 def test_two_models_are_swiped_over_one_image(project: Path) -> None:
     copy_bundle(project / "bundles/<b>second")
     app = page()
-    app.selectbox[1].set_value("bundles/<b>second").run()
+    app.selectbox(key=model_choice.OTHER).set_value("bundles/<b>second").run()
     assert "models: mIoU" in said(app).replace("**", "")
     component = json.loads(app.get("bidi_component")[0].proto.json)
     assert component["left_name"] == "models" and component["right_name"] == "bundles/<b>second"
@@ -125,15 +131,42 @@ def test_two_models_are_swiped_over_one_image(project: Path) -> None:
     assert swipe.swipe is not None
 
 
+def test_models_of_all_origins_are_compared_with_one_another(project: Path) -> None:
+    """A bundle with a DVC experiment, that with an MLflow run, and a folder of the same name."""
+    shutil.rmtree(project / "models")
+    (project / ".gitignore").write_text("/data\n/samples\n")
+    make_experiment(project, "models")
+    make_runs()
+    copy_bundle(project / "models")
+    app = page()
+
+    def compared() -> list[str]:
+        assert not app.exception and not app.error
+        component = json.loads(app.get("bidi_component")[0].proto.json)
+        names = [str(component["left_name"]), str(component["right_name"])]
+        assert {f"IoU, {name}" for name in names} <= set(app.dataframe[0].value)
+        assert all(component[side].startswith("data:image/jpeg") for side in ("left", "right"))
+        return names
+
+    app.radio(key=model_choice.OTHER_ORIGIN).set_value("DVC experiments").run()
+    app.selectbox(key=model_choice.OTHER).set_value("models").run()
+    assert compared() == ["models (Folders)", "models (DVC experiments)"]
+    app.radio(key=model_choice.ORIGIN).set_value("MLflow runs").run()
+    named = next(one for one in app.selectbox(key=model_choice.MODEL).options if "with " in one)
+    app.selectbox(key=model_choice.MODEL).set_value(named).run()
+    app.selectbox(key=model_choice.OTHER).set_value("models").run()
+    assert compared() == [f"{named} (MLflow runs)", "models (DVC experiments)"]
+
+
 def test_choices_stay_while_another_page_is_shown(project: Path) -> None:
     copy_bundle(project / "bundles/b")
     app = page()
-    app.selectbox(key=image_page.MODEL).set_value("bundles/b").run()
+    app.selectbox(key=model_choice.MODEL).set_value("bundles/b").run()
     app.selectbox(key=image_page.IMAGE).set_value("s2").run()
     app = opened(opened(app, "Data"), "Image")
-    assert app.selectbox(key=image_page.MODEL).value == "bundles/b"
+    assert app.selectbox(key=model_choice.MODEL).value == "bundles/b"
     assert app.selectbox(key=image_page.IMAGE).value == "s2"
-    app.radio(key=image_page.ORIGIN).set_value("MLflow runs").run()
+    app.radio(key=model_choice.ORIGIN).set_value("MLflow runs").run()
     assert not app.exception
 
 
@@ -147,7 +180,7 @@ def test_a_file_that_is_added_is_there_at_the_next_click(project: Path) -> None:
     copy_bundle(project / "bundles/new")
     app.run()
     assert "images/val/new.png" in app.selectbox(key=image_page.IMAGE).options
-    assert "bundles/new" in app.selectbox(key=image_page.MODEL).options
+    assert "bundles/new" in app.selectbox(key=model_choice.MODEL).options
     assert "mIoU" in said(app)
 
 
@@ -188,7 +221,7 @@ def test_a_broken_model_is_named_and_the_others_work(project: Path) -> None:
     (project / "models/model.safetensors").write_bytes(b"none")
     app = page()
     assert "models/model.safetensors: incomplete or corrupt" in said(app)
-    app.selectbox(key=image_page.MODEL).set_value("bundles/good").run()
+    app.selectbox(key=model_choice.MODEL).set_value("bundles/good").run()
     assert not app.error and "mIoU" in said(app)
     (project / "bundles/good/model.json").write_text("{}")
     assert "bundles/good/model.json: is of format" in said(app.run())
@@ -215,7 +248,7 @@ def test_what_is_not_expected_is_one_sentence_and_the_console_has_the_rest(
 
 
 @pytest.mark.parametrize("name", ["/etc/passwd", "bundles/../../other", "data/raw/images/val"])
-@pytest.mark.parametrize("key", [image_page.MODEL, image_page.PLACE, image_page.IMAGE])
+@pytest.mark.parametrize("key", [model_choice.MODEL, image_page.PLACE, image_page.IMAGE])
 def test_what_is_not_in_a_list_is_not_opened(project: Path, name: str, key: str) -> None:
     """Streamlit itself goes back to the first of the list, or hands the name on, which is refused."""
     copy_bundle(project / "other")
@@ -251,6 +284,20 @@ def test_curves_of_losses_scores_and_classes(project: Path) -> None:
     app = opened(page(), "Curves")
     assert not app.error and not app.exception
     assert len(app.get("vega_lite_chart")) == 3
+
+
+def test_curves_of_the_training_stand_beside_those_of_the_validation(project: Path) -> None:
+    history = write_metrics(project) / "history.csv"
+    counted = ("train_miou", "train_pixel_accuracy", "partial_val_loss", "partial_val_miou")
+    rows = history.read_text().splitlines()
+    added = [",".join(counted), ",".join(["0.25"] * 4), ",".join(["0.5"] * 4)]
+    history.write_text("".join(f"{row},{more}\n" for row, more in zip(rows, added, strict=True)))
+    app = opened(page(), "Curves")
+    assert not app.error and not app.exception
+    losses, scores, _ = (one.proto.SerializeToString() for one in app.get("vega_lite_chart"))
+    assert b"validation, few samples" in losses
+    for name in (b"mIoU, training", b"pixel accuracy, training", b"mIoU, few samples"):
+        assert name in scores
 
 
 def test_curves_of_several_runs(project: Path) -> None:

@@ -1,10 +1,5 @@
 """The served page end to end in headless Chromium: select, upload, slide, compare, at two widths."""
 
-import signal
-import socket
-import subprocess
-import sys
-import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -14,9 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.dashboard.browser import CHROMIUM, Page, opened
+from tests.dashboard.browser import CHROMIUM, Page, opened, served
 from tests.dashboard.project import copy_bundle, make_project
-from tests.forge import ROOT, child_environment
 
 pytestmark = [
     pytest.mark.slow,
@@ -39,23 +33,8 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def address(project: Path) -> Iterator[str]:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    command = [sys.executable, "-m", "segpipe.cli.main", "dashboard", "--port", str(port)]
-    environment = child_environment(PYTHONPATH=str(ROOT))
-    with subprocess.Popen(command, cwd=project, env=environment) as server:
-        url = f"http://127.0.0.1:{port}"
-        for _ in range(600):
-            try:
-                urllib.request.urlopen(f"{url}/_stcore/health").close()
-                break
-            except urllib.error.URLError:
-                assert server.poll() is None
-                time.sleep(0.1)
+    with served(project) as (url, _):
         yield url
-        server.send_signal(signal.SIGTERM)
-        server.wait(30)
 
 
 @pytest.fixture

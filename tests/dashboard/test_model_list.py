@@ -1,8 +1,6 @@
 """Models of folders, DVC experiments and MLflow runs; it covers tracking/bundles too."""
 
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -10,11 +8,8 @@ import pytest
 from segpipe.bundle_format import SHIPPED
 from segpipe.dashboard.model_list import EXPERIMENTS, FOLDERS, RUNS, files_state, models_of
 from segpipe.inference.predictor import Predictor
-from segpipe.params.schema import TrackingParams
 from segpipe.runtime.errors import BundleError, TrackingError
-from segpipe.tracking.store import open_store
-from tests.dashboard.project import BUNDLE, copy_bundle
-from tests.forge import child_environment
+from tests.dashboard.project import BUNDLE, copy_bundle, make_experiment, make_runs
 
 
 @pytest.fixture(autouse=True)
@@ -55,27 +50,8 @@ def test_the_state_changes_with_the_files(tmp_path: Path) -> None:
 
 
 def test_the_model_of_an_experiment_comes_from_dvcs_cache(tmp_path: Path) -> None:
-    def run(*command: str) -> str:
-        done = subprocess.run(
-            command, cwd=tmp_path, env=child_environment(), capture_output=True, text=True
-        )
-        assert done.returncode == 0, done.stderr
-        return done.stdout.strip()
-
     (tmp_path / ".dvc").rmdir()
-    dvc = (sys.executable, "-m", "dvc")
-    run("git", "init", "-q")
-    run("git", "config", "user.email", "a@example.org")
-    run("git", "config", "user.name", "a")
-    run(*dvc, "init", "-q")
-    copy_bundle(tmp_path / "models")
-    run(*dvc, "add", "-q", "models")
-    run("git", "add", "-A")
-    run("git", "commit", "-qm", "trained")
-    head = run("git", "rev-parse", "HEAD")
-    run("git", "update-ref", f"refs/exps/{head[:2]}/{head[2:]}/wide-net", head)
-    run("git", "rm", "-q", "models.dvc")
-    shutil.rmtree(tmp_path / "models")
+    make_experiment(tmp_path, "wide-net")
     found = models_of(EXPERIMENTS, [])
     assert [*found] == ["wide-net"]
     folder = found["wide-net"]()
@@ -91,14 +67,7 @@ def test_the_model_of_an_experiment_comes_from_dvcs_cache(tmp_path: Path) -> Non
 def test_the_model_of_a_run_comes_from_mlflow(tmp_path: Path) -> None:
     assert models_of(RUNS, []) == {}
     assert not (tmp_path / "mlflow.db").exists()  # looking makes nothing
-    store = open_store(TrackingParams())
-    with store.calls() as client:
-        for name in ("with model", "without"):
-            run = client.create_run(store.experiment_id, run_name=name)
-            if name == "with model":
-                client.log_artifacts(run.info.run_id, str(BUNDLE), "bundle")
-            client.set_terminated(run.info.run_id)
-        client.create_run(store.experiment_id, run_name="unfinished")
+    make_runs()
     found = models_of(RUNS, [])
     assert {name.partition(",")[0] for name in found} == {"with model", "without"}
     for name, fetch in found.items():

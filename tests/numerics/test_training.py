@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from tests.forge import checkpoints, run_stage, workspace_with
-from tests.published import Result
+from tests.published import LEARNT, Result
 from tests.trainers import Outcome, Trainers
 
 # docs/distributed.md states them: between numbers of processes, of kernels and (relative) of losses.
@@ -127,9 +127,10 @@ def test_a_signal_to_one_stops_all_and_the_next_start_ends_in_the_same_bits(
 
 @pytest.fixture(scope="module")
 def moved(trainers: Trainers, prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Runs:
-    """Two epochs of four steps under batch norm."""
+    """Two epochs of four steps under batch norm; within each, a validation of three samples."""
     root = tmp_path_factory.mktemp("moved")
     options = {"train__length": 2, "train__lr": 0.003, "train__scores": True}
+    options["train__partial_validation"] = {"every": "2 steps", "samples": 3}
     return Runs(trainers, prepared, root, checkpoint__steps=1, **options)
 
 
@@ -151,7 +152,7 @@ def test_on_another_number_of_processes_it_goes_on_in_the_same_order(
     cut = trainers.train(workspace, before, place)
     killed = number == signal.SIGKILL
     assert cut.codes == ([-number] if killed else [75] * before), cut.said
-    taken = 5 if killed else 7
+    taken = 5 if killed else 6  # the validation of a part, after the sixth, notices the signal
     assert len(cut.steps) == taken
     again = trainers.train(workspace, after)
     assert again.codes == [0] * after, again.said
@@ -171,6 +172,10 @@ def test_on_another_number_of_processes_it_goes_on_in_the_same_order(
         # network has many.
         assert ours[-1] == pytest.approx(theirs[-1], abs=5e-3), "the pixel accuracy of the training"
     assert result.summary.processes == after
+    loss, _, samples = (LEARNT.index(f"partial_val_{name}") for name in ("loss", "miou", "samples"))
+    assert [row[samples] for row in result.history] == [3, None, 3, None]
+    for ours, theirs in zip(result.history[::2], unstopped.history[::2], strict=True):
+        assert ours[loss] == pytest.approx(theirs[loss], rel=LOSSES)
 
 
 def with_uneven_void(prepared: Path, target: Path) -> Path:

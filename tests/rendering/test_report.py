@@ -30,6 +30,7 @@ from segpipe.results.evaluation_tables import (
 from segpipe.results.records import new_record, read_table, write_record, write_table
 from segpipe.results.training import ClassHistoryRow, HistoryRow, TrainingSummary
 from segpipe.runtime.atomic import write_json
+from tests.forge import ROOT
 from tests.rendering.html_page import Page
 
 EVIL = """<b>&"'"""
@@ -252,6 +253,19 @@ def test_the_curves_show_each_point_once(metrics: Path) -> None:
         "pixel accuracy: epoch 3, score 44.44 %",
     ]
     assert "pixels: confidence 85.12 %, accuracy 75.31 %" in page.texts["reliability"]
+
+
+def test_each_line_of_a_chart_has_a_colour() -> None:
+    """Of the largest chart, in the styles for light and for dark."""
+    values = dict.fromkeys(("val_miou", "val_weighted_f1", "partial_val_miou"), 0.5)
+    charts = training_charts([new_record(HistoryRow, REST | HISTORY[0] | values)])
+    most = max(len(chart.names) for chart in charts)
+    assert most == 4
+    style = (ROOT / "segpipe/rendering/html/base.html.jinja").read_text()
+    for place in range(most):
+        assert style.count(f"--s{place}: #") == 2
+        for mark in ("path", "circle", ".keys "):
+            assert f"{mark}.s{place} {{" in style
 
 
 def test_the_curves_of_the_training_are_drawn_beside_those_of_the_validation() -> None:

@@ -14,7 +14,12 @@ from segpipe.params.augment import AugmentParams
 from segpipe.params.length import Length
 from segpipe.params.loss import LossParams
 from segpipe.params.schedule import PlateauParams
-from segpipe.params.train import EarlyStoppingParams, RMSpropParams, SGDParams
+from segpipe.params.train import (
+    EarlyStoppingParams,
+    PartialValidationParams,
+    RMSpropParams,
+    SGDParams,
+)
 from segpipe.results.records import read_table
 from segpipe.results.training import ClassHistoryRow, HistoryRow, TrainingSummary
 from segpipe.runtime.trial import FOLDER, ask_to_end
@@ -131,6 +136,10 @@ def test_the_scores_of_the_training_are_those_of_the_steps_own_predictions(
             "optimizer": "adamw",
             "augment": AugmentParams(noise=(0.0, 9.0), blur=(0.0, 2.0)),
             "scores": True,
+        },
+        {
+            "optimizer": "sgd",
+            "partial_validation": PartialValidationParams(every=Length(2, "steps"), samples=3),
         },
         {"optimizer": "rmsprop", "rmsprop": RMSpropParams(momentum=0.9), "lr": 0.001},
         {

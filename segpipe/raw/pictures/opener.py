@@ -117,6 +117,16 @@ def further_pages(path: Path) -> int:
         return _further_frames(of_format(file))
 
 
+def stored_sides(path: Path) -> tuple[int, int]:
+    """Return height and width of a picture as stored, from the file's header alone.
+
+    Raises DataError as `open_picture` does, for what the header shows.
+    """
+    with opened_file(path) as (file, of_format):
+        picture = of_format(file)
+        return picture.height, picture.width
+
+
 @contextmanager
 def opened_file(path: Path) -> Iterator[tuple[BinaryIO, type[ImageFile]]]:
     """Give a picture file and the format of its first bytes; what decoders raise becomes DataError."""

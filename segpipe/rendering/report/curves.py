@@ -26,11 +26,16 @@ class Chart:
 def training_charts(history: Sequence[HistoryRow]) -> list[Chart]:
     """Return the losses, and the scores of validation and, where they were counted, training."""
     rows = _thinned(history)
-    losses = {"train_loss": "training", "val_loss": "validation"}
+    losses = {
+        "train_loss": "training",
+        "val_loss": "validation",
+        "partial_val_loss": "validation, few samples",
+    }
     scores = {
         "val_miou": "mIoU",
         "val_pixel_accuracy": "pixel accuracy",
         "val_weighted_f1": "weighted F1",
+        "partial_val_miou": "mIoU, few samples",
     }
     trained = {"train_miou": "training", "val_miou": "validation"}
     accuracies = {"train_pixel_accuracy": "training", "val_pixel_accuracy": "validation"}

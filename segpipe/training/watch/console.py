@@ -1,5 +1,6 @@
 """Console output of a training run: what it is about to do, how far it is, and what came of it."""
 
+import math
 import sys
 from collections import deque
 from time import perf_counter
@@ -82,6 +83,12 @@ def row_line(row: Row) -> str:
     found = (
         "" if miou is None else f", validation loss {row['val_loss']:.4f}, mIoU {100 * miou:.2f} %"
     )
+    part = row.get("partial_val_miou")
+    if part is not None:
+        found = (
+            f", on {row['partial_val_samples']} validation samples loss {row['partial_val_loss']:.4f}, "
+            f"mIoU {100 * part:.2f} %"
+        )
     return (
         f"epoch {row['epoch']:.6g}, step {row['step']}: loss {row['train_loss']:.4f}{found}; "
         f"{row['images_per_second']:.1f} images/s, {row['wait_seconds']:.2f} s waiting for data, "
@@ -124,7 +131,7 @@ class LiveLine:
         # Of the last steps: loss, seconds, and those of them in which there was no data.
         self._steps: deque[tuple[float, float, float]] = deque(maxlen=_STEPS)
         self._first = taken + 1
-        self._validation = 0.0
+        self._validation = self._part = 0.0  # seconds
         self._ended, self._said = perf_counter(), -_SAID_EVERY  # the first step is said at once
         self._bar = _bar(lengths.total, taken) if shown and sys.stderr.isatty() else None
 
@@ -155,8 +162,11 @@ class LiveLine:
 
     def _note(self, taken: int, loss: float, seconds: float, waited: float) -> None:
         now = perf_counter()
-        if (taken - 1) % self._lengths.validate_every == 0:
-            self._validation = max(now - self._ended - seconds, 0.0)
+        between = max(now - self._ended - seconds, 0.0)
+        if self._lengths.validation_is_due(taken - 1):
+            self._validation = between
+        elif self._lengths.part_is_due(taken - 1):
+            self._part = between
         self._ended = now
         if taken == self._first + 1:
             self._steps.clear()  # the first one warms up
@@ -181,7 +191,12 @@ class LiveLine:
         total, every = self._lengths.total, self._lengths.validate_every
         each = sum(seconds for _, seconds, _ in self._steps) / len(self._steps)
         validations = -(-total // every) - taken // every
-        return (total - taken) * each + validations * self._validation
+        left = (total - taken) * each + validations * self._validation
+        if part := self._lengths.partial_every:
+            both = math.lcm(every, part)
+            parts = (total // part - taken // part) - (total // both - taken // both)
+            left += parts * self._part
+        return left
 
 
 def duration(seconds: float) -> str:
