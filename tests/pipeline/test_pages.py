@@ -1,0 +1,51 @@
+"""The blocks of commands on the pages run as they stand, those of a page in order, in a small project.
+
+A block with a title needs what its title says and is not run; tests/docs checks its commands. The blocks of
+docs/commands.md are examples of single options, which the tests of each command try.
+"""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.docs.blocks import PAGES, blocks
+from tests.forge import CLASSES_CSV, ROOT, make_folder, save, scene
+from tests.pipeline.conftest import run
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
+
+SCRIPTS = {
+    page.relative_to(ROOT).as_posix(): "\n".join(one.text for one in blocks(page) if not one.title)
+    for page in PAGES
+    if page.name != "commands.md"
+}
+RUN = sorted(name for name, script in SCRIPTS.items() if script)
+# These begin without a project.
+BEGIN = {"docs/howto/own-images.md", "docs/tutorial.md"}
+
+
+def test_the_pages_of_daily_work_are_run() -> None:
+    names = ("experiments", "debugging", "predict", "several-gpus", "resume", "team", "own-images")
+    assert {"README.md", "docs/export.md", *(f"docs/howto/{name}.md" for name in names)} <= {*RUN}
+
+
+@pytest.mark.parametrize("name", RUN)
+def test_the_blocks_of_a_page_run(name: str, baseline: Path, tmp_path: Path) -> None:
+    here = tmp_path
+    if name in BEGIN:
+        make_folder(here / "EXPORT", train=8, val=3)
+    else:
+        here = tmp_path / "streets"
+        shutil.copytree(baseline, here, symlinks=True)
+        add_photographs(here)
+    run(here, "bash", "-euo", "pipefail", "-c", SCRIPTS[name])
+
+
+def add_photographs(project: Path) -> None:
+    """Photographs without and masks with a truth, as a person has them beside the data."""
+    for number in range(4):
+        image, mask = scene(100 + number)
+        save(project / f"photographs/{number:03d}.jpg", image)
+        save(project / f"masks/{number:03d}.png", mask)
+    (project / "classes.csv").write_text(CLASSES_CSV)
