@@ -25,4 +25,6 @@ def test_each_command_has_its_section_with_all_its_options() -> None:
 def test_text_of_a_help_is_not_read_as_markdown() -> None:
     page = commands_page()
     assert "OUT/probabilities/011\\_person/NAME.png" in page
-    assert "\nsegpipe predict 'drives/**/*.jpg' https://example.org/street.jpg --out labels\n" in page
+    assert (
+        "\nsegpipe predict 'drives/**/*.jpg' https://example.org/street.jpg --out labels\n" in page
+    )

@@ -1,4 +1,4 @@
-"""Every command on the pages, in a block or in a sentence, has a command, options and parameters that exist."""
+"""Every command on the pages, in a block or in a sentence, exists with its options and parameters."""
 
 import argparse
 import re
@@ -18,7 +18,18 @@ from tests.docs.blocks import PAGES, blocks, commands, shown_in_text
 from tests.forge import ROOT
 
 # Programs of which nothing is known here but their name.
-_OTHERS = {"cd", "docker", "eval", "export", "git", "mkdir", "nohup", "pre-commit", "read", "source"}
+_OTHERS = {
+    "cd",
+    "docker",
+    "eval",
+    "export",
+    "git",
+    "mkdir",
+    "nohup",
+    "pre-commit",
+    "read",
+    "source",
+}
 _OTHERS |= {"zip"}
 # What stands for a command in a sentence.
 _NOT_ONE = {"COMMAND", "NAME", "stages.NAME", "..."}
