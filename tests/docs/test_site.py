@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.docs.blocks import PAGES
 from tests.forge import ROOT, child_environment
 
 OUTSIDE = ("README.md", "CONTRIBUTING.md", "deploy/README.md")
@@ -57,6 +58,14 @@ def test_the_pages_that_the_code_names_exist() -> None:
     named = {page for file in files for page in re.findall(r"\bdocs/[\w/-]+\.md", file.read_text())}
     assert len(named) > 5
     assert sorted(page for page in named if not (ROOT / page).is_file()) == []
+
+
+def test_the_files_that_the_pages_name_exist() -> None:
+    pattern = r"`((?:tests|bench|deploy|stages|segpipe|recipes)/[\w./-]+)`"
+    named = {one for page in PAGES for one in re.findall(pattern, page.read_text())}
+    assert len(named) > 30
+    named = {one for one in named if "NAME" not in one}
+    assert sorted(one for one in named if not (ROOT / one).exists()) == []
 
 
 def test_the_readme_is_short() -> None:
