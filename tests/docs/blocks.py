@@ -1,4 +1,4 @@
-"""The commands that the pages show: blocks of bash, and commands in running text."""
+"""The commands that the pages show: blocks, and commands in sentences."""
 
 import re
 import shlex
@@ -15,7 +15,8 @@ PAGES = [
     *sorted((ROOT / "docs").rglob("*.md")),
 ]
 _FENCE = re.compile(
-    r'^(?P<indent> *)```(?:bash|console)(?: title="(?P<title>[^"]+)")?\n(?P<text>.*?)^(?P=indent)```$',
+    r'^(?P<indent> *)```(?P<language>bash|console)(?: title="(?P<title>[^"]+)")?\n'
+    r"(?P<text>.*?)^(?P=indent)```$",
     re.MULTILINE | re.DOTALL,
 )
 _SPAN = re.compile(r"(?<!`)`((?:segpipe|dvc|make|python -m) [^`]+)`(?!`)")
@@ -24,19 +25,26 @@ _ASSIGNMENT = re.compile(r"\w+=")
 
 @dataclass(frozen=True)
 class Block:
-    """A block of commands. title: what it needs, of a block that does not run in a small project."""
+    """A block of commands, and whether it runs in a small project.
 
-    page: Path
-    title: str | None
+    It does not where it has a title, which says what it needs, and where it is a transcript (console) of
+    what somebody saw, whose commands are the lines after a `$`.
+    """
+
+    runs: bool
     text: str
 
 
 def blocks(page: Path) -> list[Block]:
-    """The blocks of bash on a page, in order."""
-    return [
-        Block(page, found["title"], re.sub(f"^{found['indent']}", "", found["text"], flags=re.M))
-        for found in _FENCE.finditer(page.read_text())
-    ]
+    """The blocks of commands on a page, in order."""
+    return [_block(found) for found in _FENCE.finditer(page.read_text())]
+
+
+def _block(found: re.Match[str]) -> Block:
+    text = re.sub(f"^{found['indent']}", "", found["text"], flags=re.MULTILINE)
+    if found["language"] == "bash":
+        return Block(runs=not found["title"], text=text)
+    return Block(runs=False, text="\n".join(re.findall(r"^\$ (.*)$", text, re.MULTILINE)))
 
 
 def shown_in_text(page: Path) -> list[str]:

@@ -5,6 +5,7 @@ import re
 import tomllib
 import warnings
 from collections.abc import Callable, Sequence
+from functools import cache
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -35,28 +36,38 @@ _OTHERS |= {"zip"}
 _NOT_ONE = {"COMMAND", "NAME", "stages.NAME", "..."}
 
 
+@cache
+def parameters() -> str:
+    return (ROOT / "params.yaml").read_text()
+
+
 def check_parameters(settings: Sequence[str]) -> None:
     """The parameters of -S exist and take their values; of a grid each value."""
-    text = (ROOT / "params.yaml").read_text()
     for setting in settings:
         key, value = split_setting(setting)
         several = value.split(",") if "," in value and value[0] not in "[{" else [value]
         for one in several:
-            with_settings(text, [f"{key}={one}"], "params.yaml")
+            with_settings(parameters(), [f"{key}={one}"], "params.yaml")
 
 
 def check_segpipe(words: Sequence[str]) -> None:
-    options = CommandParser().parse_args(words)
+    options = segpipe_parser().parse_args(words)
     check_parameters(getattr(options, "settings", None) or getattr(options, "set", None) or [])
 
 
 def check_segpipe_in_a_sentence(words: Sequence[str]) -> None:
     """A sentence may leave arguments out: command and options exist."""
     name, *rest = words
-    known = CommandParser().commands.choices[name]._option_string_actions
+    known = segpipe_parser().commands.choices[name]._option_string_actions
     assert {word for word in rest if word.startswith("-")} <= known.keys()
 
 
+@cache
+def segpipe_parser() -> CommandParser:
+    return CommandParser()
+
+
+@cache
 def dvc_parser() -> argparse.ArgumentParser:
     """DVC's parser, which would look at the options of pytest when it is made."""
     with pytest.MonkeyPatch.context() as patch:
@@ -136,7 +147,7 @@ def check_mlflow(words: Sequence[str]) -> None:
 
 def check_pip(words: Sequence[str]) -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    for extra in re.findall(r"segpipe\[(\w+)\]", " ".join(words)):
+    for extra in re.findall(r"(?:segpipe|\.)\[(\w+)\]", " ".join(words)):
         assert extra in project["optional-dependencies"]
 
 

@@ -1,7 +1,7 @@
 """The blocks of commands on the pages run as they stand, those of a page in order, in a small project.
 
-A block with a title needs what its title says and is not run; tests/docs checks its commands. The blocks of
-docs/commands.md are examples of single options, which the tests of each command try.
+A block with a title needs what its title says, and a transcript shows what somebody saw: both are not run,
+but tests/docs checks their commands.
 """
 
 import shutil
@@ -15,25 +15,29 @@ from tests.pipeline.conftest import run, stages_that_ran
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 
-SCRIPTS = {
-    page.relative_to(ROOT).as_posix(): "\n".join(one.text for one in blocks(page) if not one.title)
-    for page in PAGES
-    if page.name != "commands.md"
+NOT_RUN = {
+    "docs/commands.md": "examples of single options, which the tests of each command try",
+    "docs/tutorial.md": "one way through a given export, with minutes of training",
 }
-RUN = sorted(name for name, script in SCRIPTS.items() if script)
-# These begin without a project.
-BEGIN = {"docs/howto/own-images.md", "docs/tutorial.md"}
+SCRIPTS = {
+    page.relative_to(ROOT).as_posix(): "\n".join(one.text for one in blocks(page) if one.runs)
+    for page in PAGES
+}
+RUN = sorted(name for name, script in SCRIPTS.items() if script and name not in NOT_RUN)
+# This one begins without a project.
+OWN_IMAGES = "docs/howto/own-images.md"
 
 
 def test_the_pages_of_daily_work_are_run() -> None:
     names = ("experiments", "debugging", "predict", "several-gpus", "resume", "team", "own-images")
+    assert NOT_RUN.keys() < SCRIPTS.keys()
     assert {"README.md", "docs/export.md", *(f"docs/howto/{name}.md" for name in names)} <= {*RUN}
 
 
 @pytest.mark.parametrize("name", RUN)
 def test_the_blocks_of_a_page_run(name: str, baseline: Path, tmp_path: Path) -> None:
     here = tmp_path
-    if name in BEGIN:
+    if name == OWN_IMAGES:
         make_folder(here / "EXPORT", train=8, val=3)
     else:
         here = tmp_path / "streets"
