@@ -9,7 +9,7 @@ RUN := PATH="$(CURDIR)/$(BIN):$$PATH"
 # Python keeps what it has compiled, whatever the shell says: else each process compiles torch anew.
 export PYTHONDONTWRITEBYTECODE :=
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-slow test-all check lock parameters dashboard ui bench clean
+.PHONY: help setup demo test test-slow test-all check docs lock parameters dashboard ui bench clean
 
 help:  ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -38,17 +38,21 @@ test-slow: $(STAMP)  ## run the slow tests alone
 test-all: $(STAMP)  ## run all tests, the slow ones too
 	$(RUN) python -m pytest -n logical --dist worksteal -m ''
 
-check: $(STAMP)  ## run ruff, mypy and import-linter
+check: $(STAMP) docs  ## run ruff, mypy, import-linter, and build the pages
 	$(RUN) ruff check .
 	$(RUN) ruff format --check .
 	$(RUN) mypy
 	$(RUN) lint-imports
 
+docs: $(STAMP)  ## build the pages of docs/ as a site in site/; a link that leads nowhere is an error
+	$(RUN) NO_MKDOCS_2_WARNING=1 mkdocs build --quiet --strict
+
 lock: $(STAMP)  ## write requirements.lock anew from pyproject.toml
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --extra dev --extra geo --extra smp --extra weights --extra video --extra dashboard --extra sweep --extra export --generate-hashes --no-emit-index-url --custom-compile-command "make lock" -o requirements.lock pyproject.toml
 
-parameters: $(STAMP)  ## write docs/parameters.md anew from the schema
+parameters: $(STAMP)  ## write docs/parameters.md from the schema and docs/commands.md from the commands
 	$(BIN)/python -c 'from segpipe.params.writer import parameters_page; print(parameters_page(), end="")' > docs/parameters.md
+	$(BIN)/python -c 'from segpipe.cli.reference import commands_page; print(commands_page(), end="")' > docs/commands.md
 
 dashboard: $(STAMP)  ## show models, images and scores on http://127.0.0.1:8501
 	$(RUN) python -m segpipe.cli.main dashboard

@@ -9,9 +9,9 @@ from segpipe.runtime.console import say
 _SHELLS = ("bash", "zsh", "tcsh")
 _EXAMPLES = """
 examples:
-  eval "$(segpipe completion bash)"                           in ~/.bashrc
-  segpipe completion zsh > ~/.zsh/completions/_segpipe        a folder of $fpath
-  segpipe completion tcsh > ~/.segpipe.tcsh                   and `source ~/.segpipe.tcsh` in ~/.tcshrc
+  eval "$(segpipe completion bash)"                           # in ~/.bashrc
+  segpipe completion zsh > ~/.zsh/completions/_segpipe        # a folder of $fpath
+  segpipe completion tcsh > ~/.segpipe.tcsh                   # and `source ~/.segpipe.tcsh` in ~/.tcshrc
 """
 
 
