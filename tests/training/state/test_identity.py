@@ -59,7 +59,7 @@ def test_a_state_of_the_version_before_that_is_in_use_is_left_alone(
     }
     # What version 0.1 did not know, and what never named a state.
     del values["model"]["lraspp"], values["model"]["smp"]["decoder_width"]
-    for name in ("accumulation", "profile", "sharding", "normalisation", "scores"):
+    for name in ("accumulation", "profile", "sharding", "normalisation", "scores", "lanes"):
         del values["train"][name]
     for name in ("noise", "blur"):
         del values["train"]["augment"][name]
