@@ -13,7 +13,11 @@ from segpipe.runtime.errors import ParameterError
 
 
 class _Normalised(torch.autograd.Function):
-    """Batch norm with given statistics, on which the gradient depends as well (Ioffe & Szegedy 2015)."""
+    """Batch norm with given statistics, on which the gradient depends as well (Ioffe & Szegedy 2015).
+
+    It goes image by image, so that what is computed on the way stays in the processor's cache. The mean
+    is subtracted first: where it is large beside the deviation, any other order rounds that away.
+    """
 
     @staticmethod
     def forward(
@@ -28,31 +32,48 @@ class _Normalised(torch.autograd.Function):
     ) -> Tensor:
         context.save_for_backward(x_BCHW, weight_C, mean_C, rstd_C, pixels)
         context.shared = shared
-        scale_C = weight_C * rstd_C
-        shift_C = bias_C - mean_C * scale_C
-        wide = x_BCHW.float()
-        normal = torch.addcmul(shift_C[:, None, None], wide, scale_C[:, None, None])
+        mean, scale, bias = (c[:, None, None] for c in (mean_C, weight_C * rstd_C, bias_C))
+        normal = torch.empty_like(x_BCHW, dtype=torch.float32)
+        for x_CHW, out_CHW in zip(x_BCHW, normal, strict=True):
+            torch.addcmul(bias, x_CHW.float() - mean, scale, out=out_CHW)
         return normal.to(x_BCHW.dtype)
 
     @staticmethod
     def backward(context: Any, gradient_BCHW: Tensor) -> tuple[Tensor | None, ...]:
         x_BCHW, weight_C, mean_C, rstd_C, pixels = context.saved_tensors
-        wide, given = x_BCHW.float(), gradient_BCHW.float()
-        own_2C = torch.stack([given.sum((0, 2, 3)), _products(given, wide)])
-        own_2C[1] = (own_2C[1] - mean_C * own_2C[0]) * rstd_C
+        mean = mean_C[:, None, None]
+        sums_B2C = []
+        for x_CHW, given_CHW in zip(x_BCHW, gradient_BCHW.float(), strict=True):
+            both = given_CHW, given_CHW * (x_CHW.float() - mean)
+            sums_B2C.append(torch.stack([each.sum((1, 2)) for each in both]))
+        own_2C = torch.stack(sums_B2C).sum(0)
+        own_2C[1] *= rstd_C
         all_2C = _summed(own_2C) if context.shared else own_2C
         scale_C = weight_C * rstd_C
-        slope_C = -scale_C * rstd_C * all_2C[1] / pixels
-        offset_C = -scale_C * all_2C[0] / pixels - slope_C * mean_C
-        found = torch.addcmul(offset_C[:, None, None], wide, slope_C[:, None, None])
-        found.addcmul_(given, scale_C[:, None, None])
+        slope = (-scale_C * rstd_C * all_2C[1] / pixels)[:, None, None]
+        offset, scale = (-scale_C * all_2C[0] / pixels)[:, None, None], scale_C[:, None, None]
+        found = torch.empty_like(x_BCHW, dtype=torch.float32)
+        for x_CHW, given_CHW, out_CHW in zip(x_BCHW, gradient_BCHW.float(), found, strict=True):
+            torch.addcmul(offset, x_CHW.float() - mean, slope, out=out_CHW)
+            out_CHW.addcmul_(given_CHW, scale)
         return found.to(x_BCHW.dtype), own_2C[1], own_2C[0], None, None, None, None
 
 
-def _products(one_BCHW: Tensor, other_BCHW: Tensor) -> Tensor:
-    """Return the sums of products by channel; by image, whose products stay in the processor's cache."""
-    sums = [(one * other).sum((1, 2)) for one, other in zip(one_BCHW, other_BCHW, strict=True)]
-    return torch.stack(sums).sum(0)
+def _sums(x_BCHW: Tensor) -> Tensor:
+    """Return the sums over the pixels of x, of its square, and of 1, by channel: (3, C), float64.
+
+    They are taken of the deviation from the first image's mean, which is near the mean of all, and
+    brought back in float64: a variance far below the square of the mean would not survive otherwise.
+    """
+    near_C = x_BCHW[0].float().mean((1, 2))
+    sums_B2C = []
+    for x_CHW in x_BCHW:
+        away_CHW = x_CHW.float() - near_C[:, None, None]
+        sums_B2C.append(torch.stack([each.sum((1, 2)) for each in (away_CHW, away_CHW * away_CHW)]))
+    away_C, squared_C = torch.stack(sums_B2C).double().sum(0)
+    near_C, count_C = near_C.double(), torch.full_like(away_C, x_BCHW[:, 0].numel())
+    sum_C = away_C + count_C * near_C
+    return torch.stack([sum_C, squared_C + near_C * (away_C + sum_C), count_C])
 
 
 def _summed(own: Tensor) -> Tensor:
@@ -64,7 +85,7 @@ def _summed(own: Tensor) -> Tensor:
 class AllReduceBatchNorm(nn.BatchNorm2d):
     """Batch norm with the mean and variance of all processes' pixels, or of this one's alone.
 
-    The sums are as exact as float32 allows, where torch's own of channels-last images on CPUs are wrong
+    Both are as exact as float32 can hold, where torch's own of channels-last images on CPUs are wrong
     by 1e-4 of the standard deviation; so one process computes as several do. torch.nn.SyncBatchNorm
     does the same on GPUs and refuses CPUs. shared: whether the sums go over all processes.
     """
@@ -76,21 +97,19 @@ class AllReduceBatchNorm(nn.BatchNorm2d):
 
         Raises ValueError, as torch does, in training with one value a channel that is not shared.
         """
-        channels = x_BCHW.shape[1]
-        if not self.training or (x_BCHW.numel() == channels and not self.shared):
+        one_value = x_BCHW.numel() == x_BCHW.shape[1]
+        if not self.training or (one_value and not self.shared):
             return super().forward(x_BCHW)
         with torch.no_grad():
-            wide = x_BCHW.float()
-            count = wide.new_tensor([wide.numel() / channels])
-            own = torch.cat([wide.sum((0, 2, 3)), _products(wide, wide), count])
-            total = _summed(own) if self.shared else own
-            pixels = total[-1]
-            mean_C = total[:channels] / pixels
-            variance_C = (total[channels:-1] / pixels - mean_C.square()).clamp(min=0)
-            self._remember(mean_C, variance_C, pixels)
-            rstd_C = torch.rsqrt(variance_C + self.eps)
+            own_3C = _sums(x_BCHW)
+            sum_C, square_C, pixels_C = _summed(own_3C) if self.shared else own_3C
+            mean_C = sum_C / pixels_C
+            variance_C = (square_C / pixels_C - mean_C.square()).clamp(min=0)
+            rstd_C = torch.rsqrt(variance_C + self.eps).float()
+            pixels = pixels_C[0].float()
+            self._remember(mean_C.float(), variance_C.float(), pixels)
         normal: Tensor = _Normalised.apply(
-            x_BCHW, self.weight, self.bias, mean_C, rstd_C, pixels, self.shared
+            x_BCHW, self.weight, self.bias, mean_C.float(), rstd_C, pixels, self.shared
         )
         return normal
 
