@@ -18,14 +18,21 @@ class BatchShard:
     """The part of every global batch that one process works on, and in how many pieces.
 
     batch_size: samples of the global batch. processes, rank: of the run. accumulation: pieces.
+    lanes: all pieces of all processes, where `train.lanes` fixes their number; else 0.
     """
 
     batch_size: int
     processes: int
     rank: int
     accumulation: int
+    lanes: int = 0
 
     def __post_init__(self) -> None:
+        if self.lanes != self.lanes // self.processes * self.processes:
+            raise LaunchError(
+                f"params.yaml: train.lanes ({self.lanes}) cannot be shared by {self.processes} processes; "
+                f"start {' or '.join(map(str, divisors(self.lanes)))}"
+            )
         if self.batch_size % (self.processes * self.accumulation):
             raise LaunchError(
                 f"params.yaml: train.batch_size ({self.batch_size}) is the batch of all processes "

@@ -117,6 +117,10 @@ class TrainParams(Section):
     """samples of one optimizer step, of all processes together"""
     accumulation: PositiveInt = 1
     """micro-batches that a step is cut into; must divide batch_size"""
+    lanes: Annotated[int, Field(ge=0, le=4096), Since("0.2.0")] = 0
+    """0 (off), or a power of two that divides batch_size: equal parts, computed one by one, that each
+    batch is always cut into, so that the result has the same bits on any number of processes that
+    divides it; batch norm sees one part at a time; slower; not with accumulation or sharding"""
     sampler: Literal["uniform", "class_centroids"] = "uniform"
     """uniform | class_centroids (rare classes come up more often); only the options of the named
     one are used"""
@@ -207,6 +211,28 @@ class TrainParams(Section):
         alike = self.warmup.unit == self.length.unit
         if alike and self.warmup.amount >= self.length.amount:
             raise ValueError(f"warmup ({self.warmup}) must be below length ({self.length})")
+        return self
+
+    @model_validator(mode="after")
+    def _lanes_divide_the_batch(self) -> "TrainParams":
+        if not self.lanes:
+            return self
+        fitting = [2**n for n in range(13) if self.batch_size % 2**n == 0]
+        if self.lanes not in fitting:
+            raise ValueError(
+                f"lanes is {self.lanes}; it can be 0, or a power of two that divides batch_size "
+                f"({self.batch_size}): {', '.join(map(str, fitting))}"
+            )
+        if self.accumulation > 1:
+            raise ValueError(
+                f"lanes and accumulation exclude each other: lanes cut each batch into {self.lanes} parts "
+                "already, of which a process computes one at a time; set accumulation to 1"
+            )
+        if self.sharding != "none":
+            raise ValueError(
+                "lanes and sharding exclude each other: the gradients of sharded weights are added by "
+                "torch in its own order; set sharding to none, or lanes to 0"
+            )
         return self
 
     @model_validator(mode="after")

@@ -71,7 +71,7 @@ def forecast(
     """
     device = best_device()
     precision = choose_precision(train.precision, device)
-    size = max(1, train.batch_size // (train.accumulation * processes))
+    size = max(1, train.batch_size // (train.lanes or train.accumulation * processes))
     crop = crop_sides(train.augmentation, height, width)
     network = build_model(model, channels, outputs, truth_ratio)
     clip = (frames,) if network.takes_clips else ()
@@ -115,6 +115,10 @@ def _state_bytes(network: Network, train: TrainParams, half: bool, processes: in
     # Copies of the weights in lower precision, made anew in each step.
     cast = 2 * parameters if half else 0
     average = 4 * parameters if train.ema else 0
+    if train.lanes:
+        # The sums of the lanes so far, one for each level of their tree, and another process's.
+        levels = (train.lanes // processes).bit_length() + 1
+        return (_BYTES_A_PARAMETER + 4 * levels) * parameters + cast + average
     if processes == 1:
         return _BYTES_A_PARAMETER * parameters + cast + average
     if train.sharding == "none":

@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import torch
 from accelerate import PartialState
 from torch import Tensor
 
@@ -208,6 +209,8 @@ def _about(plan: Plan) -> dict[str, Any]:
         "processes": _processes(),
         "accumulation": plan.train.accumulation,
         "sharding": plan.train.sharding,
+        # The bits of a lane depend on it.
+        **({"threads": torch.get_num_threads()} if plan.train.lanes else {}),
     }
 
 

@@ -125,11 +125,13 @@ def _processes(train: TrainParams, freezes: bool) -> Processes:
         cpu=device.type == "cpu",
         kwargs_handlers=[InitProcessGroupKwargs(timeout=_LONGEST_WAIT), *unused],
     )
+    own_lanes = train.lanes // accelerator.num_processes
     batch_shard = BatchShard(
         batch_size=train.batch_size,
         processes=accelerator.num_processes,
         rank=accelerator.process_index,
-        accumulation=train.accumulation,
+        accumulation=max(1, own_lanes) if train.lanes else train.accumulation,
+        lanes=train.lanes,
     )
     return Processes(accelerator, precision, batch_shard)
 
@@ -157,7 +159,10 @@ def _learner(
 ) -> Learner:
     pretrained = load_pretrained(network, model)
     network.to(accelerator.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    synchronise_norms(network, accelerator.device, accelerator.num_processes)
+    # A lane is normalised by itself, whatever process computes it.
+    norm_processes = 1 if train.lanes else accelerator.num_processes
+    if norm_processes > 1 or not train.compile:  # compiled, torch's own is made of other kernels
+        synchronise_norms(network, accelerator.device, norm_processes)
     average = WeightAverage(network, train.ema) if train.ema else None
     if train.sharding == "fsdp2" and accelerator.num_processes > 1:
         for whole in [network, *([average.network] if average else [])]:
@@ -166,8 +171,9 @@ def _learner(
     optimizer = build_optimizer(network, train, model.freeze.on)
     freezing = Freezing(network, model.freeze.parts) if model.freeze.on else None
     compiled = torch.compile(network) if train.compile else network
-    # Shards exchange their gradients by themselves; DDP, which would come around them, cannot.
-    wrapped = accelerator.prepare_model(compiled, evaluation_mode=is_sharded(network))
+    # Shards exchange their gradients by themselves, and lanes are added in their own order, without DDP.
+    alone = is_sharded(network) or train.lanes > 0
+    wrapped = accelerator.prepare_model(compiled, evaluation_mode=alone)
     return Learner(
         network=network,
         model=wrapped,

@@ -26,6 +26,7 @@ from segpipe.runtime.randomness import generator
 from segpipe.training.distributed.peers import annotate_errors
 from segpipe.training.distributed.sharding import whole
 from segpipe.training.job import Job, Objective, Processes
+from segpipe.training.lanes import LaneSums
 from segpipe.training.not_finite import end_together, suspects
 
 
@@ -73,28 +74,15 @@ def train_step(
     rows = [piece.specs_B["row"] for piece in pieces]
     place = f"epoch {epoch + 1}, step {step + 1}"
     with annotate_errors(place, processes.rank, job.data.train_split, np.concatenate(rows)):
-        _seed_dropout(job.train.seed, epoch, step, processes.rank)
         learner.train_mode(epoch * job.lengths.epoch + step)
         with record_function("augmentation"):
             ready = [_augmented(job, piece, epoch) for piece in pieces]
         own_pixels = sum(_scored_pixels(learner.network, job.data.crop, mask) for _, mask in ready)
         pixels, stops, saves = _sums(processes, own_pixels, int(stop), int(save))
-        losses: list[Tensor] = []
         confusion_KK = _no_counts(job) if job.train.scores else None
-        for number, (image_BCHW, mask_BHW) in enumerate(ready):
-            with _exchange(processes, learner.model, last=number == len(ready) - 1):
-                with record_function("forward"):
-                    # No name for the logits: they would outlive the pass.
-                    main_sum, all_sum = _loss_sums(
-                        job.objective, learner.model(image_BCHW), mask_BHW, confusion_KK
-                    )
-                with record_function("backward"):
-                    # DDP averages gradients over processes; the sum is wanted.
-                    processes.accelerator.backward(all_sum / max(pixels, 1) * processes.number)
-            losses.append(main_sum.detach().double())
-        loss_sum = processes.accelerator.reduce(torch.stack(losses).sum(), "sum")
+        losses = _forward_backward(job, ready, pixels, confusion_KK, (epoch, step))
         report = StepReport(
-            loss_sum=float(loss_sum),
+            loss_sum=_sum_in_order(processes, losses),
             pixels=pixels,
             confusion_KK=_of_all(processes, confusion_KK),
             stop=stops > 0,
@@ -111,6 +99,43 @@ def train_step(
             learner.optimizer.step()
             learner.optimizer.zero_grad()
         return report
+
+
+def _forward_backward(
+    job: Job,
+    ready: list[tuple[Tensor, Tensor]],
+    pixels: int,
+    confusion_KK: Tensor | None,
+    place: tuple[int, int],
+) -> list[Tensor]:
+    """Leave the gradient of the global batch in the network; return each micro-batch's summed loss.
+
+    ready: this process's micro-batches, each images and masks. pixels: that the loss is divided by, of
+    all processes. confusion_KK: as `_loss_sums` takes it. place: epoch, and step in it.
+    """
+    learner, processes, shard = job.learner, job.processes, job.processes.shard
+    lanes = LaneSums(learner.network) if shard.lanes else None
+    # DDP averages gradients over processes; the sum is wanted.
+    factor = 1 if lanes else processes.number
+    losses: list[Tensor] = []
+    for number, (image_BCHW, mask_BHW) in enumerate(ready):
+        if lanes:
+            _seed_dropout(job.train.seed, *place, processes.rank * len(ready) + number)
+        elif number == 0:
+            _seed_dropout(job.train.seed, *place, processes.rank)
+        last = number == len(ready) - 1
+        with lanes.lane() if lanes else _exchange(processes, learner.model, last):
+            with record_function("forward"):
+                # No name for the logits: they would outlive the pass.
+                main_sum, all_sum = _loss_sums(
+                    job.objective, learner.model(image_BCHW), mask_BHW, confusion_KK
+                )
+            with record_function("backward"):
+                processes.accelerator.backward(all_sum / max(pixels, 1) * factor)
+        losses.append(main_sum.detach().double())
+    if lanes:
+        lanes.put_back(processes.rank, processes.number, shard.lanes)
+    return losses
 
 
 def fed(network: Network, frames: int, image_BCHW: Tensor) -> Tensor:
@@ -181,6 +206,14 @@ def _scored_pixels(network: Network, crop: tuple[int, int], mask_BHW: Tensor) ->
     return int(valid_pixels(centre_crop(mask_BHW, height, width)))
 
 
+def _sum_in_order(processes: Processes, losses: list[Tensor]) -> float:
+    """Return the sum over all micro-batches, in the order that they have in the global batch."""
+    all_PA = losses[0].new_zeros(processes.number, len(losses))
+    all_PA[processes.rank] = torch.stack(losses)
+    # Each is added to zeros, which rounds nothing.
+    return sum(processes.accelerator.reduce(all_PA, "sum").flatten().tolist())
+
+
 def _sums(processes: Processes, *own: int) -> list[int]:
     """Return the sums of some numbers over all processes."""
     numbers = torch.tensor(own, device=processes.device)
@@ -188,9 +221,12 @@ def _sums(processes: Processes, *own: int) -> list[int]:
     return sums
 
 
-def _seed_dropout(seed: int, epoch: int, step: int, rank: int) -> None:
-    """Let dropout depend on (seed, epoch, step, process), not on what was drawn before (law 5)."""
-    random = generator(seed, "dropout", epoch, step, rank)
+def _seed_dropout(seed: int, epoch: int, step: int, part: int) -> None:
+    """Let dropout depend on (seed, epoch, step, part), not on what was drawn before (law 5).
+
+    part: the number of the process, or of the lane.
+    """
+    random = generator(seed, "dropout", epoch, step, part)
     torch.manual_seed(int(random.integers(2**62)))
 
 

@@ -60,24 +60,26 @@ def validate(
     """Score the result so far on the validation split (law 7).
 
     samples: only so many, evenly spaced, or all where there are fewer; None for the whole split. Each
-    process takes every n-th of them. None when one of them was asked to stop, at which all look between
-    the batches. Raises TrainingError when the loss is not finite.
+    process takes every n-th of them, or with lanes every n-th batch. None when one of them was asked to
+    stop, at which all look between the batches. Raises TrainingError when the loss is not finite.
     """
     split = data.val_split
-    counts = _Counts.zero(data.dataset.scheme.num_classes, processes.device)
     seen: list[tuple[NDArray[np.int64], Tensor]] = []
     learner.model.eval()
     rows = np.array(evenly_spaced(len(split), samples or len(split)), np.int64)
     size = _batch_size(processes)
     # A process with fewer batches than another goes round with it, or that one would wait for it.
     rounds = -(-len(rows) // (processes.number * size))
+    counts = _Counts.zero(
+        data.dataset.scheme.num_classes, rounds * processes.number, processes.device
+    )
     with (
         record_function("validation"),
         # Not inference_mode: sharded weights that were first gathered in it could not be learnt.
         torch.no_grad(),
         contextlib.closing(_batches(data, processes, rows, size)) as batches,
     ):
-        for _ in range(rounds):
+        for turn in range(rounds):
             if processes.any(stop.asked):
                 return None
             batch = next(batches, None)
@@ -91,10 +93,11 @@ def validate(
                     objective,
                     result_logits(learner, data, processes, batch),
                     batch.mask_Bhw.to(processes.device),
+                    place=turn * processes.number + processes.rank,
                 )
                 seen.append((rows_B, loss))
     counts = counts.of_all_processes(processes)
-    mean_loss = float(counts.loss_sum) / max(int(counts.pixels), 1)
+    mean_loss = sum(counts.losses_N.tolist()) / max(int(counts.pixels), 1)
     if not isfinite(mean_loss):
         suspects = validated_suspects(split, seen, processes)
         end_together(processes, _not_finite(mean_loss, suspects))
@@ -129,27 +132,33 @@ def result_logits(
 
 @dataclass
 class _Counts:
-    """What adds up over batches and processes. probabilities: as `count_probabilities` counts."""
+    """What adds up over batches and processes.
 
-    loss_sum: Tensor
+    losses_N: the summed loss of each of the N batches of all processes, to be added in this order.
+    probabilities: as `count_probabilities` counts.
+    """
+
+    losses_N: Tensor
     pixels: Tensor
     confusion_KK: Tensor
     probabilities: Tensor
 
     @staticmethod
-    def zero(classes: int, device: torch.device) -> "_Counts":
+    def zero(classes: int, batches: int, device: torch.device) -> "_Counts":
         return _Counts(
-            loss_sum=torch.zeros(1, dtype=torch.float64, device=device),
+            losses_N=torch.zeros(batches, dtype=torch.float64, device=device),
             pixels=torch.zeros(1, dtype=torch.int64, device=device),
             confusion_KK=torch.zeros(classes, classes, dtype=torch.int64, device=device),
             probabilities=torch.zeros(2, PROBABILITIES, dtype=torch.int64, device=device),
         )
 
-    def add(self, objective: Objective, logits_BKhw: Tensor, mask_Bhw: Tensor) -> Tensor:
-        """Count a batch; return its summed loss, on the device."""
+    def add(
+        self, objective: Objective, logits_BKhw: Tensor, mask_Bhw: Tensor, place: int
+    ) -> Tensor:
+        """Count a batch, whose number among those of all is `place`; return its summed loss."""
         ids_Bhw = predicted_ids(logits_BKhw, objective.threshold)
         loss = objective.loss(logits_BKhw, mask_Bhw)
-        self.loss_sum += loss
+        self.losses_N[place] = loss
         self.pixels += valid_pixels(mask_Bhw)
         self.confusion_KK += confusion_matrix(ids_Bhw, mask_Bhw, len(self.confusion_KK))
         if objective.searches_threshold:
@@ -159,7 +168,7 @@ class _Counts:
     def of_all_processes(self, processes: Processes) -> "_Counts":
         reduced = partial(processes.accelerator.reduce, reduction="sum")
         return _Counts(
-            loss_sum=reduced(self.loss_sum),
+            losses_N=reduced(self.losses_N),
             pixels=reduced(self.pixels),
             confusion_KK=reduced(self.confusion_KK),
             probabilities=reduced(self.probabilities),
@@ -189,8 +198,12 @@ def _batches(
     data: TrainingData, processes: Processes, rows: NDArray[np.int64], size: int
 ) -> Generator[Batch, None, None]:
     split = data.val_split
-    own = plain_specs(rows[processes.rank :: processes.number])
-    batches = [own[start : start + size] for start in range(0, len(own), size)]
+    own = slice(processes.rank, None, processes.number)
+    # With lanes the batches are the same on any number of processes; else samples are shared out evenly.
+    shared = rows if processes.shard.lanes else rows[own]
+    batches = [plain_specs(shared[start : start + size]) for start in range(0, len(shared), size)]
+    if processes.shard.lanes:
+        batches = batches[own]
     pin = processes.device.type == "cuda"
     yield from Prefetch(batches, partial(read_batch, split, frames=data.frames, pin=pin))
 

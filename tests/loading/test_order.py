@@ -91,3 +91,5 @@ def test_a_batch_that_does_not_divide_names_those_that_do() -> None:
         BatchShard(8, 3, 0, 2)
     with pytest.raises(LaunchError, match=r"it can be 8$"):
         BatchShard(4, 8, 0, 1)
+    with pytest.raises(LaunchError, match=r"train.lanes \(2\) .* 4 processes; start 1 or 2$"):
+        BatchShard(8, 4, 0, 1, lanes=2)

@@ -53,6 +53,7 @@ OTHER: dict[str, Any] = {
 # Choices and numbers of which the usual other value would not fit the rest.
 OTHER |= {
     "train.accumulation": 2,
+    "train.lanes": 2,
     "train.compile": True,
     "train.sharding": "fsdp2",
     "train.threshold": 0.25,

@@ -90,6 +90,15 @@ def test_every_line_of_the_parameter_file_says_unit_range_or_choice() -> None:
     assert [line for line in lines if "#" not in line] == []
 
 
+@pytest.mark.parametrize(
+    ("name", "value"), [("accumulation", 2), ("sharding", "fsdp2")], ids=["pieces", "shards"]
+)
+def test_what_adds_in_another_order_is_refused_with_lanes(name: str, value: object) -> None:
+    content = whole()
+    content["train"] |= {"batch_size": 8, "lanes": 2, name: value}
+    assert f"lanes and {name} exclude each other" in refusal(content)
+
+
 def test_one_e_minus_four_is_a_number(tmp_path: Path) -> None:
     text = (ROOT / "params.yaml").read_text()
     for written, meant in (("1e-4", 1e-4), ("1e-05", 1e-5), ("5.0e-4", 5e-4)):
@@ -128,6 +137,8 @@ def test_off_is_text_and_no_truth_value(tmp_path: Path) -> None:
             3,
             r"batch_size \(8\) cannot be split into 3 equal parts; .*1, 2, 4, 8",
         ),
+        ("train.lanes", 3, r"lanes is 3; .* divides batch_size \(8\): 1, 2, 4, 8"),
+        ("train.lanes", 16, r"lanes is 16; .* divides batch_size \(8\): 1, 2, 4, 8"),
         ("train.warmup", 500, r"warmup \(500 epochs\) must be below length \(20 epochs\)"),
         ("train.augment.scale", [2.0, 0.5], r"train\.augment\.scale: \[2\.0, 0\.5\].*lower"),
         ("train.augment.scale", [1.0], r"train\.augment\.scale"),

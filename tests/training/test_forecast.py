@@ -81,6 +81,20 @@ def test_several_processes_hold_the_gradients_twice_and_of_shards_their_part() -
         assert averaged == pytest.approx(gradients / processes, rel=0.02)
 
 
+def test_a_lane_is_computed_at_a_time_and_sums_of_lanes_are_held() -> None:
+    assert told(8, lanes=2)["activations_mb"] == told(4)["activations_mb"]
+    wide = ModelParams(unet=UNetParams(width=64, depth=3))
+    held = {
+        processes: forecast(wide, train, **IMAGES, outputs=5, processes=processes)
+        for train in [TrainParams(batch_size=8, precision="fp32", lanes=8)]
+        for processes in (1, 8)
+    }
+    assert held[1]["batch_size"] == held[8]["batch_size"] == 1
+    gradients = count_parameters(build_model(wide, 3, 5)) * 4 / 2**20
+    assert held[1]["weights_mb"] == pytest.approx(9 * gradients, rel=0.01)
+    assert held[8]["weights_mb"] == pytest.approx(6 * gradients, rel=0.01)
+
+
 def test_bf16_halves_most_of_it() -> None:
     half = forecast(MODEL, TrainParams(batch_size=4, precision="bf16"), **IMAGES, outputs=5)
     assert 0.45 < half["activations_mb"] / told(4)["activations_mb"] < 0.75

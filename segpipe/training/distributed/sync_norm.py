@@ -1,4 +1,4 @@
-"""Batch norm over the global batch, whatever the number of processes (law 6).
+"""Batch norm over the global batch, by the same arithmetic on any number of processes (law 6).
 
 Shapes: B batch, C channels, H height, W width.
 """
@@ -12,16 +12,68 @@ from torch import Tensor, nn
 from segpipe.runtime.errors import ParameterError
 
 
-class _SumOfAll(torch.autograd.Function):
-    """The sum of a tensor over all processes, and of its gradient on the way back."""
+class _Normalised(torch.autograd.Function):
+    """Batch norm with given statistics, on which the gradient depends as well (Ioffe & Szegedy 2015).
+
+    It goes image by image, so that what is computed on the way stays in the processor's cache. The mean
+    is subtracted first: where it is large beside the deviation, any other order rounds that away.
+    """
 
     @staticmethod
-    def forward(_context: Any, own: Tensor) -> Tensor:
-        return _summed(own)
+    def forward(
+        context: Any,
+        x_BCHW: Tensor,
+        weight_C: Tensor,
+        bias_C: Tensor,
+        mean_C: Tensor,
+        rstd_C: Tensor,
+        pixels: Tensor,
+        shared: bool,
+    ) -> Tensor:
+        context.save_for_backward(x_BCHW, weight_C, mean_C, rstd_C, pixels)
+        context.shared = shared
+        mean, scale, bias = (c[:, None, None] for c in (mean_C, weight_C * rstd_C, bias_C))
+        normal = torch.empty_like(x_BCHW, dtype=torch.float32)
+        for x_CHW, out_CHW in zip(x_BCHW, normal, strict=True):
+            torch.addcmul(bias, x_CHW.float() - mean, scale, out=out_CHW)
+        return normal.to(x_BCHW.dtype)
 
     @staticmethod
-    def backward(_context: Any, gradient: Tensor) -> Tensor:
-        return _summed(gradient)
+    def backward(context: Any, gradient_BCHW: Tensor) -> tuple[Tensor | None, ...]:
+        x_BCHW, weight_C, mean_C, rstd_C, pixels = context.saved_tensors
+        mean = mean_C[:, None, None]
+        sums_B2C = []
+        for x_CHW, given_CHW in zip(x_BCHW, gradient_BCHW.float(), strict=True):
+            both = given_CHW, given_CHW * (x_CHW.float() - mean)
+            sums_B2C.append(torch.stack([each.sum((1, 2)) for each in both]))
+        own_2C = torch.stack(sums_B2C).sum(0)
+        own_2C[1] *= rstd_C
+        all_2C = _summed(own_2C) if context.shared else own_2C
+        scale_C = weight_C * rstd_C
+        slope = (-scale_C * rstd_C * all_2C[1] / pixels)[:, None, None]
+        offset, scale = (-scale_C * all_2C[0] / pixels)[:, None, None], scale_C[:, None, None]
+        found = torch.empty_like(x_BCHW, dtype=torch.float32)
+        for x_CHW, given_CHW, out_CHW in zip(x_BCHW, gradient_BCHW.float(), found, strict=True):
+            torch.addcmul(offset, x_CHW.float() - mean, slope, out=out_CHW)
+            out_CHW.addcmul_(given_CHW, scale)
+        return found.to(x_BCHW.dtype), own_2C[1], own_2C[0], None, None, None, None
+
+
+def _sums(x_BCHW: Tensor) -> Tensor:
+    """Return the sums over the pixels of x, of its square, and of 1, by channel: (3, C), float64.
+
+    They are taken of the deviation from the first image's mean, which is near the mean of all, and
+    brought back in float64: a variance far below the square of the mean would not survive otherwise.
+    """
+    near_C = x_BCHW[0].float().mean((1, 2))
+    sums_B2C = []
+    for x_CHW in x_BCHW:
+        away_CHW = x_CHW.float() - near_C[:, None, None]
+        sums_B2C.append(torch.stack([each.sum((1, 2)) for each in (away_CHW, away_CHW * away_CHW)]))
+    away_C, squared_C = torch.stack(sums_B2C).double().sum(0)
+    near_C, count_C = near_C.double(), torch.full_like(away_C, x_BCHW[:, 0].numel())
+    sum_C = away_C + count_C * near_C
+    return torch.stack([sum_C, squared_C + near_C * (away_C + sum_C), count_C])
 
 
 def _summed(own: Tensor) -> Tensor:
@@ -31,26 +83,35 @@ def _summed(own: Tensor) -> Tensor:
 
 
 class AllReduceBatchNorm(nn.BatchNorm2d):
-    """Batch norm with the mean and variance of all processes' pixels, by one differentiable sum.
+    """Batch norm with the mean and variance of all processes' pixels, or of this one's alone.
 
-    torch.nn.SyncBatchNorm does the same on GPUs and refuses CPUs.
+    Both are as exact as float32 can hold, where torch's own of channels-last images on CPUs are wrong
+    by 1e-4 of the standard deviation; so one process computes as several do. torch.nn.SyncBatchNorm
+    does the same on GPUs and refuses CPUs. shared: whether the sums go over all processes.
     """
 
+    shared = True
+
     def forward(self, x_BCHW: Tensor) -> Tensor:
-        """Normalise (B, C, H, W); in eval mode as nn.BatchNorm2d does."""
-        if not self.training:
+        """Normalise (B, C, H, W); in eval mode as nn.BatchNorm2d does.
+
+        Raises ValueError, as torch does, in training with one value a channel that is not shared.
+        """
+        one_value = x_BCHW.numel() == x_BCHW.shape[1]
+        if not self.training or (one_value and not self.shared):
             return super().forward(x_BCHW)
-        wide = x_BCHW.float()
-        count = wide.new_tensor([wide.numel() / wide.shape[1]])
-        own = torch.cat([wide.sum((0, 2, 3)), wide.square().sum((0, 2, 3)), count])
-        total: Tensor = _SumOfAll.apply(own)
-        channels, pixels = wide.shape[1], total[-1]
-        mean_C = total[:channels] / pixels
-        variance_C = total[channels:-1] / pixels - mean_C.square()
-        self._remember(mean_C.detach(), variance_C.detach(), pixels.detach())
-        scale_C = self.weight * torch.rsqrt(variance_C.clamp(min=0) + self.eps)
-        shift_C = self.bias - mean_C * scale_C
-        return (wide * scale_C[:, None, None] + shift_C[:, None, None]).to(x_BCHW.dtype)
+        with torch.no_grad():
+            own_3C = _sums(x_BCHW)
+            sum_C, square_C, pixels_C = _summed(own_3C) if self.shared else own_3C
+            mean_C = sum_C / pixels_C
+            variance_C = (square_C / pixels_C - mean_C.square()).clamp(min=0)
+            rstd_C = torch.rsqrt(variance_C + self.eps).float()
+            pixels = pixels_C[0].float()
+            self._remember(mean_C.float(), variance_C.float(), pixels)
+        normal: Tensor = _Normalised.apply(
+            x_BCHW, self.weight, self.bias, mean_C.float(), rstd_C, pixels, self.shared
+        )
+        return normal
 
     def _remember(self, mean_C: Tensor, variance_C: Tensor, pixels: Tensor) -> None:
         """Move the running statistics on, as torch does: the variance without bias."""
@@ -76,7 +137,7 @@ class _ThenActs(nn.Module):
 
 
 class AllReduceBatchNormAct(_ThenActs, AllReduceBatchNorm):
-    """BatchNormAct2d over all processes, on CPUs."""
+    """AllReduceBatchNorm for BatchNormAct2d, on CPUs."""
 
 
 class SyncBatchNormAct(_ThenActs, nn.SyncBatchNorm):
@@ -84,23 +145,27 @@ class SyncBatchNormAct(_ThenActs, nn.SyncBatchNorm):
 
 
 def synchronise_norms(network: nn.Module, device: torch.device, processes: int) -> nn.Module:
-    """Replace each batch norm of `network` by a synchronised one; nothing changes for one process.
+    """Replace each batch norm of `network` by one over so many processes.
 
-    Raises ParameterError where a kind of batch norm is not known: what it does beside the norm
-    would be lost.
+    On a GPU nothing changes for one process: that torch's own over several computes as its own over one
+    is not tried. Raises ParameterError where a kind of batch norm is not known and there are several
+    processes: what it does beside the norm would be lost.
     """
-    if processes == 1:
+    on_gpu = device.type == "cuda"
+    if processes == 1 and on_gpu:
         return network
     for module in list(network.modules()):
         for name, child in module.named_children():
             if isinstance(child, nn.BatchNorm2d):
-                setattr(module, name, _converted(child, device.type == "cuda"))
+                setattr(module, name, _converted(child, on_gpu, processes > 1))
     return network
 
 
-def _converted(norm: nn.BatchNorm2d, on_gpu: bool) -> nn.Module:
+def _converted(norm: nn.BatchNorm2d, on_gpu: bool, shared: bool) -> nn.Module:
     acts = isinstance(getattr(norm, "act", None), nn.Module) and hasattr(norm, "drop")
     if not acts and type(norm) is not nn.BatchNorm2d:
+        if not shared:
+            return norm
         raise ParameterError(
             f"params.yaml: the network of model holds {type(norm).__name__}, a batch norm that cannot "
             "be shared by several processes; take another encoder, or train with one process "
@@ -112,6 +177,8 @@ def _converted(norm: nn.BatchNorm2d, on_gpu: bool) -> nn.Module:
     else:
         kind = AllReduceBatchNormAct if acts else AllReduceBatchNorm
     made = kind(norm.num_features, eps=norm.eps, momentum=norm.momentum)
+    if isinstance(made, AllReduceBatchNorm):
+        made.shared = shared
     # The very parameters, buffers and layers: those that rest on purpose go on resting.
     made.weight, made.bias = norm.weight, norm.bias
     for name, buffer in norm.named_buffers(recurse=False):

@@ -106,18 +106,24 @@ def explanation(
         if forecast
         else "there was no memory left for a forecast, and "
     )
-    larger = [n for n in divisors(own) if n > shard.accumulation]
+    name, parts = ("lanes", shard.lanes) if shard.lanes else ("accumulation", shard.accumulation)
+    possible = divisors(shard.batch_size if shard.lanes else own)
+    larger = [n for n in possible if n > parts and (not shard.lanes or n.bit_count() == 1)]
     first = (
-        f"raise train.accumulation to {' or '.join(map(str, larger))}, which keeps train.batch_size and "
-        "with it the result, except for batch norm"
+        f"raise train.{name} to {' or '.join(map(str, larger))}, which keeps train.batch_size and "
+        + (
+            "starts another training"
+            if shard.lanes
+            else "with it the result, except for batch norm"
+        )
         if larger
-        else "one sample at a time is the least there is (train.accumulation cannot be raised)"
+        else f"one sample at a time is the least there is (train.{name} cannot be raised)"
     )
     place = device.type.replace("cuda", "GPU").replace("cpu", "CPU")
     return (
         f"out of memory at step {step}, with {own // shard.accumulation} sample(s) of "
         f"{crop[0]}x{crop[1]} at a time in each process (train.batch_size {shard.batch_size}, "
-        f"{shard.processes} process(es), train.accumulation {shard.accumulation}); {foreseen}"
+        f"{shard.processes} process(es), train.{name} {parts}); {foreseen}"
         f"{available / 2**20:,.0f} MB were available on the {place}. The allocator said: {said}\n"
         f"Either {first}, or lower train.augment.crop_height and crop_width "
         f"(prepare.height and width where those are null); the state of the last checkpoint is kept"

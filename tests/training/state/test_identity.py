@@ -61,6 +61,7 @@ def test_a_state_of_the_version_before_that_is_in_use_is_left_alone(
     del values["model"]["lraspp"], values["model"]["smp"]["decoder_width"]
     for name in (
         "accumulation",
+        "lanes",
         "profile",
         "sharding",
         "normalisation",

@@ -25,10 +25,14 @@ from tests.forge import make_workspace, tiny_parameters, write_parameters
 
 
 def explained(
-    accumulation: int, processes: int, forecast: Callable[[], dict[str, float]], batch: int = 12
+    accumulation: int,
+    processes: int,
+    forecast: Callable[[], dict[str, float]],
+    batch: int = 12,
+    lanes: int = 0,
 ) -> str:
     """What is said of an allocator's error in step 7."""
-    shard = BatchShard(batch, processes, processes - 1, accumulation)
+    shard = BatchShard(batch, processes, processes - 1, accumulation, lanes)
     watched = memory_watched(shard, (512, 1024), torch.device("cpu"), Progress(step=6), forecast)
     with pytest.raises(OutOfMemory) as caught, watched:
         raise MemoryError("no room")
@@ -68,6 +72,12 @@ def test_the_error_says_what_did_not_fit_and_what_to_change() -> None:
     assert "raise train.accumulation to 3 or 6, which keeps train.batch_size" in said
     assert "lower train.augment.crop_height and crop_width" in said
     assert "one sample at a time is the least there is" in explained(12, 1, dict)
+    said = explained(1, 2, lambda: {"total_mb": 5321.0}, lanes=2)
+    assert "with 6 sample(s)" in said
+    assert "2 process(es), train.lanes 2)" in said
+    assert (
+        "raise train.lanes to 4, which keeps train.batch_size and starts another training" in said
+    )
 
 
 def test_no_memory_for_a_forecast_hides_no_error() -> None:
