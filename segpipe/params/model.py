@@ -4,16 +4,17 @@ import difflib
 from pathlib import PurePath
 from typing import Annotated, Literal, get_args
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from segpipe.params.length import AnyLength, Length
-from segpipe.params.section import Section, Since
+from segpipe.params.section import Section, Since, pair
 from segpipe.runtime.errors import excerpt
 
 ModelName = Literal[
     "unet",
     "mini_unet",
     "regseg",
+    "compact_fpn",
     "pspnet",
     "resnet_lstm",
     "truth_cnn",
@@ -31,6 +32,7 @@ _WITH_BACKBONE = _PUBLISHED["imagenet"]
 _KINDS = ("none", *_PUBLISHED)
 _PICKLES = frozenset({".ckpt", ".pkl"})
 _OUTPUT = "models"
+_Blocks = Annotated[int, Field(ge=1, le=16)]
 
 
 class UNetParams(Section):
@@ -63,6 +65,15 @@ class RegSegParams(Section):
     dilation: Annotated[int, Field(ge=1, le=64)] = 14
     """1..64; how far the last blocks look, in cells of 16 pixels; 14 suits images 1000 pixels
     high"""
+
+
+class CompactFPNParams(Section):
+    """Compact FPN: channels of its stem, and how deep its stages are."""
+
+    width: Annotated[int, Field(ge=8, le=128, multiple_of=4)] = 32
+    """8..128, a multiple of 4; channels of its stem, doubled at each stage; multiples of 32 are fast"""
+    blocks: Annotated[tuple[_Blocks, _Blocks, _Blocks], BeforeValidator(pair)] = (2, 2, 3)
+    """1..16 each; residual blocks at the strides 4, 8 and 16"""
 
 
 class PSPNetParams(Section):
@@ -205,7 +216,7 @@ class ModelParams(Section):
     """Which network, what it starts from, and the options of each; only those of the named are used."""
 
     name: ModelName = "unet"
-    """unet | mini_unet | regseg | pspnet | resnet_lstm | truth_cnn | fcn | deeplabv3 | lraspp |
+    """unet | mini_unet | regseg | compact_fpn | pspnet | resnet_lstm | truth_cnn | fcn | deeplabv3 | lraspp |
     smp; only the options of the named one are used"""
     pretrained: Annotated[str, Field(min_length=1), AfterValidator(_weights)] = "none"
     """none | imagenet | coco | the path of a file of weights (.safetensors, .pth, .pt, .bin) or of a
@@ -216,6 +227,8 @@ class ModelParams(Section):
     mini_unet: MiniUNetParams = MiniUNetParams()
     regseg: RegSegParams = RegSegParams()
     """small, fast, for training from scratch on street scenes"""
+    compact_fpn: Annotated[CompactFPNParams, Since("0.2.0")] = CompactFPNParams()
+    """dense 3x3 convolutions, fast on processors with matrix units; for training from scratch"""
     pspnet: PSPNetParams = PSPNetParams()
     resnet_lstm: ResNetLSTMParams = ResNetLSTMParams()
     """for clips: source.clip.frames"""
