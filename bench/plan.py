@@ -64,7 +64,7 @@ def compare(name: str, path: str, minutes: float, seeds: list[int]) -> None:
         # What the plan is given: where the data is, its labels and its splits.
         present = validate(overlaid(with_data_of({}, recipe)), "the data")
         plan = make_plan(material_of(present, raw), minutes, {}).params
-        lasting = _for_as_long(recipe, raw, minutes)
+        lasting = for_as_long(recipe, raw, minutes)
         scores = {
             "plan": [_score(Path(folder), "plan", plan, seed) for seed in seeds],
             "recipe": [_score(Path(folder), "recipe", lasting, seed) for seed in seeds],
@@ -75,7 +75,7 @@ def compare(name: str, path: str, minutes: float, seeds: list[int]) -> None:
     print(f"{name:<8}plan - recipe: {100 * gap:+.1f} points of mIoU, means of {len(seeds)} seeds")
 
 
-def _for_as_long(recipe: Params, raw: Path, minutes: float) -> Params:
+def for_as_long(recipe: Params, raw: Path, minutes: float) -> Params:
     """Return the recipe with as many steps as a plan for these minutes would count for its speed."""
     material = material_of(recipe, raw)
     listing = material.list_samples(recipe.prepare)
