@@ -17,17 +17,17 @@ import hashlib
 import json
 import os
 import shutil
-import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from bench.board_data import DRIVES, TRAINING_IMAGES, link_split, steps_within
+from bench.board_rows import row_line, scores_row, summary
 from bench.gpu import ROOT
 from segpipe.cli.recipes import find_recipe
 from segpipe.params.length import Length
@@ -97,9 +97,10 @@ def main() -> None:
                 if options.test is not None and "test" not in rows[name]:
                     rows[name]["test"] = score_folder(place, options.test.resolve())
                 write_json(results, rows)
-                print(_line(name, rows[name]), flush=True)
+                print(row_line(name, rows[name]), flush=True)
     for entry in entries:
-        for line in summary(entry, [rows[entry.row(seed)] for seed in seeds], options.limit):
+        found = [rows[entry.row(seed)] for seed in seeds]
+        for line in summary(f"{entry.name}, {entry.split}", found, options.limit):
             print(line)
 
 
@@ -183,7 +184,7 @@ def train(entry: Entry, seed: int, place: Path) -> dict[str, Any]:
         "split": entry.split,
         "seed": seed,
         "seconds": round(seconds, 1),
-        **_scores(evaluation),
+        **scores_row(evaluation),
         "machine": f"{os.cpu_count()} cores, {device_name(best_device())}",
         "revision": git_revision(),
         "date": time.strftime("%Y-%m-%d", time.gmtime()),
@@ -222,65 +223,11 @@ def score_folder(place: Path, test: Path) -> dict[str, Any]:
             "predict", str(test / "images"), "--bundle", str(place / "models"), "--out", labels
         )
         _segpipe("score", labels, str(test / "masks"), "--scheme", str(classes), "--out", out)
-        return _scores(read_record(Evaluation, Path(out) / "evaluation.json"))
+        return scores_row(read_record(Evaluation, Path(out) / "evaluation.json"))
 
 
 def _segpipe(*arguments: str) -> None:
     subprocess.run([sys.executable, "-m", "segpipe.cli.main", *arguments], cwd=ROOT, check=True)
-
-
-def _scores(evaluation: Evaluation) -> dict[str, Any]:
-    iou = {name: found.iou for name, found in evaluation.classes.items()}
-    return {
-        "images": evaluation.protocol.images,
-        "miou": evaluation.miou,
-        "rarest_miou": rarest_miou(evaluation),
-        "pixel_accuracy": evaluation.pixel_accuracy,
-        "iou": iou,
-    }
-
-
-def rarest_miou(evaluation: Evaluation) -> float:
-    """Return the mean IoU of the third of the classes with the fewest true pixels, rounded up.
-
-    Classes without a pixel in the truth are left out.
-    """
-    there = sorted((c for c in evaluation.classes.values() if c.pixels), key=lambda c: c.pixels)
-    rarest = there[: -(-len(there) // 3)]
-    return statistics.mean(one.iou or 0.0 for one in rarest)
-
-
-def _line(name: str, row: dict[str, Any]) -> str:
-    found = f"{name:<44}{row['seconds']:7.1f} s  {_percent(row)}"
-    return found + (f"   test {_percent(row['test'])}" if "test" in row else "")
-
-
-def _percent(scores: dict[str, Any]) -> str:
-    return f"mIoU {100 * scores['miou']:5.1f}  rarest third {100 * scores['rarest_miou']:5.1f}"
-
-
-def summary(entry: Entry, rows: Sequence[dict[str, Any]], limit: float) -> list[str]:
-    """Return the lines of mean and standard deviation over the seeds, and whether time was kept."""
-    slowest = max(row["seconds"] for row in rows)
-    kept = "within" if slowest <= 60 * limit else "OVER"
-    lines = [
-        f"{entry.name}, {entry.split}: {len(rows)} seeds, slowest {slowest:.0f} s, {kept} {limit:g} minutes; "
-        f"{_spread('mIoU', (row['miou'] for row in rows))}, "
-        f"{_spread('rarest third', (row['rarest_miou'] for row in rows))}"
-    ]
-    tested = [row["test"] for row in rows if "test" in row]
-    if tested:
-        lines.append(
-            f"{entry.name}, test: {_spread('mIoU', (row['miou'] for row in tested))}, "
-            f"{_spread('rarest third', (row['rarest_miou'] for row in tested))}"
-        )
-    return [*lines, f"  on {', '.join(sorted({row['machine'] for row in rows}))}"]
-
-
-def _spread(name: str, values: Iterable[float]) -> str:
-    found = [100 * value for value in values]
-    spread = f" (sd {statistics.stdev(found):.1f})" if len(found) > 1 else ""
-    return f"{name} {statistics.mean(found):.1f}{spread}"
 
 
 if __name__ == "__main__":

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from bench.board import Entry, rarest_miou, summary
+from bench.board import Entry
 from bench.board_data import link_split
+from bench.board_rows import rarest_miou, summary
 from segpipe.params.schema import Params
 from segpipe.results.evaluation import Evaluation
 
@@ -74,9 +75,8 @@ def test_the_summary_says_spread_and_whether_time_was_kept() -> None:
         {"seconds": 590.0, "miou": 0.60, "rarest_miou": 0.2, "machine": "2 cores", "test": test},
         {"seconds": 601.0, "miou": 0.62, "rarest_miou": 0.4, "machine": "2 cores"},
     ]
-    entry = Entry("camvid", Params(), "val")
-    first, tested, machine = summary(entry, rows, limit=10)
+    first, tested, machine = summary("camvid, val", rows, limit=10)
     assert "2 seeds, slowest 601 s, OVER 10 minutes; mIoU 61.0 (sd 1.4), rarest third 30.0" in first
     assert "mIoU 50.0, rarest third 25.0" in tested
     assert machine == "  on 2 cores"
-    assert "within 11 minutes" in summary(entry, rows, limit=11)[0]
+    assert "within 11 minutes" in summary("camvid, val", rows, limit=11)[0]
