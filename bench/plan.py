@@ -27,8 +27,7 @@ from segpipe.params.load import load_overlay, validate
 from segpipe.params.overlay import overlaid, with_data_of
 from segpipe.params.schema import Params
 from segpipe.params.settings import set_in
-from segpipe.planning import rules
-from segpipe.planning.plan import Planned, make_plan
+from segpipe.planning.plan import make_plan
 from segpipe.planning.trial import measure
 from segpipe.preparation.sample_job import PrepareContext
 from segpipe.results.evaluation import Evaluation
@@ -88,7 +87,8 @@ def _parameters(name: str, path: str, minutes: float) -> dict[str, Any]:
         # What the plan is given: where the data is, its labels and its splits.
         present = validate(overlaid(with_data_of({}, recipe)), "the data")
         planned = make_plan(material_of(present, raw), minutes, {})
-        lasting = _for_as_long(recipe, raw, planned)
+        seconds = planned.seconds["train"] + planned.seconds["evaluate"]
+        lasting = for_as_long(recipe, raw, seconds, scored=True)
     return {
         "plan": planned.params.model_dump(mode="json"),
         "recipe": lasting.model_dump(mode="json"),
@@ -96,18 +96,21 @@ def _parameters(name: str, path: str, minutes: float) -> dict[str, Any]:
     }
 
 
-def _for_as_long(recipe: Params, raw: Path, planned: Planned) -> Params:
-    """Return the recipe with as many steps as the plan would count for its speed."""
+def for_as_long(recipe: Params, raw: Path, seconds: float, scored: bool) -> Params:
+    """Return the recipe with as many steps, and one validation at the end, as fit the seconds here.
+
+    scored: whether scores and pictures have to fit as well.
+    """
     material = material_of(recipe, raw)
     listing = material.list_samples(recipe.prepare)
     context = material.context(listing, recipe.prepare)
     assert isinstance(context, PrepareContext)
     costs = measure(recipe, listing.samples, context)
-    budget = planned.seconds["train"] + planned.seconds["evaluate"]
-    val = planned.data.val
-    budget -= costs.after_training(val, val, min(recipe.render.images, val))
-    size = recipe.train.batch_size
-    steps = rules.passes(planned.data, costs, size, budget) // size
+    val = len(listing.samples["val"])
+    others = val * costs.validation
+    if scored:
+        others += costs.after_training(val, val, min(recipe.render.images, val))
+    steps = int((seconds - others) / costs.step)
     content = recipe.model_dump(mode="json")
     for key in ("train.length", "train.validate_every"):
         set_in(content, key, f"{steps} steps")

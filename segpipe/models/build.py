@@ -1,5 +1,6 @@
 """The models by name."""
 
+from segpipe.models.compact_fpn import CompactFPN
 from segpipe.models.deeplabv3 import deeplabv3
 from segpipe.models.fcn import fcn
 from segpipe.models.lraspp import lraspp
@@ -49,6 +50,8 @@ def _named(params: ModelParams, in_channels: int, num_classes: int) -> Network:
             return mini_unet(in_channels, num_classes, params.mini_unet)
         case "regseg":
             return RegSeg(in_channels, num_classes, params.regseg)
+        case "compact_fpn":
+            return CompactFPN(in_channels, num_classes, params.compact_fpn)
         case "pspnet":
             return PSPNet(in_channels, num_classes, params.pspnet)
         case "resnet_lstm":

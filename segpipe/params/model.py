@@ -1,19 +1,18 @@
 """Which network is trained: the section `model` of params.yaml."""
 
-import difflib
-from pathlib import PurePath
 from typing import Annotated, Literal, get_args
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from segpipe.params.length import AnyLength, Length
-from segpipe.params.section import Section, Since
-from segpipe.runtime.errors import excerpt
+from segpipe.params.pretrained import KINDS, PUBLISHED, WITH_BACKBONE, checked_pretrained
+from segpipe.params.section import Section, Since, pair
 
 ModelName = Literal[
     "unet",
     "mini_unet",
     "regseg",
+    "compact_fpn",
     "pspnet",
     "resnet_lstm",
     "truth_cnn",
@@ -22,15 +21,7 @@ ModelName = Literal[
     "lraspp",
     "smp",
 ]
-# Which models have published weights, and a backbone that other models have as well.
-_PUBLISHED = {
-    "imagenet": ("pspnet", "resnet_lstm", "fcn", "deeplabv3", "lraspp", "smp"),
-    "coco": ("fcn", "deeplabv3", "lraspp"),
-}
-_WITH_BACKBONE = _PUBLISHED["imagenet"]
-_KINDS = ("none", *_PUBLISHED)
-_PICKLES = frozenset({".ckpt", ".pkl"})
-_OUTPUT = "models"
+_Blocks = Annotated[int, Field(ge=1, le=16)]
 
 
 class UNetParams(Section):
@@ -63,6 +54,15 @@ class RegSegParams(Section):
     dilation: Annotated[int, Field(ge=1, le=64)] = 14
     """1..64; how far the last blocks look, in cells of 16 pixels; 14 suits images 1000 pixels
     high"""
+
+
+class CompactFPNParams(Section):
+    """Compact FPN: channels of its stem, and how deep its stages are."""
+
+    width: Annotated[int, Field(ge=8, le=128, multiple_of=4)] = 32
+    """8..128, a multiple of 4; channels of its stem, doubled at each stage; multiples of 32 are fast"""
+    blocks: Annotated[tuple[_Blocks, _Blocks, _Blocks], BeforeValidator(pair)] = (2, 2, 3)
+    """1..16 each; residual blocks at the strides 4, 8 and 16"""
 
 
 class PSPNetParams(Section):
@@ -154,29 +154,6 @@ class SmpParams(Section):
         return self
 
 
-def _weights(value: str) -> str:
-    """Refuse at once what cannot be meant as the path of weights."""
-    if value in _KINDS:
-        return value
-    path = PurePath(value)
-    near = difflib.get_close_matches(value.lower(), _KINDS, n=1, cutoff=0.75)
-    if near and len(path.parts) == 1 and not path.suffix:
-        raise ValueError(
-            f"is {excerpt(value)}; did you mean {near[0]}? If it is a path, put ./ before it"
-        )
-    if path.suffix.lower() in _PICKLES:
-        raise ValueError(
-            f"is {excerpt(value)}; files of this kind are pickles, which can run any code when they are "
-            "opened; save the weights alone, as .safetensors or .pth, first (docs/data-format.md)"
-        )
-    if path.parts[:1] == (_OUTPUT,):
-        raise ValueError(
-            f"is {excerpt(value)}, but {_OUTPUT}/ is the output of this training, which DVC removes "
-            "before it starts; copy the bundle to another folder"
-        )
-    return value
-
-
 class FreezeParams(Section):
     """Parts of the network that do not learn at first, and for how long."""
 
@@ -205,9 +182,9 @@ class ModelParams(Section):
     """Which network, what it starts from, and the options of each; only those of the named are used."""
 
     name: ModelName = "unet"
-    """unet | mini_unet | regseg | pspnet | resnet_lstm | truth_cnn | fcn | deeplabv3 | lraspp |
+    """unet | mini_unet | regseg | compact_fpn | pspnet | resnet_lstm | truth_cnn | fcn | deeplabv3 | lraspp |
     smp; only the options of the named one are used"""
-    pretrained: Annotated[str, Field(min_length=1), AfterValidator(_weights)] = "none"
+    pretrained: Annotated[str, Field(min_length=1), AfterValidator(checked_pretrained)] = "none"
     """none | imagenet | coco | the path of a file of weights (.safetensors, .pth, .pt, .bin) or of a
     bundle (docs/data-format.md); where the weights begin, and by what images are normalised"""
     freeze: FreezeParams = FreezeParams()
@@ -216,6 +193,8 @@ class ModelParams(Section):
     mini_unet: MiniUNetParams = MiniUNetParams()
     regseg: RegSegParams = RegSegParams()
     """small, fast, for training from scratch on street scenes"""
+    compact_fpn: Annotated[CompactFPNParams, Since("0.2.0")] = CompactFPNParams()
+    """dense 3x3 convolutions, fast on processors with matrix units; for training from scratch"""
     pspnet: PSPNetParams = PSPNetParams()
     resnet_lstm: ResNetLSTMParams = ResNetLSTMParams()
     """for clips: source.clip.frames"""
@@ -237,22 +216,22 @@ class ModelParams(Section):
     @property
     def names_a_file(self) -> bool:
         """Whether `pretrained` is a path."""
-        return self.pretrained not in _KINDS
+        return self.pretrained not in KINDS
 
     @model_validator(mode="after")
     def _weights_exist(self) -> "ModelParams":
         faults = []
-        having = _PUBLISHED.get(self.pretrained, (self.name,))
+        having = PUBLISHED.get(self.pretrained, (self.name,))
         if self.name not in having:
             faults.append(
                 f"pretrained is {self.pretrained}, but no such weights are published for {self.name}, "
                 f"only for {', '.join(having)}; choose one of them, or set pretrained to none or to "
                 "the path of a file of weights or bundle"
             )
-        if self.freeze.on and "backbone" in self.freeze.parts and self.name not in _WITH_BACKBONE:
+        if self.freeze.on and "backbone" in self.freeze.parts and self.name not in WITH_BACKBONE:
             faults.append(
                 f"freeze.parts names the backbone, but {self.name} has none, only "
-                f"{', '.join(_WITH_BACKBONE)}; name other parts"
+                f"{', '.join(WITH_BACKBONE)}; name other parts"
             )
         if faults:
             raise ValueError("; ".join(faults))

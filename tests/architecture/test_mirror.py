@@ -80,7 +80,7 @@ def test_the_places_of_tests_elsewhere_exist() -> None:
 
 
 def test_no_folder_of_tests_is_without_its_folder_of_code() -> None:
-    others = {"architecture", "data", "deploy", "docs", "numerics", "pipeline", "stages"}
+    others = {"architecture", "bench", "data", "deploy", "docs", "numerics", "pipeline", "stages"}
     folders = [path for path in TESTS.rglob("*") if path.is_dir() and any(path.glob("test_*.py"))]
     names = {path.relative_to(TESTS).as_posix() for path in folders}
     assert len(names) > 20

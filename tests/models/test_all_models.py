@@ -23,6 +23,7 @@ TINY = {
     "unet": {"width": 4, "depth": 2},
     "mini_unet": {"width": 4},
     "regseg": {"width": 8, "dilation": 3},
+    "compact_fpn": {"width": 8, "blocks": [1, 1, 2]},
     "pspnet": {"backbone": "resnet18"},
     "resnet_lstm": {"grid_height": 2, "grid_width": 3, "psp": True},
     "truth_cnn": {"width": 4},

@@ -76,6 +76,7 @@ CASES = {
     "mini_unet, sky or not": Case("mini_unet", NARROW, binary=True),
     "regseg": Case("regseg", NEAR),
     "regseg, truth of 4x4": Case("regseg", NEAR, ratio=4),
+    "compact_fpn": Case("compact_fpn"),
     "pspnet": Case("pspnet", fall=200),
     # The image twice. The finest of its scores have stride 8: with fewer of them poles are lost.
     "resnet_lstm": Case("resnet_lstm", sides=(224, 288), frames=2),
@@ -94,6 +95,7 @@ SCENES = {
     "unet": Case("unet", {"width": 8, "depth": 2}, sides=(48, 64), classes=3),
     "mini_unet": Case("mini_unet", {"width": 8}, sides=(48, 64), classes=3),
     "regseg": Case("regseg", {"width": 16, "dilation": 2}, sides=(48, 64), classes=3),
+    "compact_fpn": Case("compact_fpn", {"width": 16}, sides=(48, 64), classes=3),
     "truth_cnn": Case("truth_cnn", {"width": 8}, sides=(200, 300), ratio=50, classes=3),
 }
 

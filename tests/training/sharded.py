@@ -48,6 +48,7 @@ STEPS = 5
 NETWORKS = {
     "unet": {"width": 8},
     "regseg": {"width": 8},
+    "compact_fpn": {"width": 8},
     "pspnet": {"auxiliary": True, "dropout": 0.0},
     "resnet_lstm": {"grid_height": 2, "grid_width": 2},
     "truth_cnn": {"width": 4},

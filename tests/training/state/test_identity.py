@@ -58,7 +58,11 @@ def test_a_state_of_the_version_before_that_is_in_use_is_left_alone(
         "train": TrainParams().model_dump(mode="json"),
     }
     # What version 0.1 did not know, and what never named a state.
-    del values["model"]["lraspp"], values["model"]["smp"]["decoder_width"]
+    del (
+        values["model"]["lraspp"],
+        values["model"]["compact_fpn"],
+        values["model"]["smp"]["decoder_width"],
+    )
     for name in (
         "accumulation",
         "lanes",
