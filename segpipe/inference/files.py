@@ -154,8 +154,8 @@ def predict_raster(
     half of what it needs. With overlap 0 the labels are those that evaluation scores. A raster
     that is smaller than a window is one window. Pixels without data become void. Memory grows with
     the window, not with the raster. shown: whether there is a bar of progress. output: which maps are
-    made, None for none; maps: the GeoTIFF of each, by its folder, on the grid of the labels. What has no data is 0
-    there and hidden by the file's mask.
+    made, None for none; maps: the GeoTIFF of each, by its folder, on the grid of the labels. What has
+    no data is 0 there and hidden by the file's mask.
 
     Raises DataError when the raster cannot be read or holds no whole number of truth pixels, or the
     network's scores are not finite.

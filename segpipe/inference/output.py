@@ -38,9 +38,9 @@ class Output:
 
     opacity: of the overlay's colours, 0..1; rasters have no overlay. probabilities: whether to write
     the probability of the class that was chosen (of one logit, that of train id 1). uncertainty: whether
-    to write the entropy of the probabilities. submission: labels alone, as grey PNGs without a palette, as the official
-    evaluator of Cityscapes takes them. class_ids: the train ids of the classes whose probability is
-    written as a map of its own. bits: 8 or 16 a pixel, of all these maps.
+    to write the entropy of the probabilities. submission: labels alone, as grey PNGs without a
+    palette, as the official evaluator of Cityscapes takes them. class_ids: the train ids of the classes
+    whose probability is written as a map of its own. bits: 8 or 16 a pixel, of all these maps.
     """
 
     opacity: float
