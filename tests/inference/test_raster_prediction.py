@@ -395,7 +395,7 @@ def test_rasters_of_others_are_overwritten_by_force_alone(
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small file system needs root")
 def test_a_full_disk_ends_the_rasters(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Of which GDAL does not say why it could not write."""
-    bundle = save_random_bundle(tmp_path / "bundle", raster_files(), 32, 32)
+    bundle = save_random_bundle(tmp_path / "bundle", raster_files(), 128, 128)
     for number in range(4):
         write_tif(tmp_path / f"in/{number}.tif", values(600, 900, number))
     small = tmp_path / "small"
