@@ -44,15 +44,16 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--probabilities",
         nargs="*",
         metavar="CLASS",
-        help="write OUT/probabilities/NAME.png too: the probability of the class that was chosen, of "
-        "a model with one logit that of its second class. Of the classes that are named, or of `all`, "
-        "write a map each instead: OUT/probabilities/011_person/NAME.png, with its train id",
+        help="write OUT/probabilities/NAME.png too (of a raster NAME.tif): the probability of the class "
+        "that was chosen, of a model with one logit that of its second class. Of the classes that are "
+        "named, or of `all`, write a map each instead: OUT/probabilities/011_person/NAME.png, with its "
+        "train id",
     )
     parser.add_argument(
         "--uncertainty",
         action="store_true",
-        help="write OUT/uncertainty/NAME.png too: the entropy of the probabilities, 0 where one class "
-        "is certain, the largest number where all are equally likely",
+        help="write OUT/uncertainty/NAME.png (or .tif) too: the entropy of the probabilities, 0 where one "
+        "class is certain, the largest number where all are equally likely",
     )
     parser.add_argument(
         "--bits",
@@ -150,10 +151,9 @@ def refuse_odd_options(options: argparse.Namespace, spec: "InputSpec", reader: "
         raise ParameterError(
             "--submission writes labels alone; leave out --opacity, --probabilities and --uncertainty"
         )
-    if reader.streamed and (maps or options.submission):
+    if reader.streamed and options.submission:
         raise ParameterError(
-            "--probabilities, --uncertainty and --submission are for pictures and tiles, and this "
-            "model labels rasters; leave them out"
+            "--submission is for pictures of Cityscapes, and this model labels rasters; leave it out"
         )
     if not reader.resizes and (options.windows == "slide" or options.scales != [1.0]):
         raise ParameterError(

@@ -2,15 +2,18 @@
 
 import warnings
 from collections.abc import Generator, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
+
 from segpipe.inference.devices import device_named, on_devices
-from segpipe.inference.geotiff import label_writer, write_labels
-from segpipe.inference.output import Output
+from segpipe.inference.geotiff import label_writer, map_writer, write_labels
+from segpipe.inference.output import Output, read_window
 from segpipe.inference.pipeline import Finished, predict_ahead
 from segpipe.inference.predictor import Predictor
+from segpipe.inference.targets import OPACITY, class_folders, map_folders
 from segpipe.labels.scheme import VOID
 from segpipe.raw.rasters.read import coarse_valid
 from segpipe.rendering.png import write_bytes
@@ -41,7 +44,8 @@ def predict_files(
     """Write the labels of each file of `names` below the folder `out`.
 
     Of what lies on the earth: out/NAME.tif, on the truth's grid. Of what fits in memory: out/NAME.png
-    (raw ids, size of the image) and what else `output` asks for, as out/FOLDER/NAME.png. overlap: as
+    (raw ids, size of the image). What else `output` asks for: out/FOLDER/NAME.png, of rasters
+    out/FOLDER/NAME.tif. overlap: as
     `predict_raster` takes it. earlier: the frames before each picture, where the model takes clips.
     predictors: of one bundle, on a device each; the files are the same on any number of equal devices.
 
@@ -53,7 +57,7 @@ def predict_files(
     out.mkdir(parents=True, exist_ok=True)
     try:
         if reader.streamed:
-            with closing(_predict_rasters(predictors, names, out, overlap)) as rasters:
+            with closing(_predict_rasters(predictors, names, out, output, overlap)) as rasters:
                 for path, error in rasters:
                     with _skipping(path, done):
                         if error:
@@ -76,18 +80,28 @@ def predict_files(
 
 
 def _predict_rasters(
-    predictors: Sequence[Predictor], names: Mapping[Path, str], out: Path, overlap: int | None
+    predictors: Sequence[Predictor],
+    names: Mapping[Path, str],
+    out: Path,
+    output: Output,
+    overlap: int | None,
 ) -> Generator[tuple[Path, Exception | None], None, None]:
     """Yield each raster when its labels are written, or could not be, with the error then.
 
     On one device each shows the progress over its windows, on several it is that over the files.
     """
     several = len(predictors) > 1
+    by_class = class_folders(predictors[0].scheme.classes, output.class_ids)
+    # As of a submission, there are no overlays of rasters.
+    folders = map_folders(output.probabilities, output.uncertainty, True, by_class)
 
     def predict(predictor: Predictor, path: Path) -> Iterator[tuple[Path, Exception | None]]:
-        target = out / f"{names[path]}.tif"
+        name = f"{names[path]}.tif"
+        maps = {folder: out / folder / name for folder in folders}
         try:
-            predict_raster(predictor, path, target, overlap, shown=not several)
+            predict_raster(
+                predictor, path, out / name, overlap, shown=not several, output=output, maps=maps
+            )
         except (DataError, OSError, UnicodeError) as error:
             yield path, error
         else:
@@ -130,6 +144,8 @@ def predict_raster(
     target: Path,
     overlap: int | None = None,
     shown: bool = True,
+    output: Output | None = None,
+    maps: Mapping[str, Path] | None = None,
 ) -> None:
     """Write the labels of a raster to the GeoTIFF `target`, which lines up with it.
 
@@ -137,7 +153,9 @@ def predict_raster(
     shorter side), of which each keeps the half that is nearer to it: at its edge a network sees
     half of what it needs. With overlap 0 the labels are those that evaluation scores. A raster
     that is smaller than a window is one window. Pixels without data become void. Memory grows with
-    the window, not with the raster. shown: whether there is a bar of progress.
+    the window, not with the raster. shown: whether there is a bar of progress. output: which maps are
+    made, None for none; maps: the GeoTIFF of each, by its folder, on the grid of the labels. What has
+    no data is 0 there and hidden by the file's mask.
 
     Raises DataError when the raster cannot be read or holds no whole number of truth pixels, or the
     network's scores are not finite.
@@ -146,13 +164,23 @@ def predict_raster(
     grid = reader.grid(path)
     assert grid is not None
     wanted = min(spec.height, spec.width) // 4 if overlap is None else overlap
+    output = output or Output(OPACITY)
     with file_named(path):
         parts = reader.parts(grid.height, grid.width, spec, wanted // ratio * ratio)
-    with label_writer(target, grid, ratio, predictor.scheme) as writer:
+    with ExitStack() as stack:
+        writers = {
+            folder: stack.enter_context(map_writer(place, grid, ratio, output.bits))
+            for folder, place in (maps or {}).items()
+        }
+        writer = stack.enter_context(label_writer(target, grid, ratio, predictor.scheme))
         for part in progress(parts, f"predict {path.name}", "window") if shown else parts:
             image_HWC, valid_HW = reader.read_image(path, part)
             with file_named(path), device_named(predictor.device):
-                labels_hw = predictor.predict(image_HWC[None])
-            labels_hw[~coarse_valid(valid_HW, ratio)] = VOID
-            own_hw = labels_hw[part.skip_top // ratio :, part.skip_left // ratio :]
-            writer.write(part.owned(), predictor.scheme.decode(own_hw))
+                found = read_window(predictor, image_HWC, output)
+            valid_hw = coarse_valid(valid_HW, ratio)
+            found.labels_hw[~valid_hw] = VOID
+            own = np.s_[part.skip_top // ratio :, part.skip_left // ratio :]
+            writer.write(part.owned(), predictor.scheme.decode(found.labels_hw[own]))
+            for folder, map_hw in found.others_hw.items():
+                map_hw[~valid_hw] = 0
+                writers[folder].write(part.owned(), map_hw[own], valid_hw[own])

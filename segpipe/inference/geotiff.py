@@ -23,7 +23,7 @@ _FULL = 2**20  # bytes that are free; GDAL does not say why a write has failed
 
 
 class PredictionWriter:
-    """Writes one band of labels, window by window; the file appears at the end, whole or not at all.
+    """Writes one band of labels, or of a map, window by window; the file appears whole or not at all.
 
     path: of the GeoTIFF (tiled, deflate). like: the image's grid, whose extent and coordinate
     reference system the file gets. ratio: image pixels along a side of a label's pixel. palette:
@@ -66,8 +66,13 @@ class PredictionWriter:
             self._closing = stack.pop_all()
         return self
 
-    def write(self, window: Window, labels_hw: NDArray[Any]) -> None:
-        """Write the labels of a window (in image pixels): (height / ratio, width / ratio)."""
+    def write(
+        self, window: Window, labels_hw: NDArray[Any], valid_hw: NDArray[np.bool_] | None = None
+    ) -> None:
+        """Write the labels of a window (in image pixels): (height / ratio, width / ratio).
+
+        valid_hw: where there are data, for the file's mask; None for a file without mask.
+        """
         ratio = self._ratio
         sides = (window.top, window.left, window.height, window.width)
         top, left, rows, columns = (side // ratio for side in sides)
@@ -76,11 +81,10 @@ class PredictionWriter:
             raise ValueError(f"labels of shape {labels_hw.shape} do not fit {window} ({ratio=})")
         if labels_hw.size and int(labels_hw.max()) > np.iinfo(self._dtype).max:
             raise ValueError(f"label {labels_hw.max()} does not fit into {self._dtype}")
-        self._dataset.write(
-            labels_hw.astype(self._dtype),
-            1,
-            window=((top, top + rows), (left, left + columns)),
-        )
+        place = ((top, top + rows), (left, left + columns))
+        if valid_hw is not None:
+            self._dataset.write_mask(valid_hw, window=place)
+        self._dataset.write(labels_hw.astype(self._dtype), 1, window=place)
 
     def __exit__(
         self,
@@ -133,6 +137,14 @@ def label_writer(path: Path, grid: Grid, ratio: int, scheme: LabelScheme) -> Pre
         if label.id >= 0:
             palette_N3[label.id] = label.colour
     return PredictionWriter(path, grid, ratio, palette_N3, void)
+
+
+def map_writer(path: Path, grid: Grid, ratio: int, bits: Literal[8, 16]) -> PredictionWriter:
+    """Return a writer of fractions on the grid of an image, as whole numbers of so many bits.
+
+    Each value means something, so that what has no data is told by a mask, not by a nodata value.
+    """
+    return PredictionWriter(path, grid, ratio, None, None, "uint8" if bits == 8 else "uint16")
 
 
 def write_labels(

@@ -1,4 +1,4 @@
-"""What is written for a picture or tile: its label image, the overlay, and the maps that are asked for.
+"""What is predicted of an image: labels, the maps that are asked for, and of pictures and tiles the PNGs.
 
 Shapes: K classes; H, W of the image; h, w of its truth; R rows of a strip.
 """
@@ -15,7 +15,13 @@ from numpy.typing import NDArray
 
 from segpipe.inference.predictor import Predictor
 from segpipe.inference.strips import Strip
-from segpipe.inference.targets import OVERLAYS, PROBABILITIES, SOFTWARE, UNCERTAINTY
+from segpipe.inference.targets import (
+    OVERLAYS,
+    PROBABILITIES,
+    SOFTWARE,
+    UNCERTAINTY,
+    class_folders,
+)
 from segpipe.metrics.class_probabilities import class_probabilities
 from segpipe.raw.input_spec import at_image_size, picture_of
 from segpipe.raw.pictures.palette import palette_of_ids
@@ -28,13 +34,13 @@ _TINY = torch.finfo(torch.float32).tiny
 
 @dataclass(frozen=True)
 class Output:
-    """What predict writes for each picture or tile.
+    """What predict writes for each image.
 
-    opacity: of the overlay's colours, 0..1. probabilities: whether to write the probability of the
-    class that was chosen (of one logit, that of train id 1). uncertainty: whether to write the entropy
-    of the probabilities. submission: labels alone, as grey PNGs without a palette, as the official
-    evaluator of Cityscapes takes them. class_ids: the train ids of the classes whose probability is
-    written as a map of its own. bits: 8 or 16 a pixel, of all these maps.
+    opacity: of the overlay's colours, 0..1; rasters have no overlay. probabilities: whether to write
+    the probability of the class that was chosen (of one logit, that of train id 1). uncertainty: whether
+    to write the entropy of the probabilities. submission: labels alone, as grey PNGs without a
+    palette, as the official evaluator of Cityscapes takes them. class_ids: the train ids of the classes
+    whose probability is written as a map of its own. bits: 8 or 16 a pixel, of all these maps.
     """
 
     opacity: float
@@ -83,6 +89,18 @@ def read_maps(
     return Maps(
         np.concatenate(labels), {folder: np.concatenate(parts) for folder, parts in others.items()}
     )
+
+
+def read_window(predictor: Predictor, image_HWC: NDArray[Any], output: Output) -> Maps:
+    """Return the labels of a raster's window and all that `output` asks for, the maps by class too."""
+    [strips] = predictor.score_strips([image_HWC[None]])
+    chances: list[torch.Tensor] = []
+    found = read_maps(predictor, strips, output, chances.append if output.class_ids else None)
+    folders = class_folders(predictor.scheme.classes, output.class_ids)
+    for folder, train_id in zip(folders, output.class_ids, strict=True):
+        chance_hw = torch.cat([chance_KRw[train_id] for chance_KRw in chances])
+        found.others_hw[folder] = quantised(chance_hw, output.bits)
+    return found
 
 
 def output_files(

@@ -77,7 +77,7 @@ def map_folders(
     comparisons: bool,
     class_maps: Sequence[str] = (),
 ) -> list[str]:
-    """Return the folders of what is written beside the labels of pictures and tiles.
+    """Return the folders of what is written beside the labels; of rasters all but the overlays.
 
     class_maps: the `class_folders` that are asked for.
     """
@@ -104,11 +104,11 @@ def target_files(
 ) -> list[Path]:
     """Return the files that are written for an input whose output has this name.
 
-    maps: the folders of what is written beside the labels of a picture or tile.
+    maps: the folders of what is written beside the labels, as `map_folders` gives them.
     """
     labels = [out / f"{name}.tif"] if reader.on_earth else []
     if reader.streamed:
-        return labels
+        return labels + [out / folder / f"{name}.tif" for folder in maps if folder != OVERLAYS]
     return [*labels, out / f"{name}.png", *(out / folder / f"{name}.png" for folder in maps)]
 
 

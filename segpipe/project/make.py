@@ -91,9 +91,10 @@ def in_project() -> bool:
 
 
 def write_pipeline(folder: Path) -> None:
-    """Write dvc.yaml and segpipe.version of the installed segpipe into the folder of a project."""
+    """Write the installed segpipe's dvc.yaml, templates of its plots, and segpipe.version into a project."""
     text = (_FILES / "pipeline.yaml").read_text(encoding="utf-8")
     (folder / PIPELINE).write_text(project_pipeline(text), encoding="utf-8")
+    shutil.copytree(_FILES / "dot_dvc/plots", folder / ".dvc/plots", dirs_exist_ok=True)
     (folder / VERSION_FILE).write_text(version_text(), encoding="utf-8")
 
 

@@ -79,8 +79,12 @@ def prepare(origin: Origin, project: Path) -> None:
 
 
 def train_again(origin: Origin, project: Path) -> Verdict:
-    """Run train, evaluate and render in the project; return whether weights and scores are the same."""
-    if run_dvc(["repro", "--force", "--downstream", "train"], project):
+    """Run train, evaluate and render in the project; return whether weights and scores are the same.
+
+    Nothing of it enters DVC's cache, whose run-cache would else give its outputs, with an MLflow run
+    that the clone alone holds, to a later `dvc repro` in the repository.
+    """
+    if run_dvc(["repro", "--force", "--no-commit", "--downstream", "train"], project):
         raise SegpipeError(
             f"{origin.name}: `dvc repro` failed in {project}; the cause stands above"
         )

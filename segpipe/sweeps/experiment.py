@@ -1,7 +1,7 @@
 """One DVC experiment in a temporary workspace: run it, or see that it has been run.
 
-DVC's own run-cache knows the outputs of the workspace's stages, not those of experiments beside it, and
-`dvc exp run` refuses a name that exists. So what an experiment was made of is compared here.
+`dvc exp run` refuses a name that exists, so what an experiment was made of is compared here. DVC's run-cache
+gives a stage that ran anywhere in this repository, with the same inputs, its outputs under another name.
 """
 
 import subprocess
@@ -107,7 +107,8 @@ class Experiment:
     def forget_cached(self) -> None:
         """Have DVC's run-cache forget its model, which parameters and code alone did not decide.
 
-        Else DVC would take a training that a sweep has ended for the result of any of these parameters.
+        Else DVC would take a training that a sweep has ended for the result of any of these parameters,
+        in the workspace and in experiments. What stands on that model goes too: evaluation, pictures.
         """
         from dvc.repo import Repo
 

@@ -390,7 +390,10 @@ sys.exit(main(["predict", "in", "--out", "out"]))
 """
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
+@pytest.mark.parametrize(
+    "number",
+    [pytest.param(signal.SIGTERM, marks=pytest.mark.slow), signal.SIGINT, signal.SIGKILL],
+)
 def test_killed_it_leaves_nothing_to_the_user(number: signal.Signals, tmp_path: Path) -> None:
     """Of kill -9 the rest goes with the next prediction into the folder."""
     save(tmp_path / "in/a.png", scene(0)[0])

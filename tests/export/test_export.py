@@ -159,10 +159,11 @@ def test_a_changed_file_is_refused(made: Path, tmp_path: Path, name: str) -> Non
 
 
 def test_files_of_other_programs_are_refused_by_name(
-    bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    made: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    file = tmp_path / "theirs.onnx"
-    file.write_bytes(onnx_network(load_bundle(bundle)).content)
+    file, model = tmp_path / "theirs.onnx", onnx.load(made / "model.onnx")
+    del model.metadata_props[:]
+    onnx.save(model, file)
     assert main(["predict", str(tmp_path), "--out", str(tmp_path / "o"), "--model", str(file)]) == 1
     assert f"{file}: does not come from `segpipe export`" in capsys.readouterr().err
     with pytest.raises(BundleError, match=r"none\.xml: cannot be read: No such file"):

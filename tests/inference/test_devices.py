@@ -140,7 +140,9 @@ sys.exit(main(["predict", "in", "--out", "out", "--device", "cpu,cpu", "--window
 """
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize(
+    "number", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.slow)]
+)
 def test_an_interruption_ends_all(number: signal.Signals, tmp_path: Path) -> None:
     for place in range(16):
         save(tmp_path / f"in/{place}.png", np.tile(scene(0)[0], (20, 10, 1)))

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,14 +13,17 @@ import pytest
 import rasterio
 import torch
 from numpy.typing import NDArray
+from PIL import Image
 from torch import Tensor
 
 from segpipe.bundle import Bundle, plain_weights, save_bundle
 from segpipe.bundle_format import DESCRIPTION
 from segpipe.cli.main import main
 from segpipe.cli.predict_options import refuse_odd_overlap
-from segpipe.inference.files import predict_raster
+from segpipe.inference.files import predict_files, predict_raster
+from segpipe.inference.output import Output, read_window
 from segpipe.inference.predictor import Predictor
+from segpipe.inference.strips import Strip
 from segpipe.labels.scheme import LabelScheme, RawLabel
 from segpipe.models.build import build_model
 from segpipe.models.parts.coarse import Coarse
@@ -151,10 +155,15 @@ class WindowNumbers:
         decoded = tuple(RawLabel(k, str(k), (k, k, k), k) for k in range(50))
         self.scheme = LabelScheme("distance", tuple(map(str, range(50))), decoded)
 
-    def predict(self, frames_THWC: NDArray[Any]) -> NDArray[np.uint8]:
+    def score_strips(self, clips: list[NDArray[Any]]) -> list[Iterator[Strip]]:
+        [frames_THWC] = clips
         rows, columns = (np.arange(side) for side in frames_THWC.shape[1:3])
         near_H, near_W = (np.minimum(place, place[::-1]) for place in (rows, columns))
-        return np.minimum.outer(near_H, near_W).astype(np.uint8)
+        distance_HW = torch.from_numpy(np.minimum.outer(near_H, near_W))
+        return [iter([(slice(0, len(rows)), distance_HW[None])])]
+
+    def train_ids(self, logits_KHW: Tensor) -> NDArray[np.uint8]:
+        return logits_KHW[0].numpy().astype(np.uint8)
 
 
 def test_no_label_comes_from_the_edge_of_a_window_but_at_the_edge_of_the_raster(
@@ -167,6 +176,66 @@ def test_no_label_comes_from_the_edge_of_a_window_but_at_the_edge_of_the_raster(
     assert inner.min() == 4
     predict_raster(stand_in, path, tmp_path / "out.tif", 0)
     assert read(tmp_path / "out.tif")[4:-4, 4:-4].min() == 0
+
+
+MAPS = Output(0.5, probabilities=True, uncertainty=True, class_ids=(0, 1), bits=16)
+FOLDERS = ("probabilities", "uncertainty", "probabilities/000_dark", "probabilities/001_bright")
+
+
+@pytest.mark.parametrize("overlap", [None, 0, 4])
+@pytest.mark.parametrize("ratio", [1, 4])
+def test_maps_are_those_of_the_whole_raster_on_the_grid_of_its_labels(
+    ratio: int, overlap: int | None, tmp_path: Path
+) -> None:
+    band_HW = values(36, 52)
+    band_HW[4:12, 8:20] = np.nan
+    path = write_tif(tmp_path / "a.tif", band_HW)
+    one, out = pixelwise(ratio=ratio), tmp_path / "out"
+    done = predict_files([one], {path: "sub/a"}, out, MAPS, overlap)
+    assert (done.written, done.skipped) == (1, [])
+    whole = read_window(one, np.nan_to_num(band_HW)[..., None].astype(np.float16), MAPS)
+    nodata = (slice(4 // ratio, 12 // ratio), slice(8 // ratio, 20 // ratio))
+    assert set(whole.others_hw) == set(FOLDERS)
+    for folder, map_hw in whole.others_hw.items():
+        map_hw[nodata] = 0
+        with rasterio.open(path) as image, rasterio.open(out / folder / "sub/a.tif") as file:
+            assert (file.crs, file.bounds) == (image.crs, image.bounds)
+            assert (file.nodata, file.dtypes) == (None, ("uint16",))
+            np.testing.assert_array_equal(file.read(1), map_hw)
+            mask_hw = file.dataset_mask()
+            assert not mask_hw[nodata].any()
+            assert (mask_hw == 0).sum() == mask_hw[nodata].size
+    both = sum(read(out / folder / "sub/a.tif").astype(int) for folder in FOLDERS[2:])
+    assert set(np.unique(both)) <= {0, 65534, 65535, 65536}
+    assert not list(out.rglob("*.msk"))
+
+
+@pytest.mark.parametrize("threshold", [None, 0.5])
+def test_maps_are_those_of_a_picture_of_the_same_pixels(
+    threshold: float | None, tmp_path: Path
+) -> None:
+    """Within the last digit: rasters are float16."""
+
+    class FirstOf(Above):
+        def forward(self, image_BCHW: Tensor) -> Tensor:
+            return super().forward(image_BCHW)[:, 1:]
+
+    pixels_HW3 = np.random.default_rng(0).integers(0, 256, (16, 24, 3)).astype(np.uint8)
+    save(tmp_path / "a.png", pixels_HW3)
+    write_tif(tmp_path / "a.tif", pixels_HW3.transpose(2, 0, 1).astype(np.float32) / 255)
+    network = Above() if threshold is None else FirstOf()
+    for files, name in ((raster_files(3), "a.tif"), (PICTURES, "a.png")):
+        spec = spec_of(files, 16, 24)
+        bundle = Bundle(network.eval(), ModelParams(), SCHEME, spec, "fp32", {}, threshold)
+        one = Predictor(bundle, torch.device("cpu"))
+        predict_files([one], {tmp_path / name: "a"}, tmp_path / "out", replace(MAPS, bits=8))
+    for folder in FOLDERS:
+        raster_HW = read(tmp_path / "out" / folder / "a.tif").astype(int)
+        with Image.open(tmp_path / "out" / folder / "a.png") as file:
+            picture_HW = np.asarray(file).astype(int)
+        assert raster_HW.shape == picture_HW.shape == (16, 24)
+        assert raster_HW.std() > 1
+        assert np.abs(raster_HW - picture_HW).max() <= 1
 
 
 @pytest.mark.parametrize("ratio", [1, 4])
@@ -305,17 +374,19 @@ def test_rasters_of_others_are_overwritten_by_force_alone(
     bundle = save_random_bundle(tmp_path / "bundle", raster_files(), 16, 16)
     for name in ("a.tif", "sub/a.tif", "sub/a.tiff"):
         write_tif(tmp_path / "in" / name, values(20, 40))
-    arguments = (tmp_path / "in", "--out", tmp_path / "out", "--bundle", bundle)
+    arguments = (tmp_path / "in", "--out", tmp_path / "out", "--bundle", bundle, "--uncertainty")
+    labels = ["a.tif", "sub/a.tif.tif", "sub/a.tiff.tif"]
     for _ in range(2):  # what it wrote itself is no hindrance
         assert predict(*arguments) == 0
         names = sorted(
             path.relative_to(tmp_path / "out").as_posix()
             for path in (tmp_path / "out").rglob("*.tif")
         )
-        assert names == ["a.tif", "sub/a.tif.tif", "sub/a.tiff.tif"]
-    theirs = write_tif(tmp_path / "out/a.tif", values(20, 40)).read_bytes()
+        assert names == [*labels, *(f"uncertainty/{name}" for name in labels)]
+    for name in ("a.tif", "uncertainty/a.tif"):
+        theirs = write_tif(tmp_path / "out" / name, values(20, 40)).read_bytes()
     assert predict(*arguments) == 1
-    assert "1 files there were not written by `segpipe predict`" in capsys.readouterr().err
+    assert "2 files there were not written by `segpipe predict`" in capsys.readouterr().err
     assert (tmp_path / "out/a.tif").read_bytes() == theirs
     assert predict(*arguments, "--force") == 0
     assert set(np.unique(read(tmp_path / "out/a.tif"))) <= {DARK, BRIGHT}
@@ -324,7 +395,7 @@ def test_rasters_of_others_are_overwritten_by_force_alone(
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small file system needs root")
 def test_a_full_disk_ends_the_rasters(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Of which GDAL does not say why it could not write."""
-    bundle = save_random_bundle(tmp_path / "bundle", raster_files(), 32, 32)
+    bundle = save_random_bundle(tmp_path / "bundle", raster_files(), 128, 128)
     for number in range(4):
         write_tif(tmp_path / f"in/{number}.tif", values(600, 900, number))
     small = tmp_path / "small"
@@ -448,11 +519,16 @@ from pathlib import Path
 import torch
 from segpipe.inference.predictor import Predictor
 from segpipe.inference.files import predict_raster
+from segpipe.inference.output import Output
 torch.set_num_threads(1)
 predictor = Predictor.load(Path(sys.argv[1]), torch.device("cpu"))
 peaks = []
 for number, name in enumerate(sys.argv[2:]):
-    predict_raster(predictor, Path(name), Path(sys.argv[1]) / f"{number}.tif")
+    target = Path(sys.argv[1]) / f"{number}.tif"
+    folders = ("uncertainty", "probabilities")
+    maps = {folder: target.with_name(f"{number}{folder}.tif") for folder in folders}
+    output = Output(0.5, probabilities=True, uncertainty=True, bits=16)
+    predict_raster(predictor, Path(name), target, output=output, maps=maps)
     peaks.append(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
 print(*peaks)
 """

@@ -90,7 +90,8 @@ def stopped(trainers: Trainers, prepared: Path, tmp_path_factory: pytest.TempPat
     [
         pytest.param(1, "step", 1, 2, marks=pytest.mark.slow),
         (1, "step", 2, 3),  # before a validation, which the next start makes
-        (1, "step", 4, 5),  # in the last step, in another epoch
+        # In the last step, in another epoch.
+        pytest.param(1, "step", 4, 5, marks=pytest.mark.slow),
         pytest.param(2, "step", 1, 2, marks=pytest.mark.slow),
         (2, "validation", 1, 3),
     ],
@@ -138,7 +139,7 @@ def moved(trainers: Trainers, prepared: Path, tmp_path_factory: pytest.TempPathF
 @pytest.mark.parametrize(
     ("before", "after", "number"),
     [
-        (2, 1, signal.SIGTERM),
+        pytest.param(2, 1, signal.SIGTERM, marks=pytest.mark.slow),
         (1, 2, signal.SIGKILL),
         pytest.param(1, 4, signal.SIGTERM, marks=pytest.mark.slow),
         pytest.param(4, 2, signal.SIGTERM, marks=pytest.mark.slow),

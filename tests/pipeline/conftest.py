@@ -11,6 +11,7 @@ from tests.forge import ROOT, child_environment, make_folder, tiny_parameters, w
 
 COPIED = ("segpipe", "stages", "metrics/.gitignore", "data/.gitignore", ".dvc/plots")
 COPIED += ("dvc.yaml", ".dvcignore", ".gitignore", "pyproject.toml", ".dvc/config")
+RUN_CACHE = ".dvc/cache/runs"
 
 
 def copy_project(root: Path) -> None:
@@ -73,12 +74,15 @@ def repository(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     run(root, "git", "add", "-A")
     run(root, "git", "commit", "-qm", "baseline")
     run(root, "git", "tag", "baseline")
+    shutil.copytree(root / RUN_CACHE, root.parent / "run_cache")
     return root
 
 
 @pytest.fixture
 def baseline(repository: Path) -> Path:
     """The repository with the parameters and the outputs of its baseline, and nothing else.
+
+    DVC's run-cache knows the baseline's stages alone, so that no test is given another one's training.
 
     Without its index, git writes each file anew: an index that other programs have written can take
     a file of the same size for unchanged.
@@ -89,5 +93,7 @@ def baseline(repository: Path) -> Path:
     run(repository, "dvc", "exp", "remove", "-q", "--all-commits")
     # What killed experiments leave, which `dvc exp show` lists as running.
     shutil.rmtree(repository / ".dvc/tmp/exps", ignore_errors=True)
+    shutil.rmtree(repository / RUN_CACHE)
+    shutil.copytree(repository.parent / "run_cache", repository / RUN_CACHE)
     run(repository, "dvc", "checkout", "-q", "--force")
     return repository

@@ -56,6 +56,35 @@ def test_the_learning_rate_reruns_from_train_on_two_processes(baseline: Path, da
     assert names == {"step_000000002.png", "step_000000004.png"}
 
 
+def test_going_back_to_earlier_parameters_runs_nothing(baseline: Path, data: Path) -> None:
+    """Also when an experiment beside the workspace has run them."""
+    before = results(baseline)
+    other = ["-n", "other", "-S", "train.lr=0.03"]
+    ran = stages_that_ran(run(baseline, "dvc", "exp", "run", "--temp", *other))
+    assert ran == ["train", "evaluate", "render"]
+    recorded = runs_of(baseline)
+    set_parameter(baseline, data, train__lr=0.03)
+    said = run(baseline, "dvc", "repro")
+    assert stages_that_ran(said) == [] and said.count("is cached") == 3
+    assert results(baseline) != before
+    assert trained_with(baseline)["train"]["lr"] == 0.03
+    set_parameter(baseline, data)
+    said = run(baseline, "dvc", "repro")
+    assert stages_that_ran(said) == [] and said.count("is cached") == 3
+    assert results(baseline) == before
+    assert run(baseline, "git", "status", "--porcelain") == ""
+    assert runs_of(baseline) == recorded, "MLflow has a run for each training, and none ran"
+    assert damaged(baseline) == []
+
+
+def results(repository: Path) -> dict[str, bytes]:
+    """What the stages from train on have written, by path."""
+    folders = [repository / name for name in ("models", "metrics", "predictions")]
+    files = [path for folder in folders for path in folder.rglob("*") if path.is_file()]
+    assert len(files) > 20
+    return {str(path): path.read_bytes() for path in files}
+
+
 def test_the_preparation_reruns_from_there(baseline: Path, data: Path) -> None:
     set_parameter(baseline, data, prepare__copies__count=1)
     ran = stages_that_ran(run(baseline, "dvc", "repro"))

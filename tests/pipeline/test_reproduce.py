@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.forge import ROOT
-from tests.pipeline.conftest import run, with_programs
+from tests.pipeline.conftest import RUN_CACHE, run, with_programs
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 
@@ -42,11 +42,14 @@ def test_an_experiment_its_bundle_and_its_run_come_out_in_the_same_bits(
         "loss.name=lovasz",
     )
     before = run(baseline, "git", "status", "--porcelain"), (baseline / "params.yaml").read_bytes()
+    cached = {path.name for path in (baseline / RUN_CACHE).rglob("*")}
     done = reproduce(baseline, "wide", "--to", str(tmp_path / "again"))
     assert done.returncode == 0, done.stdout + done.stderr
     assert "the same bits: SHA-256" in done.stdout
     assert "scores       " in done.stdout and " before, " not in done.stdout
     assert (tmp_path / "again/metrics/report.html").is_file()
+    assert "Running stage 'train'" in done.stdout and "is cached" not in done.stdout
+    assert {path.name for path in (baseline / RUN_CACHE).rglob("*")} == cached
     # The experiment names the MLflow run, the run the experiment; the clone's own run is not among them.
     training = json.loads(
         run(baseline, "git", "show", "wide:metrics/training.json".replace("wide", ref(baseline)))

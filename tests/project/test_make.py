@@ -13,6 +13,7 @@ from segpipe.params.load import load_params
 from segpipe.project.make import RECIPES, make_project, project_pipeline, write_pipeline
 from segpipe.runtime.errors import DataError, ParameterError
 from segpipe.runtime.version import version_text
+from segpipe.runtime.yaml_file import read_yaml
 from tests.forge import ROOT, make_folder
 
 COMMON = {".dvc", ".dvcignore", ".git", ".gitignore", "README.md", "data", "dvc.yaml", "metrics"}
@@ -126,5 +127,17 @@ def test_without_git_dvc_is_told_so(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 
 def test_an_upgrade_writes_pipeline_and_version(tmp_path: Path) -> None:
-    write_pipeline(tmp_path)
-    assert {path.name for path in tmp_path.iterdir()} == {"dvc.yaml", "segpipe.version"}
+    for _ in range(2):
+        write_pipeline(tmp_path)
+        assert {path.name for path in tmp_path.iterdir()} == {".dvc", "dvc.yaml", "segpipe.version"}
+    stages = read_yaml(tmp_path / "dvc.yaml")["stages"].values()
+    plots = [
+        plot
+        for stage in stages
+        for one in stage.get("plots", [])
+        if isinstance(one, dict)
+        for plot in one.values()
+    ]
+    named = {plot["template"] for plot in plots if "template" in plot}
+    assert len(named) > 3
+    assert named <= {path.stem for path in (tmp_path / ".dvc/plots").glob("*.json")}

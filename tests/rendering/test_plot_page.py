@@ -57,6 +57,14 @@ plots:
       template: score_histogram
       x: name
       y: miou
+  - class_history.csv:
+      template: class_curves
+      x: epoch
+      y: iou
+  - image_counts.csv:
+      template: wrong_pixels
+      x: hits
+      y: name
   - precision_recall.csv:
       template: precision_recall
       x: recall
@@ -75,6 +83,8 @@ TABLES = {
     "classes.csv": "class,iou,pixels,share\nroad,0.5,90,0.9\ntraffic light,,10,0.1\n",
     "confusion.csv": "actual,predicted,count,share\na,a,9,0.9\na,b,1,0.1\nb,a,0,\nb,b,0,\n",
     "images.csv": "name,miou\none,0.25\ntwo,\n",
+    "class_history.csv": "epoch,step,class,iou\n1,2,sky,0.5\n1,2,road,\n",
+    "image_counts.csv": "name,group,image,truth,predicted,hits\none,a,a.png,3 4,5 2,3 1\n",
     "precision_recall.csv": (
         "class,threshold,precision,recall\nsky,0,0.4,1\nsky,0.5,0.9,0.8\nsky,0.999,,0\n"
     ),
@@ -166,11 +176,13 @@ def test_there_are_templates() -> None:
     assert TEMPLATES == [
         "brightness",
         "class_bars",
+        "class_curves",
         "class_shares",
         "confusion_pixels",
         "curves",
         "precision_recall",
         "score_histogram",
+        "wrong_pixels",
     ]
 
 
@@ -230,7 +242,7 @@ def test_dvc_makes_a_page_that_needs_no_network(tmp_path: Path) -> None:
     reading = read(html)
     assert reading.loaded == []
     charts = [text for _, text in reading.scripts if "vegaEmbed('#" in text]
-    assert len(charts) == 8
+    assert len(charts) == 10
     for chart in charts:
         spec, _end = json.JSONDecoder().raw_decode(chart.split("var spec = ", 1)[1])
         assert spec["data"]["values"]

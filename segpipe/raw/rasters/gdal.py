@@ -14,8 +14,13 @@ from segpipe.runtime.errors import DataError, ParameterError
 # here, unlike the environment variable of that name, where 64 means megabytes
 # (https://github.com/rasterio/rasterio/issues/2336).
 CACHE_BYTES = 64 * 2**20
-# A file can name another one in its metadata, also at a URL; no URL has this ending.
-_ENVIRONMENT = {"GDAL_CACHEMAX": CACHE_BYTES, "CPL_VSIL_CURL_ALLOWED_EXTENSIONS": ".none"}
+# A file can name another one in its metadata, also at a URL; no URL has this ending. A mask is written
+# into its GeoTIFF, not beside it.
+_ENVIRONMENT = {
+    "GDAL_CACHEMAX": CACHE_BYTES,
+    "CPL_VSIL_CURL_ALLOWED_EXTENSIONS": ".none",
+    "GDAL_TIFF_INTERNAL_MASK": True,
+}
 # What GDAL reads beside a raster, appended to its name: metadata, mask, overviews.
 _BESIDE = (".aux.xml", ".msk", ".MSK", ".ovr", ".OVR")
 # The first bytes of a TIFF and of a BigTIFF, in either byte order.

@@ -14,7 +14,8 @@ from segpipe.params.train import TrainParams
 from segpipe.runtime.errors import BusyError
 from segpipe.runtime.state import held_alone, state_folder
 from segpipe.training.state.identity import Identity
-from tests.forge import ROOT, make_folder, make_prepared, run_stage
+from tests.forge import ROOT, make_folder, make_prepared
+from tests.trainers import Trainers
 
 # A training of six epochs, killed by `kill -9` after its third with segpipe 0.1, and the name that
 # version gave its state.
@@ -30,13 +31,15 @@ def workspace_with_state(root: Path) -> Path:
     return workspace
 
 
-def test_an_unfinished_training_of_the_version_before_goes_on(tmp_path: Path) -> None:
+def test_an_unfinished_training_of_the_version_before_goes_on(
+    tmp_path: Path, trainers: Trainers
+) -> None:
     workspace = workspace_with_state(tmp_path)
-    done = run_stage("train", workspace)
-    assert done.returncode == 0, done.stderr
-    assert "an unfinished training of segpipe 0.1 goes on" in done.stdout
-    assert "resuming at epoch 4, step 1" in done.stdout
-    assert "code was" in done.stdout, "that other code goes on is said"
+    done = trainers.train(workspace)
+    assert done.codes == [0], done.said
+    assert "an unfinished training of segpipe 0.1 goes on" in done.said[0]
+    assert "resuming at epoch 4, step 1" in done.said[0]
+    assert "code was" in done.said[0], "that other code goes on is said"
     assert not (workspace / ".segpipe/state" / NAME).exists()
     image_HW3 = np.asarray(Image.open(FINISHED / "image.png"))
     labels_HW = Predictor.load(workspace / "models").predict(image_HW3[None])
