@@ -80,7 +80,7 @@ class LaneSums:
         """Give the network the sum of the gradients, and the mean of the statistics, of all lanes."""
         total = add_over_processes(self._sum.total(), rank, processes)
         found = self._found()
-        parts = total.split([tensor.numel() for tensor in found])
+        parts = torch.split(total, [tensor.numel() for tensor in found])
         with torch.no_grad():
             for tensor, part in zip(found, parts, strict=True):
                 tensor.copy_(part.view(tensor.shape))

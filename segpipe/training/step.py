@@ -101,6 +101,13 @@ def train_step(
         return report
 
 
+def fed(network: Network, frames: int, image_BCHW: Tensor) -> Tensor:
+    """Return images as the network takes them: the frames of a clip along an axis of their own."""
+    if not network.takes_clips:
+        return image_BCHW
+    return image_BCHW.view(-1, frames, *image_BCHW.shape[1:])
+
+
 def _forward_backward(
     job: Job,
     ready: list[tuple[Tensor, Tensor]],
@@ -136,13 +143,6 @@ def _forward_backward(
     if lanes:
         lanes.put_back(processes.rank, processes.number, shard.lanes)
     return losses
-
-
-def fed(network: Network, frames: int, image_BCHW: Tensor) -> Tensor:
-    """Return images as the network takes them: the frames of a clip along an axis of their own."""
-    if not network.takes_clips:
-        return image_BCHW
-    return image_BCHW.view(-1, frames, *image_BCHW.shape[1:])
 
 
 def _augmented(job: Job, piece: Batch, epoch: int) -> tuple[Tensor, Tensor]:
@@ -211,7 +211,8 @@ def _sum_in_order(processes: Processes, losses: list[Tensor]) -> float:
     all_PA = losses[0].new_zeros(processes.number, len(losses))
     all_PA[processes.rank] = torch.stack(losses)
     # Each is added to zeros, which rounds nothing.
-    return sum(processes.accelerator.reduce(all_PA, "sum").flatten().tolist())
+    in_order: list[float] = processes.accelerator.reduce(all_PA, "sum").flatten().tolist()
+    return sum(in_order)
 
 
 def _sums(processes: Processes, *own: int) -> list[int]:

@@ -31,7 +31,7 @@ _OTHERS = {
     "read",
     "source",
 }
-_OTHERS |= {"zip"}
+_OTHERS |= {"base64", "curl", "echo", "zip"}
 # What stands for a command in a sentence.
 _NOT_ONE = {"COMMAND", "NAME", "stages.NAME", "..."}
 
@@ -110,6 +110,9 @@ def check_stage(name: str) -> None:
 
 def check_python(words: Sequence[str]) -> None:
     option, module, *rest = words
+    if option == "-c":
+        compile(module, "a page", "exec")
+        return
     assert option == "-m"
     check_stage(module)
     if module == "deploy.torchrun":
@@ -139,10 +142,12 @@ def check_benchmark(module: str, words: Sequence[str]) -> None:
 
 
 def check_mlflow(words: Sequence[str]) -> None:
-    name, *rest = words
     with warnings.catch_warnings():  # of SQLAlchemy, where MLflow imports its store
         warnings.simplefilter("ignore")
-        import_module("mlflow.cli").cli.commands[name].make_context(name, list(rest))
+        command, rest = import_module("mlflow.cli").cli, list(words)
+        while hasattr(command, "commands"):
+            command = command.commands[rest.pop(0)]
+        command.make_context(command.name, rest)
 
 
 def check_pip(words: Sequence[str]) -> None:
@@ -210,6 +215,8 @@ def test_the_pages_show_commands() -> None:
         "make tests",
         "python -m bench.nothing",
         "python -m bench.coverage --drawz 3",
+        "python -c 'import'",
+        "mlflow serve --here",
         "pip install 'segpipe[everything]'",
         "accelerate launch stages/nothing.py",
         "sbatch deploy/slurm/nothing.sbatch",

@@ -17,6 +17,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 
 NOT_RUN = {
     "docs/commands.md": "examples of single options, which the tests of each command try",
+    "docs/serving.md": "a server that runs until Ctrl-C",
     "docs/tutorial.md": "one way through a given export, with minutes of training",
 }
 SCRIPTS = {
