@@ -2,22 +2,18 @@
 
 import re
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from segpipe.evaluation.label_names import partners, sample_groups, stem, unique
 from segpipe.inference.targets import MAPS
 from segpipe.raw.sample import Sample
 from segpipe.runtime.errors import DataError
 from segpipe.runtime.findings import Finding, about, refuse, say_warnings
 from segpipe.sources.folder_walk import files_below
-from segpipe.sources.pairing import IMAGE_ENDS, MASK_ENDS
 from segpipe.sources.picture_files import SUFFIXES, read_files
-from segpipe.sources.splits import groups_by_pattern
 
 _LABEL_SUFFIXES = (".png", ".bmp", ".tif", ".tiff")
-# The official evaluator of Cityscapes takes whatever follows the frame's name; `_pred` is usual.
-_PREDICTED_END = re.compile(r"_pred[^/]*$")
-_CITYSCAPES = re.compile(r"(?:.*/)?([a-z-]+)_\d{6}_\d{6}")
 # Several files of one image, in the published folders and after cityscapesscripts' preparation.
 _KINDS = re.compile(
     r"(.*_gt(?:Fine|Coarse))_(labelIds|labelTrainIds|color|instanceIds|instanceTrainIds)"
@@ -40,7 +36,7 @@ def paired_samples(
     """
     predicted = _without_maps(_label_images(predictions, train_ids[0]))
     true = _label_images(truth, train_ids[1])
-    pairs = _partners(list(true), list(predicted))
+    pairs = partners(list(true), list(predicted))
     taken = set(pairs.values())
     extra = [name for name in predicted if name not in taken]
     findings = _unpaired(
@@ -51,7 +47,7 @@ def paired_samples(
     )
     say_warnings(findings)
     refuse(findings)
-    return _samples(pairs, predicted, true, group)
+    return _samples(truth, pairs, predicted, true, group)
 
 
 def paired_truth(
@@ -65,7 +61,7 @@ def paired_truth(
     folders that cannot be read.
     """
     true = _label_images(truth, train_ids)
-    pairs = _partners(list(true), names)
+    pairs = partners(list(true), names)
     taken = set(pairs.values())
     ending = "they pair by path, with or without a usual ending such as _leftImg8bit or _labelIds"
     findings = [
@@ -88,18 +84,22 @@ def paired_truth(
     say_warnings(findings)
     refuse(findings)
     files = {name: f"{name}.png" for name in names}
-    return _samples(pairs, files, true, None)
+    return _samples(truth, pairs, files, true, None)
 
 
 def _samples(
+    truth: Path,
     pairs: Mapping[str, str],
     predicted: Mapping[str, str],
     true: Mapping[str, str],
     group: str | None,
 ) -> list[Sample]:
-    """Return the samples of pairs (truth, prediction) of names, sorted; files by name, group as above."""
+    """Return the samples of pairs (truth, prediction) of names, sorted; files by name, group as above.
+
+    truth: the folder, in which files of instances may lie.
+    """
     # A name without its ending says more; where two would be the same, both keep it.
-    names = {name: short for short, name in _unique(stem, list(pairs)).items()}
+    names = {name: short for short, name in unique(stem, list(pairs)).items()}
     names = {name: names.get(name, name) for name in sorted(pairs)}
     groups = sample_groups(list(names.values()), group)
     return [
@@ -131,7 +131,7 @@ def paired_photographs(folder: Path, samples: Sequence[Sample]) -> dict[str, Pat
     files = read_files(files_below(folder, ["."], findings), SUFFIXES)
     photographs = {path.relative_to(folder).with_suffix("").as_posix(): path for path in files}
     names = [sample.name for sample in samples]
-    pairs = _partners(names, list(photographs))
+    pairs = partners(names, list(photographs))
     findings += about(
         [name for name in names if name not in pairs],
         "unpaired",
@@ -143,42 +143,6 @@ def paired_photographs(folder: Path, samples: Sequence[Sample]) -> dict[str, Pat
     say_warnings(findings)
     refuse(findings)
     return {name: photographs[partner] for name, partner in pairs.items()}
-
-
-def _partners(names: Sequence[str], others: Sequence[str]) -> dict[str, str]:
-    """Return the other name of each name that has one: the same, without ending, or its last part."""
-    pairs: dict[str, str] = {}
-    for key in (_same, stem, _last):
-        left = _unique(key, [name for name in names if name not in pairs])
-        taken = set(pairs.values())
-        left_others = _unique(key, [name for name in others if name not in taken])
-        pairs |= {left[each]: left_others[each] for each in left.keys() & left_others.keys()}
-    return pairs
-
-
-def sample_groups(names: list[str], pattern: str | None) -> dict[str, str]:
-    """Return the group by name: what the pattern's parentheses catch in the last part of the name.
-
-    Without a pattern it is the city where all names are those of Cityscapes; else the folder, and for
-    an image that lies in none the name. Raises DataError for names in which it finds none.
-    """
-    if pattern is None:
-        cities = {name: _CITYSCAPES.match(name) for name in names}
-        if all(cities.values()):
-            return {name: city[1] for name, city in cities.items() if city}
-        return {name: name.rpartition("/")[0] or name for name in names}
-    findings: list[Finding] = []
-    groups = groups_by_pattern(names, pattern, findings, origin="--group")
-    refuse(findings)
-    return groups
-
-
-def stem(name: str) -> str:
-    """Return a path without the ending that programs and data sets add to the name of an image."""
-    name = _PREDICTED_END.sub("", name)
-    ends = sorted((*MASK_ENDS, *IMAGE_ENDS), key=len, reverse=True)
-    end = next((end for end in ends if name.endswith(end)), "")
-    return name.removesuffix(end)
 
 
 def _label_images(folder: Path, train_ids: bool) -> dict[str, str]:
@@ -249,20 +213,3 @@ def _unpaired(bare: list[str], extra: list[str], predictions: Path, truth: Path)
             "warning",
         ),
     ]
-
-
-def _unique(key: Callable[[str], str], names: list[str]) -> dict[str, str]:
-    counts = Counter(map(key, names))
-    return {key(name): name for name in names if counts[key(name)] == 1}
-
-
-def _same(name: str) -> str:
-    return name
-
-
-def _last_part(name: str) -> str:
-    return name.rpartition("/")[2]
-
-
-def _last(name: str) -> str:
-    return _last_part(stem(name))

@@ -92,8 +92,13 @@ def _predict_rasters(
     """
     several = len(predictors) > 1
     by_class = class_folders(predictors[0].scheme.classes, output.class_ids)
-    # As of a submission, there are no overlays of rasters.
-    folders = map_folders(output.probabilities, output.uncertainty, True, by_class)
+    folders = map_folders(
+        probabilities=output.probabilities,
+        uncertainty=output.uncertainty,
+        submission=True,  # without overlays, as there are none of rasters
+        comparisons=False,
+        class_maps=by_class,
+    )
 
     def predict(predictor: Predictor, path: Path) -> Iterator[tuple[Path, Exception | None]]:
         name = f"{names[path]}.tif"

@@ -6,6 +6,7 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from segpipe.params.augment import NO_AUGMENTATION, AugmentParams
 from segpipe.params.length import AnyLength, Length, OptionalLength, PositiveLength
+from segpipe.params.optimizer import RMSpropParams, SGDParams
 from segpipe.params.schedule import (
     SCHEDULES_WITH_OPTIONS,
     HalvingParams,
@@ -28,8 +29,6 @@ from segpipe.params.section import (
 )
 from segpipe.runtime.errors import excerpt
 
-_Momentum = Annotated[float, Field(ge=0, lt=1)]
-
 
 def _probability_or_auto(value: object) -> object:
     """One message for both forms, where pydantic would have one for each."""
@@ -51,32 +50,6 @@ class ClassCentroidsParams(Section):
     cell: Pixels = 64
     """pixels, 8..65536; a class has one centroid in each square of this side that shows it; about
     half the crop suits"""
-
-
-class SGDParams(Section):
-    """Stochastic gradient descent: momentum, and whether it is Nesterov's."""
-
-    momentum: _Momentum = 0.9
-    """0 to below 1"""
-    nesterov: bool = True
-    """look ahead by the momentum; needs a momentum above 0"""
-
-    @model_validator(mode="after")
-    def _nesterov_has_momentum(self) -> "SGDParams":
-        if self.nesterov and not self.momentum:
-            raise ValueError(
-                "nesterov needs a momentum above 0; set nesterov to false, or momentum to 0.9"
-            )
-        return self
-
-
-class RMSpropParams(Section):
-    """RMSprop: how slowly the mean of the squared gradients forgets, and momentum."""
-
-    alpha: _Momentum = 0.99
-    """0 to below 1; how slowly the mean of the squared gradients forgets"""
-    momentum: _Momentum = 0.0
-    """0 to below 1"""
 
 
 class EarlyStoppingParams(Section):

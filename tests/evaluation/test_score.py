@@ -1,6 +1,6 @@
 """segpipe score: hand-made cases, the official evaluator of Cityscapes, and what is refused.
 
-Also of label_pair.py, label_folders.py and segpipe/cli/score.py.
+Also of label_pair.py, label_folders.py, label_names.py and segpipe/cli/score.py.
 """
 
 import copy

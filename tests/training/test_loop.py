@@ -13,13 +13,9 @@ from segpipe.models.parts.network import Logits, Network
 from segpipe.params.augment import AugmentParams
 from segpipe.params.length import Length
 from segpipe.params.loss import LossParams
+from segpipe.params.optimizer import RMSpropParams, SGDParams
 from segpipe.params.schedule import PlateauParams
-from segpipe.params.train import (
-    EarlyStoppingParams,
-    PartialValidationParams,
-    RMSpropParams,
-    SGDParams,
-)
+from segpipe.params.train import EarlyStoppingParams, PartialValidationParams
 from segpipe.results.records import read_table
 from segpipe.results.training import ClassHistoryRow, HistoryRow, TrainingSummary
 from segpipe.runtime.trial import FOLDER, ask_to_end

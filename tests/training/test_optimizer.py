@@ -7,7 +7,8 @@ import torch
 from torch import nn
 
 from segpipe.models.parts.network import Network
-from segpipe.params.train import RMSpropParams, SGDParams, TrainParams
+from segpipe.params.optimizer import RMSpropParams, SGDParams
+from segpipe.params.train import TrainParams
 from segpipe.training.optimizer import (
     build_optimizer,
     optimizer_tensors,
