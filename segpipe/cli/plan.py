@@ -100,10 +100,14 @@ def material_of(present: Params, raw: Path) -> "Material":
     """Return what a plan is made from: the parameters as they are, and the files below `raw`."""
     from segpipe.planning.draft import Material
     from segpipe.planning.facts import TILES
-    from segpipe.planning.rules import tile_side
+    from segpipe.planning.rules import raster_side, tile_side
 
-    if present.source.name in TILES:  # of other sizes nothing could be listed
+    side = None  # of windows: their number and sizes are facts of the data for a plan
+    if present.source.name in TILES:
         side = tile_side(subtile_sides(raw))
+    elif present.source.name == "rasters":
+        side = raster_side(list_samples(present.source, present.prepare, raw).truth_ratio)
+    if side is not None:
         prepare = present.prepare.model_copy(update={"height": side, "width": side})
         present = present.model_copy(update={"prepare": prepare})
 

@@ -117,41 +117,42 @@ def tile_side(sides: Sequence[int]) -> int:
     return max(side for side in sides if side <= _TRUTH_WINDOW * sides[0])
 
 
+def raster_side(truth_ratio: int) -> int:
+    """Return the side of the windows that rasters are cut into, on the grid of their truth."""
+    return math.ceil(_RASTER_WINDOW / truth_ratio) * truth_ratio
+
+
 def size_choices(data: DataFacts, scale: float, why: str, given: Mapping[str, int]) -> list[Choice]:
     """Choose the canvas and the crop at a fraction of the images' sides.
 
     why: of the fraction. given: prepare.height or prepare.width as the person wants them.
     """
+    crop_why = "four fifths of the image: the window moves, and a step is a third cheaper"
     if data.tiles:
-        side = data.height
-        reason = f"{side // data.truth_ratio} truth pixels of {data.truth_ratio} image pixels"
-        return _sides(side, side, reason, None, "windows of tiles are small already")
-    if not data.resizes:
-        side = math.ceil(_RASTER_WINDOW / data.truth_ratio) * data.truth_ratio
-        reason = "a window of a raster; small enough for several in a step"
-        crop = None if data.truth_ratio > 1 else (_cropped(side), _cropped(side))
-        return _sides(side, side, reason, crop, "windows move a little, on the grid of the truth")
-    height, width = canvas(data, scale)
+        height = width = data.height
+        why = f"{height // data.truth_ratio} truth pixels of {data.truth_ratio} image pixels"
+    elif not data.resizes:
+        height = width = raster_side(data.truth_ratio)
+        why = "a window of a raster; small enough for several in a step"
+    else:
+        height, width = canvas(data, scale)
+        why = f"{why}; the median image is {data.height}x{data.width}"
     height, width = given.get("prepare.height", height), given.get("prepare.width", width)
-    fit = Choice("prepare.fit", "stretch", "all images have nearly the same proportions")
-    if not data.alike:
-        fit = Choice("prepare.fit", "pad", "the images' proportions differ; void fills the rest")
-    reason = f"{why}; the median image is {data.height}x{data.width}"
-    crop_reason = "four fifths of the image: the window moves, and a step is a third cheaper"
-    crop_sides = _cropped(height), _cropped(width)
-    return [*_sides(height, width, reason, crop_sides, crop_reason), fit]
-
-
-def _sides(
-    height: int, width: int, why: str, crop: tuple[int, int] | None, crop_why: str
-) -> list[Choice]:
-    crop_height, crop_width = crop or (None, None)
-    return [
+    crop: tuple[int | None, int | None] = _cropped(height), _cropped(width)
+    if data.truth_ratio > 1:
+        crop, crop_why = (None, None), "windows that lie on the grid of a coarser truth stay whole"
+    choices = [
         Choice("prepare.height", height, why),
         Choice("prepare.width", width, "as the height"),
-        Choice("train.augment.crop_height", crop_height, crop_why),
-        Choice("train.augment.crop_width", crop_width, "as the height of the crop"),
+        Choice("train.augment.crop_height", crop[0], crop_why),
+        Choice("train.augment.crop_width", crop[1], "as the height of the crop"),
     ]
+    if data.resizes:
+        fit, why = "stretch", "all images have nearly the same proportions"
+        if not data.alike:
+            fit, why = "pad", "the images' proportions differ; void fills the rest"
+        choices.append(Choice("prepare.fit", fit, why))
+    return choices
 
 
 def augment_choices(data: DataFacts) -> list[Choice]:
@@ -245,9 +246,8 @@ def scales(data: DataFacts) -> Iterator[float]:
         return
     for scale in _SCALES:
         short = min(canvas(data, scale))
-        # The first is always offered, however small the images.
         if short <= _LONGEST_SHORT_SIDE and (short >= _SHORTEST_SIDE or scale == _SCALES[0]):
-            yield scale
+            yield scale  # the first however small the images
 
 
 def canvas(data: DataFacts, scale: float) -> tuple[int, int]:

@@ -186,10 +186,13 @@ def test_every_sort_of_data(
     make: Callable[[Path], Changes],
     model: str,
     measured: bool,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     params = plan_of(make, measured)
     assert params.model.name == model
     assert params.train.batch_size >= 2
+    if make is _bands:  # of the size that the plan gives them, whatever they had before
+        assert "8 training and 4 validation samples" in capsys.readouterr().out
     assert params.model.pretrained == "none"
     changed = params.train.augment.saturation != (1.0, 1.0)
     assert changed == (make in (_nine, _one_class, _sixteen_bits, _clips))

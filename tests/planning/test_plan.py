@@ -19,6 +19,7 @@ from segpipe.planning import plan as planning
 from segpipe.planning.facts import Costs, machine_facts
 from segpipe.planning.plan import header, make_plan
 from segpipe.runtime.errors import DataError, ParameterError
+from segpipe.training.forecast import forecast_training
 from tests.forge import make_folder, save, tiny_parameters
 
 
@@ -182,7 +183,7 @@ def test_a_batch_that_does_not_fit_the_memory_is_halved(
     tmp_path: Path, planned: Callable[..., planning.Planned], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     make_folder(tmp_path / "data", train=6, val=3)
-    whole = sizing.forecast_training
+    whole = forecast_training
 
     def little(params: Any, context: Any) -> dict[str, Any]:
         found = whole(params, context)
