@@ -119,12 +119,13 @@ def _read_files(
                 path = Path(folder, f"frame {place}")
                 path.write_bytes(_decoded(text))
                 header = picture_header(path)
-                most -= header.height * header.width
-                _refuse_too_many(header.height * header.width, most + header.height * header.width)
+                pixels = header.height * header.width
+                _refuse_too_many(pixels, most)
+                most -= pixels
                 found.append(predictor.reader.read_image(path))
         except SegpipeError as error:
             raise DataError(str(error).replace(f"{folder}/", "")) from error
-    sizes = {pixels.shape for pixels, _ in found}
+    sizes = {frame_HWC.shape for frame_HWC, _ in found}
     if len(sizes) > 1:
         raise DataError("its frames have different sizes")
     return found

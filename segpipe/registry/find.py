@@ -34,12 +34,10 @@ _OF_RUN = {
 class TrainedModel:
     """A model and what is known of it.
 
-    name: as the user gave it. bundle: its folder. results: those files of `evaluation.json`,
-    `image_counts.csv` and `training.json` that there are, by name. run_id: of its MLflow run, None where
-    it has none.
+    bundle: its folder. results: those files of `evaluation.json`, `image_counts.csv` and `training.json`
+    that there are, by name. run_id: of its MLflow run, None where it has none.
     """
 
-    name: str
     bundle: Path
     about: Description
     results: Mapping[str, Path]
@@ -97,7 +95,7 @@ def find_trained(name: str, settings: TrackingParams, scratch: Path) -> TrainedM
             f"{name}: there is no {Evaluation.file}, which holds its scores; run `dvc repro evaluate`, "
             "then try again"
         )
-    return TrainedModel(name, bundle, about, known, run_id or _run_of(results))
+    return TrainedModel(bundle, about, known, run_id or _run_of(results))
 
 
 def fetch_committed_bundle(name: str, commit: str, target: Path) -> None:

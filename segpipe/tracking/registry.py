@@ -109,7 +109,8 @@ def register(
 
         run = find_run(client, run_id)
         if run is None:
-            run = create_run(client, store, f"registered {name}", standard_tags())
+            tags = standard_tags() | {"mlflow.source.name": "segpipe register"}
+            run = create_run(client, store, f"registered {name}", tags)
             client.set_terminated(run.info.run_id)
         place = f"registered/{content[:12]}"
         client.log_artifacts(run.info.run_id, str(folder), place)

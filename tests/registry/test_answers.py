@@ -17,6 +17,8 @@ from segpipe.runtime.errors import DataError
 from tests.dashboard.project import BUNDLE
 from tests.export.make_bundle import make_bundle
 from tests.forge import scene
+from tests.inference.test_raster_prediction import BRIGHT, DARK, VOID_ID, pixelwise, values
+from tests.raw.rasters.geotiffs import write_tif
 
 
 @pytest.fixture(scope="module")
@@ -123,3 +125,16 @@ def test_clips_and_bands_have_numbers_or_files_of_all_frames(tmp_path: Path) -> 
         answers(bands, [encoded(frames[0])], "png")
     with pytest.raises(DataError, match="numbers outside of 0 to 1"):
         answers(bands, [np.full((32, 48, 2), 2.0)], "png")
+
+
+def test_a_geotiff_has_void_where_it_has_no_data(tmp_path: Path) -> None:
+    band_HW = values(37, 53)
+    band_HW[3:20, 5:9] = -1
+    path = write_tif(tmp_path / "a.tif", band_HW, nodata=-1)
+    text = base64.b64encode(path.read_bytes()).decode()
+    [found] = answers(pixelwise(), [text], "array")
+    expected = np.where(band_HW < 0, VOID_ID, np.where(band_HW > 0.5, BRIGHT, DARK))
+    assert found["label_map"] == expected.tolist()
+    with pytest.raises(DataError, match="image 0: frame 0: ") as refused:
+        answers(pixelwise(), [encoded(scene(1, 16, 24)[0])], "png")
+    assert "/tmp" not in str(refused.value)

@@ -58,6 +58,24 @@ def test_the_card_says_scores_protocol_data_cost_and_limits(found: TrainedModel)
     assert "of this model: not stated" in card and "training began with random ones" in card
 
 
+def test_the_cost_is_that_of_training_json(found: TrainedModel, tmp_path: Path) -> None:
+    summary = {
+        **{"images_per_second": 12.34, "seconds": 5400, "wait_share": 0, "peak_memory_mb": 7100},
+        **{"processes": 2, "precision": "bf16", "device": "a chip", "device_hours": 3.0},
+    }
+    (tmp_path / "training.json").write_text(json.dumps(summary))
+    results = {**found.results, "training.json": tmp_path / "training.json"}
+    card = model_card(replace(found, results=results))
+    for text in (
+        "- training: 1.50 hours by the clock on a chip, 2 processes, bf16",
+        "- device hours: 3.00",
+        "- speed: 12.3 images/s while training",
+        "- peak memory: 7,100 MB",
+        "- energy: not measured",
+    ):
+        assert text in card.splitlines()
+
+
 @pytest.mark.parametrize(
     ("source", "terms"),
     [

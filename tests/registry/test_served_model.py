@@ -60,8 +60,7 @@ def test_the_model_answers_tables_and_refuses_in_mlflows_terms(
 
     monkeypatch.setattr(sys, "path", [*sys.path])  # MLflow adds the version's code
     [folder] = [path.parent for path in (registered / "mlartifacts").rglob("MLmodel")]
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with warnings.catch_warnings(record=True):
         model = mlflow.pyfunc.load_model(str(folder))
     text = base64.b64encode((registered / "one.png").read_bytes()).decode()
     [found] = model.predict(pandas.DataFrame({"image": [text]}))
