@@ -75,10 +75,6 @@ class PartialValidationParams(Section):
     samples: PositiveInt = 64
     """1 or more; as many of the validation split, evenly spaced and always the same"""
 
-    def unused(self) -> frozenset[str]:
-        """Return the number of samples where there are no partial validations."""
-        return frozenset() if self.every else frozenset({"samples"})
-
 
 class TrainParams(Section):
     """How the network is trained; of alternatives only the named one's options are used."""
@@ -235,11 +231,13 @@ class TrainParams(Section):
     def unused(self) -> frozenset[str]:
         """Return the options of the samplers, optimizers and schedules that are not named.
 
-        Where samples are learnt by heart nothing is augmented.
+        Without partial validations those of these. Where samples are learnt by heart nothing is augmented.
         """
-        alternatives = {"class_centroids", "sgd", "rmsprop", "augment"} | SCHEDULES_WITH_OPTIONS
+        alternatives = {"class_centroids", "sgd", "rmsprop", "augment", "partial_validation"}
+        alternatives |= SCHEDULES_WITH_OPTIONS
         used: set[str] = {self.sampler, self.optimizer, self.schedule}
         used |= set() if self.overfit is not None else {"augment"}
+        used |= {"partial_validation"} if self.partial_validation.every else set()
         return frozenset(alternatives - used)
 
     @property

@@ -126,6 +126,7 @@ CASES = [
     {"loss__class_weights": "given", "loss__given": {"road": 1.0}},
     {"model__freeze": {"parts": ["head"], "length": 1}},
     {"train__early_stopping__metric": "val_miou"},
+    {"train__partial_validation__every": 2},
     {"train__overfit": 32},
     {"prepare__copies__count": 2},
     {"prepare__split__by": "ratio", "source__name": "folder"},
