@@ -97,20 +97,10 @@ def validate(
                 )
                 seen.append((rows_B, loss))
     counts = counts.of_all_processes(processes)
-    mean_loss = sum(counts.losses_N.tolist()) / max(int(counts.pixels), 1)
-    if not isfinite(mean_loss):
+    if not isfinite(counts.mean_loss):
         suspects = validated_suspects(split, seen, processes)
-        end_together(processes, _not_finite(mean_loss, suspects))
-    found = scores(counts.confusion_KK.cpu().numpy())
-    return Validation(
-        loss=mean_loss,
-        miou=found.miou,
-        pixel_accuracy=found.pixel_accuracy,
-        weighted_f1=found.frequency_weighted_dice,
-        threshold=counts.threshold(objective),
-        ious_K=found.iou_K.tolist(),
-        samples=len(rows),
-    )
+        end_together(processes, _not_finite(counts.mean_loss, suspects))
+    return counts.validation(objective, len(rows))
 
 
 def result_logits(
@@ -172,6 +162,24 @@ class _Counts:
             pixels=reduced(self.pixels),
             confusion_KK=reduced(self.confusion_KK),
             probabilities=reduced(self.probabilities),
+        )
+
+    @property
+    def mean_loss(self) -> float:
+        """The loss a valid pixel; the batches' losses are added in their order."""
+        return float(sum(self.losses_N.tolist()) / max(int(self.pixels), 1))
+
+    def validation(self, objective: Objective, samples: int) -> Validation:
+        """Return the scores of these counts, which are of so many samples."""
+        found = scores(self.confusion_KK.cpu().numpy())
+        return Validation(
+            loss=self.mean_loss,
+            miou=found.miou,
+            pixel_accuracy=found.pixel_accuracy,
+            weighted_f1=found.frequency_weighted_dice,
+            threshold=self.threshold(objective),
+            ious_K=found.iou_K.tolist(),
+            samples=samples,
         )
 
     def threshold(self, objective: Objective) -> float | None:
