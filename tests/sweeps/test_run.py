@@ -180,7 +180,7 @@ def test_kills_at_any_moment_lose_and_repeat_nothing(group: bool, work: Path) ->
 @pytest.mark.slow
 def test_a_trial_that_another_process_trains_is_waited_for(work: Path) -> None:
     file = file_of(GRID + "trials: 1\n")
-    first = start(file, jobs=1, seconds=4)
+    first = start(file, jobs=1, seconds=6)
     wait_until(lambda: list(Path("sweep").glob("000/*.log")))
     first.kill()  # its training lives on
     first.wait()
