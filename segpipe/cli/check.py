@@ -25,7 +25,7 @@ _REPORT = Path(".segpipe/preflight")
 _OWN = ("folder", "rasters")  # sources of a person's own data
 # Errors that a label scheme for other data leads to.
 _OF_LABELS = frozenset({"unknown_value", "unknown_colour", "only_void", "one_class"})
-DEMO = 128, 256, "52 epochs"  # prepare.height, prepare.width and train.length of recipes/demo.yaml
+DEMO = 128, 256, "56 epochs"  # prepare.height, prepare.width and train.length of recipes/demo.yaml
 _EXAMPLES = """
 examples:
   segpipe check
