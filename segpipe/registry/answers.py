@@ -85,7 +85,7 @@ def _frames(
 def _scaled(predictor: Predictor, pixels: NDArray[Any]) -> NDArray[Any]:
     """Return numbers in the type that the network takes; DataError for those out of its range."""
     files = predictor.input.files
-    of_bytes = files.kind == "picture" and files.scaling is None
+    of_bytes = files.dtype is np.uint8
     most = 255 if of_bytes else 1
     if not (np.isfinite(pixels).all() and pixels.min() >= 0 and pixels.max() <= most):
         raise DataError(f"holds numbers outside of 0 to {most}, which this model takes")

@@ -160,7 +160,12 @@ def _write_results(name: str, folder: Path) -> None:
     folder.mkdir()
     write_record(folder / Evaluation.file, run.evaluation)
     if run.image_counts is not None:
-        write_table(folder / ImageCountsRow.file, ImageCountsRow, run.image_counts)
+        write_table(
+            folder / ImageCountsRow.file,
+            ImageCountsRow,
+            run.image_counts,
+            protocol=run.evaluation.protocol.summary,
+        )
     if run.training is not None:
         write_record(folder / TrainingSummary.file, run.training)
 

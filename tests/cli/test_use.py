@@ -314,7 +314,7 @@ def test_differences_of_every_kind() -> None:
     }
     new = {
         "a": {"text": "1e-3", "same": [1, 2], "map": {}},
-        "b": {"number": 1e-05, "flag": True, "added": "56 epochs"},
+        "b": {"number": 1e-05, "flag": True, "added": "22 epochs"},
         "c": "null",
     }
     differing, same = changes(old, new)

@@ -22,7 +22,7 @@ from segpipe.models.pretrained import published
 from segpipe.models.pretrained.load import load_pretrained
 from segpipe.models.pretrained.matching import adapt_input
 from segpipe.models.pretrained.weights import Loaded
-from segpipe.params import model as schema
+from segpipe.params import pretrained
 from segpipe.params.model import ModelParams
 from segpipe.runtime.errors import ParameterError
 
@@ -91,8 +91,8 @@ def test_parameters_and_networks_agree_on_what_is_published():
             chosen = {name: {"backbone": backbone}} if backbone else {}
             with torch.device("meta"):
                 network = build_model(ModelParams.model_validate({"name": name} | chosen), 3, 4, 50)
-            assert (network.backbone_path is not None) == (name in schema._WITH_BACKBONE)
-            for kind, names in schema._PUBLISHED.items():
+            assert (network.backbone_path is not None) == (name in pretrained.WITH_BACKBONE)
+            for kind, names in pretrained.PUBLISHED.items():
                 there = kind in network.published or (kind == "imagenet" and name == "smp")
                 assert there == (name in names)
             for kind, model in network.published.items():
