@@ -161,8 +161,7 @@ def _learner(
     network.to(accelerator.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     # A lane is normalised by itself, whatever process computes it.
     norm_processes = 1 if train.lanes else accelerator.num_processes
-    if norm_processes > 1 or not train.compile:  # compiled, torch's own is made of other kernels
-        synchronise_norms(network, accelerator.device, norm_processes)
+    synchronise_norms(network, accelerator.device, norm_processes)
     average = WeightAverage(network, train.ema) if train.ema else None
     if train.sharding == "fsdp2" and accelerator.num_processes > 1:
         for whole in [network, *([average.network] if average else [])]:

@@ -57,8 +57,6 @@ def test_norms_over_several_processes_take_a_batch_of_one():
     """A synchronised norm sees the images of all processes; it is not asked to refuse."""
 
     class Elsewhere(nn.BatchNorm2d):
-        shared = True
-
         def forward(self, x: torch.Tensor) -> torch.Tensor:
             return x * self.weight[:, None, None] + self.bias[:, None, None]
 

@@ -30,10 +30,10 @@ def cells(image_BCHW: Tensor, stride: int) -> int:
 def refuse_single_value(network: nn.Module, values: int, place: str, repair: str) -> None:
     """Raise ValueError when a batch norm in training would see one value a channel.
 
-    The mean of one value is the value itself, so that nothing would be left of it. Norms that are
-    `shared` by several processes, or no nn.BatchNorm2d, see more than one.
+    The mean of one value is the value itself, so that nothing would be left of it. Norms that add
+    up several processes are no plain nn.BatchNorm2d, and see more than one.
     """
-    if network.training and values == 1 and _has_own_batch_norm(network):
+    if network.training and values == 1 and _has_plain_batch_norm(network):
         raise ValueError(
             f"batch norm cannot learn from one value a channel: a single image shrinks to one "
             f"pixel {place}; {repair}"
@@ -54,6 +54,5 @@ def fitted(
     return padded(image_BCHW, stride)
 
 
-def _has_own_batch_norm(network: nn.Module) -> bool:
-    norms = (layer for layer in network.modules() if isinstance(layer, nn.BatchNorm2d))
-    return any(not getattr(norm, "shared", False) for norm in norms)
+def _has_plain_batch_norm(network: nn.Module) -> bool:
+    return any(type(layer) is nn.BatchNorm2d for layer in network.modules())

@@ -1,4 +1,4 @@
-"""Batch norm over the global batch, by the same arithmetic on any number of processes (law 6).
+"""Batch norm over the global batch, whatever the number of processes (law 6).
 
 Shapes: B batch, C channels, H height, W width.
 """
@@ -28,10 +28,8 @@ class _Normalised(torch.autograd.Function):
         mean_C: Tensor,
         rstd_C: Tensor,
         pixels: Tensor,
-        shared: bool,
     ) -> Tensor:
         context.save_for_backward(x_BCHW, weight_C, mean_C, rstd_C, pixels)
-        context.shared = shared
         mean, scale, bias = (c[:, None, None] for c in (mean_C, weight_C * rstd_C, bias_C))
         normal = torch.empty_like(x_BCHW, dtype=torch.float32)
         for x_CHW, out_CHW in zip(x_BCHW, normal, strict=True):
@@ -48,7 +46,7 @@ class _Normalised(torch.autograd.Function):
             sums_B2C.append(torch.stack([each.sum((1, 2)) for each in both]))
         own_2C = torch.stack(sums_B2C).sum(0)
         own_2C[1] *= rstd_C
-        all_2C = _summed(own_2C) if context.shared else own_2C
+        all_2C = _summed(own_2C)
         scale_C = weight_C * rstd_C
         slope = (-scale_C * rstd_C * all_2C[1] / pixels)[:, None, None]
         offset, scale = (-scale_C * all_2C[0] / pixels)[:, None, None], scale_C[:, None, None]
@@ -56,7 +54,7 @@ class _Normalised(torch.autograd.Function):
         for x_CHW, given_CHW, out_CHW in zip(x_BCHW, gradient_BCHW.float(), found, strict=True):
             torch.addcmul(offset, x_CHW.float() - mean, slope, out=out_CHW)
             out_CHW.addcmul_(given_CHW, scale)
-        return found.to(x_BCHW.dtype), own_2C[1], own_2C[0], None, None, None, None
+        return found.to(x_BCHW.dtype), own_2C[1], own_2C[0], None, None, None
 
 
 def _sums(x_BCHW: Tensor) -> Tensor:
@@ -83,33 +81,24 @@ def _summed(own: Tensor) -> Tensor:
 
 
 class AllReduceBatchNorm(nn.BatchNorm2d):
-    """Batch norm with the mean and variance of all processes' pixels, or of this one's alone.
+    """Batch norm with the mean and variance of all processes' pixels, as exact as float32 can hold.
 
-    Both are as exact as float32 can hold, where torch's own of channels-last images on CPUs are wrong
-    by 1e-4 of the standard deviation; so one process computes as several do. torch.nn.SyncBatchNorm
-    does the same on GPUs and refuses CPUs. shared: whether the sums go over all processes.
+    torch.nn.SyncBatchNorm does the same on GPUs and refuses CPUs.
     """
 
-    shared = True
-
     def forward(self, x_BCHW: Tensor) -> Tensor:
-        """Normalise (B, C, H, W); in eval mode as nn.BatchNorm2d does.
-
-        Raises ValueError, as torch does, in training with one value a channel that is not shared.
-        """
-        one_value = x_BCHW.numel() == x_BCHW.shape[1]
-        if not self.training or (one_value and not self.shared):
+        """Normalise (B, C, H, W); in eval mode as nn.BatchNorm2d does."""
+        if not self.training:
             return super().forward(x_BCHW)
         with torch.no_grad():
-            own_3C = _sums(x_BCHW)
-            sum_C, square_C, pixels_C = _summed(own_3C) if self.shared else own_3C
+            sum_C, square_C, pixels_C = _summed(_sums(x_BCHW))
             mean_C = sum_C / pixels_C
             variance_C = (square_C / pixels_C - mean_C.square()).clamp(min=0)
             rstd_C = torch.rsqrt(variance_C + self.eps).float()
             pixels = pixels_C[0].float()
             self._remember(mean_C.float(), variance_C.float(), pixels)
         normal: Tensor = _Normalised.apply(
-            x_BCHW, self.weight, self.bias, mean_C.float(), rstd_C, pixels, self.shared
+            x_BCHW, self.weight, self.bias, mean_C.float(), rstd_C, pixels
         )
         return normal
 
@@ -137,7 +126,7 @@ class _ThenActs(nn.Module):
 
 
 class AllReduceBatchNormAct(_ThenActs, AllReduceBatchNorm):
-    """AllReduceBatchNorm for BatchNormAct2d, on CPUs."""
+    """BatchNormAct2d over all processes, on CPUs."""
 
 
 class SyncBatchNormAct(_ThenActs, nn.SyncBatchNorm):
@@ -145,27 +134,23 @@ class SyncBatchNormAct(_ThenActs, nn.SyncBatchNorm):
 
 
 def synchronise_norms(network: nn.Module, device: torch.device, processes: int) -> nn.Module:
-    """Replace each batch norm of `network` by one over so many processes.
+    """Replace each batch norm of `network` by a synchronised one; nothing changes for one process.
 
-    On a GPU nothing changes for one process: that torch's own over several computes as its own over one
-    is not tried. Raises ParameterError where a kind of batch norm is not known and there are several
-    processes: what it does beside the norm would be lost.
+    Raises ParameterError where a kind of batch norm is not known: what it does beside the norm
+    would be lost.
     """
-    on_gpu = device.type == "cuda"
-    if processes == 1 and on_gpu:
+    if processes == 1:
         return network
     for module in list(network.modules()):
         for name, child in module.named_children():
             if isinstance(child, nn.BatchNorm2d):
-                setattr(module, name, _converted(child, on_gpu, processes > 1))
+                setattr(module, name, _converted(child, device.type == "cuda"))
     return network
 
 
-def _converted(norm: nn.BatchNorm2d, on_gpu: bool, shared: bool) -> nn.Module:
+def _converted(norm: nn.BatchNorm2d, on_gpu: bool) -> nn.Module:
     acts = isinstance(getattr(norm, "act", None), nn.Module) and hasattr(norm, "drop")
     if not acts and type(norm) is not nn.BatchNorm2d:
-        if not shared:
-            return norm
         raise ParameterError(
             f"params.yaml: the network of model holds {type(norm).__name__}, a batch norm that cannot "
             "be shared by several processes; take another encoder, or train with one process "
@@ -177,8 +162,6 @@ def _converted(norm: nn.BatchNorm2d, on_gpu: bool, shared: bool) -> nn.Module:
     else:
         kind = AllReduceBatchNormAct if acts else AllReduceBatchNorm
     made = kind(norm.num_features, eps=norm.eps, momentum=norm.momentum)
-    if isinstance(made, AllReduceBatchNorm):
-        made.shared = shared
     # The very parameters, buffers and layers: those that rest on purpose go on resting.
     made.weight, made.bias = norm.weight, norm.bias
     for name, buffer in norm.named_buffers(recurse=False):

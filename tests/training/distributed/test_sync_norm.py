@@ -8,14 +8,15 @@ import torch
 from timm.layers import BatchNormAct2d
 from torch import nn
 
-from segpipe.models.parts.fitting import refuse_single_value
 from segpipe.runtime.errors import ParameterError
+from segpipe.training.distributed import sync_norm
 from segpipe.training.distributed.sync_norm import synchronise_norms
 from tests.forge import ROOT, run_python
 
 RANKS = """
 import sys, torch, torch.distributed as dist, torch.multiprocessing as mp
 from torch import nn
+from segpipe.training.distributed import sync_norm
 from segpipe.training.distributed.sync_norm import synchronise_norms
 
 def work(rank, folder):
@@ -58,14 +59,15 @@ def test_gradients_and_statistics_are_those_of_the_whole_batch(tmp_path: Path) -
         torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-4)
 
 
-def test_one_process_is_as_exact_as_several() -> None:
+def test_it_is_exact(monkeypatch: pytest.MonkeyPatch) -> None:
     """Against float64, channels-last, where torch's own is wrong by 1e-4 of the standard deviation."""
+    monkeypatch.setattr(sync_norm, "_summed", torch.clone)  # the sums of one process alone
     torch.manual_seed(0)
     image, weight = torch.randn(2, 8, 16, 128, 256)
     image = (image + 0.5).contiguous(memory_format=torch.channels_last)
     network = nn.Sequential(nn.BatchNorm2d(16)).to(memory_format=torch.channels_last)
     exact = copy.deepcopy(network).double()
-    assert synchronise_norms(network, torch.device("cpu"), 1) is network
+    synchronise_norms(network, torch.device("cpu"), 2)
     results = []
     for norm, kind in ((network, torch.float32), (exact, torch.float64)):
         given = image.to(kind).detach().clone().requires_grad_()
@@ -79,20 +81,9 @@ def test_one_process_is_as_exact_as_several() -> None:
         assert (one - other).abs().max() < 3e-6
 
 
-def test_one_value_a_channel_is_refused_unless_it_is_shared() -> None:
-    network = synchronise_norms(nn.Sequential(nn.BatchNorm2d(2)), torch.device("cpu"), 1)
-    with pytest.raises(ValueError, match="more than 1 value per channel"):
-        network(torch.ones(1, 2, 1, 1))
-    with pytest.raises(ValueError, match="batch norm cannot learn from one value a channel"):
-        refuse_single_value(network, 1, "here", "repair")
-    refuse_single_value(
-        synchronise_norms(nn.Sequential(nn.BatchNorm2d(2)), torch.device("cpu"), 2), 1, "", ""
-    )
-
-
-def test_on_a_gpu_one_process_keeps_torchs_own() -> None:
+def test_one_process_keeps_torchs_own() -> None:
     network = nn.Sequential(nn.BatchNorm2d(2))
-    assert synchronise_norms(network, torch.device("cuda"), 1) is network
+    assert synchronise_norms(network, torch.device("cpu"), 1) is network
     assert type(network[0]) is nn.BatchNorm2d
 
 
