@@ -20,6 +20,7 @@ _Receive = Callable[[], Awaitable[_Message]]
 _Send = Callable[[_Message], Awaitable[None]]
 _REQUEST = re.compile(r".*(?:\n|\. )Error: ", re.DOTALL)  # what MLflow puts before a reason
 _LONGEST = 1000  # characters of a reason
+_DRAINED = 4  # times the bound of a body
 _SERVER = "mlflow.pyfunc.scoring_server.app"  # is imported by the serving process alone
 
 
@@ -42,8 +43,22 @@ class RequestBounds:
                 return
             except Exception as error:  # of parsing: MLflow words all that the model raises
                 refusal = 400, f"the request cannot be read ({type(error).__name__})"
+        else:
+            await self._let_go(receive)
         status, text = refusal
         await _refuse(send, status, text)
+
+    async def _let_go(self, receive: _Receive) -> None:
+        """Read what is still sent of a refused body, up to a few times the bound, and keep none of it.
+
+        A client that is still sending when the connection is closed does not get to read the answer.
+        """
+        left = _DRAINED * self._most
+        while left > 0:
+            message = await receive()
+            left -= len(message.get("body", b""))
+            if not message.get("more_body"):
+                return
 
     def _refusal(self, scope: _Message) -> tuple[int, str] | None:
         """Return the status and the reason. uvicorn reads no more of a body than its Content-Length."""

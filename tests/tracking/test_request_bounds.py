@@ -13,16 +13,28 @@ from segpipe.tracking.request_bounds import RequestBounds, bound_requests
 JSON = {"content-type": "application/json; charset=utf-8", "content-length": "2"}
 
 
-def ask(app: Any, headers: dict[str, str], method: str = "POST") -> tuple[int, Any]:
-    """Return the status and the body that a request is answered with."""
+def ask(
+    app: Any, headers: dict[str, str], method: str = "POST", chunks: int = 0
+) -> tuple[int, Any]:
+    """Return the status and the body that a request is answered with.
+
+    chunks: of 300 bytes that the client still sends, all of which have to be read before the answer.
+    """
     sent: list[Any] = []
+    left = [{"type": "http.request", "body": b"x" * 300, "more_body": True}] * chunks
+    left.append({"type": "http.request", "body": b""})
+
+    async def receive() -> Any:
+        return left.pop(0)
+
     encoded = [(name.encode(), value.encode()) for name, value in headers.items()]
 
     async def send(message: Any) -> None:
+        assert method != "POST" or sent or not left[1:], "the client is still sending"
         sent.append(message)
 
     scope = {"type": "http", "method": method, "headers": encoded}
-    asyncio.run(RequestBounds(app, most_bytes=1000)(scope, None, send))  # type: ignore[arg-type]
+    asyncio.run(RequestBounds(app, most_bytes=1000)(scope, receive, send))
     body = b"".join(one.get("body", b"") for one in sent)
     assert [one["type"] for one in sent][:1] == ["http.response.start"]
     return sent[0]["status"], json.loads(body)
@@ -56,6 +68,12 @@ def refusing(message: str) -> Any:
 def test_what_is_not_read_at_all(headers: dict[str, str], status: int, why: str) -> None:
     found, body = ask(answering(200, b"{}"), headers)
     assert found == status and why in body["message"]
+
+
+def test_a_body_is_read_before_it_is_refused_and_no_more_than_a_few_times_the_bound() -> None:
+    assert ask(answering(200, b"{}"), JSON | {"content-length": "3000"}, chunks=10)[0] == 413
+    with pytest.raises(AssertionError, match="still sending"):
+        ask(answering(200, b"{}"), JSON | {"content-length": "30000"}, chunks=100)
 
 
 def test_the_rest_passes() -> None:
