@@ -392,7 +392,11 @@ sys.exit(main(["predict", "in", "--out", "out"]))
 
 @pytest.mark.parametrize(
     "number",
-    [pytest.param(signal.SIGTERM, marks=pytest.mark.slow), signal.SIGINT, signal.SIGKILL],
+    [
+        pytest.param(signal.SIGTERM, marks=pytest.mark.slow),
+        pytest.param(signal.SIGINT, marks=pytest.mark.slow),
+        signal.SIGKILL,
+    ],
 )
 def test_killed_it_leaves_nothing_to_the_user(number: signal.Signals, tmp_path: Path) -> None:
     """Of kill -9 the rest goes with the next prediction into the folder."""

@@ -63,6 +63,7 @@ def check_bits(
         assert result.differences(alone) == []
 
 
+@pytest.mark.slow
 def test_two_processes_end_in_the_bits_of_one(
     tmp_path: Path, prepared: Path, trainers: Trainers
 ) -> None:
@@ -102,6 +103,7 @@ def test_a_run_that_is_killed_goes_on_with_other_processes_and_ends_in_the_same_
     assert Result(workspace).differences(alone) == []
 
 
+@pytest.mark.slow
 def test_processes_that_do_not_divide_the_lanes_are_refused(
     tmp_path: Path, prepared: Path, trainers: Trainers
 ) -> None:

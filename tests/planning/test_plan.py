@@ -89,7 +89,10 @@ def test_the_crop_fits_a_given_canvas(
     assert (crop.crop_height, crop.crop_width) == (32, 48)
 
 
-@pytest.mark.parametrize(("slow", "chosen"), [("bf16", "fp32"), ("fp32", "bf16")])
+@pytest.mark.parametrize(
+    ("slow", "chosen"),
+    [("bf16", "fp32"), pytest.param("fp32", "bf16", marks=pytest.mark.slow)],
+)
 def test_the_faster_precision_is_taken(
     tmp_path: Path,
     planned: Callable[..., planning.Planned],

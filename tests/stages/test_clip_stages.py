@@ -68,7 +68,7 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return workspace
 
 
-@pytest.mark.parametrize("model", ["unet", "resnet_lstm"])
+@pytest.mark.parametrize("model", [pytest.param("unet", marks=pytest.mark.slow), "resnet_lstm"])
 def test_the_score_is_that_of_predictions_made_by_hand(
     model: str,
     prepared: Path,

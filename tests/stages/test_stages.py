@@ -302,6 +302,7 @@ def test_an_edit_of_other_sections_does_not_matter(tmp_path: Path, prepared: Pat
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.slow
 def test_an_edit_of_the_code_publishes_nothing(tmp_path: Path, data: Path) -> None:
     import shutil
 

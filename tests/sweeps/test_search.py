@@ -55,6 +55,7 @@ def test_the_last_line_says_where_the_page_and_the_best_are(
     assert "trial" not in capsys.readouterr().out.splitlines()[1].partition(":")[0]
 
 
+@pytest.mark.slow
 def test_failed_trials_are_listed_and_end_with_1(
     work: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

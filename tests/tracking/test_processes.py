@@ -131,6 +131,7 @@ def test_processes_that_create_the_store_at_once_all_succeed(
         assert not list((root / str(number)).glob("*.partial*"))
 
 
+@pytest.mark.slow
 def test_a_kill_during_creation_leaves_what_the_next_call_can_use(
     root: Path, python: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -207,6 +208,7 @@ print("ended")
 """
 
 
+@pytest.mark.slow
 def test_the_environment_is_not_changed_while_a_training_may_read_it(
     used: Path, python: Start, tmp_path: Path
 ) -> None:

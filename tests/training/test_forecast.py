@@ -65,6 +65,7 @@ def test_it_grows_with_the_batch_and_shrinks_with_accumulation_crop_and_processe
     assert (shared["activations_mb"], shared["batch_size"]) == (four, 4)
 
 
+@pytest.mark.slow
 def test_several_processes_hold_the_gradients_twice_and_of_shards_their_part() -> None:
     def weights(processes: int, **train: object) -> float:
         params = TrainParams(batch_size=8, precision="fp32", **train)

@@ -31,6 +31,7 @@ def workspace_with_state(root: Path) -> Path:
     return workspace
 
 
+@pytest.mark.slow
 def test_an_unfinished_training_of_the_version_before_goes_on(
     tmp_path: Path, trainers: Trainers
 ) -> None:

@@ -175,6 +175,7 @@ def weights(folder: Path) -> dict[str, torch.Tensor]:
     }
 
 
+@pytest.mark.slow
 def test_the_error_ends_the_run_and_the_state_goes_on_in_smaller_pieces(
     train_in, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
