@@ -131,6 +131,7 @@ def test_two_models_are_swiped_over_one_image(project: Path) -> None:
     assert swipe.swipe is not None
 
 
+@pytest.mark.slow
 def test_models_of_all_origins_are_compared_with_one_another(project: Path) -> None:
     """A bundle with a DVC experiment, that with an MLflow run, and a folder of the same name."""
     shutil.rmtree(project / "models")

@@ -177,8 +177,8 @@ def test_a_gpu_takes_more_at_once(plan_of: Callable[..., Params]) -> None:
         (_sixteen_bits, "regseg"),
         (_four_channels, "regseg"),
         (_bands, "regseg"),
-        (_tiles, "truth_cnn"),
-        (_clips, "resnet_lstm"),
+        pytest.param(_tiles, "truth_cnn", marks=pytest.mark.slow),
+        pytest.param(_clips, "resnet_lstm", marks=pytest.mark.slow),
     ],
 )
 def test_every_sort_of_data(

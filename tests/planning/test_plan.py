@@ -182,6 +182,7 @@ def test_a_time_in_which_nothing_can_be_learnt_is_refused(
         planned(minutes=0.1)
 
 
+@pytest.mark.slow
 def test_a_batch_that_does_not_fit_the_memory_is_halved(
     tmp_path: Path, planned: Callable[..., planning.Planned], monkeypatch: pytest.MonkeyPatch
 ) -> None:

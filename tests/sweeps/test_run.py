@@ -99,6 +99,7 @@ def test_a_point_is_the_mean_over_its_seeds(work: Path) -> None:
     assert sweep.study._study.trials[0].value == pytest.approx(0.101)
 
 
+@pytest.mark.slow
 def test_poor_trainings_are_pruned_and_marked(work: Path) -> None:
     sweep = runner(file_of(PRUNED), seconds=1.0)
     assert sweep.run() == {}
@@ -198,6 +199,7 @@ def test_two_sweeps_at_a_time_share_the_points(work: Path) -> None:
     assert trained() == {f"it-{n:03d}": 1 for n in range(8)}
 
 
+@pytest.mark.slow
 def test_ctrl_c_ends_the_trainings_and_the_next_call_goes_on(work: Path) -> None:
     file = file_of(GRID)
     sweep = start(file, jobs=2, seconds=30)

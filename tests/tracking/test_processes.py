@@ -154,6 +154,7 @@ def test_a_kill_during_creation_leaves_what_the_next_call_can_use(
             assert client.get_experiment(store.experiment_id).name == "segpipe"
 
 
+@pytest.mark.slow
 def test_the_run_of_a_killed_process_is_ended_by_the_next_and_a_living_one_is_not(
     root: Path, python: Start, read: Callable[[Path], Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -126,6 +126,7 @@ def test_the_next_stage_sends_it_and_says_so_in_one_line(
     assert read(used / "mlflow.db").get_run(run_id).info.status == "FINISHED"
 
 
+@pytest.mark.slow
 def test_killed_while_it_is_sent_nothing_is_lost_or_doubled(
     used: Path, read: Read, tmp_path: Path, run_id: str, python: Start
 ) -> None:
