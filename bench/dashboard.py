@@ -18,7 +18,7 @@ from statistics import median
 from time import perf_counter
 from typing import NamedTuple
 
-from segpipe.bundle_format import BEST, DESCRIPTION, SHIPPED
+from segpipe.bundle_format import PREDICTING, SHIPPED
 from segpipe.dataset.layout import Row, write_index
 from segpipe.params.source import SourceParams, SyntheticParams
 from segpipe.sources.synthetic.fetch import fetch
@@ -71,7 +71,7 @@ def _make_project(root: Path, images: int, height: int, width: int) -> list[str]
     """Write models and raw data below `root`; return the names of the images."""
     for name in ("models", "bundles/second"):
         (root / name).mkdir(parents=True)
-        for file in (DESCRIPTION, BEST):
+        for file in PREDICTING:
             shutil.copyfile(SHIPPED / file, root / name / file)
     scenes = SyntheticParams(train=1, val=images, test=0, height=height, width=width)
     source = SourceParams(

@@ -23,6 +23,7 @@ from segpipe.runtime.validation import typed
 FORMAT: Final = 5
 DESCRIPTION = "model.json"
 BEST, LAST = "model.safetensors", "last.safetensors"
+PREDICTING = (DESCRIPTION, BEST)  # all that a prediction needs of a bundle
 # A small model of generated street scenes, so that predictions can be tried before a training.
 SHIPPED = Path(__file__).resolve().parent / "inference" / "streets"
 Precision = Literal["auto", "fp32", "bf16"]

@@ -9,7 +9,7 @@ from typing import Any
 from segpipe.cli.output_file import refuse_foreign_file
 from segpipe.cli.params_file import tracking_settings
 from segpipe.cli.register import add_model_arguments
-from segpipe.runtime.atomic import atomic_file
+from segpipe.runtime.atomic import write_text
 from segpipe.runtime.console import say
 
 _START = "---\nlicense: "
@@ -46,7 +46,6 @@ def _run(options: argparse.Namespace) -> int:
     if options.out is None:
         sys.stdout.write(text)
         return 0
-    with atomic_file(options.out) as partial:
-        partial.write_text(text, encoding="utf-8")
+    write_text(options.out, text)
     say(f"the model card is {options.out}")
     return 0

@@ -9,7 +9,7 @@ from datetime import datetime
 from functools import partial
 from pathlib import Path
 
-from segpipe.bundle_format import BEST, DESCRIPTION, SHIPPED
+from segpipe.bundle_format import DESCRIPTION, PREDICTING, SHIPPED
 from segpipe.params.load import load_params
 from segpipe.params.schema import TrackingParams
 from segpipe.registry.find import fetch_committed_bundle
@@ -21,7 +21,6 @@ from segpipe.tracking.bundles import fetch_bundle, tracked_models
 
 FOLDERS, EXPERIMENTS, RUNS = "Folders", "DVC experiments", "MLflow runs"
 _SHIPPED_NAME = "streets (comes with segpipe)"
-_FILES = (DESCRIPTION, BEST)  # all that a prediction needs of a bundle
 
 # By the name that is shown: returns the folder of the bundle, fetched before where it is none yet.
 Models = Mapping[str, Callable[[], Path]]
@@ -39,7 +38,7 @@ def models_of(origin: str, folders: Sequence[Path]) -> Models:
 def files_state(folder: Path) -> tuple[int, ...]:
     """Return what changes when a bundle is replaced; BundleError where a file is missing."""
     found: list[int] = []
-    for path in (folder / name for name in _FILES):
+    for path in (folder / name for name in PREDICTING):
         try:
             about = path.stat()
         except OSError as error:
@@ -103,7 +102,7 @@ def _fetched_run(settings: TrackingParams, run_id: str) -> Path:
     """Return the folder of a run's model, brought from MLflow at first."""
     target = _kept(run_id)
     if not target.is_dir():
-        fetch_bundle(settings, run_id, _FILES, target)
+        fetch_bundle(settings, run_id, PREDICTING, target)
     return target
 
 

@@ -28,7 +28,7 @@ class BatchShard:
     lanes: int = 0
 
     def __post_init__(self) -> None:
-        if self.lanes != self.lanes // self.processes * self.processes:
+        if self.lanes % self.processes:
             raise LaunchError(
                 f"params.yaml: train.lanes ({self.lanes}) cannot be shared by {self.processes} processes; "
                 f"start {' or '.join(map(str, divisors(self.lanes)))}"

@@ -6,7 +6,6 @@ Shapes: T frames, H and W of the image, C channels; h, w of the truth.
 import base64
 import binascii
 import math
-import os
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,6 +19,7 @@ from segpipe.inference.targets import SOFTWARE
 from segpipe.labels.scheme import VOID
 from segpipe.raw.input_spec import at_image_size
 from segpipe.raw.pictures.deep import picture_header
+from segpipe.raw.pictures.opener import most_pixels
 from segpipe.raw.pictures.palette import palette_of_ids
 from segpipe.raw.rasters.read import coarse_valid
 from segpipe.rendering.png import png_bytes
@@ -27,7 +27,6 @@ from segpipe.runtime.errors import DataError, SegpipeError
 
 # Of all images of a request together; a file is as large as its base64 text at most.
 MOST_PIXELS = 50_000_000
-_LARGEST = "SEGPIPE_MAX_PIXELS"
 _NUMBERS = frozenset("iuf")  # kinds of NumPy's types
 
 Form = Literal["png", "array"]
@@ -47,7 +46,7 @@ def answers(predictor: Predictor, images: Sequence[Any], form: Form) -> list[dic
         raise DataError(f"labels is {form!r}; it must be png or array")
     if not images:
         raise DataError("there is no image; send one or more")
-    left, found = int(os.environ.get(_LARGEST, MOST_PIXELS)), []
+    left, found = most_pixels(MOST_PIXELS), []
     for place, image in enumerate(images):
         try:
             frames_THWC, valid_HW = _frames(predictor, image, left)

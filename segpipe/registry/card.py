@@ -9,8 +9,9 @@ from typing import Any
 
 from segpipe.params.chosen import chosen, flat
 from segpipe.registry.find import TrainedModel
+from segpipe.rendering.html.page import interval
 from segpipe.results.evaluation import Evaluation
-from segpipe.results.records import Interval, shown_values
+from segpipe.results.records import shown_values
 from segpipe.results.training import TrainingSummary
 from segpipe.runtime.version import installed_version
 
@@ -100,17 +101,13 @@ def _scores(evaluation: Evaluation) -> Iterator[str]:
     yield "| --- | --- | --- |"
     for one in shown_values(evaluation):
         if one.value is not None:
-            yield f"| {one.label} | {100 * one.value:.2f} | {_shown_interval(one.interval)} |"
+            yield f"| {one.label} | {100 * one.value:.2f} | {interval(one.interval)} |"
     yield ""
     yield "| class | IoU | pixels of the truth |"
     yield "| --- | --- | --- |"
     for name, scores in evaluation.classes.items():
         iou = "none" if scores.iou is None else f"{100 * scores.iou:.2f}"
         yield f"| {_escaped(name)} | {iou} | {scores.pixels:,} |"
-
-
-def _shown_interval(interval: Interval | None) -> str:
-    return "" if interval is None else f"{100 * interval.low:.2f} to {100 * interval.high:.2f}"
 
 
 def _protocol(evaluation: Evaluation) -> Iterator[str]:

@@ -7,7 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from segpipe.bundle_format import BEST, DESCRIPTION, Description, file_sha256, read_description
+from segpipe.bundle_format import (
+    BEST,
+    DESCRIPTION,
+    PREDICTING,
+    Description,
+    file_sha256,
+    read_description,
+)
 from segpipe.params.schema import TrackingParams
 from segpipe.results.evaluation import Evaluation
 from segpipe.results.evaluation_tables import ImageCountsRow
@@ -21,10 +28,9 @@ from segpipe.runtime.yaml_file import read_yaml
 
 _MODELS, _LOCK = "models", "dvc.lock"
 _ENVIRONMENT = "environment.json"
-_BUNDLE = (DESCRIPTION, BEST)  # all that a prediction needs
 _RESULTS = (Evaluation.file, ImageCountsRow.file, TrainingSummary.file)
 _OF_RUN = {
-    "bundle": (*_BUNDLE, _ENVIRONMENT),
+    "bundle": (*PREDICTING, _ENVIRONMENT),
     "evaluation": (Evaluation.file, ImageCountsRow.file),
     "training": (TrainingSummary.file,),
 }
@@ -63,7 +69,7 @@ class TrainedModel:
     @property
     def content(self) -> str:
         """The SHA-256 of weights, description and scores: what tells it from other versions."""
-        files = [self.bundle / name for name in _BUNDLE]
+        files = [self.bundle / name for name in PREDICTING]
         files += [path for name, path in self.results.items() if name != TrainingSummary.file]
         return hashlib.sha256(" ".join(map(file_sha256, files)).encode()).hexdigest()
 
@@ -108,7 +114,7 @@ def fetch_committed_bundle(name: str, commit: str, target: Path) -> None:
     try:
         with atomic_dir(target) as partial:
             files = DVCFileSystem(rev=commit)
-            for file in _BUNDLE:
+            for file in PREDICTING:
                 files.get_file(f"{_MODELS}/{file}", str(partial / file))
     except Exception as error:  # DVC, git and what reads remotes each raise their own
         cause = str(error).partition("\n")[0] or type(error).__name__

@@ -8,14 +8,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from packaging.requirements import Requirement
 
 import segpipe
-from segpipe.bundle_format import BEST, DESCRIPTION
+from segpipe.bundle_format import PREDICTING
 from segpipe.inference.predictor import load_model
 from segpipe.params.schema import TrackingParams
 from segpipe.registry.answers import answers
 from segpipe.registry.card import UNKNOWN, model_card
 from segpipe.registry.find import TrainedModel
+from segpipe.rendering.html.page import interval, percent
 from segpipe.rendering.png import png_bytes
 from segpipe.runtime.errors import ParameterError
 from segpipe.tracking.registry import (
@@ -75,7 +77,7 @@ def _saved(found: TrainedModel, scratch: Path, licence: str) -> Path:
     answers(load_model(found.bundle), [example], "array")
     bundle, results, folder = (scratch / part for part in ("bundle", RESULTS, "model"))
     for target, files in (
-        (bundle, {one: found.bundle / one for one in (DESCRIPTION, BEST)}),
+        (bundle, {one: found.bundle / one for one in PREDICTING}),
         (results, found.results),
     ):
         target.mkdir()
@@ -114,18 +116,16 @@ def _requirements(found: TrainedModel) -> list[str]:
     extra = {"segmentation-models-pytorch"} if found.about.model.name == "smp" else set()
     extra |= {"rasterio"} if found.about.input.files.scaling is not None else set()
     wanted = importlib.metadata.requires("segpipe") or []
-    names = {
-        line.partition(";")[0].split(">")[0].strip() for line in wanted if "extra ==" not in line
-    }
+    names = {Requirement(line).name for line in wanted if "extra ==" not in line}
     return sorted(f"{one}=={importlib.metadata.version(one)}" for one in names | extra)
 
 
 def _description(found: TrainedModel) -> str:
     """Return what the page of the version says."""
     evaluation, lineage, scheme = found.evaluation, found.about.lineage, found.about.scheme
-    bounds = evaluation.miou_interval
-    interval = "" if bounds is None else f" ({100 * bounds.low:.2f} to {100 * bounds.high:.2f})"
-    miou = "none" if evaluation.miou is None else f"{100 * evaluation.miou:.2f} %{interval}"
+    bounds = interval(evaluation.miou_interval)
+    spread = f" ({bounds})" if bounds else ""
+    miou = "none" if evaluation.miou is None else f"{percent(evaluation.miou)} %{spread}"
     lines = [
         f"`{found.about.model.name}` for {scheme.num_classes} classes of {scheme.name}",
         f"mIoU {miou} on {evaluation.protocol.summary}",

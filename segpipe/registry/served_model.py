@@ -22,9 +22,8 @@ class ServedModel(PythonModel):
     def load_context(self, context: PythonModelContext) -> None:
         """Load the bundle that lies beside this file in the registry."""
         self._predictor = load_model(context.artifacts["bundle"])
-        self._lock = (
-            threading.Lock()
-        )  # memory is bounded for one request, and the server has threads
+        # Memory is bounded for one request, and the server has threads.
+        self._lock = threading.Lock()
         bound_requests()
 
     # Of hints MLflow would make a schema of its own; the one of the registry is meant.

@@ -20,7 +20,6 @@ from segpipe.results.records import (
     parse_record,
     parse_table,
     read_record,
-    read_table,
 )
 from segpipe.results.training import TrainingSummary
 from segpipe.runtime.errors import DataError, ParameterError, listing
@@ -158,22 +157,23 @@ def _from_commit(name: str, commit: str) -> RunResults:
 
 def _record(model: type[_File], name: str, place: Path | str) -> _File | None:
     """Read a JSON file of the run `name` from its folder or commit; None where it is not there."""
-    if isinstance(place, Path):
-        path = place / model.file
-        return read_record(model, path) if path.is_file() else None
-    content = _file_of(place, METRICS / model.file)
-    where = f"{name}:{METRICS / model.file}"
-    return None if content is None else parse_record(model, content, where)
+    found = _content(name, place, model.file)
+    return None if found is None else parse_record(model, *found)
 
 
 def _table(model: type[_File], name: str, place: Path | str) -> list[_File] | None:
     """Read a CSV file likewise."""
+    found = _content(name, place, model.file)
+    return None if found is None else parse_table(model, *found)
+
+
+def _content(name: str, place: Path | str, file: str) -> tuple[bytes, str] | None:
+    """Return the content of a file of a run, and what messages call the file."""
     if isinstance(place, Path):
-        path = place / model.file
-        return read_table(model, path) if path.is_file() else None
-    content = _file_of(place, METRICS / model.file)
-    where = f"{name}:{METRICS / model.file}"
-    return None if content is None else parse_table(model, content, where)
+        path = place / file
+        return (path.read_bytes(), str(path)) if path.is_file() else None
+    content = _file_of(place, METRICS / file)
+    return None if content is None else (content, f"{name}:{METRICS / file}")
 
 
 def _parsed_parameters(content: bytes | None) -> dict[str, str] | None:

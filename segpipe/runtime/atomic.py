@@ -143,9 +143,10 @@ def disk_errors_explained(place: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno in _PROTECTED:
+        # Without a file the refusal is of something else, such as a port or another process.
+        if error.errno in _PROTECTED and error.filename:
             raise SegpipeError(
-                f"{error.filename or place}: {error.strerror}. segpipe needs to read this place, and "
+                f"{error.filename}: {error.strerror}. segpipe needs to read this place, and "
                 "to write into the folder that it is started in: change its owner or its mode, or "
                 "work in a copy"
             ) from error

@@ -163,13 +163,18 @@ def _named(head: bytes) -> str:
     return next(named, "of no known format")
 
 
-def refuse_too_large(path: Path, height: int, width: int) -> None:
-    """Raise DataError where a picture has more than SEGPIPE_MAX_PIXELS pixels (200 million)."""
-    text = os.environ.get(_LARGEST, str(_MAX_PIXELS))
+def most_pixels(usual: int) -> int:
+    """Return the limit that SEGPIPE_MAX_PIXELS sets, else the usual one; DataError for no number."""
+    text = os.environ.get(_LARGEST, str(usual))
     try:
-        most = int(text)
+        return int(text)
     except ValueError as error:
         raise DataError(f"{_LARGEST} is {text!r}; it must be a whole number of pixels") from error
+
+
+def refuse_too_large(path: Path, height: int, width: int) -> None:
+    """Raise DataError where a picture has more than SEGPIPE_MAX_PIXELS pixels (200 million)."""
+    most = most_pixels(_MAX_PIXELS)
     pixels = width * height
     if pixels > most:
         raise DataError(

@@ -39,9 +39,9 @@ class _Normalised(torch.autograd.Function):
     @staticmethod
     def backward(context: Any, gradient_BCHW: Tensor) -> tuple[Tensor | None, ...]:
         x_BCHW, weight_C, mean_C, rstd_C, pixels = context.saved_tensors
-        mean = mean_C[:, None, None]
+        mean, given_BCHW = mean_C[:, None, None], gradient_BCHW.float()
         sums_B2C = []
-        for x_CHW, given_CHW in zip(x_BCHW, gradient_BCHW.float(), strict=True):
+        for x_CHW, given_CHW in zip(x_BCHW, given_BCHW, strict=True):
             both = given_CHW, given_CHW * (x_CHW.float() - mean)
             sums_B2C.append(torch.stack([each.sum((1, 2)) for each in both]))
         own_2C = torch.stack(sums_B2C).sum(0)
@@ -51,7 +51,7 @@ class _Normalised(torch.autograd.Function):
         slope = (-scale_C * rstd_C * all_2C[1] / pixels)[:, None, None]
         offset, scale = (-scale_C * all_2C[0] / pixels)[:, None, None], scale_C[:, None, None]
         found = torch.empty_like(x_BCHW, dtype=torch.float32)
-        for x_CHW, given_CHW, out_CHW in zip(x_BCHW, gradient_BCHW.float(), found, strict=True):
+        for x_CHW, given_CHW, out_CHW in zip(x_BCHW, given_BCHW, found, strict=True):
             torch.addcmul(offset, x_CHW.float() - mean, slope, out=out_CHW)
             out_CHW.addcmul_(given_CHW, scale)
         return found.to(x_BCHW.dtype), own_2C[1], own_2C[0], None, None, None

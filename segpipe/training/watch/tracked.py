@@ -51,7 +51,7 @@ def mlflow_run(
             **standard_tags(),
             "data_fingerprint": job.data.dataset.fingerprint,
             NOTE: description(model, recorded),
-            TOKEN: job.checkpoints.tracking_token(),
+            **({TOKEN: job.checkpoints.tracking_token()} if tracking.enabled else {}),
         },
         resume=job.checkpoints.tracked(),
         data=data_used(job.data, recorded["source"]["name"]),
