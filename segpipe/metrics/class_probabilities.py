@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from segpipe.labels.scheme import VOID
-from segpipe.metrics.precision_recall import PROBABILITIES
-from segpipe.metrics.scores import Floats, ratio
+from segpipe.metrics.precision_recall import PROBABILITIES, average_precision
+from segpipe.metrics.scores import Floats, mean_defined, ratio
 
 BINS = 20  # of calibration, each of so many ranges:
 _RANGES_A_BIN = PROBABILITIES // BINS
@@ -85,6 +85,16 @@ def auroc(counts_2T: NDArray[np.int64]) -> tuple[float, float]:
     below_T = others_T.cumsum() - others_T
     tied = float((own_T * others_T).sum())
     return float((own_T * below_T).sum() + tied / 2) / pairs, tied / 2 / pairs
+
+
+def ranking(counts_K2T: NDArray[np.int64]) -> tuple[float, float]:
+    """Return the means over the classes of AUROC and of average precision, each of the classes that have it.
+
+    NaN where none has.
+    """
+    areas = [auroc(counts_2T)[0] for counts_2T in counts_K2T]
+    precisions = [average_precision(counts_2T) for counts_2T in counts_K2T]
+    return float(mean_defined(np.array(areas))), float(mean_defined(np.array(precisions)))
 
 
 @dataclass(frozen=True)

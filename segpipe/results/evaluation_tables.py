@@ -78,8 +78,8 @@ class ImageRow(Evaluated):
     """A row of images.csv, the worst image first; means over the classes of that image.
 
     The foreground's scores are there only where the network has one logit; boundary_iou and boundary_f, at
-    the smallest width, temporal_miou, as in TemporalScores, and calibration_error where they were asked
-    for; those of categories and instances where the split has them.
+    the smallest width, temporal_miou, as in TemporalScores, and those of probabilities where they were
+    asked for; those of categories and instances where the split has them.
     """
 
     file: ClassVar[str] = "images.csv"
@@ -99,6 +99,8 @@ class ImageRow(Evaluated):
     boundary_f: Score = None
     temporal_miou: Score = None
     calibration_error: Score = None
+    mean_auroc: Score = None
+    mean_average_precision: Score = None
 
 
 class ImageCountsRow(Evaluated):
@@ -145,6 +147,8 @@ class GroupRow(Evaluated):
     boundary_f: Annotated[Score, Shown("boundary F")] = None
     temporal_miou: Annotated[Score, Shown("temporal mIoU")] = None
     calibration_error: Annotated[Score, Shown("calibration error")] = None
+    mean_auroc: Annotated[Score, Shown("mean AUROC")] = None
+    mean_average_precision: Annotated[Score, Shown("mean average precision")] = None
     class_iou: ScoresByClass | None = None
 
 

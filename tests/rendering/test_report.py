@@ -144,7 +144,7 @@ def metrics(tmp_path: Path) -> Path:
         ],
         GroupRow: [
             {"group": EVIL, "images": 2, "miou": 0.3, "pixel_accuracy": 0.61, "pixels": 12345}
-            | {"calibration_error": 0.0123, "class_iou": [0.6123, None, 0]},
+            | {"calibration_error": 0.0123, "mean_auroc": 0.9345, "class_iou": [0.6123, None, 0]},
             {"group": "b", "images": 3, "miou": 0.4, "pixel_accuracy": 0.71, "pixels": 2}
             | {"calibration_error": None, "class_iou": [None, 0.25, 1]},
         ],
@@ -208,9 +208,17 @@ def test_every_number_is_that_of_the_records(metrics: Path) -> None:
         [EVIL, "-", "-"],
     ]
     assert page.tables["groups"] == [
-        ["group", "mIoU, %", "pixel accuracy, %", "calibration error, %", "images", "pixels"],
-        [EVIL, "30.00", "61.00", "1.23", "2", "12,345"],
-        ["b", "40.00", "71.00", "-", "3", "2"],
+        [
+            "group",
+            "mIoU, %",
+            "pixel accuracy, %",
+            "calibration error, %",
+            "mean AUROC, %",
+            "images",
+            "pixels",
+        ],
+        [EVIL, "30.00", "61.00", "1.23", "93.45", "2", "12,345"],
+        ["b", "40.00", "71.00", "-", "-", "3", "2"],
     ]
     assert page.tables["group-classes"] == [
         ["group", "road", EVIL, "pole"],

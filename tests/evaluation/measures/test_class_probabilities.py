@@ -6,11 +6,14 @@ import torch
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 from segpipe.evaluation.measure import ScoredImage
+from segpipe.evaluation.measures import class_probabilities
 from segpipe.evaluation.measures.class_probabilities import ClassProbabilities
 from segpipe.raw.sample import Sample
 from segpipe.results.evaluation_tables import ReliabilityBin
 
 CLASSES = ("road", "car", "sky")
+RANKING = ("mean_auroc", "mean_average_precision")
+SCORES = (roc_auc_score, average_precision_score)
 
 
 def images(classes: int, number: int) -> list[tuple[ScoredImage, torch.Tensor]]:
@@ -96,10 +99,7 @@ def test_calibration_is_measured_on_images_that_the_temperature_was_not_fitted_o
 
 
 def test_images_and_groups_have_the_calibration_error_of_their_own() -> None:
-    parts = [
-        (replace(image, sample=replace(image.sample, group=f"drive{place % 3}")), logits)
-        for place, (image, logits) in enumerate(images(3, 6))
-    ]
+    parts = by_drive(6)
     # 0 and 3 are the whole of the first drive, 1 is half of the second.
     fitted = {"0.png", "3.png", "1.png"}
     found = counted(ClassProbabilities(CLASSES, 2.5, fitted), parts).summary()
@@ -110,13 +110,57 @@ def test_images_and_groups_have_the_calibration_error_of_their_own() -> None:
         assert scores["calibration_error"] > 0.01
         return float(scores["calibration_error"])
 
-    assert found.image_columns == {
-        "calibration_error": {"0": None, "1": None, "3": None}
-        | {str(place): alone(place) for place in (2, 4, 5)}
-    }
-    assert found.group_columns == {
-        "calibration_error": {"drive0": None, "drive1": alone(4), "drive2": alone(2, 5)}
-    }
+    assert found.image_columns["calibration_error"] == (
+        {"0": None, "1": None, "3": None} | {str(place): alone(place) for place in (2, 4, 5)}
+    )
+    assert found.group_columns["calibration_error"] == (
+        {"drive0": None, "drive1": alone(4), "drive2": alone(2, 5)}
+    )
+
+
+def by_drive(number: int) -> list[tuple[ScoredImage, torch.Tensor]]:
+    """Images of three drives, in turn."""
+    return [
+        (replace(image, sample=replace(image.sample, group=f"drive{place % 3}")), logits)
+        for place, (image, logits) in enumerate(images(3, number))
+    ]
+
+
+def test_images_and_groups_have_the_ranking_of_scikit_learn() -> None:
+    parts = by_drive(5)
+    parts[4][0].truth_hw[:] = 1  # one class alone: nothing to tell it apart from
+    found = counted(ClassProbabilities(CLASSES, 1.0, {"3.png"}), parts).summary()
+
+    def alone(*places: int) -> tuple[float, float]:
+        """Of road and car; sky is in none of them."""
+        truth = np.concatenate([parts[place][0].truth_hw.ravel() for place in places])
+        chance = np.concatenate(
+            [parts[place][1].softmax(0).flatten(1).T.numpy() for place in places]
+        )
+        own, valid = [truth == k for k in (0, 1)], truth != 255
+        pairs = [(score(own[k][valid], chance[valid, k])) for score in SCORES for k in (0, 1)]
+        return float(np.mean(pairs[:2])), float(np.mean(pairs[2:]))
+
+    for place in (0, 1, 2, 3):
+        row = [found.image_columns[column][str(place)] for column in RANKING]
+        assert row == pytest.approx(alone(place), abs=2e-3)
+    assert found.image_columns["mean_auroc"]["4"] is None
+    assert found.image_columns["mean_average_precision"]["4"] == 1.0
+    for group, places in (("drive0", (0, 3)), ("drive1", (1, 4)), ("drive2", (2,))):
+        row = [found.group_columns[column][group] for column in RANKING]
+        assert row == pytest.approx(alone(*places), abs=2e-3)
+
+
+def test_too_many_groups_for_memory_have_no_ranking(monkeypatch: pytest.MonkeyPatch) -> None:
+    parts = by_drive(6)
+    monkeypatch.setattr(class_probabilities, "_MOST_BYTES_OF_GROUPS", 2 * 3 * 2 * 1000 * 8)
+    two = counted(ClassProbabilities(CLASSES), [parts[0], parts[1], parts[3]])
+    assert len(two.summary().group_columns["mean_auroc"]) == 2
+    three = counted(ClassProbabilities(CLASSES), parts).summary()
+    assert set(three.group_columns) == {"calibration_error"}
+    assert len(three.image_columns["mean_auroc"]) == 6
+    two.merge(counted(ClassProbabilities(CLASSES), parts[2:3]))
+    assert set(two.summary().group_columns) == {"calibration_error"}, "whoever has counted them"
 
 
 def test_strips_of_an_image_add_up_to_the_whole() -> None:
