@@ -1,9 +1,9 @@
 """Latency and mIoU of every model as ONNX, OpenVINO and with 8-bit integers, beside those of its bundle.
 
-Each model of the list is made small, learns some batches of generated scenes (models of clips and of tiles
-have random weights), and is exported to each target in turn. A row of the table is written as soon as it
-is measured: milliseconds of one image of the bundle (torch, fp32) and of the file, their ratio, and by
-how much the mIoU of the file differs, in points. `segpipe export` would refuse what is marked *.
+Each model of the list has its default options, learns some batches of generated scenes (models of clips
+and of tiles have random weights) and is exported to each target in turn. A row of the table is written as
+soon as it is measured: milliseconds of one image of the bundle (torch, fp32) and of the file, their ratio,
+and by how much the mIoU of the file differs, in points. `segpipe export` would refuse what is marked *.
 
 Example: python -m bench.export --out export.md
 """
@@ -21,6 +21,7 @@ import torch
 from segpipe.dataset.layout import Row, write_index
 from segpipe.export.run import ExportJob, make_export
 from segpipe.export.verify import most_difference
+from segpipe.params.model import ModelParams
 from segpipe.params.prepare import SplitParams
 from segpipe.raw.input_spec import PICTURES
 from segpipe.raw.sample import Sample, Window
@@ -30,7 +31,7 @@ from segpipe.sources.folder.samples import list_samples
 from tests.export.make_bundle import make_bundle
 from tests.forge import make_folder
 from tests.inference.test_raster_prediction import esd_files
-from tests.models.test_all_models import FRAMES, NAMES, RATIO, options
+from tests.models.test_all_models import FRAMES, NAMES, RATIO
 from tests.raw.rasters.geotiffs import coarser, make_esd_tile, write_tif
 
 _CLIPS = ("resnet_lstm",)
@@ -53,7 +54,7 @@ def main() -> None:
     parser.add_argument("--height", type=int, default=256)
     parser.add_argument("--width", type=int, default=512)
     parser.add_argument("--images", type=int, default=4, help="validation images that are scored")
-    parser.add_argument("--steps", type=int, default=10, help="batches that a model learns")
+    parser.add_argument("--steps", type=int, default=60, help="batches that a model learns")
     parser.add_argument("--out", type=Path, help="file for the table")
     asked = parser.parse_args()
     written: list[str] = []
@@ -89,11 +90,12 @@ def _measure(root: Path, name: str, asked: argparse.Namespace, tell: Callable[[s
     learns = files == PICTURES and name not in _CLIPS
     bundle = make_bundle(
         root / "models",
-        options(name),
+        ModelParams.model_validate({"name": name}),
         files=files,
         sides=sides,
         frames=FRAMES if name in _CLIPS else 1,
         steps=asked.steps if learns else 0,
+        rate=0.002,
     )
     for to, int8, file in _TARGETS:
         out = root / file

@@ -5,15 +5,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from segpipe.evaluation.evaluate import evaluate
 from segpipe.inference.predictor import Predictor
 from segpipe.raw.sample import Sample
 from segpipe.runtime.errors import DataError, ExportError
 
-_RUNS, _SECONDS = 30, 10.0  # of both together, at the most
+_ROUNDS, _RUNS, _SECONDS = 3, 10, 10.0  # runs of a round, and seconds of all, at the most
+# Threads that have just computed go on spinning and take time from those of another library.
+_PAUSE = 0.2
 
 
 def most_difference(int8: bool) -> float:
@@ -81,8 +85,8 @@ def refuse_other_scores(found: Comparison, int8: bool) -> None:
 def latencies(predictors: Sequence[Predictor]) -> tuple[list[float], int]:
     """Return for each the milliseconds in which it labels an image of the training's size, and the runs.
 
-    The median of runs in turns, so that what else the machine does strikes all alike; two before them
-    are not counted.
+    The median of rounds in turns, so that what else the machine does strikes all alike; two runs at the
+    begin of each round are not counted.
     """
     spec, frames = predictors[0].input, predictors[0].frames
     random = np.random.default_rng(0)
@@ -91,12 +95,23 @@ def latencies(predictors: Sequence[Predictor]) -> tuple[list[float], int]:
     if spec.files.dtype is not np.uint8:
         image = (image / 255).astype(np.float16)
     taken: list[list[float]] = [[] for _ in predictors]
+    share = _SECONDS / _ROUNDS / len(predictors)
+    for _ in range(_ROUNDS):
+        for predictor, times in zip(predictors, taken, strict=True):
+            time.sleep(_PAUSE)
+            times += _timed(predictor, image, share)
+    return [round(1000 * median(times), 3) for times in taken], min(map(len, taken))
+
+
+def _timed(predictor: Predictor, image: NDArray[Any], seconds: float) -> list[float]:
+    """Return the seconds of each run, after two that are not counted; one run at the least."""
+    times: list[float] = []
     begin = time.perf_counter()
     for run in range(_RUNS + 2):
-        for predictor, times in zip(predictors, taken, strict=True):
-            start = time.perf_counter()
-            predictor.predict(image)
+        start = time.perf_counter()
+        predictor.predict(image)
+        if run >= 2:
             times.append(time.perf_counter() - start)
-        if run >= 2 and time.perf_counter() - begin > _SECONDS:
-            break
-    return [round(1000 * median(times[2:]), 3) for times in taken], len(taken[0]) - 2
+            if time.perf_counter() - begin > seconds:
+                break
+    return times

@@ -23,6 +23,7 @@ def make_bundle(
     sides: tuple[int, int] = (32, 48),
     frames: int = 1,
     steps: int = 0,
+    rate: float = 0.01,
 ) -> Path:
     """Write a bundle and return its folder; it has learnt `steps` batches of `tests.forge.scene`."""
     channels = len(files.channels)
@@ -31,7 +32,7 @@ def make_bundle(
     torch.manual_seed(0)
     network = build_model(model, channels, 3, files.truth_ratio)
     if steps:
-        _learn(network, steps)
+        _learn(network, steps, rate)
     weights = plain_weights(network)
     spec = InputSpec(files, *sides, "stretch", frames, [0.5] * channels, [0.25] * channels)
     scheme = load_scheme("classes.csv", {}, folder)
@@ -39,13 +40,15 @@ def make_bundle(
     return folder
 
 
-def _learn(network: nn.Module, steps: int) -> None:
-    optimizer = torch.optim.Adam(network.parameters(), lr=0.01)
+def _learn(network: nn.Module, steps: int, rate: float) -> None:
+    optimizer = torch.optim.Adam(network.parameters(), lr=rate)
     for step in range(steps):
         pairs = [scene(1000 + 8 * step + place, 32, 48) for place in range(8)]
         images = torch.from_numpy(np.stack([image for image, _ in pairs])).permute(0, 3, 1, 2)
         truth = torch.from_numpy(np.stack([mask for _, mask in pairs])).long()
-        logits = network((images / 255 - 0.5) / 0.25)
+        outputs = network((images / 255 - 0.5) / 0.25)
+        heads = outputs if isinstance(outputs, tuple) else (outputs,)  # with auxiliary heads
         optimizer.zero_grad()
-        F.cross_entropy(logits, truth, ignore_index=9).backward()
+        losses = [F.cross_entropy(logits, truth, ignore_index=9) for logits in heads]
+        torch.stack(losses).sum().backward()
         optimizer.step()
