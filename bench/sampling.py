@@ -3,7 +3,7 @@
 Nothing is trained: the windows of some epochs are drawn as training draws them, and the pixels of
 their masks are counted. Prints a table in Markdown.
 
-Example: python -m bench.sampling --params recipes/camvid.yaml --epochs 10 --crop 96 128 --cell 48
+Example: python -m bench.sampling --params recipes/camvid_regseg.yaml --epochs 10 --crop 96 128 --cell 48
 """
 
 import argparse
