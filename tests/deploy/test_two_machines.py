@@ -42,7 +42,7 @@ TORCHRUN = (
 OPTIONS = {
     "train__batch_size": 4,
     "train__lanes": 2,
-    "train__length": 60,
+    "train__length": 15,
     "train__ema": 0.9,
     "model__unet__dropout": 0.2,
     "checkpoint__steps": 1,
