@@ -149,7 +149,9 @@ def test_each_node_copies_the_data_to_its_disk_once(tmp_path: Path) -> None:
         done, asked = submitted("many_nodes.sbatch", tmp_path, 0, LOCAL_DISK=str(disk))
         assert done.returncode == 0, done.stderr
         made = set(disk.iterdir()) - copies
-        assert len(made) == (version not in [(path / "dataset.json").read_text() for path in copies])
+        assert len(made) == (
+            version not in [(path / "dataset.json").read_text() for path in copies]
+        )
         copies |= made
         [used] = [path for path in copies if (path / "dataset.json").read_text() == version]
         assert (used / "val/arrays").read_text() == "some"
@@ -267,7 +269,9 @@ def test_every_variable_is_read_by_something() -> None:
         for entry in job["spec"]["template"]["spec"]["containers"][0].get("env", [])
     }
     for script in BATCH:
-        names |= set(re.findall(r"^ *export ([A-Z_]+)=", script.read_text(), re.MULTILINE)) - {"PATH"}
+        names |= set(re.findall(r"^ *export ([A-Z_]+)=", script.read_text(), re.MULTILINE)) - {
+            "PATH"
+        }
     assert len(names) > 7
     for name in names:
         assert re.search(rf"\b{name}\b", text), name
@@ -288,7 +292,9 @@ sys.exit({code})
 """
 
 
-def toy_launch(folder: Path, seconds: float, code: int, restarts: int = 0) -> "subprocess.Popen[str]":
+def toy_launch(
+    folder: Path, seconds: float, code: int, restarts: int = 0
+) -> "subprocess.Popen[str]":
     (folder / "worker.py").write_text(WORKER.format(seconds=seconds, code=code))
     for name in ("segpipe", "deploy"):
         (folder / name).symlink_to(ROOT / name)

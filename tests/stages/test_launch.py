@@ -176,7 +176,7 @@ def test_a_copy_of_the_prepared_data_is_read_if_it_is_one(
     assert prepared_folder() == Path("data/prepared")
     copy = tmp_path / "copy"
     monkeypatch.setenv("SEGPIPE_PREPARED", str(copy))
-    with pytest.raises(DataError, match="copy/dataset.json: there is no such file"):
+    with pytest.raises(DataError, match=r"copy/dataset\.json: there is no such file"):
         prepared_folder()
     shutil.copytree("data/prepared", copy)
     assert prepared_folder() == copy

@@ -21,8 +21,14 @@ PEER_FAILED = 69
 # has ended, and the one that knows the cause must have said it by then.
 PEER_GRACE_SECONDS = 20.0
 
-# What gloo says when the process at the other end has closed its connection, or has died; and NCCL.
-_GLOO = ("Connection closed by peer", "Connection reset by peer", "Broken pipe")
+# What gloo says when the process at the other end has closed its connection, has died, or says nothing
+# for the longest time that is waited; and NCCL.
+_GLOO = (
+    "Connection closed by peer",
+    "Connection reset by peer",
+    "Broken pipe",
+    "Timed out waiting",
+)
 _NCCL = "ncclRemoteError"
 
 
@@ -38,7 +44,7 @@ class PeerFailed(Exception):  # noqa: N818 (the error is another process's)
 
 
 def is_peer_disconnect(error: BaseException) -> bool:
-    """Return whether an error only tells that another process of the training has gone."""
+    """Return whether an error only tells that another process of the training has gone or hangs."""
     if not isinstance(error, RuntimeError):
         return False
     text = str(error)

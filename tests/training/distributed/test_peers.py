@@ -1,4 +1,7 @@
-"""Whether the processes of a training were all started with the same; also in tests/deploy."""
+"""What a process makes of the others: were they started with the same, are they gone?
+
+Also in tests/deploy and tests/stages/test_failures.py.
+"""
 
 from typing import Any
 
@@ -6,6 +9,7 @@ import pytest
 
 from segpipe.runtime.errors import LaunchError
 from segpipe.training.distributed import peers
+from segpipe.training.distributed.signals import StopRequest
 
 OWN = {"prepared data": "d1", "code": "c1", "parameters": "p1"}
 
@@ -29,3 +33,17 @@ def test_processes_that_were_started_with_something_else_are_refused(
 
 def test_one_process_asks_nobody() -> None:
     peers.refuse_differing(1, OWN)
+
+
+GLOO = "[/pytorch/third_party/gloo/gloo/transport/tcp/unbound_buffer.cc:129] "
+
+
+def test_what_tells_that_another_process_is_gone_is_no_error_of_this_one() -> None:
+    """As gloo said it when the cable to the other machine was cut (docs/distributed.md)."""
+    silent = RuntimeError(f"{GLOO}Timed out waiting 600000ms for send operation to complete")
+    with pytest.raises(peers.PeerFailed, match="rank 1: another"):
+        with peers.peers_watched(1, StopRequest()):
+            raise silent
+    with pytest.raises(RuntimeError, match="shapes"):
+        with peers.peers_watched(1, StopRequest()):
+            raise RuntimeError("shapes do not match")

@@ -154,7 +154,9 @@ def test_a_leading_process_that_sees_less_than_another_does_not_start_over(
     job, *_ = trained(dataset, **OPTIONS)
     two = replace(job, processes=SimpleNamespace(number=2, leads=True))
     monkeypatch.setattr("segpipe.training.state.resume.gather_object", lambda own: [*own, 12])
-    with pytest.raises(CheckpointError, match=r"rank 1 sees .* step 12 .* rank 0 none after step 9"):
+    with pytest.raises(
+        CheckpointError, match=r"rank 1 sees .* step 12 .* rank 0 none after step 9"
+    ):
         resume(two)
 
 
