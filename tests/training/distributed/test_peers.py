@@ -41,9 +41,10 @@ GLOO = "[/pytorch/third_party/gloo/gloo/transport/tcp/unbound_buffer.cc:129] "
 def test_what_tells_that_another_process_is_gone_is_no_error_of_this_one() -> None:
     """As gloo said it when the cable to the other machine was cut (docs/distributed.md)."""
     silent = RuntimeError(f"{GLOO}Timed out waiting 600000ms for send operation to complete")
-    with pytest.raises(peers.PeerFailed, match="rank 1: another"):
-        with peers.peers_watched(1, StopRequest()):
-            raise silent
-    with pytest.raises(RuntimeError, match="shapes"):
-        with peers.peers_watched(1, StopRequest()):
-            raise RuntimeError("shapes do not match")
+    with (
+        pytest.raises(peers.PeerFailed, match="rank 1: another"),
+        peers.peers_watched(1, StopRequest()),
+    ):
+        raise silent
+    with pytest.raises(RuntimeError, match="shapes"), peers.peers_watched(1, StopRequest()):
+        raise RuntimeError("shapes do not match")
