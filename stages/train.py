@@ -1,6 +1,6 @@
 """Stage train: train the network, in as many processes as there are GPUs or as are asked for.
 
-reads   data/prepared/
+reads   data/prepared/, or the copy of it that SEGPIPE_PREPARED names
 writes  models/ (the bundle), metrics/history.csv, class_history.csv, learning_rate.csv (as planned),
         metrics/training.json, training_scores.json (its headline), mlflow.json
 
@@ -14,6 +14,7 @@ Examples:
   torchrun --nproc_per_node 8 -m stages.train
 """
 
+import os
 import sys
 import time
 from pathlib import Path
@@ -25,10 +26,12 @@ if __name__ == "__main__" and __package__ in (None, ""):
 
     watch_parent()  # as stages/__init__.py does for `python -m`
 
+from segpipe.dataset.reader import open_dataset
 from segpipe.params.chosen import chosen
 from segpipe.params.load import load_params
 from segpipe.params.schema import Params
 from segpipe.runtime.console import say_error
+from segpipe.runtime.errors import DataError
 from segpipe.runtime.process_exit import explained
 from segpipe.runtime.provenance import PARAMETERS, Snapshot, take_snapshot
 from segpipe.training.distributed.launch import already_launched, launch, number_of_processes
@@ -60,7 +63,7 @@ def start() -> int:
         if processes > 1:
             return launch("stages.train", processes)
     try:
-        run_training(planned(params, snapshot), PREPARED, OUTPUTS)
+        run_training(planned(params, snapshot), prepared_folder(), OUTPUTS)
     except Interrupted:
         return RESUMABLE
     except PeerFailed as end:
@@ -68,6 +71,24 @@ def start() -> int:
         time.sleep(0 if end.already_terminated else PEER_GRACE_SECONDS)
         return PEER_FAILED
     return 0
+
+
+def prepared_folder() -> Path:
+    """Return where the prepared data is read: SEGPIPE_PREPARED, where it names a copy of data/prepared.
+
+    Such a copy lies on a disk of this machine, where data/prepared is on a slower one that machines
+    share. Raises DataError when it is not of the same data, or either is missing or damaged.
+    """
+    named = os.environ.get("SEGPIPE_PREPARED")
+    if not named:
+        return PREPARED
+    copy = Path(named)
+    if open_dataset(copy).fingerprint != open_dataset(PREPARED).fingerprint:
+        raise DataError(
+            f"SEGPIPE_PREPARED: {copy} is a copy of other data than {PREPARED}/ is now; copy it again, "
+            "or unset the variable"
+        )
+    return copy
 
 
 def planned(params: Params, snapshot: Snapshot) -> Plan:

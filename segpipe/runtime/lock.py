@@ -6,17 +6,18 @@ The system drops a lock when its holder ends, however it ends.
 import contextlib
 import fcntl
 import os
+import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 
 @contextlib.contextmanager
 def held_file(path: Path, busy: Callable[[str], None], *, delete: bool = False) -> Iterator[None]:
-    """Hold the lock file `path` for the block; its content is the holder's process id.
+    """Hold the lock file `path` for the block; its content is the holder's process id and machine.
 
     delete: whether the file goes at the end of the block; all who lock it must ask for the same.
 
-    busy: called with the id of the process that has it ("unknown" where it has not said so yet)
+    busy: called with that content ("unknown" where the holder has not written it yet)
     before it is waited for; what it raises ends the waiting. Raises OSError when the file cannot be
     opened (with its name) or its file system has no locks (without).
     """
@@ -32,7 +33,7 @@ def held_file(path: Path, busy: Callable[[str], None], *, delete: bool = False) 
                 continue  # its holder deleted it between the opening and the lock
             file.seek(0)
             file.truncate()
-            file.write(str(os.getpid()))
+            file.write(f"{os.getpid()} on {socket.gethostname()}")
             file.flush()
             try:
                 yield

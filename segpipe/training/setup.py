@@ -25,6 +25,7 @@ from segpipe.params.train import TrainParams
 from segpipe.runtime.errors import ParameterError
 from segpipe.runtime.hardware import best_device, choose_precision
 from segpipe.training.class_balance import class_centroids, loss_weights
+from segpipe.training.distributed.peers import refuse_differing
 from segpipe.training.distributed.sharding import is_sharded, shard
 from segpipe.training.distributed.sync_norm import synchronise_norms
 from segpipe.training.freezing import Freezing
@@ -54,10 +55,13 @@ def set_up(
     state: the folder of this run's checkpoints. about: what it is started with, kept with them.
     checkpoint: when they are written; None: as usual.
     Raises LaunchError when the global batch cannot be shared by the processes or exceeds the
-    samples, ParameterError when crop, network, loss, lengths or normalisation do not fit the data,
-    DataError when no training pixel shows a class and samples or the loss go by classes.
+    samples, or the processes were not all started with the same; ParameterError when crop, network,
+    loss, lengths or normalisation do not fit the data; DataError when no training pixel shows a
+    class and samples or the loss go by classes.
     """
     processes = _processes(train, freezes=model.freeze.on)
+    started = {"prepared data": dataset.fingerprint, **about, "parameters": state.name}
+    refuse_differing(processes.number, started)
     train_split, val_split = chosen_samples(dataset, train)
     lengths = lengths_in_steps(train, steps_per_epoch(len(train_split), train.batch_size))
     crop = crop_sides(train.augmentation, dataset.input.height, dataset.input.width)

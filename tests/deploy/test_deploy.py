@@ -82,7 +82,7 @@ def fake_command(folder: Path, name: str, body: str) -> None:
 
 
 def submitted(
-    script: str, tmp_path: Path, code: int
+    script: str, tmp_path: Path, code: int, **options: str
 ) -> tuple[subprocess.CompletedProcess[str], str]:
     """Run a batch script whose training ends with `code`; return it and what Slurm was asked."""
     asked = tmp_path / "asked"
@@ -90,7 +90,8 @@ def submitted(
     fake_command(
         tmp_path / "bin",
         "srun",
-        f'echo "srun $*" >> {asked}\ncase "$*" in *train*|*node.sh*) exit {code};; esac',
+        f'echo "srun $* with ${{SEGPIPE_PREPARED:-}}" >> {asked}\n'
+        f'case "$*" in "bash -c "*) "$@";; *train*|*node.sh*) exit {code};; esac',
     )
     fake_command(
         tmp_path / "bin",
@@ -103,6 +104,7 @@ def submitted(
         SLURM_JOB_NODELIST="n[1-2]",
         SLURM_GPUS_ON_NODE="8",
         SLURM_CPUS_PER_TASK="64",
+        **options,
     )
     done = subprocess.run(
         ["bash", DEPLOY / "slurm" / script],
@@ -134,6 +136,27 @@ def test_missing_data_stops_before_a_gpu_is_used(script: str, tmp_path: Path) ->
     assert done.returncode == 1
     assert "run 'dvc repro prepare'" in done.stderr
     assert asked == ""
+
+
+def test_each_node_copies_the_data_to_its_disk_once(tmp_path: Path) -> None:
+    folder, disk = tmp_path / "data/prepared", tmp_path / "disk"
+    disk.mkdir()
+    (folder / "val").mkdir(parents=True)
+    (folder / "val/arrays").write_text("some")
+    copies: set[Path] = set()
+    for version in ("1", "1", "2"):
+        (folder / "dataset.json").write_text(version)
+        done, asked = submitted("many_nodes.sbatch", tmp_path, 0, LOCAL_DISK=str(disk))
+        assert done.returncode == 0, done.stderr
+        made = set(disk.iterdir()) - copies
+        assert len(made) == (
+            version not in [(path / "dataset.json").read_text() for path in copies]
+        )
+        copies |= made
+        [used] = [path for path in copies if (path / "dataset.json").read_text() == version]
+        assert (used / "val/arrays").read_text() == "some"
+        assert f"node.sh with {used}\n" in asked
+    assert len(copies) == 2
 
 
 # Kubernetes
@@ -236,6 +259,7 @@ def test_every_variable_is_read_by_something() -> None:
     readers = [
         *(ROOT / "segpipe").rglob("*.py"),
         DEPLOY / "kubernetes/pod.sh",
+        ROOT / "stages/train.py",
         Path(torch.distributed.launcher.api.__file__),
     ]
     text = "\n".join(path.read_text() for path in readers)
@@ -245,7 +269,9 @@ def test_every_variable_is_read_by_something() -> None:
         for entry in job["spec"]["template"]["spec"]["containers"][0].get("env", [])
     }
     for script in BATCH:
-        names |= set(re.findall(r"^export ([A-Z_]+)=", script.read_text(), re.MULTILINE)) - {"PATH"}
+        names |= set(re.findall(r"^ *export ([A-Z_]+)=", script.read_text(), re.MULTILINE)) - {
+            "PATH"
+        }
     assert len(names) > 7
     for name in names:
         assert re.search(rf"\b{name}\b", text), name
@@ -266,11 +292,14 @@ sys.exit({code})
 """
 
 
-def toy_launch(folder: Path, seconds: float, code: int) -> "subprocess.Popen[str]":
+def toy_launch(
+    folder: Path, seconds: float, code: int, restarts: int = 0
+) -> "subprocess.Popen[str]":
     (folder / "worker.py").write_text(WORKER.format(seconds=seconds, code=code))
     for name in ("segpipe", "deploy"):
         (folder / name).symlink_to(ROOT / name)
-    command = ["-m", "deploy.torchrun", "--standalone", "--nproc_per_node", "1", "worker.py"]
+    options = f"--standalone --nproc_per_node 1 --max_restarts {restarts}"
+    command = ["-m", "deploy.torchrun", *options.split(), "worker.py"]
     return subprocess.Popen(
         [sys.executable, *command],
         cwd=folder,
@@ -289,8 +318,11 @@ def test_the_launcher_ends_with_the_code_of_its_processes(code: int, tmp_path: P
     assert ("rank 0 failed, with exit code 3" in errors) == (code == 3)
 
 
-def test_a_launcher_that_is_told_to_stop_waits_for_the_saving(tmp_path: Path) -> None:
-    launcher = toy_launch(tmp_path, 60, 0)
+@pytest.mark.parametrize("restarts", [0, pytest.param(1, marks=pytest.mark.slow)])
+def test_a_launcher_that_is_told_to_stop_waits_for_the_saving(
+    restarts: int, tmp_path: Path
+) -> None:
+    launcher = toy_launch(tmp_path, 60, 0, restarts)
     wait_until(lambda: (tmp_path / "ready").exists())
     launcher.terminate()
     _, errors = launcher.communicate(timeout=600)
@@ -451,3 +483,16 @@ def test_a_process_that_is_killed_ends_both_nodes(prepared: Path, tmp_path: Path
     assert codes[1] == 128 + signal.SIGKILL
     assert codes[0] not in (0, 75)
     assert not (workspace / "models").exists()
+
+
+@pytest.mark.slow
+def test_machines_that_do_not_train_the_same_are_refused(prepared: Path, tmp_path: Path) -> None:
+    workspaces = [workspace_of(tmp_path / name, prepared) for name in ("a", "b")]
+    path = workspaces[1] / "params.yaml"
+    path.write_text(path.read_text().replace("lr: 0.01", "lr: 0.02"))
+    port = free_port()
+    nodes = [start_node("slurm", n, port, workspace) for n, workspace in enumerate(workspaces)]
+    spoken = [node.communicate(timeout=600)[1] for node in nodes]
+    assert [node.returncode for node in nodes] == [1, 1]
+    for errors in spoken:
+        assert "was not started with the same parameters as rank 0 on" in errors

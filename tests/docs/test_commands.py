@@ -31,7 +31,7 @@ _OTHERS = {
     "read",
     "source",
 }
-_OTHERS |= {"base64", "curl", "echo", "zip"}
+_OTHERS |= {"base64", "cp", "curl", "echo", "zip"}
 # What stands for a command in a sentence.
 _NOT_ONE = {"COMMAND", "NAME", "stages.NAME", "..."}
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -9,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from segpipe.runtime.errors import LaunchError, ParameterError
+from segpipe.runtime.errors import DataError, LaunchError, ParameterError
 from segpipe.training.distributed.launch import already_launched, number_of_processes
+from stages.train import prepared_folder
 from tests.forge import (
     checkpoints,
     child_environment,
@@ -164,3 +166,21 @@ def test_the_number_of_processes_comes_from_the_first_that_knows(
     (tmp_path / "accelerate/default_config.yaml").write_text("a: &a [*a]\n")
     with pytest.raises(ParameterError, match=r"default_config\.yaml: line 1: an alias"):
         number_of_processes()
+
+
+def test_a_copy_of_the_prepared_data_is_read_if_it_is_one(
+    prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(workspace_with(prepared, tmp_path / "w"))
+    monkeypatch.delenv("SEGPIPE_PREPARED", raising=False)
+    assert prepared_folder() == Path("data/prepared")
+    copy = tmp_path / "copy"
+    monkeypatch.setenv("SEGPIPE_PREPARED", str(copy))
+    with pytest.raises(DataError, match=r"copy/dataset\.json: there is no such file"):
+        prepared_folder()
+    shutil.copytree("data/prepared", copy)
+    assert prepared_folder() == copy
+    about = json.loads((copy / "dataset.json").read_text())
+    (copy / "dataset.json").write_text(json.dumps(about | {"fingerprint": "of yesterday"}))
+    with pytest.raises(DataError, match="is a copy of other data than data/prepared/ is now"):
+        prepared_folder()

@@ -2,6 +2,7 @@
 
 import os
 import runpy
+import socket
 import subprocess
 import sys
 import zipfile
@@ -342,7 +343,10 @@ def test_two_trainers_on_one_state_are_refused(tmp_path: Path, prepared: Path) -
         wait_for_checkpoint(workspace, first)
         done = run_stage("train", workspace)
         assert done.returncode == 1
-        assert f"process {first.pid} is training on this state already" in done.stderr
+        assert (
+            f"process {first.pid} on {socket.gethostname()} is training on this state already"
+            in done.stderr
+        )
         assert first.poll() is None
     finally:
         first.terminate()

@@ -1,14 +1,17 @@
-"""What a process of a training says, and with which code it ends, when one of them cannot go on."""
+"""The other processes of a training: whether they train the same, and what is said when one is gone."""
 
 import contextlib
+import socket
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
+from accelerate.utils import gather_object
 from numpy.typing import NDArray
 from torch.distributed import DistNetworkError
 
 from segpipe.dataset.reader import Split
-from segpipe.runtime.errors import SegpipeError
+from segpipe.runtime.errors import LaunchError, SegpipeError
 from segpipe.training.distributed.signals import StopRequest
 
 # EX_UNAVAILABLE of sysexits.h: another process of the run has failed, and says why.
@@ -18,8 +21,14 @@ PEER_FAILED = 69
 # has ended, and the one that knows the cause must have said it by then.
 PEER_GRACE_SECONDS = 20.0
 
-# What gloo says when the process at the other end has closed its connection, or has died; and NCCL.
-_GLOO = ("Connection closed by peer", "Connection reset by peer", "Broken pipe")
+# What gloo says when the process at the other end has closed its connection, has died, or says nothing
+# for the longest time that is waited; and NCCL.
+_GLOO = (
+    "Connection closed by peer",
+    "Connection reset by peer",
+    "Broken pipe",
+    "Timed out waiting",
+)
 _NCCL = "ncclRemoteError"
 
 
@@ -35,7 +44,7 @@ class PeerFailed(Exception):  # noqa: N818 (the error is another process's)
 
 
 def is_peer_disconnect(error: BaseException) -> bool:
-    """Return whether an error only tells that another process of the training has gone."""
+    """Return whether an error only tells that another process of the training has gone or hangs."""
     if not isinstance(error, RuntimeError):
         return False
     text = str(error)
@@ -75,3 +84,24 @@ def annotate_errors(
         if not (isinstance(error, SegpipeError) or is_peer_disconnect(error)):
             error.add_note(f"rank {rank}, {place}, samples {sample_names(split, rows_B)}")
         raise
+
+
+def refuse_differing(processes: int, own: dict[str, Any]) -> None:
+    """Raise LaunchError, in all processes, unless they were all started with the same.
+
+    own: what this process was started with, by the name by which a message speaks of it. Several
+    machines may have a checkout, a params.yaml or a copy of the prepared data each; a training in
+    which these differ would hang, or be recorded as what it was not. All call this together.
+    """
+    if processes == 1:
+        return
+    everyone: list[tuple[str, dict[str, Any]]] = gather_object([(socket.gethostname(), own)])
+    (leading_host, leading), *others = everyone
+    for rank, (host, found) in enumerate(others, start=1):
+        for name, value in leading.items():
+            if found[name] != value:
+                raise LaunchError(
+                    f"rank {rank} on {host} was not started with the same {name} as rank 0 on "
+                    f"{leading_host}; give all machines the same code, params.yaml, prepared data and "
+                    "environment, and start again"
+                )

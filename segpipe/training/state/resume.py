@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from accelerate.utils import broadcast_object_list
+from accelerate.utils import broadcast_object_list, gather_object
 
 from segpipe.runtime.errors import CheckpointError
 from segpipe.training.distributed.sharding import restore_weights
@@ -18,6 +18,11 @@ from segpipe.training.state.checkpoint import (
     State,
 )
 
+_SHARE = (
+    "that folder must be on a file system that all machines share; where it is, start again a minute "
+    "later, when what the system remembers of it is renewed"
+)
+
 
 def resume(job: Job) -> tuple[Progress, list[str]]:
     """Put the newest whole checkpoint into `job`; return how far it is, or a fresh start.
@@ -27,10 +32,12 @@ def resume(job: Job) -> tuple[Progress, list[str]]:
     it was when the checkpoint was written, and which damaged ones were deleted.
 
     Raises CheckpointError when no checkpoint is whole, or the newest whole one is of another
-    network: starting over in silence would hide that.
+    network: starting over in silence would hide that. Also, in all processes, when the leading one
+    does not see what another one sees: it would start over, or from before.
     """
     found: State | None = None
     notes: list[str] = []
+    _refuse_unshared(job)
     if job.processes.leads:
         job.checkpoints.clear_up()
         found, notes = _newest_whole(job.checkpoints)
@@ -42,7 +49,7 @@ def resume(job: Job) -> tuple[Progress, list[str]]:
     step = _agreed(job.processes, found.progress.step if found else None)
     if step is None:
         return Progress(), notes
-    state = found or job.checkpoints.read(step)
+    state = found or _read_as_led(job.checkpoints, step)
     try:
         _put_back(job.learner, state, on_leader=job.processes.leads)
     except (RuntimeError, KeyError, ValueError, IndexError) as error:
@@ -51,6 +58,30 @@ def resume(job: Job) -> tuple[Progress, list[str]]:
             f"builds now ({error}); bring that code back, or delete the folder to train from the start"
         ) from error
     return state.progress, notes + _differences(state.about, job.about)
+
+
+def _refuse_unshared(job: Job) -> None:
+    """Raise CheckpointError when another process sees a newer checkpoint than the leading one.
+
+    The leading process may run on another machine than before, when machines come and go.
+    """
+    if job.processes.number == 1:
+        return
+    leading, *others = gather_object([max(job.checkpoints.steps(), default=0)])
+    for rank, step in enumerate(others, start=1):
+        if step > leading:
+            raise CheckpointError(
+                f"{job.checkpoints.folder}: rank {rank} sees the checkpoint of step {step} there, and "
+                f"rank 0 none after step {leading}; {_SHARE}"
+            )
+
+
+def _read_as_led(checkpoints: Checkpoints, step: int) -> State:
+    """Read the checkpoint that the leading process has read."""
+    try:
+        return checkpoints.read(step)
+    except CheckpointError as error:
+        raise CheckpointError(f"{error}; the leading process has read it, so {_SHARE}") from error
 
 
 def _newest_whole(checkpoints: Checkpoints) -> tuple[State | None, list[str]]:

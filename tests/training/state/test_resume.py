@@ -1,7 +1,9 @@
 """Where a run goes on: the newest whole checkpoint, best weights of its own history, owed validations."""
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -143,3 +145,28 @@ def test_a_stop_before_the_last_validation_leaves_it_to_the_next_start(dataset, 
     assert all(
         torch.equal(value, again.learner.best[name]) for name, value in job.learner.best.items()
     )
+
+
+def test_a_leading_process_that_sees_less_than_another_does_not_start_over(
+    dataset, trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As after its machine was lost and another one leads, where they do not share the folder."""
+    job, *_ = trained(dataset, **OPTIONS)
+    two = replace(job, processes=SimpleNamespace(number=2, leads=True))
+    monkeypatch.setattr("segpipe.training.state.resume.gather_object", lambda own: [*own, 12])
+    with pytest.raises(
+        CheckpointError, match=r"rank 1 sees .* step 12 .* rank 0 none after step 9"
+    ):
+        resume(two)
+
+
+def test_a_process_that_cannot_read_what_the_leading_one_read_says_what_is_wanted(
+    dataset, trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job, *_ = trained(dataset, **OPTIONS)
+    two = replace(job, processes=SimpleNamespace(number=2, leads=False))
+    resume_module = "segpipe.training.state.resume"
+    monkeypatch.setattr(f"{resume_module}.gather_object", lambda own: [12, *own])
+    monkeypatch.setattr(f"{resume_module}._agreed", lambda _processes, _step: 12)
+    with pytest.raises(CheckpointError, match="must be on a file system that all machines share"):
+        resume(two)
