@@ -88,12 +88,13 @@ def train(
     if script.lanes is not None:
         prepare_workspace(folder, norm, script.lanes)
     while True:
-        moment = left.pop(0) if left else None
+        moment = (left[0][0] + _steps_logged(folder), left[0][1]) if left else None
         code = _start(script, python, folder, norm, processes, moment)
         if code == 0:
             return run
         if code == -signal.SIGKILL and moment:
             run.kills += 1
+            left.pop(0)
             continue
         run.refused += 1
         states = script.states(folder)
@@ -137,9 +138,9 @@ def _start(
 
 
 def _comes(moment: Moment, process: subprocess.Popen[bytes], script: Script, folder: Path) -> bool:
-    """Wait for a moment; False where the process ends before it."""
-    (steps, seconds), before_start = moment, _steps_logged(folder)
-    while _steps_logged(folder) < before_start + steps:
+    """Wait for a moment, counted in lines of the log; False where the process ends before it."""
+    steps, seconds = moment
+    while _steps_logged(folder) < steps:
         if process.poll() is not None:
             return False
         time.sleep(0.01)

@@ -99,6 +99,30 @@ def test_a_peer_whose_package_is_missing_says_what_to_install() -> None:
     assert "pip install no-such-package" in table([cells], "a line")
 
 
+# A checkpoint is whole once `whole` lies in it; the first start hangs while it writes its third.
+TRAINER = """#!/bin/sh
+mkdir -p checkpoints
+for step in 1 2 3 4; do
+  state=checkpoints/step_$step
+  [ -e $state/whole ] && continue
+  [ -e $state ] && exit 1
+  if [ $step = 3 ] && [ ! -e begun ]; then sleep 2; touch begun; mkdir $state; sleep 60; fi
+  mkdir $state
+  echo '{"step": '$step', "samples": [], "loss": 0}' >> seen-0.jsonl
+  touch $state/whole
+done
+"""
+
+
+def test_a_start_that_fails_on_half_a_checkpoint_is_repeated_without_it(tmp_path: Path) -> None:
+    trainer = tmp_path / "trainer"
+    trainer.write_text(TRAINER)
+    trainer.chmod(0o755)
+    killed = train(Script("", ""), str(trainer), tmp_path / "run", kills=((2, None),))
+    assert (killed.kills, killed.refused) == (1, 1)
+    assert list(read_steps(killed.folder)) == [1, 2, 3, 4]
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["accelerate-by-hand", "segpipe"])
 def test_a_training_that_is_killed_ends_in_the_same_bits(name: str, tmp_path: Path) -> None:
