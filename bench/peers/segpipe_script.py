@@ -69,7 +69,7 @@ def main() -> None:
         log.add(epoch * task.EPOCH_STEPS + step, samples, report.loss)
         return report
 
-    loop.train_step = logged
+    loop.train_step = logged  # type: ignore[attr-defined]
     code = explained(train.start)
     if code == 0 and task.rank_and_world()[0] == 0:
         shutil.copy("models/last.safetensors", "final.safetensors")

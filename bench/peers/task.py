@@ -67,9 +67,10 @@ class Scenes(Dataset[tuple[Tensor, Tensor, int]]):
         return SAMPLES
 
     def __getitem__(self, key: int | tuple[int, int]) -> tuple[Tensor, Tensor, int]:
-        random, index = None, key
-        if isinstance(key, tuple):
-            random, index = torch.Generator().manual_seed(key[0] * SAMPLES + key[1]), key[1]
+        epoch, index = key if isinstance(key, tuple) else (None, key)
+        random = None
+        if epoch is not None:
+            random = torch.Generator().manual_seed(epoch * SAMPLES + index)
         flip, top, left = torch.rand(3, generator=random).tolist()
         y, x = int(top * (HEIGHT - CROP_HEIGHT + 1)), int(left * (WIDTH - CROP_WIDTH + 1))
         image, mask = (
