@@ -114,6 +114,8 @@ def check_python(words: Sequence[str]) -> None:
         compile(module, "a page", "exec")
         return
     assert option == "-m"
+    if (ROOT / module.replace(".", "/") / "__main__.py").is_file():
+        module += ".__main__"
     check_stage(module)
     if module == "deploy.torchrun":
         given = import_module("torch.distributed.run").parse_args(rest)
