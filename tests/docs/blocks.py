@@ -25,14 +25,15 @@ _ASSIGNMENT = re.compile(r"\w+=")
 
 @dataclass(frozen=True)
 class Block:
-    """A block of commands, and whether it runs in a small project.
+    """A block of commands.
 
-    It does not where it has a title, which says what it needs, and where it is a transcript (console) of
-    what somebody saw, whose commands are the lines after a `$`.
+    title: what it needs that not everybody has, such as a cluster or hours. transcript: what somebody
+    saw; the commands are the lines after a `$`.
     """
 
-    runs: bool
     text: str
+    title: str | None = None
+    transcript: bool = False
 
 
 def blocks(page: Path) -> list[Block]:
@@ -43,8 +44,8 @@ def blocks(page: Path) -> list[Block]:
 def _block(found: re.Match[str]) -> Block:
     text = re.sub(f"^{found['indent']}", "", found["text"], flags=re.MULTILINE)
     if found["language"] == "bash":
-        return Block(runs=not found["title"], text=text)
-    return Block(runs=False, text="\n".join(re.findall(r"^\$ (.*)$", text, re.MULTILINE)))
+        return Block(text, found["title"])
+    return Block("\n".join(re.findall(r"^\$ (.*)$", text, re.MULTILINE)), transcript=True)
 
 
 def shown_in_text(page: Path) -> list[str]:

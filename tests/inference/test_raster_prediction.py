@@ -283,7 +283,7 @@ def test_an_impossible_overlap_is_refused(ratio: int, overlap: int, message: str
 
 
 def save_random_bundle(folder: Path, files: FileSpec, height: int, width: int) -> Path:
-    folder.mkdir()
+    folder.mkdir(parents=True)
     torch.manual_seed(0)
     network = build_model(UNET, len(files.channels), 2, files.truth_ratio).eval()
     with torch.inference_mode():  # both classes near to even

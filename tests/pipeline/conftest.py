@@ -1,5 +1,6 @@
 """A repository of its own, as a person has it after the first `dvc repro`."""
 
+import contextlib
 import shutil
 import subprocess
 import sys
@@ -7,7 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from tests.forge import ROOT, child_environment, make_folder, tiny_parameters, write_parameters
+from tests.forge import (
+    ROOT,
+    child_environment,
+    make_folder,
+    runs,
+    tiny_parameters,
+    write_parameters,
+)
+from tests.forked import programs
 
 COPIED = ("segpipe", "stages", "metrics/.gitignore", "data/.gitignore", ".dvc/plots")
 COPIED += ("dvc.yaml", ".dvcignore", ".gitignore", "pyproject.toml", ".dvc/config")
@@ -25,12 +34,16 @@ def copy_project(root: Path) -> None:
             shutil.copy(source, target)
 
 
-def run(repository: Path, *arguments: str, **environment: str) -> str:
-    """Run a program of the environment, DVC or git, and return what it printed."""
+def run(repository: Path, *arguments: str, forked: bool = True, **environment: str) -> str:
+    """Run a program of the environment, DVC or git, and return what it printed.
+
+    forked: by `with_forked_programs`.
+    """
+    made = with_forked_programs if forked else with_programs
     done = subprocess.run(
         arguments,
         cwd=repository,
-        env=with_programs(**environment),
+        env=made(**environment),
         capture_output=True,
         text=True,
         timeout=1200,
@@ -44,6 +57,22 @@ def with_programs(**changes: str) -> dict[str, str]:
     """The environment of a person who has activated .venv."""
     path = f"{Path(sys.executable).parent}:{child_environment()['PATH']}"
     return child_environment(PATH=path, DVC_NO_ANALYTICS="1", **changes)
+
+
+def with_forked_programs(**changes: str) -> dict[str, str]:
+    """The same; `python -m`, `dvc` and `segpipe` are without the seconds of their imports."""
+    variables = with_programs(**changes)
+    return {**variables, "PATH": f"{programs()}:{variables['PATH']}"}
+
+
+def working_in(folder: Path) -> list[int]:
+    """The processes whose folder is this one or one in it."""
+    found = []
+    for place in Path("/proc").glob("[0-9]*/cwd"):
+        with contextlib.suppress(OSError):
+            if place.readlink().is_relative_to(folder) and runs(int(place.parent.name)):
+                found.append(int(place.parent.name))
+    return found
 
 
 def stages_that_ran(output: str) -> list[str]:
@@ -69,7 +98,7 @@ def repository(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     run(root, "git", "config", "user.email", "ann@example.org")
     run(root, "git", "config", "user.name", "Ann")
     run(root, "dvc", "config", "--local", "cache.type", "hardlink,copy")
-    ran = stages_that_ran(run(root, "dvc", "repro"))
+    ran = stages_that_ran(run(root, "dvc", "repro", forked=False))
     assert ran == ["fetch", "prepare", "train", "evaluate", "render"]
     run(root, "git", "add", "-A")
     run(root, "git", "commit", "-qm", "baseline")

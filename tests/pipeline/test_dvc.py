@@ -2,12 +2,12 @@
 
 import json
 import sqlite3
-import sys
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from segpipe.tracking.calls import calling, connect
 from tests.forge import save, scene, tiny_parameters, write_parameters
 from tests.pipeline.cache import damaged, objects
 from tests.pipeline.conftest import run, stages_that_ran
@@ -132,33 +132,22 @@ def test_a_file_added_to_the_users_folder_is_noticed(baseline: Path, data: Path)
             path.unlink()
 
 
-# What MLflow holds of each run: its state, its DVC experiment, whether it was evaluated, and the
-# steps of its validations.
-LIST_RUNS = """
-import json
-from mlflow import MlflowClient
-
-client = MlflowClient("sqlite:///mlflow.db")
-experiment = client.get_experiment_by_name("segpipe")
-runs = client.search_runs([experiment.experiment_id])
-facts = {
-    run.info.run_id: [
-        run.info.status,
-        run.data.tags.get("dvc_experiment"),
-        "miou" in run.data.metrics,
-        [metric.step for metric in client.get_metric_history(run.info.run_id, "val_miou")],
-    ]
-    for run in runs
-}
-print(json.dumps(facts))
-"""
-
-
 def recorded_runs(repository: Path) -> dict[str, list[object]]:
-    """The runs in the repository's MLflow store, by id."""
-    printed = run(repository, sys.executable, "-W", "ignore", "-c", LIST_RUNS)
-    facts: dict[str, list[object]] = json.loads(printed.splitlines()[-1])
-    return facts
+    """What MLflow holds of each run, by id: its state, its DVC experiment, whether it was evaluated, and
+    the steps of its validations.
+    """
+    with calling({}):
+        client = connect(f"sqlite:///{repository}/mlflow.db")
+        [experiment] = client.search_experiments(filter_string="name = 'segpipe'")
+        return {
+            run.info.run_id: [
+                run.info.status,
+                run.data.tags.get("dvc_experiment"),
+                "miou" in run.data.metrics,
+                [metric.step for metric in client.get_metric_history(run.info.run_id, "val_miou")],
+            ]
+            for run in client.search_runs([experiment.experiment_id])
+        }
 
 
 def test_experiments_in_the_workspace_and_beside_it(baseline: Path) -> None:

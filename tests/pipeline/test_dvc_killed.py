@@ -20,7 +20,7 @@ from tests.forge import (
     write_parameters,
 )
 from tests.pipeline.cache import damaged
-from tests.pipeline.conftest import run, with_programs
+from tests.pipeline.conftest import run, with_programs, working_in
 from tests.published import Result, runs_with_rows, tracked, wanted
 
 pytestmark = [
@@ -238,16 +238,6 @@ def queue(repository: Path, name: str) -> None:
         stderr=subprocess.DEVNULL,
         check=True,
     )
-
-
-def working_in(repository: Path) -> list[int]:
-    """The processes whose folder is the repository or one in it."""
-    found = []
-    for place in Path("/proc").glob("[0-9]*/cwd"):
-        with contextlib.suppress(OSError):
-            if place.readlink().is_relative_to(repository) and runs(int(place.parent.name)):
-                found.append(int(place.parent.name))
-    return found
 
 
 @pytest.mark.parametrize("stage", ["evaluate", "render"])

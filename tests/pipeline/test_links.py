@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 
-from tests.forge import run_python
 from tests.pipeline.cache import damaged, objects
 from tests.pipeline.conftest import run
 
@@ -31,8 +30,7 @@ def test_stages_started_by_hand_leave_the_cache_as_it_was(baseline: Path) -> Non
     before = objects(baseline)
     assert output_files(baseline), "there is nothing to write over"
     for stage in ("fetch", "prepare", "train", "evaluate", "render"):
-        done = run_python(["-m", f"stages.{stage}"], baseline)
-        assert done.returncode == 0, done.stderr
+        run(baseline, "python", "-m", f"stages.{stage}")
     assert damaged(baseline) == []
     assert before == objects(baseline)
 

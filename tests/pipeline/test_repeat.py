@@ -5,7 +5,6 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -20,7 +19,7 @@ pytestmark = [
     pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="needs Linux's /proc"),
 ]
 
-REPEAT = [sys.executable, "-m", "segpipe.cli.main", "repeat", "--seeds", "2", "--name", "two"]
+REPEAT = ["python", "-m", "segpipe.cli.main", "repeat", "--seeds", "2", "--name", "two"]
 REPEAT += ["-S", "tracking.enabled=false", "-S", "source.path=data/mine"]
 
 

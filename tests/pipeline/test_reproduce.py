@@ -2,22 +2,21 @@
 
 import json
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from tests.forge import ROOT
-from tests.pipeline.conftest import RUN_CACHE, run, with_programs
+from tests.pipeline.conftest import RUN_CACHE, run, with_forked_programs
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 
 
 def reproduce(repository: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(
-        [sys.executable, "-m", "segpipe.cli.main", "reproduce", *arguments],
+        ["python", "-m", "segpipe.cli.main", "reproduce", *arguments],
         cwd=repository,
-        env=with_programs(PYTHONPATH=str(ROOT)),
+        env=with_forked_programs(PYTHONPATH=str(ROOT)),
         capture_output=True,
         text=True,
         timeout=900,

@@ -5,7 +5,6 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +23,7 @@ pytestmark = [
     pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="needs Linux's /proc"),
 ]
 
-SEGPIPE = [sys.executable, "-m", "segpipe.cli.main"]
+SEGPIPE = ["python", "-m", "segpipe.cli.main"]
 SWEEPS = sorted((ROOT / "recipes/sweeps").glob("*.yaml"))
 PRUNED = """
 name: killed

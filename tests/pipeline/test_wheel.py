@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.forge import ROOT, child_environment, run_python, tiny_overrides
-from tests.pipeline.conftest import stages_that_ran, with_programs
+from tests.pipeline.conftest import stages_that_ran, with_forked_programs
 
 pytestmark = pytest.mark.slow
 
@@ -56,9 +56,9 @@ def installed(clone: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def run(installed: Path, folder: Path, *arguments: str) -> str:
     """Run Python with the installed package, and nothing of the repository."""
     done = subprocess.run(
-        [sys.executable, *arguments],
+        ["python", *arguments],
         cwd=folder,
-        env=with_programs(PYTHONPATH=str(installed)),
+        env=with_forked_programs(PYTHONPATH=str(installed)),
         capture_output=True,
         text=True,
         timeout=800,
@@ -108,9 +108,9 @@ def refuse_another_version(installed: Path, project: Path) -> None:
     code = installed / "segpipe/losses/dice.py"
     before = code.read_text()
     code.write_text(before + "\n# another line\n")
-    environment = with_programs(PYTHONPATH=str(installed))
+    environment = with_forked_programs(PYTHONPATH=str(installed))
     done = subprocess.run(
-        [sys.executable, "-m", "stages.evaluate"],
+        ["python", "-m", "stages.evaluate"],
         cwd=project,
         env=environment,
         capture_output=True,

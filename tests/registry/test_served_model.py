@@ -1,4 +1,7 @@
-"""A registered model as MLflow loads it, and as `mlflow models serve` answers over HTTP."""
+"""A registered model as MLflow loads it, and as `mlflow models serve` answers over HTTP.
+
+The commands are those of docs/serving.md.
+"""
 
 import base64
 import json
@@ -19,23 +22,29 @@ from PIL import Image
 
 import segpipe
 from segpipe.cli.main import main
-from tests.forge import scene, wait_until
+from tests.docs.blocks import blocks, commands
+from tests.forge import ROOT, scene, wait_until
 from tests.registry.models import evaluated_bundle
+
+# The commands of the page: to register, to promote and to serve; to ask.
+START, REQUEST = (block.text for block in blocks(ROOT / "docs/serving.md"))
+PORT = "5001"
 
 
 @pytest.fixture(scope="module")
 def registered(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with mlflow.db, where `streets` has a champion, and the picture one.png."""
+    """A folder with mlflow.db, where `segpipe` has a champion, and the pictures one.png and photo.jpg."""
     root = tmp_path_factory.mktemp("registered")
     with pytest.MonkeyPatch.context() as patch:
         for name in [name for name in os.environ if name.startswith(("MLFLOW_", "DVC_"))]:
             patch.delenv(name)
         patch.setenv("DVC_ROOT", str(root))
         patch.chdir(root)
-        evaluated_bundle(root / "a")
-        assert main(["register", "a", "--name", "streets"]) == 0
-        assert main(["promote", "streets"]) == 0
-    Image.fromarray(scene(7, 40, 60)[0]).save(root / "one.png")
+        evaluated_bundle(root / "models")
+        for program, *arguments in commands(START):
+            assert program != "segpipe" or main(arguments) == 0
+    for name in ("one.png", "photo.jpg"):
+        Image.fromarray(scene(7, 40, 60)[0]).save(root / name)
     return root
 
 
@@ -47,8 +56,8 @@ def environment(root: Path) -> dict[str, str]:
     return {**kept, "PATH": path, "MLFLOW_TRACKING_URI": f"sqlite:///{root}/mlflow.db"}
 
 
-def expected(root: Path) -> bytes:
-    [written] = segpipe.predict(root / "one.png", root / "out", root / "a", force=True)
+def expected(root: Path, name: str = "one.png") -> bytes:
+    [written] = segpipe.predict(root / name, root / "out", root / "models", force=True)
     return written.read_bytes()
 
 
@@ -81,7 +90,7 @@ def test_the_model_answers_tables_and_refuses_in_mlflows_terms(
 def test_mlflow_loads_the_code_and_the_model_of_the_version(registered: Path) -> None:
     code = (
         "import base64, json, sys, mlflow\n"
-        "model = mlflow.pyfunc.load_model('models:/streets@champion')\n"
+        "model = mlflow.pyfunc.load_model('models:/segpipe@champion')\n"
         "text = base64.b64encode(open(sys.argv[1], 'rb').read()).decode()\n"
         "found = model.predict([{'image': text}])\n"
         "import segpipe\n"
@@ -105,13 +114,13 @@ def test_mlflow_loads_the_code_and_the_model_of_the_version(registered: Path) ->
 
 
 @pytest.fixture(scope="module")
-def ask(registered: Path) -> Iterator[Callable[..., tuple[int, Any]]]:
-    """Asks the served champion; returns status and answer."""
+def port(registered: Path) -> Iterator[int]:
+    """Of the server of the champion, on the loopback."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    command = [sys.executable, "-m", "mlflow", "models", "serve", "-m", "models:/streets@champion"]
-    command += ["--env-manager", "local", "--host", "127.0.0.1", "--port", str(port)]
+    [command] = [words for words in commands(START) if words[0] == "mlflow"]
+    command = [word.replace(PORT, str(port)) for word in command]
     variables = environment(registered) | {
         "SEGPIPE_MAX_REQUEST_MB": "1",
         "SEGPIPE_MAX_PIXELS": "10000",
@@ -120,6 +129,19 @@ def ask(registered: Path) -> Iterator[Callable[..., tuple[int, Any]]]:
         server = subprocess.Popen(
             command, stdout=said, stderr=said, env=variables, cwd=registered, start_new_session=True
         )
+    try:
+        text = registered / "said"
+        wait_until(lambda: server.poll() is not None or "startup complete" in text.read_text())
+        assert server.poll() is None, text.read_text()
+        yield port
+    finally:
+        os.killpg(server.pid, 15)
+        server.wait()
+
+
+@pytest.fixture(scope="module")
+def ask(port: int) -> Callable[..., tuple[int, Any]]:
+    """Asks the server; returns status and answer."""
 
     def request(body: Any, **headers: str) -> tuple[int, Any]:
         content = body if isinstance(body, bytes) else json.dumps(body).encode()
@@ -131,14 +153,18 @@ def ask(registered: Path) -> Iterator[Callable[..., tuple[int, Any]]]:
         except urllib.error.HTTPError as error:
             return error.code, json.loads(error.read())
 
-    try:
-        text = registered / "said"
-        wait_until(lambda: server.poll() is not None or "startup complete" in text.read_text())
-        assert server.poll() is None, text.read_text()
-        yield request
-    finally:
-        os.killpg(server.pid, 15)
-        server.wait()
+    return request
+
+
+@pytest.mark.slow
+def test_the_page_asks_for_the_labels_of_a_photograph(registered: Path, port: int) -> None:
+    subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", REQUEST.replace(PORT, str(port))],
+        cwd=registered,
+        env=environment(registered),
+        check=True,
+    )
+    assert (registered / "labels.png").read_bytes() == expected(registered, "photo.jpg")
 
 
 @pytest.mark.slow
