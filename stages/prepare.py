@@ -1,7 +1,7 @@
-"""Stage prepare: check, split and resize the raw files into a few large arrays.
+"""Stage prepare: check, split and resize the raw files into arrays.
 
 reads   data/raw/
-writes  data/prepared/ (images.npy, masks.npy and index.csv by split; dataset.json),
+writes  data/prepared/ (images and masks in shards, and index.csv, by split; dataset.json),
         data/report/ (what was found in the data: report.html), also when the data is refused,
         data/statistics/ (what the data is like: statistics.html)
 

@@ -1,30 +1,18 @@
 """Raw samples become prepared arrays: checked, resized and counted in parallel (docs/data-format.md)."""
 
 import hashlib
-import os
-import shutil
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
-import numpy as np
-
-from segpipe.dataset.layout import (
-    DESCRIPTION,
-    FORMAT,
-    IMAGES,
-    INDEX,
-    MASKS,
-    STORED_SPLITS,
-    Row,
-    write_index,
-)
+from segpipe.dataset.layout import DESCRIPTION, FORMAT, INDEX, STORED_SPLITS, Row, write_index
 from segpipe.labels.scheme import LabelScheme
 from segpipe.preparation.copies import refuse_impossible
 from segpipe.preparation.pool import sample_results
 from segpipe.preparation.sample_job import PrepareContext, SampleJob, SampleResult
 from segpipe.preparation.sample_stats import SampleStats, Survey
+from segpipe.preparation.shard_arrays import allocate, close_up, split_jobs
 from segpipe.preparation.statistics import Totals
 from segpipe.raw.input_spec import InputSpec
 from segpipe.raw.sample import SPLITS, Sample
@@ -57,7 +45,7 @@ def prepare_data(
     if context.prepare.copies.count:
         files = context.files
         refuse_impossible(context.prepare.copies, len(files.channels), files.truth_ratio > 1)
-    plans = {split: _lay_out(split, samples[split], context, target) for split in samples}
+    plans, shards = _lay_out(samples, context, target)
     survey, made = Survey([], tuple(context.excluded)), _Made(context.scheme)
     jobs = [job for plan in plans.values() for job in plan]
     for job, result in zip(jobs, sample_results(jobs, context, "prepare"), strict=True):
@@ -67,7 +55,7 @@ def prepare_data(
     if all(stats.good for stats in survey.samples) and made.kept["train"]:
         for split, plan in plans.items():
             _finish(plan, made.kept[split], target / split)
-        write_json(target / DESCRIPTION, _describe(context, made, survey))
+        write_json(target / DESCRIPTION, {**_describe(context, made, survey), "shards": shards})
     return survey, made.totals
 
 
@@ -121,19 +109,18 @@ def _describe(context: PrepareContext, made: _Made, survey: Survey) -> dict[str,
 
 
 def _lay_out(
-    split: str, members: Sequence[Sample], context: PrepareContext, target: Path
-) -> list[SampleJob]:
-    """Make a split's folder and empty arrays; return who fills which rows."""
-    stored = split in STORED_SPLITS
-    each = 1 + (context.prepare.copies.count if split == "train" else 0)
-    folder = target / split
-    folder.mkdir()
-    if stored and members:
-        _allocate(folder, len(members) * each, len(members[0].frames) + 1, context)
-    return [
-        SampleJob(sample, split, folder if stored else None, place * each, each)
-        for place, sample in enumerate(members)
-    ]
+    samples: Samples, context: PrepareContext, target: Path
+) -> tuple[dict[str, list[SampleJob]], dict[str, int]]:
+    """Make the folders and empty arrays of all splits; return their jobs and numbers of shards."""
+    plans: dict[str, list[SampleJob]] = {}
+    shards: dict[str, int] = {}
+    for split, members in samples.items():
+        (target / split).mkdir()
+        plans[split], number = split_jobs(split, members, context, target / split)
+        if number:
+            shards[split] = number
+            allocate(plans[split], context)
+    return plans, shards
 
 
 def _own_stats(job: SampleJob, result: SampleResult) -> SampleStats:
@@ -161,41 +148,5 @@ def _refuse_all_excluded(made: "_Made", survey: Survey) -> None:
 def _finish(plan: list[SampleJob], kept: list[SampleJob], folder: Path) -> None:
     """Close up the rows of samples that were left out, and write the index of the others."""
     if len(kept) < len(plan) and plan[0].folder is not None:
-        clip = len(plan[0].sample.frames) + 1
-        rows = [job.first_row + copy for job in kept for copy in range(job.rows)]
-        for name, each in ((IMAGES, clip), (MASKS, 1)):
-            _keep(folder / name, [row * each + part for row in rows for part in range(each)])
+        close_up(plan, kept)
     write_index(folder / INDEX, [Row(job.sample, copy) for job in kept for copy in range(job.rows)])
-
-
-def _keep(path: Path, rows: list[int]) -> None:
-    """Write the array anew with these rows alone, one at a time."""
-    whole = np.load(path, mmap_mode="r")
-    smaller = path.with_suffix(".kept.npy")
-    shape = len(rows), *whole.shape[1:]
-    kept = np.lib.format.open_memmap(smaller, "w+", whole.dtype, shape)
-    for place, row in enumerate(rows):
-        kept[place] = whole[row]
-    kept.flush()
-    del kept, whole
-    shutil.move(smaller, path)
-
-
-def _allocate(folder: Path, rows: int, clip: int, context: PrepareContext) -> None:
-    """Make the arrays at their full size, so that the workers can fill their rows in any order."""
-    prepare, files = context.prepare, context.files
-    sides, ratio = (prepare.height, prepare.width), files.truth_ratio
-    truth = tuple(side // ratio for side in sides)
-    for name, dtype, shape in (
-        (IMAGES, files.dtype, (rows * clip, *sides, len(files.channels))),
-        (MASKS, np.uint8, (rows, *truth)),
-    ):
-        np.lib.format.open_memmap(folder / name, "w+", dtype, shape).flush()
-        _reserve(folder / name)
-
-
-def _reserve(path: Path) -> None:
-    """Take the disk space of a file at once: writing to a mapped file on a full disk kills."""
-    if hasattr(os, "posix_fallocate"):
-        with path.open("r+b") as file:
-            os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
