@@ -18,7 +18,7 @@ from segpipe.labels.scheme import LabelScheme
 from segpipe.params.prepare import PrepareParams
 from segpipe.preparation.copies import changed_copy
 from segpipe.preparation.sample_stats import Pixels, SampleStats
-from segpipe.preparation.statistics import RowStatistics, row_statistics
+from segpipe.preparation.statistics import RowStatistics, Sums, row_statistics
 from segpipe.raw.build import build_reader
 from segpipe.raw.input_spec import FileSpec, picture_of
 from segpipe.raw.reader import CanvasSample, Reader
@@ -35,6 +35,11 @@ class SampleJob:
     shard: int = 0
     first_row: int = 0
     rows: int = 0
+
+    @property
+    def shard_name(self) -> str:
+        """A name for its shard that says split and number."""
+        return f"{self.split}-{self.shard:05d}"
 
 
 @dataclass(frozen=True)
@@ -56,12 +61,13 @@ class SampleResult:
     """What came of one sample.
 
     rows: the statistics of each row that was written. digests: a hash of each, from which the data's
-    fingerprint is made.
+    fingerprint is made. sums: those of the original, where the images are floats.
     """
 
     stats: SampleStats
     rows: tuple[RowStatistics, ...] = ()
     digests: tuple[bytes, ...] = ()
+    sums: Sums | None = None
 
 
 def process_samples(jobs: Sequence[SampleJob], context: PrepareContext) -> list[SampleResult]:
@@ -76,7 +82,7 @@ def _process(job: SampleJob, context: PrepareContext, reader: Reader) -> SampleR
     if job.folder is None or stats.excluded or not stats.good:
         return SampleResult(stats)
     rows, digests = _fill_rows(job, job.folder, seen, context.prepare)
-    return SampleResult(stats, tuple(rows), tuple(digests))
+    return SampleResult(stats, tuple(rows), tuple(digests), rows[0].sums)
 
 
 def _sample_stats(job: SampleJob, seen: CanvasSample, context: PrepareContext) -> SampleStats:

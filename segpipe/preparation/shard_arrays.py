@@ -6,7 +6,7 @@ Shapes: T frames, H, W, C of the images, h, w of the masks.
 import os
 import shutil
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from math import prod
 from pathlib import Path
 
@@ -14,28 +14,60 @@ import numpy as np
 
 from segpipe.dataset.layout import STORED_SPLITS, Row
 from segpipe.dataset.shards import IMAGES, MASKS, shard_count, shard_path, shard_places
+from segpipe.preparation.copies import refuse_impossible
 from segpipe.preparation.sample_job import PrepareContext, SampleJob
 from segpipe.raw.sample import Sample
 
+Samples = Mapping[str, Sequence[Sample]]
 
-def split_jobs(
+
+def plan_splits(
+    samples: Samples, context: PrepareContext, target: Path
+) -> tuple[dict[str, list[SampleJob]], dict[str, int]]:
+    """Return the jobs of each split, which fill the folders of the splits in `target`, and the number
+    of shards of each that is stored.
+
+    Raises ParameterError when the copies that are asked for cannot be made of such data.
+    """
+    if context.prepare.copies.count:
+        files = context.files
+        refuse_impossible(context.prepare.copies, len(files.channels), files.truth_ratio > 1)
+    plans: dict[str, list[SampleJob]] = {}
+    shards: dict[str, int] = {}
+    for split, members in samples.items():
+        plans[split], number = _split_jobs(split, members, context, target / split)
+        if number and split in STORED_SPLITS:
+            shards[split] = number
+    return plans, shards
+
+
+def _split_jobs(
     split: str, members: Sequence[Sample], context: PrepareContext, folder: Path
 ) -> tuple[list[SampleJob], int]:
     """Return the jobs that fill the split's folder with its `members`, in their order, and the number
-    of its shards, 0 for a split that is only checked.
+    of its shards. A split that is only checked has as many as if it were stored.
     """
-    if split not in STORED_SPLITS or not members:
-        return [SampleJob(sample, split, rows=1) for sample in members], 0
+    if not members:
+        return [], 0
     each = 1 + (context.prepare.copies.count if split == "train" else 0)
     layout = _row_layout(context, len(members[0].frames) + 1)
     row_bytes = sum(prod(shape) * np.dtype(kind).itemsize for kind, shape in layout.values())
     shards = shard_count(len(members) * each * row_bytes)
     rows = [Row(sample, copy) for sample in members for copy in range(each)]
     shard_N, place_N = shard_places(rows, shards)
+    into = folder if split in STORED_SPLITS else None
     firsts = zip(members, shard_N[::each].tolist(), place_N[::each].tolist(), strict=True)
     return [
-        SampleJob(sample, split, folder, shard, place, each) for sample, shard, place in firsts
+        SampleJob(sample, split, into, shard, place, each) for sample, shard, place in firsts
     ], shards
+
+
+def by_shard(jobs: Iterable[SampleJob]) -> dict[str, list[SampleJob]]:
+    """Return the jobs of each shard, by a name that says split and number."""
+    found: dict[str, list[SampleJob]] = {}
+    for job in jobs:
+        found.setdefault(job.shard_name, []).append(job)
+    return found
 
 
 def allocate(jobs: Iterable[SampleJob], context: PrepareContext) -> None:
