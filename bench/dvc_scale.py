@@ -1,4 +1,4 @@
-"""What DVC costs at 25,000 samples: prepared arrays against one PNG each for image and mask.
+"""What DVC costs at 25,000 samples: prepared shards against one PNG each for image and mask.
 
 Both layouts hold the same samples and are put, in turns and for each cache link type, into a DVC
 repository that is made for it and thrown away. Timed is the command line of this environment, its
@@ -11,10 +11,11 @@ status, cold  the same once DVC's memory of hashes and the files' pages in the d
 checkout      `dvc checkout` of the output after it was deleted
   ", cold     the same once the pages of the cache's files are gone
 one changed   `dvc commit` after one sample was written anew
+one added     `dvc commit` after the samples and one more were prepared anew
 disk          output and DVC's cache together, each inode once: after commit, and after checkout
-+ one         what the changed sample adds to that
++ changed, + added  what the changed, and then the added, sample adds to DVC's cache
 
-Images are small (96x192 unless told), so that the arrays fit on any disk; the number of samples is
+Images are small (96x192 unless told), so that the shards fit on any disk; the number of samples is
 what makes the difference. Without `posix_fadvise` (macOS, Windows) pages stay in the disk cache.
 
 Example: python -m bench.dvc_scale --samples 25000 --height 96 --width 192 --rounds 3
@@ -36,7 +37,7 @@ import numpy as np
 from PIL import Image
 
 from bench.dvc_repository import Repository, Timing, disk_use, drop_pages, files
-from segpipe.dataset.layout import IMAGES
+from segpipe.dataset.shards import IMAGES, shard_path
 from segpipe.labels.load import load_scheme
 from segpipe.params.prepare import PrepareParams
 from segpipe.preparation.prepare import prepare_data
@@ -46,10 +47,13 @@ from segpipe.raw.sample import Sample
 from segpipe.runtime.atomic import atomic_file
 from segpipe.runtime.randomness import generator
 
-_LAYOUTS = ("arrays", "PNG files")
-_TIMED = ("commit", "status", "status, cold", "checkout", "checkout, cold", "one changed")
+_LAYOUTS = ("shards", "PNG files")
+_TIMED = (
+    *("commit", "status", "status, cold", "checkout", "checkout, cold"),
+    *("one changed", "one added"),
+)
 _COMMIT = ("commit", "--quiet", "--force", "prepare")
-_SIZED = ("disk, commit", "disk, checkout", "+ one")
+_SIZED = ("disk, commit", "disk, checkout", "+ changed", "+ added")
 
 
 class Found(NamedTuple):
@@ -74,7 +78,7 @@ def main() -> None:
         for turn in range(options.rounds):
             for link in links:
                 for layout in _LAYOUTS:
-                    found = _measure(folder / layout, folder / "repository", link)
+                    found = _measure(folder, layout, link)
                     results.setdefault((link, layout), []).append(found)
                     seconds = ", ".join(f"{name} {found.times[name].wall:.1f} s" for name in _TIMED)
                     print(f"round {turn + 1}, {link}, {layout}: {seconds}", file=sys.stderr)
@@ -100,19 +104,23 @@ def _options() -> argparse.Namespace:
 
 
 def _make_data(folder: Path, options: argparse.Namespace) -> None:
-    """Write the samples as PNG files, and prepare them into arrays."""
-    raw, target = folder / "PNG files", folder / "arrays"
-    for place in (raw / "images", raw / "masks", target):
+    """Write the samples as PNG files, prepare them into shards, and both with one sample more."""
+    raw, more = folder / "PNG files", folder / "PNG files, one more"
+    for place in (raw / "images", raw / "masks", more / "images", more / "masks"):
         place.mkdir(parents=True)
     make = partial(_make_sample, raw, options.height, options.width)
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(os.cpu_count(), context) as pool:
-        samples = list(pool.map(make, range(options.samples), chunksize=64))
-    held = max(1, len(samples) // 10)
-    splits = {"train": samples[held:], "val": samples[:held], "test": []}
+        samples = list(pool.map(make, range(options.samples + 1), chunksize=64))
+    held = max(1, options.samples // 10)
     scheme = load_scheme("cityscapes19", {}, raw)
     prepare = PrepareParams(height=options.height, width=options.width)
-    prepare_data(splits, PrepareContext(raw, scheme, PICTURES, prepare), target)
+    for name, members in (("shards", samples[:-1]), ("shards, one more", samples)):
+        (folder / name).mkdir()
+        splits = {"train": members[held:], "val": members[:held], "test": []}
+        prepare_data(splits, PrepareContext(raw, scheme, PICTURES, prepare), folder / name)
+    for file in (samples[-1].image, f"masks/{options.samples}.png"):
+        shutil.move(raw / file, more / file)
 
 
 def _make_sample(raw: Path, height: int, width: int, number: int) -> Sample:
@@ -140,19 +148,19 @@ def _link_types(probe: Path) -> list[str]:
     return ["copy", *(name for name in ("reflink", "hardlink", "symlink") if name in found)]
 
 
-def _measure(data: Path, root: Path, link: str) -> Found:
-    """Return seconds and bytes by name, of a repository that is made at `root` and removed again."""
-    repository = Repository(root)
+def _measure(folder: Path, layout: str, link: str) -> Found:
+    """Return seconds and bytes by name, of a repository that is made and removed again."""
+    repository = Repository(folder / "repository")
     repository.make()
     repository.dvc("config", "cache.type", link)
-    shutil.copytree(data, repository.output)
+    shutil.copytree(folder / layout, repository.output)
     try:
-        return _timed(repository)
+        return _timed(repository, folder / f"{layout}, one more")
     finally:
-        shutil.rmtree(root)
+        shutil.rmtree(repository.root)
 
 
-def _timed(repository: Repository) -> Found:
+def _timed(repository: Repository, more: Path) -> Found:
     """Run the commands in the order in which a person meets them."""
     clean, times, sizes = {"expected": "up to date"}, {}, {}
     times["commit"] = repository.timed(*_COMMIT)
@@ -167,15 +175,20 @@ def _timed(repository: Repository) -> Found:
     drop_pages(repository.cache)
     times["checkout, cold"] = repository.timed("checkout", "--quiet")
     sizes["disk, checkout"] = disk_use(repository.output, repository.cache)
-    _change_one(repository.output)
-    times["one changed"] = repository.timed(*_COMMIT)
-    sizes["+ one"] = disk_use(repository.output, repository.cache) - sizes["disk, checkout"]
+    for change in ("changed", "added"):
+        before = disk_use(repository.cache)
+        if change == "changed":
+            _change_one(repository.output)
+        else:
+            _add_one(repository.output, more)
+        times[f"one {change}"] = repository.timed(*_COMMIT)
+        sizes[f"+ {change}"] = disk_use(repository.cache) - before
     return Found(times, sizes)
 
 
 def _change_one(output: Path) -> None:
     """Write one sample anew, beside its file, as segpipe writes: a file in place may be a link."""
-    array, picture = output / "train" / IMAGES, output / "images/0.png"
+    array, picture = shard_path(output / "train", IMAGES, 0), output / "images/0.png"
     if array.exists():
         with atomic_file(array) as copy:
             shutil.copyfile(array, copy)
@@ -185,6 +198,13 @@ def _change_one(output: Path) -> None:
     else:
         with atomic_file(picture) as copy, Image.open(picture) as image:
             image.point(lambda value: 255 - value).save(copy, "PNG", compress_level=1)
+
+
+def _add_one(output: Path, more: Path) -> None:
+    """Put what was prepared with one sample more in the place of the output, or the files beside it."""
+    if (output / "train").exists():
+        shutil.rmtree(output)
+    shutil.copytree(more, output, dirs_exist_ok=True)
 
 
 def _print_table(
@@ -214,7 +234,7 @@ def _spread(times: list[Timing]) -> str:
 
 
 def _gigabytes(sizes: list[int]) -> str:
-    return f"{statistics.median(sizes) / 1e9:.2f} GB"
+    return f"{statistics.median(sizes) / 1e9:.3f} GB"
 
 
 if __name__ == "__main__":

@@ -20,17 +20,26 @@ def run_stage(name: str, stage: Stage, help_text: str | None) -> int:
     asked for, so that its absence does not show after a training.
     """
     parse_help(name, help_text)
+    return run_parsed(name, stage)
+
+
+def run_parsed(name: str, stage: Stage) -> int:
+    """As `run_stage`, where the arguments are read already."""
     return explained(lambda: _run(name, stage))
 
 
 def parse_help(name: str, help_text: str | None) -> None:
     """Answer --help; the stages take everything else from params.yaml."""
-    parser = argparse.ArgumentParser(
+    stage_parser(name, help_text).parse_args()
+
+
+def stage_parser(name: str, help_text: str | None) -> argparse.ArgumentParser:
+    """Return what reads the arguments of a stage."""
+    return argparse.ArgumentParser(
         prog=f"python -m stages.{name}",
         description=help_text,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.parse_args()
 
 
 def _run(name: str, stage: Stage) -> int:

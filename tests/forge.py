@@ -19,6 +19,8 @@ from PIL import Image
 from ruamel.yaml import YAML
 
 from segpipe.cli.recipes import read_header
+from segpipe.dataset.layout import read_index
+from segpipe.dataset.shards import IMAGES, shard_path, shard_places
 from segpipe.params.schema import Params
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -197,14 +199,15 @@ def poisoned_bands(prepared: Path, split: str, row: int) -> str:
     scaling = {"bands": [1, 2, 3], "low": [0.0] * 3, "high": [1.0] * 3}
     about["input"]["files"] |= {"kind": "raster", "scaling": scaling}
     description.write_text(json.dumps(about))
-    for folder in (path.parent for path in prepared.glob("*/images.npy")):
-        images = np.load(folder / "images.npy")
-        np.save(folder / "images.npy", (images / 255).astype(np.float16))
-    place = prepared / split / "images.npy"
-    images = np.load(place)
-    images[row, 3:5, 3:5] = np.nan
-    np.save(place, images)
-    return (prepared / split / "index.csv").read_text().splitlines()[1 + row].split(",")[0]
+    for path in prepared.glob(f"*/{IMAGES}-*.npy"):
+        np.save(path, (np.load(path) / 255).astype(np.float16))
+    rows = read_index(prepared / split / "index.csv")
+    shard_N, place_N = shard_places(rows, about["shards"][split])
+    path = shard_path(prepared / split, IMAGES, shard_N[row])
+    images = np.load(path)
+    images[place_N[row], :, 3:5, 3:5] = np.nan
+    np.save(path, images)
+    return rows[row].sample.name
 
 
 def run_stage(name: str, workspace: Path, **environment: str) -> subprocess.CompletedProcess[str]:

@@ -9,8 +9,8 @@ from segpipe.raw.sample import Sample, Window
 from segpipe.runtime.atomic import write_text
 from segpipe.runtime.errors import DataError
 
-FORMAT = 3
-DESCRIPTION, IMAGES, MASKS, INDEX = "dataset.json", "images.npy", "masks.npy", "index.csv"
+FORMAT = 4
+DESCRIPTION, INDEX = "dataset.json", "index.csv"
 # Splits that training reads; a test split is checked and listed, and scored from the raw files.
 STORED_SPLITS = ("train", "val")
 _COLUMNS = ("name", "group", "image", "mask", "copy", "frames", "window", "instances")
@@ -27,7 +27,7 @@ class Row:
 
 
 def write_index(path: Path, rows: Iterable[Row]) -> None:
-    """Write index.csv: a line for each row of the arrays, in their order."""
+    """Write index.csv: a line for each row of the split, in the order in which training counts them."""
     lines = [",".join(_COLUMNS)]
     for row in rows:
         sample = row.sample

@@ -9,8 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel
 
-from segpipe.dataset.layout import DESCRIPTION, FORMAT, IMAGES, INDEX, MASKS, Row, read_index
+from segpipe.dataset.layout import DESCRIPTION, FORMAT, INDEX, Row, read_index
+from segpipe.dataset.shards import IMAGES, MASKS, ShardedArray, shard_places
 from segpipe.labels.scheme import LabelScheme
+from segpipe.params.section import PositiveInt
 from segpipe.raw.input_spec import InputSpec
 from segpipe.runtime.errors import DataError
 from segpipe.runtime.small_files import read_json
@@ -23,6 +25,8 @@ class Split:
 
     images_NTHWC: uint8, or float16 in 0..1 for the bands of rasters. masks_Nhw: uint8 train ids, of
     the image's size or coarser by a whole ratio. rows: what each row of the arrays is.
+
+    The arrays know their shape and type, and are indexed first by row; `[:]` reads all of them.
     """
 
     images_NTHWC: NDArray[Any]
@@ -64,14 +68,15 @@ class _ChosenRows:
 class Dataset:
     """Prepared data: its label scheme, what a network is fed of it, its arrays.
 
-    splits: what is counted, by split. excluded: samples that were left out, by the label found in
-    them.
+    splits: what is counted, by split. shards: their number, by split. excluded: samples that were
+    left out, by the label found in them.
     """
 
     folder: Path
     scheme: LabelScheme
     input: InputSpec
     splits: dict[str, dict[str, Any]]
+    shards: dict[str, int]
     excluded: dict[str, int]
     fingerprint: str
 
@@ -82,27 +87,20 @@ class Dataset:
 
     def split(self, name: str) -> Split:
         """Open a split's arrays; DataError when they are not what dataset.json says."""
-        folder = self.folder / name
+        folder, number = self.folder / name, self.splits[name]["rows"]
+        spec, ratio = self.input, self.truth_ratio
+        image_shape = spec.frames, spec.height, spec.width, len(spec.files.channels)
+        mask_shape = spec.height // ratio, spec.width // ratio
         try:
-            images = np.load(folder / IMAGES, mmap_mode="r", allow_pickle=False)
-            masks = np.load(folder / MASKS, mmap_mode="r", allow_pickle=False)
             rows = read_index(folder / INDEX)
-        except (OSError, ValueError, KeyError, EOFError) as error:
+            if len(rows) != number:
+                raise ValueError(f"{INDEX} has {len(rows)} rows, {DESCRIPTION} {number}")
+            places = shard_places(rows, self.shards[name])
+            images = ShardedArray(folder, IMAGES, places, image_shape, spec.files.dtype)
+            masks = ShardedArray(folder, MASKS, places, mask_shape, np.uint8)
+        except (OSError, ValueError, KeyError) as error:
             raise DataError(f"{folder}: cannot be opened ({error}); {_AGAIN}") from error
-        number, ratio, spec = self.splits[name]["rows"], self.truth_ratio, self.input
-        image_shape = number * spec.frames, spec.height, spec.width, len(spec.files.channels)
-        mask_shape = number, spec.height // ratio, spec.width // ratio
-        if (images.shape, masks.shape, len(rows)) != (image_shape, mask_shape, number):
-            raise DataError(
-                f"{folder}: holds images {images.shape}, masks {masks.shape} and {len(rows)} rows, "
-                f"but {DESCRIPTION} says {image_shape}, {mask_shape} and {number}; {_AGAIN}"
-            )
-        if images.dtype != spec.files.dtype or masks.dtype != np.uint8:
-            raise DataError(
-                f"{folder}: holds images of {images.dtype} and masks of {masks.dtype}, not "
-                f"{np.dtype(spec.files.dtype)} and uint8; {_AGAIN}"
-            )
-        return Split(images.reshape(number, spec.frames, *image_shape[1:]), masks, rows)
+        return Split(cast(NDArray[Any], images), cast(NDArray[np.uint8], masks), rows)
 
 
 class _Description(BaseModel):
@@ -111,6 +109,7 @@ class _Description(BaseModel):
     scheme: LabelScheme
     input: InputSpec
     splits: dict[str, dict[str, Any]]
+    shards: dict[str, PositiveInt]
     excluded: dict[str, int]
     fingerprint: str
 
@@ -124,7 +123,10 @@ def open_dataset(folder: Path) -> Dataset:
     try:
         content = read_json(path)
         if content.get("format") != FORMAT:
-            raise DataError(f"{path}: is of format {content.get('format')}, not {FORMAT}; {_AGAIN}")
+            raise DataError(
+                f"{path}: was prepared by another version of segpipe, in format "
+                f"{content.get('format')} and not {FORMAT}; {_AGAIN}"
+            )
         about = typed(_Description, content)
     except FileNotFoundError as error:
         raise DataError(f"{path}: there is no such file; run `dvc repro prepare` first") from error
@@ -135,6 +137,7 @@ def open_dataset(folder: Path) -> Dataset:
         scheme=about.scheme,
         input=about.input,
         splits=about.splits,
+        shards=about.shards,
         excluded=about.excluded,
         fingerprint=about.fingerprint,
     )

@@ -1,6 +1,5 @@
 """Sample jobs, distributed over worker processes; their results come in order."""
 
-import os
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from functools import partial
@@ -16,7 +15,7 @@ from segpipe.raw.build import build_reader
 from segpipe.runtime.console import progress
 from segpipe.runtime.errors import DataError
 from segpipe.runtime.process_exit import uninterrupted
-from segpipe.runtime.workers import worker_pool
+from segpipe.runtime.workers import usable_cores, worker_pool
 
 # Results come back together; a raster of thousands of windows must not fill the memory with them.
 _MOST_TOGETHER = 32
@@ -35,7 +34,7 @@ def sample_results(
         for start in range(0, len(members), _MOST_TOGETHER)
     ]
     worth_it = len(groups) // build_reader(context.files).samples_a_process
-    processes = min(os.cpu_count() or 1, max(1, worth_it))
+    processes = min(usable_cores(), max(1, worth_it))
     process = partial(process_samples, context=context)
     results = map(process, groups) if processes == 1 else _mapped(process, groups, processes)
     return progress(chain.from_iterable(results), verb, "image", len(jobs))

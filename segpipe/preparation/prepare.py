@@ -1,37 +1,23 @@
 """Raw samples become prepared arrays: checked, resized and counted in parallel (docs/data-format.md)."""
 
 import hashlib
-import os
-import shutil
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
-import numpy as np
-
-from segpipe.dataset.layout import (
-    DESCRIPTION,
-    FORMAT,
-    IMAGES,
-    INDEX,
-    MASKS,
-    STORED_SPLITS,
-    Row,
-    write_index,
-)
+from segpipe.dataset.layout import DESCRIPTION, FORMAT, INDEX, STORED_SPLITS, Row, write_index
 from segpipe.labels.scheme import LabelScheme
-from segpipe.preparation.copies import refuse_impossible
 from segpipe.preparation.pool import sample_results
 from segpipe.preparation.sample_job import PrepareContext, SampleJob, SampleResult
 from segpipe.preparation.sample_stats import SampleStats, Survey
+from segpipe.preparation.shard_arrays import Samples, allocate, close_up, plan_splits
+from segpipe.preparation.shard_store import MadeShard, Part, make_shards, take_shards
 from segpipe.preparation.statistics import Totals
 from segpipe.raw.input_spec import InputSpec
-from segpipe.raw.sample import SPLITS, Sample
+from segpipe.raw.sample import SPLITS
 from segpipe.runtime.atomic import write_json
 from segpipe.runtime.errors import DataError, listing
-
-Samples = Mapping[str, Sequence[Sample]]
 
 
 def survey_data(samples: Samples, context: PrepareContext) -> Survey:
@@ -42,33 +28,62 @@ def survey_data(samples: Samples, context: PrepareContext) -> Survey:
 
 
 def prepare_data(
-    samples: Samples, context: PrepareContext, target: Path
+    samples: Samples, context: PrepareContext, target: Path, store: Path | None = None
 ) -> tuple[Survey, dict[str, Totals]]:
     """Fill the folder `target` with the prepared arrays of `samples` (by split).
 
     Every file of every split is read and checked; the arrays are made for train and val, offline
     copies for train alone. What is wrong with files stands in the survey that is returned, with the
     totals by split; the arrays are of use only where nothing is. Of each sample a few hundred bytes
-    are kept; the workers write the arrays straight into their place on the disk.
+    are kept; the workers write the arrays straight into their place on the disk. Whole shards that
+    lie in the folder `store` (`make_part`) are taken from there, and their samples are not read; the
+    result has the same bytes.
 
     Raises ParameterError when the copies that are asked for cannot be made of such data, DataError
     when labels.exclude_images_with leaves a split empty.
     """
-    if context.prepare.copies.count:
-        files = context.files
-        refuse_impossible(context.prepare.copies, len(files.channels), files.truth_ratio > 1)
-    plans = {split: _lay_out(split, samples[split], context, target) for split in samples}
-    survey, made = Survey([], tuple(context.excluded)), _Made(context.scheme)
+    plans, shards = plan_splits(samples, context, target)
     jobs = [job for plan in plans.values() for job in plan]
-    for job, result in zip(jobs, sample_results(jobs, context, "prepare"), strict=True):
+    for split in plans:
+        (target / split).mkdir()
+    taken = take_shards(store, jobs) if store is not None else {}
+    survey, made = Survey([], tuple(context.excluded)), _Made(context.scheme)
+    for shard in taken.values():
+        made.totals[shard.split].merge(shard.totals)
+    for job, result in _in_order(jobs, taken, context):
         survey.samples.append(_own_stats(job, result))
-        made.add(job, result)
+        made.add(job, result, counted=job.shard_name in taken)
     _refuse_all_excluded(made, survey)
     if all(stats.good for stats in survey.samples) and made.kept["train"]:
         for split, plan in plans.items():
             _finish(plan, made.kept[split], target / split)
-        write_json(target / DESCRIPTION, _describe(context, made, survey))
+        write_json(target / DESCRIPTION, {**_describe(context, made, survey), "shards": shards})
     return survey, made.totals
+
+
+def make_part(
+    samples: Samples, context: PrepareContext, store: Path, part: Part
+) -> tuple[int, int]:
+    """Make the shards of a part that the folder `store` lacks, for a later `prepare_data` to take.
+
+    Returns how many were made, and of how many. What is wrong with files is not judged here: it is
+    kept with the shards. Raises ParameterError as `prepare_data`.
+    """
+    plans, _ = plan_splits(samples, context, store)
+    return make_shards([job for plan in plans.values() for job in plan], context, store, part)
+
+
+def _in_order(
+    jobs: Sequence[SampleJob], taken: Mapping[str, MadeShard], context: PrepareContext
+) -> Iterator[tuple[SampleJob, SampleResult]]:
+    """Yield all jobs with their results, those of taken shards among those that are made now."""
+    left = [job for job in jobs if job.shard_name not in taken]
+    allocate(left, context)
+    made = iter(sample_results(left, context, "prepare"))
+    ready = {name: iter(shard.results) for name, shard in taken.items()}
+    for job in jobs:
+        yield job, next(ready.get(job.shard_name, made))
+    assert next(made, None) is None  # the progress bar ends with its last item
 
 
 @dataclass
@@ -84,11 +99,14 @@ class _Made:
         for split in SPLITS:
             self.totals[split], self.kept[split] = Totals(), []
 
-    def add(self, job: SampleJob, result: SampleResult) -> None:
+    def add(self, job: SampleJob, result: SampleResult, *, counted: bool) -> None:
+        """Add a sample, in the order of the samples. counted: whether its whole numbers are in."""
         if result.stats.excluded:
             return
         self.kept[job.split].append(job)
-        self.totals[job.split].add(result.rows)
+        if not counted:
+            self.totals[job.split].add(result.rows)
+        self.totals[job.split].add_sums(result.sums)
         # The words of both classes are part of the fingerprint: their names and fields stay.
         self._hash.update(repr(job.sample).encode() + b"".join(result.digests))
 
@@ -120,22 +138,6 @@ def _describe(context: PrepareContext, made: _Made, survey: Survey) -> dict[str,
     }
 
 
-def _lay_out(
-    split: str, members: Sequence[Sample], context: PrepareContext, target: Path
-) -> list[SampleJob]:
-    """Make a split's folder and empty arrays; return who fills which rows."""
-    stored = split in STORED_SPLITS
-    each = 1 + (context.prepare.copies.count if split == "train" else 0)
-    folder = target / split
-    folder.mkdir()
-    if stored and members:
-        _allocate(folder, len(members) * each, len(members[0].frames) + 1, context)
-    return [
-        SampleJob(sample, split, folder if stored else None, place * each, each)
-        for place, sample in enumerate(members)
-    ]
-
-
 def _own_stats(job: SampleJob, result: SampleResult) -> SampleStats:
     """Return the statistics with the job's own names: what came from a worker is a copy of them."""
     stats = result.stats
@@ -161,41 +163,5 @@ def _refuse_all_excluded(made: "_Made", survey: Survey) -> None:
 def _finish(plan: list[SampleJob], kept: list[SampleJob], folder: Path) -> None:
     """Close up the rows of samples that were left out, and write the index of the others."""
     if len(kept) < len(plan) and plan[0].folder is not None:
-        clip = len(plan[0].sample.frames) + 1
-        rows = [job.first_row + copy for job in kept for copy in range(job.rows)]
-        for name, each in ((IMAGES, clip), (MASKS, 1)):
-            _keep(folder / name, [row * each + part for row in rows for part in range(each)])
+        close_up(plan, kept)
     write_index(folder / INDEX, [Row(job.sample, copy) for job in kept for copy in range(job.rows)])
-
-
-def _keep(path: Path, rows: list[int]) -> None:
-    """Write the array anew with these rows alone, one at a time."""
-    whole = np.load(path, mmap_mode="r")
-    smaller = path.with_suffix(".kept.npy")
-    shape = len(rows), *whole.shape[1:]
-    kept = np.lib.format.open_memmap(smaller, "w+", whole.dtype, shape)
-    for place, row in enumerate(rows):
-        kept[place] = whole[row]
-    kept.flush()
-    del kept, whole
-    shutil.move(smaller, path)
-
-
-def _allocate(folder: Path, rows: int, clip: int, context: PrepareContext) -> None:
-    """Make the arrays at their full size, so that the workers can fill their rows in any order."""
-    prepare, files = context.prepare, context.files
-    sides, ratio = (prepare.height, prepare.width), files.truth_ratio
-    truth = tuple(side // ratio for side in sides)
-    for name, dtype, shape in (
-        (IMAGES, files.dtype, (rows * clip, *sides, len(files.channels))),
-        (MASKS, np.uint8, (rows, *truth)),
-    ):
-        np.lib.format.open_memmap(folder / name, "w+", dtype, shape).flush()
-        _reserve(folder / name)
-
-
-def _reserve(path: Path) -> None:
-    """Take the disk space of a file at once: writing to a mapped file on a full disk kills."""
-    if hasattr(os, "posix_fallocate"):
-        with path.open("r+b") as file:
-            os.posix_fallocate(file.fileno(), 0, path.stat().st_size)

@@ -12,13 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from segpipe.dataset.layout import IMAGES, MASKS
+from segpipe.dataset.shards import IMAGES, MASKS, shard_path
 from segpipe.labels.exclusion import ExcludedLabel
 from segpipe.labels.scheme import LabelScheme
 from segpipe.params.prepare import PrepareParams
 from segpipe.preparation.copies import changed_copy
 from segpipe.preparation.sample_stats import Pixels, SampleStats
-from segpipe.preparation.statistics import RowStatistics, row_statistics
+from segpipe.preparation.statistics import RowStatistics, Sums, row_statistics
 from segpipe.raw.build import build_reader
 from segpipe.raw.input_spec import FileSpec, picture_of
 from segpipe.raw.reader import CanvasSample, Reader
@@ -27,13 +27,19 @@ from segpipe.raw.sample import Sample
 
 @dataclass(frozen=True)
 class SampleJob:
-    """One sample, and the rows of the arrays in `folder` that it fills (None: it is only checked)."""
+    """One sample, and the rows of a shard in `folder` that it fills (None: it is only checked)."""
 
     sample: Sample
     split: str
     folder: Path | None = None
+    shard: int = 0
     first_row: int = 0
     rows: int = 0
+
+    @property
+    def shard_name(self) -> str:
+        """A name for its shard that says split and number."""
+        return f"{self.split}-{self.shard:05d}"
 
 
 @dataclass(frozen=True)
@@ -55,12 +61,13 @@ class SampleResult:
     """What came of one sample.
 
     rows: the statistics of each row that was written. digests: a hash of each, from which the data's
-    fingerprint is made.
+    fingerprint is made. sums: those of the original, where the images are floats.
     """
 
     stats: SampleStats
     rows: tuple[RowStatistics, ...] = ()
     digests: tuple[bytes, ...] = ()
+    sums: Sums | None = None
 
 
 def process_samples(jobs: Sequence[SampleJob], context: PrepareContext) -> list[SampleResult]:
@@ -75,7 +82,7 @@ def _process(job: SampleJob, context: PrepareContext, reader: Reader) -> SampleR
     if job.folder is None or stats.excluded or not stats.good:
         return SampleResult(stats)
     rows, digests = _fill_rows(job, job.folder, seen, context.prepare)
-    return SampleResult(stats, tuple(rows), tuple(digests))
+    return SampleResult(stats, tuple(rows), tuple(digests), rows[0].sums)
 
 
 def _sample_stats(job: SampleJob, seen: CanvasSample, context: PrepareContext) -> SampleStats:
@@ -129,18 +136,16 @@ def _fill_rows(
 ) -> tuple[list[RowStatistics], list[bytes]]:
     assert seen.frames_THWC is not None
     assert seen.mask_hw is not None
-    clip = len(seen.frames_THWC)
     # Opened anew for each sample, so that a worker's mapped pages do not pile up.
-    images = np.load(folder / IMAGES, mmap_mode="r+")
-    masks = np.load(folder / MASKS, mmap_mode="r+")
+    images = np.load(shard_path(folder, IMAGES, job.shard), mmap_mode="r+")
+    masks = np.load(shard_path(folder, MASKS, job.shard), mmap_mode="r+")
     rows, digests = [], []
     for copy in range(job.rows):
         frames_THWC, mask_hw = changed_copy(
             seen.frames_THWC, seen.mask_hw, job.sample.name, copy, prepare.copies
         )
         row = job.first_row + copy
-        images[row * clip : (row + 1) * clip] = frames_THWC
-        masks[row] = mask_hw
+        images[row], masks[row] = frames_THWC, mask_hw
         # Mean and std are those of the originals: what a copy turns in from outside is no image.
         seen_THWC = frames_THWC[:, *seen.area] if copy == 0 else None
         rows.append(row_statistics(seen_THWC, mask_hw))

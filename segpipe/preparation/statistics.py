@@ -3,6 +3,7 @@
 Shapes: T frames, H, W, C of the images, h, w of the masks.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from math import sqrt
 from typing import Any
@@ -14,6 +15,9 @@ from PIL import Image
 from segpipe.labels.scheme import VOID, LabelScheme
 
 _NONE_256 = np.zeros(256, np.int64)
+_ARRAYS = ("pixels_256", "rows_256", "present_256", "histogram_C256")
+# Of one sample: sum and sum of squares by channel.
+Sums = tuple[NDArray[np.float64], NDArray[np.float64]]
 
 
 @dataclass(frozen=True)
@@ -21,15 +25,14 @@ class RowStatistics:
     """What is counted in one row of the arrays.
 
     pixels_256: of the mask, by train id. histogram_C256: of the image, by channel and value; values
-    in 0..1 go to the nearest of 256 steps. first_C, second_C: sum and sum of squares by channel, of
-    values in 0..1, None where the histogram holds them exactly. pixels: of the image.
+    in 0..1 go to the nearest of 256 steps. sums: sum and sum of squares by channel, of values in
+    0..1, None where the histogram holds them exactly. pixels: of the image.
     """
 
     pixels_256: NDArray[np.int64]
     histogram_C256: NDArray[np.int64] | None
     pixels: int
-    first_C: NDArray[np.float64] | None = None
-    second_C: NDArray[np.float64] | None = None
+    sums: Sums | None = None
 
 
 def row_statistics(frames_THWC: NDArray[Any] | None, mask_hw: NDArray[np.uint8]) -> RowStatistics:
@@ -49,8 +52,7 @@ def row_statistics(frames_THWC: NDArray[Any] | None, mask_hw: NDArray[np.uint8])
         pixels_256,
         np.stack([np.bincount(channel, minlength=256) for channel in steps_NC.T]),
         pixels,
-        wide_NC.sum(0),
-        np.square(wide_NC).sum(0),
+        (wide_NC.sum(0), np.square(wide_NC).sum(0)),
     )
 
 
@@ -82,7 +84,7 @@ class Totals:
     second_C: NDArray[np.float64] | None = None
 
     def add(self, rows: tuple[RowStatistics, ...]) -> None:
-        """Count one more sample and its copies."""
+        """Count one more sample and its copies, whole numbers alone: these need no order."""
         self.samples += 1
         for row in rows:
             self.rows += 1
@@ -91,10 +93,36 @@ class Totals:
             self.rows_256 += held_256
             self.present_256 += held_256 * int(row.pixels_256[:VOID].sum())
             self.pixels += row.pixels
-            # In the samples' order, whichever worker was faster: float sums depend on it.
             self.histogram_C256 = _plus(self.histogram_C256, row.histogram_C256)
-            self.first_C = _plus(self.first_C, row.first_C)
-            self.second_C = _plus(self.second_C, row.second_C)
+
+    def add_sums(self, sums: Sums | None) -> None:
+        """Add the sums of one more sample, in the order of the samples: that of floats decides bits."""
+        if sums is not None:
+            self.first_C, self.second_C = (
+                _plus(self.first_C, sums[0]),
+                _plus(self.second_C, sums[1]),
+            )
+
+    def merge(self, other: "Totals") -> None:
+        """Add the whole numbers of another part of the split."""
+        self.samples += other.samples
+        self.rows += other.rows
+        self.pixels += other.pixels
+        for name in _ARRAYS:
+            setattr(self, name, _plus(getattr(self, name), getattr(other, name)))
+
+    def whole_numbers(self) -> dict[str, Any]:
+        """Return plain values, of which `of` makes totals without sums of floats."""
+        arrays = {name: getattr(self, name) for name in _ARRAYS}
+        plain = {name: None if each is None else each.tolist() for name, each in arrays.items()}
+        return {"samples": self.samples, "rows": self.rows, "pixels": self.pixels, **plain}
+
+    @staticmethod
+    def of(content: Mapping[str, Any]) -> "Totals":
+        """Return the totals of which `whole_numbers` are `content`."""
+        arrays = {name: content[name] for name in _ARRAYS}
+        made = {name: None if each is None else np.array(each) for name, each in arrays.items()}
+        return Totals(**{**content, **made})
 
     def mean_and_std(self) -> tuple[list[float], list[float]]:
         """Return mean and population standard deviation by channel, of values in 0..1.

@@ -42,6 +42,11 @@ def kept_folder(state: Path, kind: Literal["models", "pictures"]) -> Path:
     return state.parent.parent / "kept" / state.name / kind
 
 
+def shards_folder(identity: Any) -> Path:
+    """Return where prepared shards of what `identity` describes lie until the stage takes them."""
+    return state_folder(identity).parent.parent / "shards" / state_folder(identity).name
+
+
 def downloads_folder() -> Path:
     """Return where downloaded archives of Cityscapes are kept, for all experiments."""
     return repository_root() / ".segpipe" / "downloads" / "cityscapes"

@@ -2,6 +2,7 @@
 
 import contextlib
 import multiprocessing
+import os
 import signal
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -26,6 +27,11 @@ def closing(pool: Pool) -> Iterator[Pool]:
     finally:
         with uninterrupted():
             pool.shutdown(cancel_futures=True)
+
+
+def usable_cores() -> int:
+    """Return the number of cores that this process may use, which a scheduler can have limited."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def worker_pool(processes: int) -> contextlib.AbstractContextManager[ProcessPoolExecutor]:

@@ -3,6 +3,7 @@
 import os
 
 from segpipe.runtime.errors import ParameterError
+from segpipe.runtime.workers import usable_cores
 
 _VISIBLE = "CUDA_VISIBLE_DEVICES"
 _THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS")
@@ -20,7 +21,7 @@ def shared_out(jobs: int) -> list[dict[str, str]]:
             f"--jobs {len(gpus)} or fewer"
         )
     each = max(len(gpus) // jobs, 1)
-    threads = str(max(_cores() // jobs, 1))
+    threads = str(max(usable_cores() // jobs, 1))
     environments = []
     for job in range(jobs):
         own = {name: os.environ.get(name, threads) for name in _THREADS} if jobs > 1 else {}
@@ -28,10 +29,6 @@ def shared_out(jobs: int) -> list[dict[str, str]]:
             own[_VISIBLE] = ",".join(gpus[job * each : (job + 1) * each])
         environments.append(own)
     return environments
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _visible_gpus() -> list[str]:

@@ -35,7 +35,7 @@ API = {"Job": "batch/v1", "Service": "v1", "PersistentVolumeClaim": "v1"}
 
 
 def test_something_is_examined() -> None:
-    assert (len(SCRIPTS), len(BATCH), len(MANIFESTS)) == (5, 3, 4)
+    assert (len(SCRIPTS), len(BATCH), len(MANIFESTS)) == (6, 4, 5)
 
 
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.name)
@@ -168,13 +168,13 @@ def documents(path: Path) -> list[Any]:
 
 def jobs() -> list[Any]:
     found = [part for path in MANIFESTS for part in documents(path) if part["kind"] == "Job"]
-    assert len(found) == 3
+    assert len(found) == 4
     return found
 
 
 def test_objects_have_their_kind_and_name() -> None:
     parts = [part for path in MANIFESTS for part in documents(path)]
-    assert len(parts) == 5
+    assert len(parts) == 6
     for part in parts:
         assert part["apiVersion"] == API[part["kind"]]
         assert re.fullmatch(r"[a-z0-9-]{1,63}", part["metadata"]["name"])
@@ -187,7 +187,7 @@ def test_the_schemas_of_kubernetes_accept_them() -> None:
         for part in documents(path):
             validator.validate(part, "1.31", strict=True)  # raises for what does not fit
             checked += 1
-    assert checked == 5
+    assert checked == 6
 
 
 def test_pods_find_their_volumes_and_are_ended_in_time() -> None:

@@ -13,8 +13,8 @@ def test_the_measurement_prints_a_row_for_each_layout() -> None:
     done = run_python(["-m", "bench.dvc_scale", *options, "--links", "copy", "hardlink"], ROOT)
     assert done.returncode == 0, done.stderr
     rows = [line for line in done.stdout.splitlines() if line.startswith(("| copy", "| hardlink"))]
-    assert [row.split("|")[2].strip() for row in rows] == ["arrays", "PNG files"] * 2
+    assert [row.split("|")[2].strip() for row in rows] == ["shards", "PNG files"] * 2
     for row in rows:
         times = [float(time) for time in re.findall(r"([\d.]+) s \(", row)]
-        assert len(times) == 6
+        assert len(times) == 7
         assert min(times) > 0

@@ -75,13 +75,13 @@ def test_rows_hold_the_resized_files_in_the_order_of_the_index(raw: Path, plain:
 def test_statistics_are_those_of_the_training_arrays(plain: Path) -> None:
     dataset = open_dataset(plain)
     split = dataset.split("train")
-    pixels = split.images_NTHWC.reshape(-1, 3) / 255
+    pixels = split.images_NTHWC[:].reshape(-1, 3) / 255
     np.testing.assert_allclose(dataset.input.mean, pixels.mean(0), rtol=1e-12)
     np.testing.assert_allclose(dataset.input.std, pixels.std(0), rtol=1e-9)
     counted = dataset.splits["train"]
     for train_id, name in enumerate(dataset.scheme.classes):
-        assert counted["class_pixels"][name] == (split.masks_Nhw == train_id).sum()
-    assert counted["void_pixels"] == (split.masks_Nhw == VOID).sum() > 0
+        assert counted["class_pixels"][name] == (split.masks_Nhw[:] == train_id).sum()
+    assert counted["void_pixels"] == (split.masks_Nhw[:] == VOID).sum() > 0
 
 
 def test_a_test_split_is_checked_and_listed_but_not_stored(plain: Path) -> None:
@@ -202,7 +202,7 @@ def test_masks_of_all_kinds_mean_the_same(tmp_path: Path, plain: Path, raw: Path
     alpha = np.dstack([colours[scene(3)[1]], np.full((48, 64), 200, np.uint8)])
     save(other / "masks/train/drive1_003.png", alpha)
     made = open_dataset(prepared(other, tmp_path / "p")).split("train")
-    assert (made.masks_Nhw == open_dataset(plain).split("train").masks_Nhw).all()
+    assert (made.masks_Nhw[:] == open_dataset(plain).split("train").masks_Nhw[:]).all()
 
 
 def test_a_palette_that_contradicts_its_values_is_refused(tmp_path: Path) -> None:
@@ -246,8 +246,8 @@ def test_images_with_excluded_labels_leave_no_row(tmp_path: Path) -> None:
     kept = [place for place, row in enumerate(whole.rows) if row.sample.name not in trams]
     assert len(fewer) == 8
     assert [whole.rows[row] for row in kept] == fewer.rows
-    assert (whole.images_NTHWC[kept] == fewer.images_NTHWC).all()
-    assert (whole.masks_Nhw[kept] == fewer.masks_Nhw).all()
+    assert (whole.images_NTHWC[kept] == fewer.images_NTHWC[:]).all()
+    assert (whole.masks_Nhw[kept] == fewer.masks_Nhw[:]).all()
     assert dataset.splits["train"]["class_pixels"]["tram"] == 0
     with pytest.raises(DataError, match="leaves no image in train"):
         prepared(raw, tmp_path / "none", without=("road",))
@@ -282,7 +282,11 @@ def test_the_frames_of_a_clip_lie_in_their_order_before_the_annotated_one(tmp_pa
 
 @pytest.mark.parametrize(
     "damage",
-    ["missing", "json", "list", "nested", "std", "train id", "format", "short", "dtype", "index"],
+    [
+        *("missing", "json", "list", "nested", "std", "train id", "format"),
+        *("short", "no header", "no shard", "other shards", "no number", "dtype", "rows"),
+        *("index", "fewer"),
+    ],
 )
 def test_damaged_prepared_data_is_refused(damage: str, plain: Path, tmp_path: Path) -> None:
     import shutil
@@ -308,14 +312,37 @@ def test_damaged_prepared_data_is_refused(damage: str, plain: Path, tmp_path: Pa
         case "format":
             about.write_text(json.dumps(json.loads(about.read_text()) | {"format": 99}))
         case "short":
-            array = copy / "train/images.npy"
-            array.write_bytes(array.read_bytes()[:-1000])
+            shard = copy / "train/images-00000.npy"
+            shard.write_bytes(shard.read_bytes()[:-1000])
+        case "no header":
+            (copy / "train/masks-00000.npy").write_bytes(b"")
+        case "no shard":
+            (copy / "train/masks-00000.npy").unlink()
+        case "other shards":
+            about.write_text(json.dumps(json.loads(about.read_text()) | {"shards": {"train": 2}}))
+        case "no number":
+            about.write_text(json.dumps(json.loads(about.read_text()) | {"shards": {}}))
         case "dtype":
-            np.save(copy / "train/masks.npy", np.zeros((6, 24, 32), np.int64))
+            np.save(copy / "train/masks-00000.npy", np.zeros((6, 24, 32), np.int64))
+        case "rows":
+            np.save(copy / "train/masks-00000.npy", np.zeros((7, 24, 32), np.uint8))
+        case "fewer":
+            lines = (copy / "train/index.csv").read_text().splitlines(keepends=True)
+            (copy / "train/index.csv").write_text("".join(lines[:-1]))
         case "index":
             (copy / "train/index.csv").write_text("name\n")
     with pytest.raises(DataError, match="dvc repro"):
         open_dataset(copy).split("train")
+
+
+def test_data_of_an_earlier_format_is_refused_with_the_repair(plain: Path, tmp_path: Path) -> None:
+    about = json.loads((plain / DESCRIPTION).read_text())
+    (tmp_path / DESCRIPTION).write_text(json.dumps(about | {"format": FORMAT - 1}))
+    said = (
+        rf"another version of segpipe, in format {FORMAT - 1} and not {FORMAT}; run `dvc repro --f"
+    )
+    with pytest.raises(DataError, match=said):
+        open_dataset(tmp_path)
 
 
 @pytest.mark.parametrize("content", ["[" * 3000, "[]", "3", f'{{"format": {FORMAT}}}'])

@@ -88,7 +88,7 @@ def test_prepared_images_are_the_scaled_values(finished: Path) -> None:
     resized = resize_image(image_HWC, 32, 48)
     np.testing.assert_array_equal(frame_HWC, resized)
     mean_C = np.array(dataset.input.mean)
-    train_C = dataset.split("train").images_NTHWC.astype(np.float64).mean((0, 1, 2, 3))
+    train_C = dataset.split("train").images_NTHWC[:].astype(np.float64).mean((0, 1, 2, 3))
     np.testing.assert_allclose(mean_C, train_C, atol=1e-6)
 
 

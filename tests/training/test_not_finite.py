@@ -63,7 +63,7 @@ def test_of_a_loss_without_bounds_the_micro_batch_is_named(
 
 def test_the_poison_is_what_it_says(dataset, tmp_path: Path) -> None:
     data, name = poisoned(dataset, tmp_path / "data", "train", 6)
-    images = data.split("train").images_NTHWC
+    images = data.split("train").images_NTHWC[:]
     assert images.dtype == np.float16
     assert np.isnan(images).any((1, 2, 3, 4)).nonzero()[0].tolist() == [6]
     assert data.split("train").rows[6].sample.name == name

@@ -68,7 +68,7 @@ def test_validation_and_evaluation_have_the_same_confusion_matrix(
     evaluated_KP = confusion.confusion_KP
     assert not evaluated_KP[:, -1].any(), "there is an answer for every pixel"
     np.testing.assert_array_equal(seen[0], evaluated_KP[:, :-1])
-    masks = data.split("val").masks_Nhw
+    masks = data.split("val").masks_Nhw[:]
     assert seen[0].sum() == (masks != VOID).sum() > 0.9 * masks.size
     assert found.pixel_accuracy == pytest.approx(report.pixel_accuracy, abs=1e-6)
     assert report.protocol.edges is not None and report.protocol.edges.startswith(edges)
