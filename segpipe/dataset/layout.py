@@ -9,7 +9,7 @@ from segpipe.raw.sample import Sample, Window
 from segpipe.runtime.atomic import write_text
 from segpipe.runtime.errors import DataError
 
-FORMAT = 3
+FORMAT = 4
 DESCRIPTION, IMAGES, MASKS, INDEX = "dataset.json", "images.npy", "masks.npy", "index.csv"
 # Splits that training reads; a test split is checked and listed, and scored from the raw files.
 STORED_SPLITS = ("train", "val")

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel
 
+from segpipe.dataset.digests import AGAIN, DIGESTS, RowDigests, refuse_changed, row_digest
 from segpipe.dataset.layout import DESCRIPTION, FORMAT, IMAGES, INDEX, MASKS, Row, read_index
 from segpipe.labels.scheme import LabelScheme
 from segpipe.raw.input_spec import InputSpec
@@ -22,12 +23,14 @@ class Split:
     """The arrays of one split; N rows of T frames (1 unless they are clips).
 
     images_NTHWC: uint8, or float16 in 0..1 for the bands of rasters. masks_Nhw: uint8 train ids, of
-    the image's size or coarser by a whole ratio. rows: what each row of the arrays is.
+    the image's size or coarser by a whole ratio. rows: what each row of the arrays is. digests: what
+    `read` compares the rows with.
     """
 
     images_NTHWC: NDArray[Any]
     masks_Nhw: NDArray[np.uint8]
     rows: list[Row]
+    digests: RowDigests
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -39,7 +42,21 @@ class Split:
             cast(NDArray[Any], _ChosenRows(self.images_NTHWC, chosen)),
             cast(NDArray[np.uint8], _ChosenRows(self.masks_Nhw, chosen)),
             [self.rows[place] for place in chosen],
+            self.digests.subset(chosen),
         )
+
+    def read(
+        self, rows_B: NDArray[np.int64], frames: int
+    ) -> tuple[NDArray[Any], NDArray[np.uint8]]:
+        """Copy some rows: the last `frames` of their images, (B, frames, H, W, C), and their masks.
+
+        Raises DataError for a row that is not as it was prepared; each is compared when it is first read.
+        """
+        for row in self.digests.unread(rows_B):
+            digest = row_digest(self.images_NTHWC[row], self.masks_Nhw[row])
+            self.digests.compare(row, digest, self.rows[row].sample.name)
+        images_BTHWC = np.ascontiguousarray(self.images_NTHWC[rows_B, -frames:])
+        return images_BTHWC, np.ascontiguousarray(self.masks_Nhw[rows_B])
 
 
 class _ChosenRows:
@@ -83,26 +100,28 @@ class Dataset:
     def split(self, name: str) -> Split:
         """Open a split's arrays; DataError when they are not what dataset.json says."""
         folder = self.folder / name
+        refuse_changed(self.folder, f"{name}/{INDEX}", f"{name}/{DIGESTS}")
         try:
             images = np.load(folder / IMAGES, mmap_mode="r", allow_pickle=False)
             masks = np.load(folder / MASKS, mmap_mode="r", allow_pickle=False)
             rows = read_index(folder / INDEX)
+            digests = RowDigests(folder, np.load(folder / DIGESTS, allow_pickle=False))
         except (OSError, ValueError, KeyError, EOFError) as error:
-            raise DataError(f"{folder}: cannot be opened ({error}); {_AGAIN}") from error
+            raise DataError(f"{folder}: cannot be opened ({error}); {AGAIN}") from error
         number, ratio, spec = self.splits[name]["rows"], self.truth_ratio, self.input
         image_shape = number * spec.frames, spec.height, spec.width, len(spec.files.channels)
         mask_shape = number, spec.height // ratio, spec.width // ratio
         if (images.shape, masks.shape, len(rows)) != (image_shape, mask_shape, number):
             raise DataError(
                 f"{folder}: holds images {images.shape}, masks {masks.shape} and {len(rows)} rows, "
-                f"but {DESCRIPTION} says {image_shape}, {mask_shape} and {number}; {_AGAIN}"
+                f"but {DESCRIPTION} says {image_shape}, {mask_shape} and {number}; {AGAIN}"
             )
         if images.dtype != spec.files.dtype or masks.dtype != np.uint8:
             raise DataError(
                 f"{folder}: holds images of {images.dtype} and masks of {masks.dtype}, not "
-                f"{np.dtype(spec.files.dtype)} and uint8; {_AGAIN}"
+                f"{np.dtype(spec.files.dtype)} and uint8; {AGAIN}"
             )
-        return Split(images.reshape(number, spec.frames, *image_shape[1:]), masks, rows)
+        return Split(images.reshape(number, spec.frames, *image_shape[1:]), masks, rows, digests)
 
 
 class _Description(BaseModel):
@@ -115,21 +134,19 @@ class _Description(BaseModel):
     fingerprint: str
 
 
-_AGAIN = "run `dvc repro --force prepare` to make it again"
-
-
 def open_dataset(folder: Path) -> Dataset:
-    """Open prepared data; DataError when it is missing, damaged or of another format."""
+    """Open prepared data; DataError when it is missing, damaged, changed by hand or of another format."""
     path = folder / DESCRIPTION
     try:
         content = read_json(path)
         if content.get("format") != FORMAT:
-            raise DataError(f"{path}: is of format {content.get('format')}, not {FORMAT}; {_AGAIN}")
+            raise DataError(f"{path}: is of format {content.get('format')}, not {FORMAT}; {AGAIN}")
         about = typed(_Description, content)
+        refuse_changed(folder, DESCRIPTION)
     except FileNotFoundError as error:
         raise DataError(f"{path}: there is no such file; run `dvc repro prepare` first") from error
     except (ValueError, OSError) as error:
-        raise DataError(f"{path}: cannot be read; {_AGAIN}:\n{error}") from error
+        raise DataError(f"{path}: cannot be read; {AGAIN}:\n{error}") from error
     return Dataset(
         folder=folder,
         scheme=about.scheme,

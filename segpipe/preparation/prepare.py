@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from segpipe.dataset.digests import write_row_digests, write_sums
 from segpipe.dataset.layout import (
     DESCRIPTION,
     FORMAT,
@@ -67,7 +68,10 @@ def prepare_data(
     if all(stats.good for stats in survey.samples) and made.kept["train"]:
         for split, plan in plans.items():
             _finish(plan, made.kept[split], target / split)
+            if split in STORED_SPLITS:
+                write_row_digests(target / split, made.digests[split])
         write_json(target / DESCRIPTION, _describe(context, made, survey))
+        write_sums(target)
     return survey, made.totals
 
 
@@ -78,16 +82,18 @@ class _Made:
     scheme: LabelScheme
     totals: dict[str, Totals] = field(default_factory=dict)
     kept: dict[str, list[SampleJob]] = field(default_factory=dict)
+    digests: dict[str, list[bytes]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self._hash = hashlib.blake2b(repr(self.scheme).encode(), digest_size=16)
         for split in SPLITS:
-            self.totals[split], self.kept[split] = Totals(), []
+            self.totals[split], self.kept[split], self.digests[split] = Totals(), [], []
 
     def add(self, job: SampleJob, result: SampleResult) -> None:
         if result.stats.excluded:
             return
         self.kept[job.split].append(job)
+        self.digests[job.split].extend(result.digests)
         self.totals[job.split].add(result.rows)
         # The words of both classes are part of the fingerprint: their names and fields stay.
         self._hash.update(repr(job.sample).encode() + b"".join(result.digests))
