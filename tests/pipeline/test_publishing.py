@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.forge import checkpoints, save, scene
+from tests.forge import checkpoints, run_stage, save, scene
 from tests.pipeline.cache import damaged
 from tests.pipeline.conftest import run, stages_that_ran, with_programs
 
@@ -96,7 +96,7 @@ def small(baseline: Path, tmp_path: Path) -> Iterator[Path]:
 
 
 def test_a_disk_that_fills_up_is_said_and_the_next_repro_ends_as_if_it_had_not(small: Path) -> None:
-    """While the bundle is written, and then the tables of the evaluation."""
+    """While the bundle is written, and then the tables of the evaluation; a read-only disk is said as well."""
     before = results(small)
     make_strikable(small)
     for function, missing in (
@@ -113,6 +113,11 @@ def test_a_disk_that_fills_up_is_said_and_the_next_repro_ends_as_if_it_had_not(s
         assert bool(checkpoints(small)) == (function == "write_bundle"), "what is published is done"
     assert stages_that_ran(run(small, "dvc", "repro")) == ["evaluate", "render"]
     assert results(small) == before
+    subprocess.run(["mount", "-o", "remount,ro", str(small.parent)], check=True)
+    refused = run_stage("train", small, SEGPIPE_PROCESSES="2")
+    assert refused.returncode == 1
+    assert "Read-only file system. segpipe needs to read this place, and to write into" in refused.stderr
+    assert "Traceback" not in refused.stderr
 
 
 def test_killed_while_it_publishes_it_goes_on_also_after_other_data(
