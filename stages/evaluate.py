@@ -12,7 +12,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from segpipe.dataset.layout import INDEX, read_samples
+from segpipe.dataset.digests import prepared_samples
 from segpipe.evaluation.evaluate import evaluate
 from segpipe.evaluation.report import evaluation_report
 from segpipe.inference.predictor import Predictor
@@ -35,7 +35,7 @@ def run(params: Params, snapshot: Snapshot) -> None:
     predictor = Predictor.load(BUNDLE, views=Views.of(options))
     # Opened before the work: a server that does not answer is said at once.
     with training_run(params.tracking, METRICS / "mlflow.json") as tracker:
-        samples = read_samples(PREPARED / options.split / INDEX)
+        samples = prepared_samples(PREPARED, options.split)
         counts = evaluate(
             predictor,
             samples,

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from segpipe.dataset.layout import INDEX, read_samples
+from segpipe.dataset.digests import prepared_samples
 from segpipe.inference.pictures import SHEET, Drawing, draw_examples, draw_samples
 from segpipe.inference.predictor import Predictor
 from segpipe.inference.views import Views
@@ -51,9 +51,7 @@ PREDICTIONS = Path("predictions")
 def run(params: Params, snapshot: Snapshot) -> None:
     """Render into predictions/, whole or not at all, write the report, and add both to the MLflow run."""
     ious = {row.name: row.miou for row in read_table(ImageRow, METRICS / ImageRow.file)}
-    samples = {
-        sample.name: sample for sample in read_samples(PREPARED / params.evaluate.split / INDEX)
-    }
+    samples = {sample.name: sample for sample in prepared_samples(PREPARED, params.evaluate.split)}
     # images.csv lists the worst first.
     ranked = [samples[name] for name in ious]
     predictor = Predictor.load(BUNDLE, views=Views.of(params.evaluate))

@@ -19,7 +19,9 @@ from PIL import Image
 from ruamel.yaml import YAML
 
 from segpipe.cli.recipes import read_header
-from segpipe.dataset.layout import read_index
+from segpipe.dataset.digests import row_digest, write_row_digests, write_sums
+from segpipe.dataset.layout import STORED_SPLITS, read_index
+from segpipe.dataset.reader import open_dataset
 from segpipe.dataset.shards import IMAGES, shard_path, shard_places
 from segpipe.params.schema import Params
 
@@ -207,7 +209,19 @@ def poisoned_bands(prepared: Path, split: str, row: int) -> str:
     images = np.load(path)
     images[place_N[row], :, 3:5, 3:5] = np.nan
     np.save(path, images)
+    reseal(prepared)
     return rows[row].sample.name
+
+
+def reseal(prepared: Path) -> None:
+    """Let prepared data that a test has changed pass for what was prepared."""
+    write_sums(prepared)
+    dataset = open_dataset(prepared)
+    for name in STORED_SPLITS:
+        split = dataset.split(name)
+        rows = zip(split.images_NTHWC, split.masks_Nhw, strict=True)
+        write_row_digests(prepared / name, [row_digest(*row) for row in rows])
+    write_sums(prepared)
 
 
 def run_stage(name: str, workspace: Path, **environment: str) -> subprocess.CompletedProcess[str]:

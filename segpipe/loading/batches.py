@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from time import perf_counter
 from typing import Any, Generic, TypeVar
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch.profiler import record_function
@@ -36,12 +35,9 @@ class Batch:
 def read_batch(split: Split, specs_B: SampleSpecs, frames: int, pin: bool) -> Batch:
     """Copy the rows of a split that `specs_B` names, of each the last `frames`, into tensors.
 
-    pin: into page-locked memory, from which a GPU fetches by itself.
+    pin: into page-locked memory, from which a GPU fetches by itself. Raises DataError as `Split.read` does.
     """
-    rows_B = specs_B["row"]
-    clips = split.images_NTHWC[rows_B, -frames:]
-    image = torch.from_numpy(np.ascontiguousarray(clips))
-    mask = torch.from_numpy(np.ascontiguousarray(split.masks_Nhw[rows_B]))
+    image, mask = map(torch.from_numpy, split.read(specs_B["row"], frames))
     if pin:
         image, mask = image.pin_memory(), mask.pin_memory()
     return Batch(image, mask, specs_B)

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
+from segpipe.dataset.digests import write_row_digests, write_sums
 from segpipe.dataset.layout import DESCRIPTION, FORMAT, INDEX, STORED_SPLITS, Row, write_index
 from segpipe.labels.scheme import LabelScheme
 from segpipe.preparation.pool import sample_results
@@ -57,7 +58,10 @@ def prepare_data(
     if all(stats.good for stats in survey.samples) and made.kept["train"]:
         for split, plan in plans.items():
             _finish(plan, made.kept[split], target / split)
+            if split in STORED_SPLITS:
+                write_row_digests(target / split, made.digests[split])
         write_json(target / DESCRIPTION, {**_describe(context, made, survey), "shards": shards})
+        write_sums(target)
     return survey, made.totals
 
 
@@ -93,17 +97,19 @@ class _Made:
     scheme: LabelScheme
     totals: dict[str, Totals] = field(default_factory=dict)
     kept: dict[str, list[SampleJob]] = field(default_factory=dict)
+    digests: dict[str, list[bytes]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self._hash = hashlib.blake2b(repr(self.scheme).encode(), digest_size=16)
         for split in SPLITS:
-            self.totals[split], self.kept[split] = Totals(), []
+            self.totals[split], self.kept[split], self.digests[split] = Totals(), [], []
 
     def add(self, job: SampleJob, result: SampleResult, *, counted: bool) -> None:
         """Add a sample, in the order of the samples. counted: whether its whole numbers are in."""
         if result.stats.excluded:
             return
         self.kept[job.split].append(job)
+        self.digests[job.split].extend(result.digests)
         if not counted:
             self.totals[job.split].add(result.rows)
         self.totals[job.split].add_sums(result.sums)

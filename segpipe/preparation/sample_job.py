@@ -3,7 +3,6 @@
 Shapes: T frames, H and W of the canvas, C channels, h and w of the truth.
 """
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from segpipe.dataset.digests import row_digest
 from segpipe.dataset.shards import IMAGES, MASKS, shard_path
 from segpipe.labels.exclusion import ExcludedLabel
 from segpipe.labels.scheme import LabelScheme
@@ -149,6 +149,5 @@ def _fill_rows(
         # Mean and std are those of the originals: what a copy turns in from outside is no image.
         seen_THWC = frames_THWC[:, *seen.area] if copy == 0 else None
         rows.append(row_statistics(seen_THWC, mask_hw))
-        content = frames_THWC.tobytes() + mask_hw.tobytes()
-        digests.append(hashlib.blake2b(content, digest_size=16).digest())
+        digests.append(row_digest(frames_THWC, mask_hw))
     return rows, digests

@@ -13,6 +13,7 @@ from types import FrameType
 from segpipe.runtime.atomic import disk_errors_explained
 from segpipe.runtime.console import say_error
 from segpipe.runtime.errors import SegpipeError
+from segpipe.runtime.memory import is_out_of_memory, out_of_memory_text
 
 INTERRUPTED = 130  # as a shell reports Ctrl-C
 READER_GONE = 141  # as a shell reports SIGPIPE
@@ -47,6 +48,11 @@ def explained(
     except KeyboardInterrupt as told:
         say_error(interrupted)
         return TERMINATED if isinstance(told, Terminated) else INTERRUPTED
+    except (MemoryError, RuntimeError, OSError) as error:
+        if not is_out_of_memory(error):
+            raise
+        say_error(f"error: {out_of_memory_text(error)}")
+        return 1
 
 
 @contextlib.contextmanager

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.forge import checkpoints, run_stage, workspace_with
+from tests.forge import checkpoints, reseal, run_stage, workspace_with
 from tests.published import LEARNT, Result
 from tests.trainers import Outcome, Trainers
 
@@ -188,6 +188,7 @@ def with_uneven_void(prepared: Path, target: Path) -> Path:
         masks = np.load(place)
         masks[::3, 2:] = 255
         np.save(place, masks)
+    reseal(target / "data/prepared")
     return target
 
 

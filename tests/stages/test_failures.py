@@ -192,6 +192,43 @@ def test_memory_that_falls_short_in_one_is_explained_and_the_state_goes_on(
     assert (summary["accumulation"], summary["processes"], summary["steps"]) == (2, 2, 6)
 
 
+# Rank 1 does not come to build its network, while rank 0 waits for it.
+IN_SET_UP = """
+from segpipe.training import setup
+real = setup.build_model
+def build_model(*arguments):
+    if rank == 1:
+        {strike}
+    return real(*arguments)
+setup.build_model = build_model
+"""
+
+
+@pytest.mark.parametrize(
+    ("strike", "code", "words"),
+    [
+        (
+            'raise RuntimeError("DefaultCPUAllocator: can\'t allocate memory: you asked for 9 GB")',
+            1,
+            "error: out of memory in segpipe.training.setup, set_up: DefaultCPUAllocator: can't",
+        ),
+        ("os.kill(os.getpid(), 9)", 137, "the process of rank 1 was ended by SIGKILL (signal 9)"),
+    ],
+    ids=["raises", "killed"],
+)
+def test_memory_that_falls_short_in_the_set_up_of_one(
+    strike: str, code: int, words: str, workspace: Path
+) -> None:
+    begun = time.monotonic()
+    done = launched(workspace, IN_SET_UP.format(strike=strike))
+    # Without being ended, rank 0 would wait for ten minutes.
+    assert time.monotonic() - begun < 150
+    assert done.returncode == code, done.stderr
+    assert words in done.stderr
+    assert "Traceback" not in done.stderr
+    assert saved(workspace) == []
+
+
 # From its first step on the process may grow by so much and no further.
 LIMITED = """
 import re, resource, sys

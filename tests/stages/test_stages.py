@@ -234,6 +234,25 @@ def test_a_missing_stage_before_is_named(
         assert "Traceback" not in said
 
 
+def test_prepared_data_that_was_changed_by_hand_is_noticed(
+    tmp_path: Path, prepared: Path, run_here: Callable[..., tuple[int, str, str]]
+) -> None:
+    """Outside DVC, which would make it again. The message comes from the thread that reads ahead."""
+    workspace = workspace_with(prepared, tmp_path / "w")
+    folder = workspace / "data/prepared/train"
+    largest = max(folder.glob("*.npy"), key=lambda path: path.stat().st_size)
+    content = bytearray(largest.read_bytes())
+    content[-1] ^= 1
+    largest.write_bytes(content)
+    code, _, said = run_here("train", workspace)
+    assert code == 1
+    assert "data/prepared/train: drive" in said
+    assert "is not as prepare wrote it: it was changed by hand, or the disk is at fault" in said
+    assert "run `dvc repro --force prepare` to make it again" in said
+    assert "Traceback" not in said
+    assert not (workspace / "models").exists()
+
+
 EDIT = """
 import sys
 from pathlib import Path

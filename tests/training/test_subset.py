@@ -1,6 +1,7 @@
 """Training on a few samples (segpipe/dataset/subset.py): which, that they are learnt by heart, and said."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -12,6 +13,7 @@ from pydantic import ValidationError
 from segpipe.augment.apply import normalise_batch
 from segpipe.augment.draw import plain_specs
 from segpipe.bundle import plain_weights
+from segpipe.dataset.digests import RowDigests
 from segpipe.dataset.layout import Row
 from segpipe.dataset.reader import Split
 from segpipe.dataset.subset import chosen_samples, sample_counts, selection_notes
@@ -56,7 +58,8 @@ def test_a_limit_beyond_the_data_takes_all(dataset) -> None:
 @pytest.mark.parametrize("number", [1, 3, 7, 11, 12, 64])
 def test_the_rows_are_spread_without_doubles(number: int) -> None:
     rows = [Row(Sample(str(n), "", "", None), 0) for n in range(101)]
-    whole = Split(np.zeros((101, 1, 1, 1, 1), np.uint8), np.zeros((101, 1, 1), np.uint8), rows)
+    images, masks = np.zeros((101, 1, 1, 1, 1), np.uint8), np.zeros((101, 1, 1), np.uint8)
+    whole = Split(images, masks, rows, RowDigests(Path(), np.zeros((101, 16), np.uint8)))
     source = SimpleNamespace(split=lambda _name: whole)
     train, _ = chosen_samples(source, TrainParams(batch_size=1, limit=number))  # type: ignore[arg-type]
     places = [int(name) for name in named(train)]
@@ -68,11 +71,7 @@ def test_the_rows_are_spread_without_doubles(number: int) -> None:
 
 def test_overfit_learns_originals_and_validates_on_the_same(dataset) -> None:
     whole = dataset.split("train")
-    copied = Split(
-        whole.images_NTHWC,
-        whole.masks_Nhw,
-        [Row(row.sample, n % 3) for n, row in enumerate(whole.rows)],
-    )
+    copied = replace(whole, rows=[Row(row.sample, n % 3) for n, row in enumerate(whole.rows)])
     source = SimpleNamespace(split=lambda _name: copied)
     train, val = chosen_samples(source, TrainParams(batch_size=2, overfit=2))  # type: ignore[arg-type]
     assert val is train

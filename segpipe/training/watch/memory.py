@@ -11,44 +11,12 @@ import torch
 from segpipe.loading.order import BatchShard, divisors
 from segpipe.runtime.errors import TrainingError
 from segpipe.runtime.hardware import own_memory
+from segpipe.runtime.memory import allocator_words, is_out_of_memory
 from segpipe.training.state.checkpoint import Progress
-
-# torch has a class of error for GPUs only; on CPUs its allocator, and the libraries', say these.
-_SIGNS = (
-    "can't allocate memory",
-    "not enough memory",
-    "bad_alloc",
-    "CUDA error: out of memory",
-    "CUBLAS_STATUS_ALLOC_FAILED",
-    "CUDNN_STATUS_ALLOC_FAILED",
-)
-# oneDNN says these of a lack of memory, and of what it cannot do.
-_ONEDNN = ("could not create a primitive", "could not execute a primitive")
-_PROBE = 1 << 28
 
 
 class OutOfMemory(TrainingError):  # noqa: N818 (as torch names it)
     """Memory fell short in a training step or a validation."""
-
-
-def is_out_of_memory(error: BaseException) -> bool:
-    """Return whether an error says that memory fell short, on a GPU or a CPU."""
-    if isinstance(error, MemoryError | torch.OutOfMemoryError):
-        return True
-    if not isinstance(error, RuntimeError):
-        return False
-    text = str(error)
-    starved = any(sign in text for sign in _ONEDNN) and not _has_room()
-    return starved or any(sign in text for sign in _SIGNS)
-
-
-def _has_room() -> bool:
-    """Whether this process could have 256 MB more now, while it holds what it needs for a step."""
-    try:
-        torch.empty(_PROBE, dtype=torch.uint8)
-    except RuntimeError:
-        return False
-    return True
 
 
 @contextlib.contextmanager
@@ -66,10 +34,10 @@ def memory_watched(
     """
     try:
         yield
-    except (MemoryError, RuntimeError) as error:
+    except (MemoryError, RuntimeError, OSError) as error:
         if not is_out_of_memory(error):
             raise
-        available, said = own_memory(device), _first_line(error)
+        available, said = own_memory(device), allocator_words(error)
         # What the step held is let go of, or the forecast would fall short too.
         traceback.clear_frames(error.__traceback__)
         gc.collect()
@@ -128,11 +96,6 @@ def explanation(
         f"Either {first}, or lower train.augment.crop_height and crop_width "
         f"(prepare.height and width where those are null); the state of the last checkpoint is kept"
     )
-
-
-def _first_line(error: BaseException) -> str:
-    lines = str(error).strip().splitlines() or [type(error).__name__]
-    return lines[0][:300]
 
 
 def _foreseen(forecast: Callable[[], dict[str, Any]]) -> dict[str, Any] | None:

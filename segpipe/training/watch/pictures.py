@@ -45,8 +45,7 @@ def augmentation_sheet(
         crop=crop,
         step=dataset.truth_ratio,
     )
-    images_B1HWC = np.ascontiguousarray(split.images_NTHWC[rows_B, -1:])
-    masks_Bhw = np.ascontiguousarray(split.masks_Nhw[rows_B])
+    images_B1HWC, masks_Bhw = split.read(rows_B, frames=1)
     channels = images_B1HWC.shape[-1]
     # Neither mean nor std: what comes back is the picture itself, black outside of it.
     seen_BChw, windows_Bhw = augment_batch(

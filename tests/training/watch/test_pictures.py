@@ -14,6 +14,7 @@ from PIL import Image
 from torch import Tensor
 
 from segpipe.bundle import plain_weights
+from segpipe.dataset.digests import RowDigests, row_digest
 from segpipe.dataset.layout import Row
 from segpipe.dataset.reader import Dataset, Split, open_dataset
 from segpipe.labels.scheme import VOID
@@ -130,10 +131,11 @@ def standing_in(
     """As much of a job as the pictures look at. The first sample by name is the second row."""
     rows = [Row(SimpleNamespace(name=name), 0) for name in ("b", "a")]  # type: ignore[arg-type]
     ratio, answer = files.truth_ratio, Answer(ids, files.truth_ratio)
+    digests = [list(row_digest(*pair)) for pair in zip(images, masks, strict=True)]
     return SimpleNamespace(
         learner=SimpleNamespace(network=answer, result=answer),
         data=SimpleNamespace(
-            val_split=Split(images, masks, rows),
+            val_split=Split(images, masks, rows, RowDigests(Path(), np.array(digests, np.uint8))),
             dataset=SimpleNamespace(
                 truth_ratio=ratio, scheme=dataset.scheme, input=SimpleNamespace(files=files)
             ),
