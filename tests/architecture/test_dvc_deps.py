@@ -34,7 +34,6 @@ WATCHERS = {
     "segpipe/runtime/console.py": "it prints",
     "segpipe/runtime/errors.py": "it words the failures; a failed stage has no outputs",
     "segpipe/runtime/lock.py": "it lets one process in after the other; what they make is the same",
-    "segpipe/runtime/memory.py": "it words a failure",
     "segpipe/runtime/process_exit.py": "it prints errors and makes exit codes of them",
     "segpipe/runtime/provenance.py": "it compares before and after; a difference has no outputs",
     "segpipe/runtime/workers.py": "it starts processes; what they make is the same in one",

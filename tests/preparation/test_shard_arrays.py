@@ -66,16 +66,16 @@ def add(raw: Path, name: str) -> None:
     save(raw / f"masks/train/{name}.png", mask)
 
 
-INDEX = {"train/index.csv", "dataset.json"}
+# What is small, and speaks of the content of all samples or of their names.
+CONTENT = {"dataset.json", "sums.json", "train/digests.npy"}
+INDEX = CONTENT | {"train/index.csv"}
 
 
 def test_the_split_lies_in_several_shards(raw: Path, tmp_path: Path) -> None:
     files = prepared(raw, tmp_path / "p")
     split = open_dataset(tmp_path / "p").split("train")
     expected = set().union(*(files_of(row.sample.name) for row in split.rows))
-    assert {
-        name for name in files if name.startswith("train/") and name.endswith("npy")
-    } == expected
+    assert {name for name in files if name.startswith(("train/images", "train/masks"))} == expected
     assert len(expected) > SHARDS
     assert open_dataset(tmp_path / "p").shards == {"train": SHARDS, "val": 1}
     assert prepared(raw, tmp_path / "again") == files
@@ -116,10 +116,10 @@ def test_a_changed_picture_or_mask_changes_that_file_alone(raw: Path, tmp_path: 
     image, mask = scene(6, 24, 32)
     save(raw / "images/train/drive0_006.png", 255 - image)
     after = prepared(raw, tmp_path / "image")
-    assert differing(before, after) == files_of("drive0_006", "images") | {"dataset.json"}
+    assert differing(before, after) == files_of("drive0_006", "images") | CONTENT
     save(raw / "masks/train/drive0_006.png", mask[::-1].copy())
     both = prepared(raw, tmp_path / "both")
-    assert differing(after, both) == files_of("drive0_006", "masks") | {"dataset.json"}
+    assert differing(after, both) == files_of("drive0_006", "masks") | CONTENT
 
 
 def test_the_order_of_the_list_moves_no_row(raw: Path, tmp_path: Path) -> None:
@@ -130,7 +130,7 @@ def test_the_order_of_the_list_moves_no_row(raw: Path, tmp_path: Path) -> None:
     context = PrepareContext(raw, load_scheme("classes.csv", {}, raw), PICTURES, PREPARE)
     prepare_data(turned, context, tmp_path / "after")
     for name, content in before.items():
-        if name.endswith(".npy"):
+        if name.startswith(("train/images", "train/masks")):
             assert (tmp_path / "after" / name).read_bytes() == content
     names = [row.sample.name for row in read_index(tmp_path / "after/train/index.csv")]
     assert names == [sample.name for sample in listing["train"]][::-1]
@@ -159,7 +159,8 @@ def test_what_is_left_out_leaves_the_bytes_of_data_without_it(
     monkeypatch.setattr(shard_arrays, "shard_count", lambda size: number if size > 9000 else 1)
     expected = prepared(without, tmp_path / "expected", prepare)
     assert not first & found.keys()
-    assert differing(found, expected) == {"dataset.json"}, "which counts what is left out"
+    counted = {"dataset.json", "sums.json"}
+    assert differing(found, expected) == counted, "dataset.json counts what is left out"
     split, other = (open_dataset(tmp_path / name).split("train") for name in ("p", "expected"))
     assert split.rows == other.rows
     np.testing.assert_array_equal(split.images_NTHWC[:], other.images_NTHWC[:])
