@@ -20,20 +20,21 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
 from bench.peers import task
 from bench.peers.compare import difference, read_steps, sample_faults
-from bench.peers.runs import SCRIPTS, Run, Script, moments, train
+from bench.peers.runs import SCRIPTS, Moment, Run, Script, moments, train
 
-HEADER = [
-    "training",
-    "the same run again",
-    "killed, started again until done",
-    "2 processes: batch norm, dropout",
-    "2 processes: group norm",
-]
+# The comparisons, and their columns.
+PARTS = {
+    "again": "the same run again",
+    "killed": "killed, started again until done",
+    "batch": "2 processes: batch norm, dropout",
+    "group": "2 processes: group norm",
+}
 PACKAGES = ("torch", "accelerate", "lightning", "torchdata")
 
 
@@ -43,7 +44,8 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--only", nargs="+", choices=SCRIPTS, default=tuple(SCRIPTS))
-    parser.add_argument("--kills", type=int, default=4, help="of a run (default: 4)")
+    parser.add_argument("--parts", nargs="+", choices=PARTS, default=tuple(PARTS))
+    parser.add_argument("--kills", type=int, default=3, help="of a run, up to 10 (default: 3)")
     parser.add_argument("--seed", type=int, default=0, help="of the moments of the kills")
     parser.add_argument("--python", default=sys.executable, help="that has Lightning and torchdata")
     parser.add_argument("--out", type=Path, help="a folder for the rows; those that are known stay")
@@ -55,7 +57,8 @@ def main() -> None:
             rows = json.loads((options.out / "rows.json").read_text())
     for name in options.only:
         began = time.monotonic()
-        rows[name] = row(SCRIPTS[name], options.python, options.kills, options.seed)
+        kills = tuple(moments(options.kills, options.seed))
+        rows[name] = row(SCRIPTS[name], options.python, options.parts, kills)
         print(f"{name}: {time.monotonic() - began:.0f} s", flush=True)
         if options.out:
             (options.out / "rows.json").write_text(json.dumps(rows, indent=1))
@@ -65,24 +68,27 @@ def main() -> None:
         (options.out / "table.md").write_text(text)
 
 
-def row(script: Script, python: str, kills: int, seed: int) -> list[str]:
+def row(script: Script, python: str, parts: Sequence[str], kills: tuple[Moment, ...]) -> list[str]:
     """Return the cells of a script's row, or why there are none."""
     found = versions(python)
     if missing := [name for name in script.packages if name not in found]:
         return [script.title, f"not run: pip install {' '.join(missing)}", "", "", ""]
+    cells = dict.fromkeys(PARTS, "not run")
     with tempfile.TemporaryDirectory() as name:
         root = Path(name)
         run = partial(train, script, python)
-        whole, killed = run(root / "whole"), run(root / "killed", kills=tuple(moments(kills, seed)))
-        group = run(root / "group", norm="group")
-        pairs = (
-            (whole, run(root / "again")),
-            (whole, killed),
-            (whole, run(root / "two", processes=2)),
-            (group, run(root / "two_group", norm="group", processes=2)),
-        )
-        again, resumed, *processes = (difference(a.folder, b.folder) for a, b in pairs)
-        return [script.title, again, f"{resumed}; {describe(killed)}", *processes]
+        whole = run(root / "whole").folder
+        if "again" in parts:
+            cells["again"] = difference(whole, run(root / "again").folder)
+        if "killed" in parts:
+            killed = run(root / "killed", kills=kills)
+            cells["killed"] = f"{difference(whole, killed.folder)}; {describe(killed)}"
+        if "batch" in parts:
+            cells["batch"] = difference(whole, run(root / "two", processes=2).folder)
+        if "group" in parts:
+            group = [run(root / f"group{n}", norm="group", processes=n).folder for n in (1, 2)]
+            cells["group"] = difference(group[0], group[1])
+    return [script.title, *cells.values()]
 
 
 def describe(killed: Run) -> str:
@@ -120,7 +126,8 @@ def about(python: str) -> str:
 
 def table(rows: list[list[str]], line: str) -> str:
     """Return the rows as a Markdown table above a line on how they were made."""
-    lines = [HEADER, ["---"] * len(HEADER), *rows]
+    header = ["training", *PARTS.values()]
+    lines = [header, ["---"] * len(header), *rows]
     return "\n".join(["| " + " | ".join(cells) + " |" for cells in lines] + ["", line, ""])
 
 

@@ -95,7 +95,7 @@ def test_augmentation_by_hand_is_a_function_of_epoch_and_sample() -> None:
 
 def test_a_peer_whose_package_is_missing_says_what_to_install() -> None:
     script = Script("nobody's trainer", "no_script", packages=("torch", "no-such-package"))
-    cells = row(script, sys.executable, kills=1, seed=0)
+    cells = row(script, sys.executable, parts=(), kills=())
     assert "pip install no-such-package" in table([cells], "a line")
 
 
