@@ -51,8 +51,10 @@ SCRIPTS = {"dvc": "dvc.cli", "segpipe": "segpipe.cli.main"}
 CLIENT = """#!{python} -IS
 import json, os, signal, socket, sys
 name, *arguments = os.path.basename(sys.argv[0]), *sys.argv[1:]
+if name == "python" and arguments[:1] == ["-u"]:  # as torchrun starts its processes
+    del arguments[0]
 if name == "python" and arguments[:1] != ["-m"]:
-    os.execv({python!r}, [{python!r}, *arguments])
+    os.execv({python!r}, [{python!r}, *sys.argv[1:]])
 asked = json.dumps([name, arguments, os.getcwd(), dict(os.environ)]).encode()
 server = socket.socket(socket.AF_UNIX)
 server.connect({address!r})
