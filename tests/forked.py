@@ -13,6 +13,7 @@ Run as a program, with the number of a listening socket, this file is the server
 
 import atexit
 import contextlib
+import gc
 import importlib
 import json
 import os
@@ -22,31 +23,38 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
+import traceback
 from functools import cache
 from pathlib import Path
+from typing import NoReturn
 
 LIBRARIES = (
     *("torch._dynamo", "torch.distributed.launcher.api", "torchvision", "accelerate", "numpy"),
-    *("PIL.Image", "matplotlib", "mlflow", "mlflow.tracking.client", "pydantic", "ruamel.yaml"),
-    *("safetensors.torch", "scipy.stats", "psutil", "dvc.cli.parser", "dvc.repo.experiments"),
+    *("PIL.Image", "matplotlib.pyplot", "jinja2", "pydantic", "ruamel.yaml", "safetensors.torch"),
     *(
-        "dvc.repo.reproduce",
-        "dvc.stage.run",
-        "dvc_data.hashfile.transfer",
-        "pygit2",
-        "dulwich.repo",
+        "scipy.stats",
+        "psutil",
+        "mlflow",
+        "mlflow.store.tracking.sqlalchemy_store",
+        "alembic.command",
     ),
+    *("dvc.cli.parser", "dvc.repo.experiments", "dvc.repo.reproduce", "dvc.stage.run"),
+    *("dvc_data.hashfile.transfer", "pygit2", "dulwich.repo"),
 )
-# Of the server: what Python and libraries read once, without MLflow's telemetry, which is a thread.
-FIXED = {"PYTHONHASHSEED": "0", "PYTHONFAULTHANDLER": "1", "MLFLOW_DISABLE_TELEMETRY": "true"}
+# Of the server: what Python and libraries read once. Without MLflow's telemetry, which is a thread.
+FIXED = {"OMP_NUM_THREADS": "1", "PYTHONHASHSEED": "0", "PYTHONFAULTHANDLER": "1"}
+FIXED |= {"MPLBACKEND": "agg", "MLFLOW_DISABLE_TELEMETRY": "true"}
 # What the console scripts of the environment call.
 SCRIPTS = {"dvc": "dvc.cli", "segpipe": "segpipe.cli.main"}
 
 CLIENT = """#!{python} -IS
 import json, os, signal, socket, sys
 name, *arguments = os.path.basename(sys.argv[0]), *sys.argv[1:]
+if name == "python" and arguments[:1] == ["-u"]:  # as torchrun starts its processes
+    del arguments[0]
 if name == "python" and arguments[:1] != ["-m"]:
-    os.execv({python!r}, [{python!r}, *arguments])
+    os.execv({python!r}, [{python!r}, *sys.argv[1:]])
 asked = json.dumps([name, arguments, os.getcwd(), dict(os.environ)]).encode()
 server = socket.socket(socket.AF_UNIX)
 server.connect({address!r})
@@ -124,8 +132,29 @@ def answer(caller: socket.socket, folder: str) -> None:
     os._exit(0)
 
 
-def run(name: str, arguments: list[str], folder: str) -> None:
-    """Become the program of that name, as Python starts it; end as it does."""
+def run(name: str, arguments: list[str], folder: str) -> NoReturn:
+    """Become the program of that name, as Python starts it, and end as it does.
+
+    What Python does with its modules at its end is left out: all those of the server would be destroyed.
+    """
+    code: object = 0
+    try:
+        become(name, arguments, folder)
+    except SystemExit as end:
+        code = end.code
+    except BaseException:
+        code = 1
+        traceback.print_exc()
+    if isinstance(code, str):
+        print(code, file=sys.stderr)
+    threading._shutdown()  # type: ignore[attr-defined]
+    atexit._run_exitfuncs()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code if isinstance(code, int) else int(code is not None))
+
+
+def become(name: str, arguments: list[str], folder: str) -> None:
     sys.executable = f"{folder}/python"  # of what it starts in its turn
     first = [str(Path.cwd())] if name == "python" else []
     paths = os.environ.get("PYTHONPATH", "").split(os.pathsep)
@@ -135,14 +164,17 @@ def run(name: str, arguments: list[str], folder: str) -> None:
         sys.argv = ["-m", *arguments]
         sys.orig_argv = [sys.executable, "-m", module, *arguments]
         runpy.run_module(module, run_name="__main__", alter_sys=True)
-        sys.exit()
-    sys.argv = [f"{folder}/{name}", *arguments]
-    sys.orig_argv = [sys.executable, *sys.argv]
-    sys.exit(importlib.import_module(SCRIPTS[name]).main())
+    else:
+        sys.argv = [f"{folder}/{name}", *arguments]
+        sys.orig_argv = [sys.executable, *sys.argv]
+        sys.exit(importlib.import_module(SCRIPTS[name]).main())
 
 
 if __name__ == "__main__":
     del sys.path[0]  # this file's folder
+    gc.disable()
     for library in LIBRARIES:
         importlib.import_module(library)
+    gc.freeze()  # else each fork would touch, and so copy, all that was imported
+    gc.enable()
     serve(socket.socket(fileno=int(sys.argv[1])), sys.argv[2])

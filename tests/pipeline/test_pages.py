@@ -47,6 +47,9 @@ REASONS = {
     ("docs/howto/own-images.md", "Ten minutes of training"): (
         "tests/planning plans, test_wheel.py trains in a project of its own, for less time"
     ),
+    ("docs/howto/many-machines.md", "On each of 4 nodes"): (
+        "the command of deploy/slurm/node.sh, which the block for Slurm starts on four nodes"
+    ),
     ("docs/howto/several-gpus.md", "On a machine with 8 GPUs"): (
         "it asks a person; tests/stages/test_launch.py starts two processes by accelerate"
     ),
@@ -84,14 +87,6 @@ def until_the_queue_is_empty(text: str, port: int) -> str:
     return f'{script}[[ "$(dvc queue status | grep -c Success)" == 2 ]]\n'
 
 
-def on_four_nodes(text: str, port: int) -> str:
-    """All of them this machine, with one process each."""
-    text = re.sub(" +#.*", "", text).rstrip().replace("--nproc_per_node 8", "--nproc_per_node 1")
-    text = text.replace("NODE0:29400", f"127.0.0.1:{port}").replace("NODEK", "127.0.0.1")
-    nodes = [text.replace("is_host=false", "is_host=true"), *[text] * 3]
-    return " &\n".join([*nodes, 'for node in $(jobs -p); do wait "$node"; done\n'])
-
-
 def mlflow_server(text: str, port: int) -> str:
     return in_the_background(text.strip().replace("5000", str(port)), port, "/health")
 
@@ -122,7 +117,6 @@ RUN_AS: dict[tuple[str, str], Callable[[str, int], str]] = {
     ("docs/howto/experiments.md", "Not for root, so not for most containers"): as_it_stands,
     ("docs/howto/many-machines.md", "On a login node"): as_it_stands,
     ("docs/howto/many-machines.md", "With a cluster and a registry of images"): as_it_stands,
-    ("docs/howto/many-machines.md", "On each of 4 nodes"): on_four_nodes,
     (
         "docs/howto/predict.md",
         "With the test images and a model of Cityscapes' labels",
