@@ -8,7 +8,6 @@ from tests.forge import ROOT
 SEGPIPE, TESTS = ROOT / "segpipe", ROOT / "tests"
 # Modules that no test of their own folder imports, with where they are tested instead.
 ELSEWHERE = {
-    "dataset/layout": "preparation/test_prepare.py",
     "dataset/reader": "preparation/test_prepare.py",
     "dataset/subset": "training/test_subset.py",
     "preflight/inspection": "stages/test_stages.py",
