@@ -42,7 +42,7 @@ def run_part(root: str, part: str) -> int:
 
 def _succeeded(part: str, future: "ray.ObjectRef[int]") -> bool:
     try:
-        code = ray.get(future)
+        code: int = ray.get(future)
     except ray.exceptions.RayError as error:
         print(f"part {part}: {error}", file=sys.stderr)
         return False

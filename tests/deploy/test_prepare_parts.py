@@ -198,7 +198,7 @@ def parts_at_work(workspace: Path) -> list[int]:
     for folder in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
             command = (folder / "cmdline").read_bytes()
-            if b"--part" in command and (folder / "cwd").resolve() == workspace.resolve():
+            if b"--part\0" in command and (folder / "cwd").resolve() == workspace.resolve():
                 found.append(int(folder.name))
     return found
 
