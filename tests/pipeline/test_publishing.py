@@ -96,7 +96,7 @@ def small(baseline: Path, tmp_path: Path) -> Iterator[Path]:
 
 
 def test_a_disk_that_fills_up_is_said_and_the_next_repro_ends_as_if_it_had_not(small: Path) -> None:
-    """While the bundle is written, and then the tables of the evaluation; a read-only disk is said as well."""
+    """While the bundle is written, and then the tables of the evaluation; at last the disk is read-only."""
     before = results(small)
     make_strikable(small)
     for function, missing in (
@@ -116,7 +116,10 @@ def test_a_disk_that_fills_up_is_said_and_the_next_repro_ends_as_if_it_had_not(s
     subprocess.run(["mount", "-o", "remount,ro", str(small.parent)], check=True)
     refused = run_stage("train", small, SEGPIPE_PROCESSES="2")
     assert refused.returncode == 1
-    assert "Read-only file system. segpipe needs to read this place, and to write into" in refused.stderr
+    assert (
+        "Read-only file system. segpipe needs to read this place, and to write into"
+        in refused.stderr
+    )
     assert "Traceback" not in refused.stderr
 
 
