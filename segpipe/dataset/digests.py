@@ -32,7 +32,7 @@ def row_digest(frames_THWC: NDArray[np.generic], mask_hw: NDArray[np.uint8]) -> 
     """Return the digest of a row: BLAKE2b (RFC 7693) of 16 bytes, over its frames and its mask."""
     digest = hashlib.blake2b(digest_size=_SIZE)
     for array in (frames_THWC, mask_hw):
-        digest.update(np.ascontiguousarray(array).reshape(-1).view(np.uint8))
+        digest.update(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)
     return digest.digest()
 
 

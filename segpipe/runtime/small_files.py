@@ -20,11 +20,11 @@ def read_small_file(path: Path, most: int) -> bytes:
     Raises OSError, also for a pipe or a device (a pipe is not opened, because that would wait for
     whoever writes into it), and ValueError when the file is larger.
     """
-    kind = path.stat().st_mode
-    if not stat.S_ISREG(kind) and not stat.S_ISDIR(kind):
+    about = path.stat()
+    if not stat.S_ISREG(about.st_mode) and not stat.S_ISDIR(about.st_mode):
         raise OSError(errno.EINVAL, "it is a pipe or a device, not a file", str(path))
     with path.open("rb") as file:
-        content = file.read(most + 1)
+        content = file.read(min(most, about.st_size) + 1)  # takes room for so many bytes at once
     if len(content) > most:
         raise ValueError(f"is larger than {most:,} bytes, the most that is read of such a file")
     return content

@@ -96,7 +96,7 @@ def small(baseline: Path, tmp_path: Path) -> Iterator[Path]:
 
 
 def test_a_disk_that_fills_up_is_said_and_the_next_repro_ends_as_if_it_had_not(small: Path) -> None:
-    """While the bundle is written, and then the tables of evaluation; a read-only disk is said too."""
+    """While the bundle is written, and then the tables of the evaluation; at last the disk is read-only."""
     before = results(small)
     make_strikable(small)
     for function, missing in (
