@@ -48,7 +48,7 @@ docs: $(STAMP)  ## build the pages of docs/ as a site in site/; a link that lead
 	$(RUN) NO_MKDOCS_2_WARNING=1 mkdocs build --quiet --strict
 
 lock: $(STAMP)  ## write requirements.lock anew from pyproject.toml
-	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --extra dev --extra geo --extra smp --extra weights --extra video --extra dashboard --extra sweep --extra export --generate-hashes --no-emit-index-url --custom-compile-command "make lock" -o requirements.lock pyproject.toml
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --extra dev --extra geo --extra smp --extra weights --extra video --extra dashboard --extra sweep --extra export --extra ray --generate-hashes --no-emit-index-url --custom-compile-command "make lock" -o requirements.lock pyproject.toml
 
 parameters: $(STAMP)  ## write docs/parameters.md from the schema and docs/commands.md from the commands
 	$(BIN)/python -c 'from segpipe.params.writer import parameters_page; print(parameters_page(), end="")' > docs/parameters.md
