@@ -36,6 +36,12 @@ def row_digest(frames_THWC: NDArray[np.generic], mask_hw: NDArray[np.uint8]) -> 
     return digest.digest()
 
 
+def file_digest(path: Path) -> str:
+    """Return the digest of a file: BLAKE2b of 16 bytes, as hexadecimal digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=_SIZE)).hexdigest()
+
+
 def write_row_digests(folder: Path, digests: Sequence[bytes]) -> None:
     """Write the digests of a split, in the order of its rows, into its folder: (N, 16) uint8."""
     np.save(folder / DIGESTS, np.frombuffer(b"".join(digests), np.uint8).reshape(-1, _SIZE))
@@ -44,7 +50,7 @@ def write_row_digests(folder: Path, digests: Sequence[bytes]) -> None:
 def write_sums(folder: Path) -> None:
     """Write sums.json: the digest of each small file of prepared data, by its path in `folder`."""
     paths = [folder / DESCRIPTION, *folder.glob(f"*/{INDEX}"), *folder.glob(f"*/{DIGESTS}")]
-    sums = {path.relative_to(folder).as_posix(): _file_digest(path) for path in sorted(paths)}
+    sums = {path.relative_to(folder).as_posix(): file_digest(path) for path in sorted(paths)}
     write_json(folder / SUMS, sums)
 
 
@@ -55,7 +61,7 @@ def refuse_changed(folder: Path, *names: str) -> None:
         sums = read_json(path)
         for name in names:
             path = folder / name
-            if _file_digest(path) != sums.get(name):
+            if file_digest(path) != sums.get(name):
                 raise DataError(f"{path}: {_CHANGED}")
     except FileNotFoundError as error:
         raise DataError(f"{path}: there is no such file; run `dvc repro prepare` first") from error
@@ -91,8 +97,3 @@ class RowDigests:
         if digest != self._digests_N16[row].tobytes():
             raise DataError(f"{self._folder}: {name} {_CHANGED}")
         self._unread_N[row] = False
-
-
-def _file_digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=_SIZE)).hexdigest()

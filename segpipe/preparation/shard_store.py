@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from segpipe.dataset.digests import file_digest
 from segpipe.dataset.shards import IMAGES, MASKS, shard_path
 from segpipe.preparation.pool import sample_results
 from segpipe.preparation.sample_job import PrepareContext, SampleJob, SampleResult
@@ -135,7 +136,7 @@ def _write_record(folder: Path, results: Sequence[SampleResult]) -> None:
         if not result.stats.excluded:
             totals.add(result.rows)
     content = {"totals": totals.whole_numbers(), "samples": [_plain(each) for each in results]}
-    files = {path.name: _digest(path) for path in sorted(folder.glob("*.npy"))}
+    files = {path.name: file_digest(path) for path in sorted(folder.glob("*.npy"))}
     write_json(folder / _RECORD, {**content, "files": files, "digest": _text_digest(content)})
 
 
@@ -144,7 +145,7 @@ def _is_whole(folder: Path) -> bool:
     try:
         content = read_json(folder / _RECORD)
         files, digest = content.pop("files"), content.pop("digest")
-        found = {path.name: _digest(path) for path in sorted(folder.glob("*.npy"))}
+        found = {path.name: file_digest(path) for path in sorted(folder.glob("*.npy"))}
     except (OSError, ValueError, KeyError):
         return False
     return bool(digest == _text_digest(content) and files == found)
@@ -193,11 +194,6 @@ def _value(value: Any) -> Any:
     if isinstance(value, dict):
         return Pixels(dict(value["pixels"]))
     return tuple(value) if isinstance(value, list) else value
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
 
 
 def _text_digest(content: Any) -> str:
