@@ -4,7 +4,6 @@ Each is a folder that appears whole or not at all: its files, and record.json wi
 its samples. A shard of a split that is only checked is its record alone.
 """
 
-import contextlib
 import hashlib
 import json
 import os
@@ -115,9 +114,11 @@ def _moved(jobs: Sequence[SampleJob], folder: Path) -> list[SampleJob]:
 def _publish(made: Path, shard: Path) -> None:
     for path in (*made.iterdir(), made):
         sync(path)
-    # Whoever was faster has made the same bytes.
-    with contextlib.suppress(FileExistsError, OSError):
+    try:
         made.rename(shard)
+    except OSError:
+        if not shard.exists():  # else another worker was faster, with the same bytes
+            raise
 
 
 def _link(source: Path, target: Path) -> None:
