@@ -9,8 +9,8 @@ from segpipe.params.overlay import overlaid, with_data_of
 from segpipe.params.prepare import PrepareParams
 from segpipe.params.schema import Params
 from segpipe.params.settings import set_in
+from segpipe.planning.choice import Choice
 from segpipe.planning.facts import Costs, DataFacts, MachineFacts
-from segpipe.planning.rules import Choice
 from segpipe.planning.trial import measure
 from segpipe.preparation.sample_job import PrepareContext
 from segpipe.preparation.sample_stats import Survey

@@ -59,6 +59,12 @@ class DataFacts:
         shown = [each for each in self.classes if each.images]
         return min(shown, key=lambda each: each.images, default=None)
 
+    def canvas(self, scale: float) -> tuple[int, int]:
+        """Return the sides at a fraction of the median image, multiples of 8."""
+        return max(round(self.height * scale / 8) * 8, 32), max(
+            round(self.width * scale / 8) * 8, 32
+        )
+
 
 @dataclass(frozen=True)
 class MachineFacts:

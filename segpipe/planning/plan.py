@@ -8,9 +8,9 @@ from typing import Any
 
 from segpipe.params.schema import Params
 from segpipe.planning import rules
+from segpipe.planning.choice import Choice
 from segpipe.planning.draft import Draft, Material
 from segpipe.planning.facts import Costs, DataFacts, MachineFacts, data_facts, machine_facts
-from segpipe.planning.rules import Choice
 from segpipe.planning.sizing import choose_size
 from segpipe.preflight.inspection import survey_listing
 from segpipe.preflight.judge import judge

