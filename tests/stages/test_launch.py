@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from segpipe.dataset.digests import write_sums
 from segpipe.runtime.errors import DataError, LaunchError, ParameterError
 from segpipe.training.distributed.launch import already_launched, number_of_processes
 from stages.train import prepared_folder
@@ -182,5 +183,6 @@ def test_a_copy_of_the_prepared_data_is_read_if_it_is_one(
     assert prepared_folder() == copy
     about = json.loads((copy / "dataset.json").read_text())
     (copy / "dataset.json").write_text(json.dumps(about | {"fingerprint": "of yesterday"}))
+    write_sums(copy)
     with pytest.raises(DataError, match="is a copy of other data than data/prepared/ is now"):
         prepared_folder()

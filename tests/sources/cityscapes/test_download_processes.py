@@ -3,6 +3,7 @@
 import os
 import select
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -79,7 +80,10 @@ def test_one_process_downloads_and_the_other_waits(site: CityscapesSite, tmp_pat
     second.communicate(timeout=200)
     assert first.communicate(timeout=200)[0].count("MD5 as published") == 1
     assert (first.returncode, second.returncode) == (0, 0)
-    assert f"process {first.pid} is downloading into {tmp_path}; waiting" in told
+    assert (
+        f"process {first.pid} on {socket.gethostname()} is downloading into {tmp_path}; waiting"
+        in told
+    )
     assert (tmp_path / FINE).read_bytes() == site.packages[FINE]
     assert len(site.requests("/file-handling/")) == 1
     assert len(site.requests("/login")) == 2  # one GET and one POST: the second found it whole
