@@ -19,6 +19,7 @@ import json
 import os
 import runpy
 import select
+import shutil
 import socket
 import subprocess
 import sys
@@ -91,7 +92,8 @@ def programs() -> Path:
             env={**environment, **FIXED},
             pass_fds=[number],
         )
-    atexit.register(server.communicate)
+    atexit.register(shutil.rmtree, folder)
+    atexit.register(server.communicate)  # it ends before its folder goes
     return folder
 
 
