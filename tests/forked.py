@@ -180,3 +180,4 @@ if __name__ == "__main__":
     gc.freeze()  # else each fork would touch, and so copy, all that was imported
     gc.enable()
     serve(socket.socket(fileno=int(sys.argv[1])), sys.argv[2])
+    os._exit(0)  # without destroying what is frozen, of which nanobind warns
