@@ -19,6 +19,7 @@ import json
 import os
 import runpy
 import select
+import shutil
 import socket
 import subprocess
 import sys
@@ -91,7 +92,8 @@ def programs() -> Path:
             env={**environment, **FIXED},
             pass_fds=[number],
         )
-    atexit.register(server.communicate)
+    atexit.register(shutil.rmtree, folder)
+    atexit.register(server.communicate)  # it ends before its folder goes
     return folder
 
 
@@ -178,3 +180,4 @@ if __name__ == "__main__":
     gc.freeze()  # else each fork would touch, and so copy, all that was imported
     gc.enable()
     serve(socket.socket(fileno=int(sys.argv[1])), sys.argv[2])
+    os._exit(0)  # without destroying what is frozen, of which nanobind warns
