@@ -36,6 +36,12 @@ REASONS = {
     ("CONTRIBUTING.md", "In a clone"): "`.ci/run` installs .venv",
     ("CONTRIBUTING.md", "In .venv"): "`.ci/run` runs these",
     ("docs/cityscapes.md", "With an account"): "tests/sources/cityscapes downloads from a stand-in",
+    ("docs/distributed.md", "On 16 machines, K from 1 to 16"): (
+        "tests/deploy/test_prepare_parts.py, in two parts"
+    ),
+    ("docs/distributed.md", "On node-a and node-b, with their own names"): (
+        "tests/deploy/test_two_machines.py, as network namespaces"
+    ),
     ("docs/export.md", "In your project"): "tests/export/test_export.py runs it, from the page",
     ("docs/sweeps.md", "With the data of the recipe, hours"): "test_sweep.py, at a tiny size",
     ("docs/sweeps.md", "As long as twelve trainings"): "the queue of docs/howto/experiments.md",
@@ -50,9 +56,20 @@ REASONS = {
     ("docs/howto/many-machines.md", "On each of 4 nodes"): (
         "the command of deploy/slurm/node.sh, which the block for Slurm starts on four nodes"
     ),
+    ("docs/howto/many-machines.md", "On a login node of Slurm"): (
+        "tests/deploy/test_prepare_parts.py runs tasks of the array"
+    ),
+    (
+        "docs/howto/many-machines.md",
+        "With a cluster of Kubernetes; stages.yaml runs dvc repro prepare",
+    ): "tests/deploy/test_deploy.py reads the manifests",
+    ("docs/howto/many-machines.md", "Where a Ray cluster runs (RAY_ADDRESS names it)"): (
+        "tests/deploy/test_prepare_parts.py, where ray is installed"
+    ),
     ("docs/howto/several-gpus.md", "On a machine with 8 GPUs"): (
         "it asks a person; tests/stages/test_launch.py starts two processes by accelerate"
     ),
+    ("docs/peers.md", "About an hour on a busy machine of two cores"): "tests/bench/test_peers.py",
     ("docs/howto/tiles.md", "In a clone, some minutes"): "test_recipes.py, at a tiny size",
 }
 # This one begins without a project.
