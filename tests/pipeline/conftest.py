@@ -4,10 +4,13 @@ import contextlib
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from mlflow import MlflowClient
 
+from segpipe.tracking.calls import calling, connect
 from tests.forge import (
     ROOT,
     child_environment,
@@ -73,6 +76,19 @@ def working_in(folder: Path) -> list[int]:
             if place.readlink().is_relative_to(folder) and runs(int(place.parent.name)):
                 found.append(int(place.parent.name))
     return found
+
+
+@contextlib.contextmanager
+def mlflow_of(repository: Path) -> Iterator[MlflowClient]:
+    """Ask the repository's store for the block. Its connections are closed at the end: where a process has
+    some, closing any other handle on that file, such as a copy's, drops the locks that SQLite has on it.
+    """
+    with calling({}):
+        client = connect(f"sqlite:///{repository}/mlflow.db")
+        try:
+            yield client
+        finally:
+            client._tracking_client.store.engine.dispose()
 
 
 def stages_that_ran(output: str) -> list[str]:

@@ -7,10 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from segpipe.tracking.calls import calling, connect
 from tests.forge import save, scene, tiny_parameters, write_parameters
 from tests.pipeline.cache import damaged, objects
-from tests.pipeline.conftest import run, stages_that_ran
+from tests.pipeline.conftest import mlflow_of, run, stages_that_ran
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 
@@ -136,8 +135,7 @@ def recorded_runs(repository: Path) -> dict[str, list[object]]:
     """What MLflow holds of each run, by id: its state, its DVC experiment, whether it was evaluated, and
     the steps of its validations.
     """
-    with calling({}):
-        client = connect(f"sqlite:///{repository}/mlflow.db")
+    with mlflow_of(repository) as client:
         [experiment] = client.search_experiments(filter_string="name = 'segpipe'")
         return {
             run.info.run_id: [

@@ -82,15 +82,14 @@ def small(baseline: Path, tmp_path: Path) -> Iterator[Path]:
         pytest.skip("mounting a small file system needs root")
     disk = tmp_path / "disk"
     disk.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=100m", "tmpfs", str(disk)]
+    mount = ["mount", "-t", "tmpfs", "-o", "size=500m", "tmpfs", str(disk)]
     if subprocess.run(mount, capture_output=True, check=False).returncode:
         pytest.skip("this system does not let a test mount a file system")
     try:
-        repository = Path(shutil.copytree(baseline, disk / "repository", symlinks=True))
-        for name in ("mlflow.db", "mlartifacts"):  # they name the place that they were copied from
-            path = repository / name
-            shutil.rmtree(path) if path.is_dir() else path.unlink()
-        yield repository
+        # MLflow's store names the place that it would be copied from.
+        without = shutil.ignore_patterns("mlflow.db*", "mlartifacts")
+        repository = shutil.copytree(baseline, disk / "repository", symlinks=True, ignore=without)
+        yield Path(repository)
     finally:
         subprocess.run(["umount", str(disk)], check=True)
 

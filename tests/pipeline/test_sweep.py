@@ -12,9 +12,8 @@ import pytest
 from ruamel.yaml import YAML
 
 from segpipe.cli.recipes import params_text
-from segpipe.tracking.calls import calling, connect
 from tests.forge import ROOT, apply_overrides, newest_checkpoint, tiny_overrides, wait_until
-from tests.pipeline.conftest import copy_project, run, with_programs
+from tests.pipeline.conftest import copy_project, mlflow_of, run, with_programs
 from tests.pipeline.test_dvc_killed import eighty_slow_steps
 
 pytestmark = [
@@ -104,8 +103,7 @@ def refuse_cached(repository: Path, experiment: str) -> None:
 
 def check_mlflow(repository: Path) -> None:
     """Each trial's run is below that of the sweep, and says how it ended."""
-    with calling({}):
-        client = connect(f"sqlite:///{repository}/mlflow.db")
+    with mlflow_of(repository) as client:
         experiments = [one.experiment_id for one in client.search_experiments()]
         found = list(client.search_runs(experiments))
     [above] = [run for run in found if run.data.tags.get("sweep") == "killed"]
