@@ -44,7 +44,8 @@ def kept_folder(state: Path, kind: Literal["models", "pictures"]) -> Path:
 
 def shards_folder(identity: Any) -> Path:
     """Return where prepared shards of what `identity` describes lie until the stage takes them."""
-    return state_folder(identity).parent.parent / "shards" / state_folder(identity).name
+    state = state_folder(identity)
+    return state.parent.parent / "shards" / state.name
 
 
 def downloads_folder() -> Path:

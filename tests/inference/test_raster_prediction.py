@@ -1,7 +1,6 @@
 """Rasters and tiles, window by window: the same labels as in one piece, on the image's own grid."""
 
 import os
-import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
@@ -36,6 +35,7 @@ from segpipe.runtime.errors import DataError, ParameterError
 from segpipe.sources.esd_tiles import list_samples
 from tests.forge import ROOT, run_python, save, scene
 from tests.raw.rasters.geotiffs import METRES, UTM, coarser, make_esd_tile, write_tif
+from tests.small_disk import small_disk
 
 DARK, BRIGHT, VOID_ID = 3, 7, 9
 SCHEME = LabelScheme(
@@ -392,22 +392,15 @@ def test_rasters_of_others_are_overwritten_by_force_alone(
     assert set(np.unique(read(tmp_path / "out/a.tif"))) <= {DARK, BRIGHT}
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small file system needs root")
 def test_a_full_disk_ends_the_rasters(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Of which GDAL does not say why it could not write."""
     bundle = save_random_bundle(tmp_path / "bundle", raster_files(), 128, 128)
     for number in range(4):
         write_tif(tmp_path / f"in/{number}.tif", values(600, 900, number))
     small = tmp_path / "small"
-    small.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(small)]
-    if subprocess.run(mount, capture_output=True, check=False).returncode:
-        pytest.skip("this system does not let a test mount a file system")
-    try:
+    with small_disk(small, "64k"):
         assert predict(tmp_path / "in", "--out", small / "out", "--bundle", bundle) == 1
         kept = sorted(path.name for path in (small / "out").iterdir())
-    finally:
-        subprocess.run(["umount", str(small)], check=True)
     said = capsys.readouterr()
     assert f"the labels of {len(kept)} of 4 are finished" in said.out
     assert kept == [f"{number}.tif" for number in range(len(kept))]

@@ -1,6 +1,5 @@
 """A stage that is struck while it publishes under DVC, by a full disk or kill -9; data that change then."""
 
-import os
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -11,6 +10,7 @@ import pytest
 from tests.forge import checkpoints, run_stage, save, scene
 from tests.pipeline.cache import damaged
 from tests.pipeline.conftest import run, stages_that_ran, with_programs
+from tests.small_disk import small_disk
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 
@@ -78,20 +78,12 @@ def left_over(repository: Path) -> list[str]:
 @pytest.fixture
 def small(baseline: Path, tmp_path: Path) -> Iterator[Path]:
     """The baseline on a disk of its own."""
-    if os.geteuid() != 0:
-        pytest.skip("mounting a small file system needs root")
     disk = tmp_path / "disk"
-    disk.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=500m", "tmpfs", str(disk)]
-    if subprocess.run(mount, capture_output=True, check=False).returncode:
-        pytest.skip("this system does not let a test mount a file system")
-    try:
+    with small_disk(disk, "500m"):
         # MLflow's store names the place that it would be copied from.
         without = shutil.ignore_patterns("mlflow.db*", "mlartifacts")
         repository = shutil.copytree(baseline, disk / "repository", symlinks=True, ignore=without)
         yield Path(repository)
-    finally:
-        subprocess.run(["umount", str(disk)], check=True)
 
 
 def test_a_disk_that_fills_up_is_said_and_the_next_repro_ends_as_if_it_had_not(small: Path) -> None:

@@ -1,6 +1,5 @@
 """The stages as processes: bad input ends them in one message, and nothing half-written is left."""
 
-import os
 import runpy
 import socket
 import subprocess
@@ -26,6 +25,7 @@ from tests.forge import (
     workspace_with,
     write_parameters,
 )
+from tests.small_disk import small_disk
 
 
 @pytest.fixture
@@ -390,19 +390,10 @@ def test_a_loss_that_is_not_finite_stops_before_the_update(tmp_path: Path, prepa
     assert "weights were not changed" in said
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small file system needs root")
 def test_a_full_disk_says_so_and_leaves_nothing(tmp_path: Path, data: Path) -> None:
     workspace = make_workspace(tmp_path / "w", data, prepare__height=1024, prepare__width=1024)
     small = workspace / "data"
-    small.mkdir()
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(small)],
-        capture_output=True,
-        check=False,
-    )
-    if mounted.returncode:
-        pytest.skip("this system does not let a test mount a file system")
-    try:
+    with small_disk(small, "4m"):
         assert run_stage("fetch", workspace).returncode == 0
         said = refusal("prepare", workspace)
         assert "the disk is full" in said
@@ -415,5 +406,3 @@ def test_a_full_disk_says_so_and_leaves_nothing(tmp_path: Path, data: Path) -> N
         assert "free on the disk" in said
         assert "free some space" in said
         assert left_over(workspace) == ["filler", "raw"]
-    finally:
-        subprocess.run(["umount", str(small)], check=True)

@@ -31,8 +31,11 @@ def test_processes_that_were_started_with_something_else_are_refused(
         peers.refuse_differing(3, OWN)
 
 
-def test_one_process_asks_nobody() -> None:
+def test_one_process_asks_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[Any] = []
+    monkeypatch.setattr(peers, "gather_object", asked.append)
     peers.refuse_differing(1, OWN)
+    assert asked == []
 
 
 GLOO = "[/pytorch/third_party/gloo/gloo/transport/tcp/unbound_buffer.cc:129] "
