@@ -168,8 +168,10 @@ def _watch(rank: int, signal: Any) -> None:
 
     def augment_batch(*arguments: Any) -> Any:
         image_BCHW, mask_BHW = _augment_batch(*arguments)
-        for image_CHW, mask_HW in zip(image_BCHW, mask_BHW, strict=True):
-            content = image_CHW.numpy().tobytes() + mask_HW.numpy().tobytes()
+        # Of clips, the frames of a sample follow each other.
+        frames = image_BCHW.split(len(image_BCHW) // len(mask_BHW))
+        for image_TCHW, mask_HW in zip(frames, mask_BHW, strict=True):
+            content = image_TCHW.numpy().tobytes() + mask_HW.numpy().tobytes()
             digests.append(blake2b(content, digest_size=8).hexdigest())
         return image_BCHW, mask_BHW
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.forge import workspace_with
+from tests.forge import ROOT, make_prepared, workspace_with
 from tests.published import Result
 from tests.trainers import Outcome, Trainers
 
@@ -40,6 +40,28 @@ CASES: dict[str, dict[str, Any]] = {
     "bf16": {"train__precision": "bf16"},
     "one sample a lane": {"train__lanes": 8},
 }
+# Clips of three frames of generated streets, 19 for training.
+CLIPS: dict[str, Any] = {
+    "source__name": "synthetic",
+    "source__synthetic__train": 19,
+    "source__synthetic__val": 3,
+    "source__synthetic__test": 0,
+    "source__synthetic__height": 32,
+    "source__synthetic__width": 64,
+    "source__clip__frames": 3,
+    "labels__scheme": "cityscapes19",
+    "prepare__height": 32,
+    "prepare__width": 64,
+    "model__name": "resnet_lstm",
+    "model__resnet_lstm__grid_height": 1,
+    "model__resnet_lstm__grid_width": 2,
+}
+
+
+@pytest.fixture(scope="module")
+def prepared_clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("clips")
+    return make_prepared(root / "w", ROOT / "data/synthetic.yaml", **CLIPS)
 
 
 def trained(
@@ -77,6 +99,14 @@ def test_the_number_of_processes_does_not_change_a_bit(
 ) -> None:
     numbers = [2, 4, 8] if CASES[case].get("train__lanes") == 8 else [2, 4]
     check_bits(trainers, prepared, tmp_path, numbers, **CASES[case])
+
+
+@pytest.mark.slow
+def test_clips_of_frames_have_the_same_bits_too(
+    prepared_clips: Path, tmp_path: Path, trainers: Trainers
+) -> None:
+    options = {**CLIPS, "train__sampler": "class_centroids"}
+    check_bits(trainers, prepared_clips, tmp_path, [2, 4], **options)
 
 
 @pytest.mark.slow
