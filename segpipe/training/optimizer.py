@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from segpipe.models.parts.network import Network
 from segpipe.params.train import TrainParams
 from segpipe.training.distributed.sharding import gathered, is_sharded, laid_out_as
+from segpipe.training.muon import Muon
 
 # What the learning rate of a parameter group is multiplied by.
 _FACTOR = "lr_factor"
@@ -21,10 +22,10 @@ def build_optimizer(
 ) -> torch.optim.Optimizer:
     """Return the optimizer of `train`; a step runs in one fused kernel where torch has one.
 
-    adamw: decoupled weight decay (Loshchilov & Hutter 2019). adam: L2 decay in the gradient
-    (Kingma & Ba 2015), as in sgd (with momentum, Nesterov's if asked for, as in Sutskever et al.
-    2013) and rmsprop (Hinton 2012, lecture 6e). Vectors (biases, norm scales) are not decayed: they
-    have no scale to lose. The backbone's parameters take part of the learning rate. freezes: some
+    adamw: decoupled weight decay (Loshchilov & Hutter 2019). muon: as `Muon` says. adam: L2 decay in
+    the gradient (Kingma & Ba 2015), as in sgd (with momentum, Nesterov's if asked for, as in Sutskever
+    et al. 2013) and rmsprop (Hinton 2012, lecture 6e). Vectors (biases, norm scales) are not decayed:
+    they have no scale to lose. The backbone's parameters take part of the learning rate. freezes: some
     weights take their first step later than others.
     """
     groups = _groups(network, train)
@@ -32,6 +33,8 @@ def build_optimizer(
     match train.optimizer:
         case "adamw":
             return torch.optim.AdamW(groups, lr=train.lr, fused=fused)
+        case "muon":
+            return Muon(network, groups, train.lr)
         case "adam":
             return torch.optim.Adam(groups, lr=train.lr, fused=fused)
         case "sgd":

@@ -38,6 +38,7 @@ CASES: dict[str, dict[str, Any]] = {
     "regseg": {"model__name": "regseg", "train__batch_size": 16},
     "pspnet": {"model__name": "pspnet"},
     "bf16": {"train__precision": "bf16"},
+    "muon": {"train__optimizer": "muon", "train__precision": "bf16"},
     "one sample a lane": {"train__lanes": 8},
 }
 # Clips of three frames of generated streets, 19 for training.

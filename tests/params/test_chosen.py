@@ -121,7 +121,7 @@ CASES = [
     *({"model__name": name} for name in get_args(ModelName)),
     *({"loss__name": name} for name in (*get_args(LossName), "sum")),
     *({"train__schedule": name} for name in get_args(ScheduleName)),
-    *({"train__optimizer": name} for name in ("adamw", "adam", "sgd", "rmsprop")),
+    *({"train__optimizer": name} for name in ("adamw", "muon", "adam", "sgd", "rmsprop")),
     {"train__sampler": "class_centroids"},
     {"loss__class_weights": "given", "loss__given": {"road": 1.0}},
     {"model__freeze": {"parts": ["head"], "length": 1}},

@@ -127,6 +127,7 @@ def test_the_scores_of_the_training_are_those_of_the_steps_own_predictions(
     [
         {"optimizer": "adamw", "ema": 0.9},
         {"optimizer": "adam", "schedule": "one_cycle"},
+        {"optimizer": "muon", "ema": 0.9},
         {"optimizer": "sgd", "ema": 0.99},
         {
             "optimizer": "adamw",

@@ -50,7 +50,7 @@ def made(name: str, **options: object) -> tuple[nn.Module, torch.optim.Optimizer
     torch.manual_seed(0)
     network = TwoParts().to(memory_format=torch.channels_last)
     params = TrainParams(
-        optimizer=name.removeprefix("plain "), lr=0.01, **OPTIMIZERS[name], **options
+        optimizer=name.removeprefix("plain "), lr=0.01, **OPTIMIZERS.get(name, {}), **options
     )
     return network, build_optimizer(network, params)
 
@@ -87,7 +87,7 @@ def test_each_takes_the_steps_of_torchs_plain_one(name: str) -> None:
         torch.testing.assert_close(ours, reference, rtol=1e-9, atol=1e-12)
 
 
-@pytest.mark.parametrize("name", OPTIMIZERS)
+@pytest.mark.parametrize("name", [*OPTIMIZERS, "muon"])
 def test_a_restored_one_takes_the_same_steps_bit_for_bit(name: str) -> None:
     network, optimizer = made(name)
     for _ in range(3):
@@ -128,7 +128,7 @@ def test_weights_may_take_their_first_step_later(name: str) -> None:
         torch.testing.assert_close(ours, reference, rtol=1e-9, atol=1e-12)
 
 
-@pytest.mark.parametrize("name", OPTIMIZERS)
+@pytest.mark.parametrize("name", [*OPTIMIZERS, "muon"])
 def test_the_backbone_learns_at_its_part_of_the_rate(name: str) -> None:
     _, optimizer = made(name, backbone_lr=0.1, weight_decay=0.3)
     set_learning_rate(optimizer, 0.5)
