@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.forge import checkpoints, reseal, run_stage, workspace_with
+from segpipe.params.load import load_overlay
+from tests.forge import ROOT, checkpoints, reseal, run_stage, workspace_with
 from tests.published import LEARNT, Result
 from tests.trainers import Outcome, Trainers
 
@@ -243,6 +244,33 @@ def test_how_the_work_is_shared_out_does_not_change_the_result(
     assert result.weight_difference(alone) < WEIGHTS
     work = [result.summary.processes, result.summary.accumulation]
     assert work == [processes, accumulation]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("recipe", ["demo", "camvid"])
+def test_the_default_recipes_agree_for_eight_steps(
+    recipe: str, tmp_path: Path, prepared: Path, trainers: Trainers
+) -> None:
+    """Network (narrower), loss, optimizer and rate of a recipe, in float32, as docs/distributed.md says."""
+    params = load_overlay(ROOT / f"recipes/{recipe}.yaml")
+    options = {
+        "model": params.model.model_dump(mode="json"),
+        "loss": params.loss.model_dump(mode="json"),
+        "train__optimizer": params.train.optimizer,
+        "train__lr": params.train.lr,
+        "train__batch_size": 8,
+        "train__length": "8 steps",
+    }
+    assert params.model.name == "compact_fpn"
+    options["model"]["compact_fpn"]["width"] = 8
+    runs = Runs(trainers, prepared, tmp_path, **options)
+    whole, alone = runs.to_the_end(1)
+    for processes in (2, 4):
+        parts, result = runs.to_the_end(processes)
+        for ours, theirs in zip(parts.steps, whole.steps, strict=True):
+            assert ours.samples == theirs.samples
+            assert ours.loss == pytest.approx(theirs.loss, rel=1e-3)
+        assert result.weight_difference(alone) < 5e-3
 
 
 @pytest.mark.slow
