@@ -27,7 +27,7 @@ _OWN = ("folder", "rasters")  # sources of a person's own data
 _OF_LABELS = frozenset({"unknown_value", "unknown_colour", "only_void", "one_class"})
 # prepare.height, prepare.width and train.length that say nothing of the data: those of recipes/demo.yaml,
 # and the defaults, which `segpipe new` writes for own data.
-UNPLANNED = (128, 256, "56 epochs"), (256, 512, "20 epochs")
+UNPLANNED = (128, 256, "44 epochs"), (256, 512, "20 epochs")
 _EXAMPLES = """
 examples:
   segpipe check

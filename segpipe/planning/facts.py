@@ -59,6 +59,12 @@ class DataFacts:
         shown = [each for each in self.classes if each.images]
         return min(shown, key=lambda each: each.images, default=None)
 
+    @property
+    def sided(self) -> list[str]:
+        """The classes that are told apart by left and right in their names."""
+        names = [each.name for each in self.classes]
+        return [name for name in names if {"left", "right"} & set(name.lower().split("_"))]
+
     def canvas(self, scale: float) -> tuple[int, int]:
         """Return the sides at a fraction of the median image, multiples of 8."""
         return max(round(self.height * scale / 8) * 8, 32), max(

@@ -69,8 +69,8 @@ def make_plan(material: Material, minutes: float, given: Mapping[str, Any]) -> P
     if seconds["train"] < 3 * costs.step + data.val * costs.validation:
         raise ParameterError(_too_short(minutes, seconds, costs))
     params = draft.params()
-    size = params.train.batch_size
-    draft.add(rules.tuning_choices(params.model.name, size, params.prepare.height))
+    size, optimizer = params.train.batch_size, params.train.optimizer
+    draft.add(rules.tuning_choices(params.model.name, optimizer, size, params.prepare.height))
     draft.add(rules.balance_choices(data, params.train.augment.crop_height))
     draft.add(rules.length_choices(data, size, costs, seconds["train"]))
     params = draft.params()

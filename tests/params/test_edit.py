@@ -38,7 +38,7 @@ def test_what_changed_is_said_once_for_each_key() -> None:
     text, lines = with_settings(
         TEXT, ["train.lr=0.5", "train.lr=0.25", "train.seed=0"], "params.yaml"
     )
-    assert lines == ["train.lr: 0.006 → 0.25"]
+    assert lines == ["train.lr: 0.015 → 0.25"]
     assert with_settings(TEXT, ["train.seed=0"], "params.yaml") == (TEXT, [])
     assert "limit: null" in text
 
@@ -46,7 +46,7 @@ def test_what_changed_is_said_once_for_each_key() -> None:
 def test_the_comments_of_a_person_stay() -> None:
     mine = TEXT.replace("\ntrain:\n", "\n# Mine: a thought.\ntrain:  # slow\n")
     text, _ = with_settings(mine, ["train.lr=0.5"], "params.yaml")
-    assert text == mine.replace("lr: 0.006 ", "lr: 0.5   ")
+    assert text == mine.replace("lr: 0.015 ", "lr: 0.5   ")
 
 
 @pytest.mark.parametrize(

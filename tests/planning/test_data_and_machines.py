@@ -36,7 +36,7 @@ Changes = dict[str, Any]
 
 
 def _photographs(root: Path) -> Changes:
-    make_folder(root / "data", train=30, val=4)
+    make_folder(root / "data", train=30, val=4, height=200, width=260)
     return {}
 
 
@@ -164,7 +164,7 @@ def test_photographs_without_the_package_of_weights(
 def test_a_gpu_takes_more_at_once(plan_of: Callable[..., Params]) -> None:
     params = plan_of(_photographs, measured=False, device="cuda", weights=True)
     assert params.train.batch_size == 16
-    assert params.train.lr == pytest.approx(0.004)
+    assert params.train.lr == pytest.approx(0.02)
     assert params.train.precision == "auto"
 
 

@@ -133,7 +133,7 @@ def test_the_size_is_the_largest_whose_measured_passes_suffice(
         height = params.prepare.height
         # Past the caches large images cost more than their area: the first trial promises too much.
         area = (height / 480) ** 2 * (1.6 if height > 240 else 1.0)
-        tried[height] = Costs(step=overhead + 6 * area, validation=0.01, evaluation=0.05)
+        tried[height] = Costs(step=2 * overhead + 12 * area, validation=0.01, evaluation=0.05)
         return tried[height]
 
     monkeypatch.setattr(draft, "measure", measured)

@@ -42,7 +42,7 @@ def planned(data: DataFacts, machine: MachineFacts, scale: float) -> dict[str, A
     choices = [
         *rules.model_choices(data, machine),
         rules.batch_choice(data, machine),
-        *rules.tuning_choices("regseg", 4, 240),
+        *rules.tuning_choices("regseg", "adamw", 4, 240),
         *size,
         *rules.augment_choices(data),
         *rules.balance_choices(data, values(size)["train.augment.crop_height"]),
@@ -87,15 +87,30 @@ def test_few_images_begin_with_pretrained_weights_where_the_package_is_installed
     with_weights = values(rules.model_choices(few, CPU))
     assert with_weights["model.name"] == "smp"
     assert with_weights["model.pretrained"] == "imagenet"
+    assert with_weights["train.optimizer"] == "muon"
     without = rules.model_choices(few, replace(CPU, weights=False))
     assert values(without)["model.name"] == "compact_fpn"
     assert "model.pretrained" not in values(without)
+    assert values(without)["train.optimizer"] == "muon"
     assert any("pip install 'segpipe[weights]'" in choice.reason for choice in without)
     many = replace(STREETS, train=20_000)
     assert values(rules.model_choices(many, CPU))["model.name"] == "regseg"
+    small = rules.model_choices(replace(few, height=128, width=256), CPU)
+    assert values(small)["model.name"] == "compact_fpn"
+    assert any("128x256 is small" in choice.reason for choice in small)
     bands = values(rules.model_choices(replace(few, channels=5), CPU))
     assert "model.pretrained" not in bands  # the weights are of pictures
     assert "model.pretrained" not in values(rules.model_choices(few, CPU, wanted="unet"))
+
+
+def test_the_rate_is_that_of_model_and_optimizer() -> None:
+    def rate(name: str, optimizer: str, batch: int = 8) -> Any:
+        return values(rules.tuning_choices(name, optimizer, batch, 240))["train.lr"]
+
+    assert rate("compact_fpn", "muon") == 0.015
+    assert rate("compact_fpn", "muon", batch=2) == 0.0075
+    assert rate("compact_fpn", "adamw") == 0.002
+    assert (rate("unet", "muon"), rate("unet", "adamw")) == (0.01, 0.002)
 
 
 def test_clips_and_coarse_truth_have_the_models_made_for_them() -> None:
@@ -108,6 +123,7 @@ def test_clips_and_coarse_truth_have_the_models_made_for_them() -> None:
 def test_a_batch_is_never_larger_than_the_data() -> None:
     assert rules.batch_choice(replace(STREETS, train=3), CPU).value == 3
     assert rules.batch_choice(STREETS, CPU).value == 4
+    assert rules.batch_choice(STREETS, CPU, "muon").value == 8
     assert rules.batch_choice(STREETS, replace(CPU, device="cuda")).value == 16
 
 
