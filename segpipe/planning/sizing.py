@@ -57,7 +57,7 @@ def _set_size(draft: Draft, scale: float, why: str) -> None:
         if found["total_mb"] <= _MEMORY * found["available_mb"] or params.train.batch_size <= 2:
             return
         reason = f"half as many as usual; {found['total_mb']:.0f} MB would not fit"
-        draft.add([Choice("train.batch_size", params.train.batch_size // 2, reason)])
+        draft.add([Choice("train.batch_size", max(params.train.batch_size // 2, 2), reason)])
 
 
 def _choose_precision(draft: Draft) -> Costs:
