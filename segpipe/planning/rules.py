@@ -12,9 +12,7 @@ from segpipe.planning.facts import Costs, DataFacts, MachineFacts
 
 # Sample passes below which smaller images are better: docs/log.md for muon, else docs/benchmarks.md.
 _PASSES_OF_MUON, _PASSES = 3500, 8000
-_FEW_IMAGES = (
-    10_000  # with fewer, scratch falls behind: He et al. 2019, "Rethinking ImageNet pre-training"
-)
+_FEW_IMAGES = 10_000  # fewer want pretrained weights: "Rethinking ImageNet pre-training", 2019
 # The recipes' highest learning rates by model and optimizer, and the batch of each.
 _RATES = {
     ("compact_fpn", "muon"): (1.5e-2, 8),
@@ -94,7 +92,9 @@ def tuning_choices(name: str, optimizer: str, batch: int, height: int) -> list[C
     usual = (1e-2 if optimizer == "muon" else 2e-3, 8)
     rate, tried = _RATES.get((name, optimizer), usual)
     where = "usual" if (name, optimizer) not in _RATES else f"that of the recipes for {name}"
-    why = f"{where} with {optimizer} at a batch of {tried}, times the root of {batch}/{tried}"
+    why = f"{where} with {optimizer} at a batch of {tried}"
+    if batch != tried:
+        why += f", times the root of {batch}/{tried}"
     found = [Choice("train.lr", float(f"{rate * math.sqrt(batch / tried):.2g}"), why)]
     if name == "regseg":
         reach = "how far the last blocks look; 14 suits 1024 rows, 5 suits 240 (recipes)"

@@ -72,16 +72,22 @@ def orthogonal(matrices_GMN: Tensor) -> Tensor:
     commute; only they are computed here, of M x M each, and multiplied with X at the end: that is a
     third of the work where N is 9 M, as in a convolution of 3x3, but needs float32.
     """
-    a, b, c = _COEFFICIENTS
     tall = matrices_GMN.shape[1] > matrices_GMN.shape[2]
     x = matrices_GMN.mT if tall else matrices_GMN
     x = x / x.norm(dim=(1, 2), keepdim=True).clamp(min=1e-7)
     gram = x @ x.mT
-    product = torch.eye(gram.shape[-1], dtype=x.dtype, device=x.device).expand_as(gram)
-    for _ in range(_ITERATIONS):
-        factor = torch.baddbmm(gram, gram, gram, beta=b, alpha=c)
-        factor.diagonal(dim1=1, dim2=2).add_(a)
-        product = factor @ product
+    product = factor = _factor(gram)
+    for _ in range(_ITERATIONS - 1):
         gram = factor @ gram @ factor
+        factor = _factor(gram)
+        product = factor @ product
     found: Tensor = product @ x
     return found.mT if tall else found
+
+
+def _factor(gram_GMM: Tensor) -> Tensor:
+    """Return a + b X X^T + c (X X^T)^2 of X X^T."""
+    a, b, c = _COEFFICIENTS
+    factor_GMM = torch.baddbmm(gram_GMM, gram_GMM, gram_GMM, beta=b, alpha=c)
+    factor_GMM.diagonal(dim1=1, dim2=2).add_(a)
+    return factor_GMM
