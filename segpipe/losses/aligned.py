@@ -4,16 +4,19 @@ Shapes: B batch, K classes; one channel of logits (K = 1) is the binary case, wh
 train ids 0 (rest) and 1 (the class).
 """
 
-from typing import NamedTuple
+from dataclasses import dataclass
+from functools import cached_property
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from segpipe.labels.scheme import VOID
 from segpipe.models.parts.cropping import centre_crop
 
 
-class Aligned(NamedTuple):
+@dataclass(frozen=True)
+class Aligned:
     """Logits of at least float32, and the train ids (int64, with VOID) on their grid.
 
     valid_BHW: true where the pixel counts.
@@ -22,6 +25,25 @@ class Aligned(NamedTuple):
     logits_BKHW: Tensor
     target_BHW: Tensor
     valid_BHW: Tensor
+
+    @cached_property
+    def cross_entropy_BHW(self) -> Tensor:
+        """-log p(true class) of each pixel, 0 where VOID; computed once for all losses of a sum."""
+        if self.logits_BKHW.shape[1] > 1:
+            # torch's own sum over pixels uses atomic additions on CUDA, whose order varies.
+            return F.cross_entropy(
+                self.logits_BKHW, self.target_BHW, ignore_index=VOID, reduction="none"
+            )
+        logits_BHW = self.logits_BKHW[:, 0]
+        truth_BHW = (self.target_BHW == 1).to(logits_BHW)
+        loss_BHW = F.binary_cross_entropy_with_logits(logits_BHW, truth_BHW, reduction="none")
+        return loss_BHW.masked_fill(~self.valid_BHW, 0)
+
+    def weighted(self, loss_BHW: Tensor, weights_K: Tensor | None) -> Tensor:
+        """Return the loss of each pixel times the weight of its true class, where there are weights."""
+        if weights_K is None:
+            return loss_BHW
+        return loss_BHW * pixel_weights(self.target_BHW, weights_K.to(loss_BHW))
 
 
 def align(logits_BKHW: Tensor, mask_BHW: Tensor) -> Aligned:

@@ -9,16 +9,14 @@ import torch
 from torch import Tensor
 
 from segpipe.labels.scheme import VOID
-from segpipe.losses.aligned import align
-from segpipe.losses.pixel import pixel_loss
+from segpipe.losses.aligned import Aligned
 
 # Beyond so many `distance`s a border adds less than 1.2 % of its strength, and is not looked for.
 _REACH = 3
 
 
 def boundary_sum(
-    logits_BKHW: Tensor,
-    mask_BHW: Tensor,
+    aligned: Aligned,
     distance: float,
     strength: float,
     weights_K: Tensor | None = None,
@@ -30,9 +28,9 @@ def boundary_sum(
 
     Void, weights, sizes and precision are treated as in `cross_entropy_sum`.
     """
-    logits_BKHW, target_BHW, _ = align(logits_BKHW, mask_BHW)
-    loss_BHW = pixel_loss(logits_BKHW, target_BHW, weights_K)
-    return (loss_BHW * border_factors(target_BHW, distance, strength).to(loss_BHW)).sum()
+    loss_BHW = aligned.weighted(aligned.cross_entropy_BHW, weights_K)
+    factors_BHW = border_factors(aligned.target_BHW, distance, strength)
+    return (loss_BHW * factors_BHW.to(loss_BHW)).sum()
 
 
 def border_factors(target_BHW: Tensor, distance: float, strength: float) -> Tensor:

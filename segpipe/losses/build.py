@@ -1,8 +1,8 @@
 """The losses by name, and weighted sums of them.
 
-Every loss is a function of logits and mask that returns a sum over the samples of the batch. The sum
-over the global batch, divided by the global number of valid pixels, is the loss (law 6); neither the
-number of processes nor accumulation changes it.
+Every loss is a function of logits and mask, brought together by `align`, that returns a sum over the
+samples of the batch. The sum over the global batch, divided by the global number of valid pixels, is
+the loss (law 6); neither the number of processes nor accumulation changes it.
 
 - A loss that is a mean over pixels (cross_entropy, bce, focal, boundary) is summed over the valid
   pixels.
@@ -22,6 +22,7 @@ from functools import partial
 import torch
 from torch import Tensor
 
+from segpipe.losses.aligned import Aligned, align
 from segpipe.losses.binary_cross_entropy import binary_cross_entropy_sum
 from segpipe.losses.boundary import boundary_sum
 from segpipe.losses.cross_entropy import cross_entropy_sum
@@ -44,7 +45,8 @@ def build_loss(params: LossParams, weights_K: Tensor | None = None) -> Loss:
     losses = [(weight, _named(name, params, weights_K)) for name, weight in params.terms.items()]
 
     def weighted_sum(logits_BKHW: Tensor, mask_BHW: Tensor) -> Tensor:
-        return torch.stack([weight * loss(logits_BKHW, mask_BHW) for weight, loss in losses]).sum()
+        aligned = align(logits_BKHW, mask_BHW)
+        return torch.stack([weight * loss(aligned) for weight, loss in losses]).sum()
 
     return weighted_sum
 
@@ -59,7 +61,9 @@ def logits_a_pixel(params: LossParams, classes: int) -> int:
     return 1 if is_binary(params) else classes
 
 
-def _named(name: LossName, params: LossParams, weights_K: Tensor | None) -> Loss:
+def _named(
+    name: LossName, params: LossParams, weights_K: Tensor | None
+) -> Callable[[Aligned], Tensor]:
     match name:
         case "cross_entropy":
             smoothing = params.cross_entropy.label_smoothing

@@ -1,20 +1,17 @@
 """Cross-entropy, summed over the pixels that count.
 
-Shapes: B batch, K classes; the mask holds train ids 0..K-1 and VOID.
+Shapes: K classes; the mask holds train ids 0..K-1 and VOID.
 """
 
 import torch.nn.functional as F
 from torch import Tensor
 
 from segpipe.labels.scheme import VOID
-from segpipe.losses.aligned import align
+from segpipe.losses.aligned import Aligned
 
 
 def cross_entropy_sum(
-    logits_BKHW: Tensor,
-    mask_BHW: Tensor,
-    weights_K: Tensor | None = None,
-    label_smoothing: float = 0.0,
+    aligned: Aligned, weights_K: Tensor | None = None, label_smoothing: float = 0.0
 ) -> Tensor:
     """Return the sum (float32 scalar, in nats) of -log p(true class) over the valid pixels.
 
@@ -31,24 +28,14 @@ def cross_entropy_sum(
 
     Raises IndexError on the CPU when the mask holds a train id beyond K-1 that is not VOID.
     """
-    logits_BKHW, target_BHW, _ = align(logits_BKHW, mask_BHW)
-    return pixel_cross_entropy(logits_BKHW, target_BHW, weights_K, label_smoothing).sum()
-
-
-def pixel_cross_entropy(
-    logits_BKHW: Tensor,
-    target_BHW: Tensor,
-    weights_K: Tensor | None = None,
-    label_smoothing: float = 0.0,
-) -> Tensor:
-    """Return the cross-entropy of each pixel, (B, H, W); 0 where the target is VOID."""
-    weights_K = None if weights_K is None else weights_K.to(logits_BKHW)
-    # torch's own sum over pixels uses atomic additions on CUDA, whose order varies.
+    if not label_smoothing:
+        return aligned.weighted(aligned.cross_entropy_BHW, weights_K).sum()
+    logits_BKHW = aligned.logits_BKHW
     return F.cross_entropy(
         logits_BKHW,
-        target_BHW,
-        weight=weights_K,
+        aligned.target_BHW,
+        weight=None if weights_K is None else weights_K.to(logits_BKHW),
         ignore_index=VOID,
         reduction="none",
         label_smoothing=label_smoothing,
-    )
+    ).sum()

@@ -6,10 +6,10 @@ Shapes: B batch, K classes; K = 1 is the binary case.
 import torch
 from torch import Tensor
 
-from segpipe.losses.aligned import align, class_members, probabilities
+from segpipe.losses.aligned import Aligned, class_members, probabilities
 
 
-def dice_sum(logits_BKHW: Tensor, mask_BHW: Tensor, smooth: float) -> Tensor:
+def dice_sum(aligned: Aligned, smooth: float) -> Tensor:
     """Return the sum over images (float32 scalar) of 1 - Dice, times the image's valid pixels.
 
     With the probabilities p and the truth g (0 or 1) of a class over the valid pixels of an image,
@@ -26,14 +26,13 @@ def dice_sum(logits_BKHW: Tensor, mask_BHW: Tensor, smooth: float) -> Tensor:
     A perfect prediction costs 0, the worst nearly 1. An image without valid pixels gives 0 with
     gradient 0. Sizes and precision are treated as in `cross_entropy_sum`.
     """
-    logits_BKHW, target_BHW, valid_BHW = align(logits_BKHW, mask_BHW)
-    channels = logits_BKHW.shape[1]
-    probability_BKHW = probabilities(logits_BKHW)
-    members_BKHW = class_members(target_BHW, channels)
+    channels = aligned.logits_BKHW.shape[1]
+    probability_BKHW = probabilities(aligned.logits_BKHW)
+    members_BKHW = class_members(aligned.target_BHW, channels)
     true_BK = members_BKHW.sum((2, 3))
     both_BK = probability_BKHW.where(members_BKHW, 0).sum((2, 3))
-    seen_BK = probability_BKHW.where(valid_BHW[:, None], 0).sum((2, 3))
+    seen_BK = probability_BKHW.where(aligned.valid_BHW[:, None], 0).sum((2, 3))
     loss_BK = 1 - (2 * both_BK + smooth) / (seen_BK + true_BK + smooth)
     counted_BK = torch.ones_like(true_BK) if channels == 1 else (true_BK > 0).long()
     loss_B = (loss_BK * counted_BK).sum(1) / counted_BK.sum(1).clamp_min(1)
-    return (loss_B * valid_BHW.sum((1, 2))).sum()
+    return (loss_B * aligned.valid_BHW.sum((1, 2))).sum()

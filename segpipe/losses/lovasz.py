@@ -6,10 +6,10 @@ Shapes: B batch, K classes, P pixels of an image; K = 1 is the binary case.
 import torch
 from torch import Tensor
 
-from segpipe.losses.aligned import align, class_members, probabilities
+from segpipe.losses.aligned import Aligned, class_members, probabilities
 
 
-def lovasz_sum(logits_BKHW: Tensor, mask_BHW: Tensor) -> Tensor:
+def lovasz_sum(aligned: Aligned) -> Tensor:
     """Return the sum over images (float32 scalar) of the Lovász loss, times the image's valid pixels.
 
     (Berman, Triki and Blaschko 2018, "The Lovász-softmax loss: a tractable surrogate for the
@@ -24,8 +24,8 @@ def lovasz_sum(logits_BKHW: Tensor, mask_BHW: Tensor) -> Tensor:
     An image without valid pixels gives 0 with gradient 0. Sizes and precision are treated as in
     `cross_entropy_sum`.
     """
-    logits_BKHW, target_BHW, valid_BHW = align(logits_BKHW, mask_BHW)
-    members_BKHW = class_members(target_BHW, logits_BKHW.shape[1])
+    logits_BKHW = aligned.logits_BKHW
+    members_BKHW = class_members(aligned.target_BHW, logits_BKHW.shape[1])
     if logits_BKHW.shape[1] == 1:
         errors_BKHW = (1 - torch.where(members_BKHW, logits_BKHW, -logits_BKHW)).relu()
     else:
@@ -35,7 +35,7 @@ def lovasz_sum(logits_BKHW: Tensor, mask_BHW: Tensor) -> Tensor:
         [
             _image_slopes(errors_KHW, members_KHW, valid_HW)
             for errors_KHW, members_KHW, valid_HW in zip(
-                errors_BKHW.detach(), members_BKHW, valid_BHW, strict=True
+                errors_BKHW.detach(), members_BKHW, aligned.valid_BHW, strict=True
             )
         ]
     )

@@ -8,13 +8,11 @@ from math import ceil, inf, log
 import torch
 from torch import Tensor
 
-from segpipe.losses.aligned import align, pixel_weights
-from segpipe.losses.pixel import pixel_loss
+from segpipe.losses.aligned import Aligned
 
 
 def ohem_sum(
-    logits_BKHW: Tensor,
-    mask_BHW: Tensor,
+    aligned: Aligned,
     share: float,
     threshold: float,
     min_kept: int,
@@ -35,17 +33,14 @@ def ohem_sum(
     An image without valid pixels gives 0 with gradient 0. Void, sizes and precision are treated as
     in `cross_entropy_sum`.
     """
-    logits_BKHW, target_BHW, valid_BHW = align(logits_BKHW, mask_BHW)
-    surprise_BHW = pixel_loss(logits_BKHW, target_BHW)
+    surprise_BHW, valid_BHW = aligned.cross_entropy_BHW, aligned.valid_BHW
     limit = -log(threshold) if threshold > 0 else inf
     valid_B = valid_BHW.sum((1, 2))
     hardest_B = _lowest_of_hardest(surprise_BHW.detach(), valid_BHW, valid_B, share, min_kept)
     # Asked this way round, pixels that are not a number are kept, and the engine hears of them.
     easy_BHW = (surprise_BHW <= limit) & (surprise_BHW < hardest_B[:, None, None])
     kept_BHW = valid_BHW & ~easy_BHW
-    if weights_K is not None:
-        surprise_BHW = surprise_BHW * pixel_weights(target_BHW, weights_K.to(surprise_BHW))
-    kept_sum_B = surprise_BHW.where(kept_BHW, 0).sum((1, 2))
+    kept_sum_B = aligned.weighted(surprise_BHW, weights_K).where(kept_BHW, 0).sum((1, 2))
     return (kept_sum_B * (valid_B / kept_BHW.sum((1, 2)).clamp_min(1))).sum()
 
 

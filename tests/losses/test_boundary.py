@@ -6,6 +6,7 @@ import torch
 from scipy.ndimage import distance_transform_edt
 
 from segpipe.labels.scheme import VOID
+from segpipe.losses.aligned import align
 from segpipe.losses.boundary import border_factors, boundary_sum
 from segpipe.losses.cross_entropy import cross_entropy_sum
 from tests.losses.cases import WEIGHTS, batch, gradient
@@ -72,9 +73,9 @@ def test_the_loss_is_the_cross_entropy_of_each_pixel_times_its_factor():
     expected = 0.0
     for b, row, column in torch.cartesian_prod(*map(torch.arange, mask.shape)).tolist():
         one = slice(b, b + 1), slice(row, row + 1), slice(column, column + 1)
-        pixel = cross_entropy_sum(logits[one[0], :, one[1], one[2]], mask[one], WEIGHTS[4])
+        pixel = cross_entropy_sum(align(logits[one[0], :, one[1], one[2]], mask[one]), WEIGHTS[4])
         expected = expected + factors[b, row, column] * pixel
-    found = boundary_sum(logits, mask, 1.5, 4.0, WEIGHTS[4])
+    found = boundary_sum(align(logits, mask), 1.5, 4.0, WEIGHTS[4])
     torch.testing.assert_close(found, expected)
     torch.testing.assert_close(gradient(found, logits), gradient(expected, logits))
 
@@ -82,5 +83,5 @@ def test_the_loss_is_the_cross_entropy_of_each_pixel_times_its_factor():
 def test_without_strength_it_is_cross_entropy():
     logits, mask = batch()
     torch.testing.assert_close(
-        boundary_sum(logits, mask, 5.0, 0.0), cross_entropy_sum(logits, mask)
+        boundary_sum(align(logits, mask), 5.0, 0.0), cross_entropy_sum(align(logits, mask))
     )

@@ -3,6 +3,7 @@ from typing import get_args
 import pytest
 import torch
 
+from segpipe.losses.aligned import align
 from segpipe.losses.binary_cross_entropy import binary_cross_entropy_sum
 from segpipe.losses.boundary import boundary_sum
 from segpipe.losses.build import build_loss, is_binary
@@ -30,12 +31,12 @@ OPTIONS = {
     "boundary": BoundaryParams(distance=1.5, strength=2.0),
 }
 DIRECT = {
-    "cross_entropy": lambda logits, mask: cross_entropy_sum(logits, mask, WEIGHTS[4], 0.2),
-    "dice": lambda logits, mask: dice_sum(logits, mask, 3.0),
+    "cross_entropy": lambda aligned: cross_entropy_sum(aligned, WEIGHTS[4], 0.2),
+    "dice": lambda aligned: dice_sum(aligned, 3.0),
     "lovasz": lovasz_sum,
-    "focal": lambda logits, mask: focal_sum(logits, mask, 1.5, WEIGHTS[4]),
-    "ohem": lambda logits, mask: ohem_sum(logits, mask, 0.1, 0.2, 3, WEIGHTS[4]),
-    "boundary": lambda logits, mask: boundary_sum(logits, mask, 1.5, 2.0, WEIGHTS[4]),
+    "focal": lambda aligned: focal_sum(aligned, 1.5, WEIGHTS[4]),
+    "ohem": lambda aligned: ohem_sum(aligned, 0.1, 0.2, 3, WEIGHTS[4]),
+    "boundary": lambda aligned: boundary_sum(aligned, 1.5, 2.0, WEIGHTS[4]),
 }
 
 
@@ -43,7 +44,7 @@ DIRECT = {
 def test_each_option_reaches_its_loss(name):
     logits, mask = batch()
     found = build_loss(LossParams(name=name, **OPTIONS), WEIGHTS[4])(logits, mask)
-    assert torch.equal(found, DIRECT[name](logits, mask))
+    assert torch.equal(found, DIRECT[name](align(logits, mask)))
     usual = build_loss(LossParams(name=name))(logits, mask)
     assert name == "lovasz" or not torch.isclose(found, usual)
 
@@ -51,15 +52,24 @@ def test_each_option_reaches_its_loss(name):
 def test_binary_cross_entropy_is_reached_with_its_weights():
     logits, mask = batch(channels=1)
     found = build_loss(LossParams(name="bce"), WEIGHTS[1])(logits, mask)
-    assert torch.equal(found, binary_cross_entropy_sum(logits, mask, WEIGHTS[1]))
+    assert torch.equal(found, binary_cross_entropy_sum(align(logits, mask), WEIGHTS[1]))
 
 
 def test_a_sum_adds_up_its_losses_by_their_weights():
     logits, mask = batch()
     members = {name: 0.5 + place for place, name in enumerate(DIRECT)}
     loss = build_loss(LossParams(name="sum", sum=members, **OPTIONS), WEIGHTS[4])
-    expected = sum(weight * DIRECT[name](logits, mask) for name, weight in members.items())
+    expected = sum(weight * DIRECT[name](align(logits, mask)) for name, weight in members.items())
     torch.testing.assert_close(loss(logits, mask), expected)
+
+
+def test_a_sum_computes_the_cross_entropy_once():
+    logits, mask = batch()
+    shares = {"cross_entropy": 0.5, "ohem": 0.25, "focal": 0.25}
+    with torch.profiler.profile() as profile:
+        build_loss(LossParams(name="sum", sum=shares))(logits, mask)
+    calls = {found.key: found.count for found in profile.key_averages()}
+    assert calls["aten::_log_softmax"] == 1
 
 
 @pytest.mark.parametrize("name", [*get_args(LossName), "sum"])

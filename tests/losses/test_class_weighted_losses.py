@@ -5,6 +5,7 @@ import torch
 import torch.nn.functional as F
 
 from segpipe.labels.scheme import VOID
+from segpipe.losses.aligned import align
 from segpipe.losses.cross_entropy import cross_entropy_sum
 from segpipe.losses.valid import valid_pixels
 from tests.losses.cases import WEIGHTS, batch, gradient, named
@@ -16,7 +17,7 @@ WEIGHTED = ["cross_entropy", "focal", "ohem", "boundary"]
 @pytest.mark.parametrize("weights", [None, WEIGHTS[4]])
 def test_it_is_torchs_sum_with_the_same_gradient(weights, label_smoothing):
     logits, mask = batch()
-    found = cross_entropy_sum(logits, mask, weights, label_smoothing)
+    found = cross_entropy_sum(align(logits, mask), weights, label_smoothing)
     expected = F.cross_entropy(
         logits,
         mask.long(),
@@ -34,7 +35,9 @@ def test_label_smoothing_is_the_cross_entropy_towards_a_softened_truth():
     valid = mask != VOID
     truth = F.one_hot(mask[valid].long(), 4) * 0.9 + 0.1 / 4
     logs = logits.permute(0, 2, 3, 1)[valid].log_softmax(1)
-    torch.testing.assert_close(cross_entropy_sum(logits, mask, None, 0.1), -(truth * logs).sum())
+    torch.testing.assert_close(
+        cross_entropy_sum(align(logits, mask), None, 0.1), -(truth * logs).sum()
+    )
 
 
 @pytest.mark.parametrize("name", WEIGHTED)
@@ -65,5 +68,5 @@ def test_with_a_mean_weight_of_one_a_constant_loss_keeps_its_size():
     pixels = torch.bincount(mask[mask != VOID].long(), minlength=4)
     weights = torch.tensor([3.0, 1.0, 0.5, 0.1])
     weights *= pixels.sum() / (weights * pixels).sum()
-    mean = cross_entropy_sum(torch.zeros(3, 4, 6, 7), mask, weights) / valid_pixels(mask)
+    mean = cross_entropy_sum(align(torch.zeros(3, 4, 6, 7), mask), weights) / valid_pixels(mask)
     assert mean.item() == pytest.approx(torch.tensor(4.0).log().item(), rel=1e-6)

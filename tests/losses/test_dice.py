@@ -3,6 +3,7 @@ import torch
 from sklearn.metrics import f1_score
 
 from segpipe.labels.scheme import VOID
+from segpipe.losses.aligned import align
 from segpipe.losses.dice import dice_sum
 from tests.losses.cases import batch, gradient
 
@@ -32,7 +33,7 @@ def by_loop(logits, mask, smooth):
 def test_it_is_the_loop_over_pixels_with_the_same_gradient(channels, smooth):
     logits, mask = batch(samples=2, channels=channels, height=4, width=5)
     mask[0][mask[0] == 3] = 2  # a class that one image lacks
-    found, expected = dice_sum(logits, mask, smooth), by_loop(logits, mask, smooth)
+    found, expected = dice_sum(align(logits, mask), smooth), by_loop(logits, mask, smooth)
     torch.testing.assert_close(found, expected.float())
     torch.testing.assert_close(gradient(found, logits), gradient(expected, logits))
 
@@ -43,25 +44,25 @@ def test_of_hard_predictions_it_is_one_minus_sklearns_f1():
     logits = 1000.0 * torch.nn.functional.one_hot(seen, 4).permute(0, 3, 1, 2)
     valid = mask != VOID
     scores = f1_score(mask[valid], seen[valid], average=None)
-    found = dice_sum(logits, mask, 1e-6) / valid.sum()
+    found = dice_sum(align(logits, mask), 1e-6) / valid.sum()
     assert found.item() == pytest.approx(1 - scores.mean(), abs=1e-6)
 
 
 def test_hand_case():
     # sigmoid(0) = 1/2: truth 1, 1, 0 gives both 1, seen 1.5, true 2, so 1 - 3/4.5 with smooth 1
     mask = torch.tensor([[[1, 1, 0, VOID]]], dtype=torch.uint8)
-    found = dice_sum(torch.zeros(1, 1, 1, 4), mask, smooth=1.0)
+    found = dice_sum(align(torch.zeros(1, 1, 1, 4), mask), smooth=1.0)
     assert found.item() == pytest.approx(3 * (1 - 3 / 4.5))
 
 
 def test_one_logit_learns_from_an_image_without_its_class():
     mask = torch.zeros(1, 5, 5, dtype=torch.uint8)
     logits = torch.zeros(1, 1, 5, 5, requires_grad=True)
-    assert (gradient(dice_sum(logits, mask, smooth=1.0), logits) > 0).all()
+    assert (gradient(dice_sum(align(logits, mask), smooth=1.0), logits) > 0).all()
 
 
 def test_many_pixels_are_counted_exactly():
     mask = torch.ones(1, 3000, 3000, dtype=torch.uint8)
     mask[:, :, :1500] = 0
-    found = dice_sum(torch.zeros(1, 2, 3000, 3000), mask, smooth=1.0)
+    found = dice_sum(align(torch.zeros(1, 2, 3000, 3000), mask), smooth=1.0)
     assert found.item() / mask.numel() == pytest.approx(0.5, rel=1e-5)

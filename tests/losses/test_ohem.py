@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from segpipe.labels.scheme import VOID
+from segpipe.losses.aligned import align
 from segpipe.losses.binary_cross_entropy import binary_cross_entropy_sum
 from segpipe.losses.cross_entropy import cross_entropy_sum
 from segpipe.losses.ohem import ohem_sum
@@ -37,7 +38,7 @@ def by_loop(logits, mask, share, threshold, min_kept, weights):
 def test_it_is_the_loop_over_pixels_with_the_same_gradient(channels, share, threshold, min_kept):
     logits, mask = batch(channels=channels)
     weights = WEIGHTS[channels]
-    found = ohem_sum(logits, mask, share, threshold, min_kept, weights)
+    found = ohem_sum(align(logits, mask), share, threshold, min_kept, weights)
     expected = by_loop(logits, mask, share, threshold, min_kept, weights)
     torch.testing.assert_close(found, expected.float())
     torch.testing.assert_close(gradient(found, logits), gradient(expected, logits))
@@ -46,15 +47,17 @@ def test_it_is_the_loop_over_pixels_with_the_same_gradient(channels, share, thre
 @pytest.mark.parametrize("options", [(1.0, 0.0, 1), (0.0, 1.0, 1), (0.0, 0.0, 10_000)])
 def test_all_pixels_kept_are_cross_entropy(options):
     logits, mask = batch()
-    torch.testing.assert_close(ohem_sum(logits, mask, *options), cross_entropy_sum(logits, mask))
+    torch.testing.assert_close(
+        ohem_sum(align(logits, mask), *options), cross_entropy_sum(align(logits, mask))
+    )
     logits, mask = batch(channels=1)
-    expected = binary_cross_entropy_sum(logits, mask)
-    torch.testing.assert_close(ohem_sum(logits, mask, *options), expected)
+    expected = binary_cross_entropy_sum(align(logits, mask))
+    torch.testing.assert_close(ohem_sum(align(logits, mask), *options), expected)
 
 
 def test_only_the_hard_pixels_move():
     logits, mask = batch(samples=1, height=20, width=20)
-    found = ohem_sum(logits, mask, share=0.25, threshold=0.0, min_kept=1)
+    found = ohem_sum(align(logits, mask), share=0.25, threshold=0.0, min_kept=1)
     moved = (gradient(found, logits) != 0).any(dim=1)
     assert moved.sum() == ceil(0.25 * (mask != VOID).sum().item())
 
@@ -62,6 +65,6 @@ def test_only_the_hard_pixels_move():
 def test_pixels_that_tie_are_all_kept():
     mask = torch.tensor([[[0, 0, 0, 1, VOID]]], dtype=torch.uint8)
     logits = torch.zeros(1, 2, 1, 5, requires_grad=True)
-    found = ohem_sum(logits, mask, share=0.0, threshold=0.0, min_kept=1)
+    found = ohem_sum(align(logits, mask), share=0.0, threshold=0.0, min_kept=1)
     assert found.item() == pytest.approx(4 * torch.tensor(2.0).log().item())
     assert (gradient(found, logits)[0, 0, 0] != 0).tolist() == [True] * 4 + [False]
