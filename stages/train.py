@@ -22,9 +22,11 @@ from pathlib import Path
 if __name__ == "__main__" and __package__ in (None, ""):
     # `accelerate launch stages/train.py` puts this file's folder on the path, not the repository.
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
+    from segpipe.runtime.allocation import keep_freed_memory
     from segpipe.runtime.process_exit import watch_parent
 
     watch_parent()  # as stages/__init__.py does for `python -m`
+    keep_freed_memory()
 
 from segpipe.dataset.reader import open_dataset
 from segpipe.params.chosen import chosen

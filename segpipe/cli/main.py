@@ -29,6 +29,7 @@ from segpipe.cli import (
     ui,
     use,
 )
+from segpipe.runtime.allocation import keep_freed_memory
 from segpipe.runtime.errors import did_you_mean
 from segpipe.runtime.process_exit import explained, interrupted_when_told
 from segpipe.runtime.version import installed_version
@@ -48,6 +49,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     0, 1 for a named error, 2 for wrong usage, 130 after a Ctrl-C, 143 after a SIGTERM.
     """
     chosen = CommandParser().parse_args(arguments)
+    if arguments is None:
+        keep_freed_memory()  # the process is this command's own
     return explained(lambda: _run(chosen), interrupted="interrupted")
 
 

@@ -31,6 +31,7 @@ CHOOSERS: dict[str, dict[str, str]] = {
 WATCHERS = {
     "segpipe/params": "DVC tracks the values themselves; the schema only checks them",
     "segpipe/tracking": "it tells MLflow what happens, and is told nothing",
+    "segpipe/runtime/allocation.py": "it says where memory comes from, not what is computed",
     "segpipe/runtime/console.py": "it prints",
     "segpipe/runtime/errors.py": "it words the failures; a failed stage has no outputs",
     "segpipe/runtime/lock.py": "it lets one process in after the other; what they make is the same",
