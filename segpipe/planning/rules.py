@@ -5,7 +5,7 @@ measures what depends on the speed of the machine first (`segpipe.planning.trial
 """
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from segpipe.planning.choice import Choice
 from segpipe.planning.facts import Costs, DataFacts, MachineFacts
@@ -16,14 +16,20 @@ _FEW_IMAGES = 10_000  # fewer want pretrained weights: "Rethinking ImageNet pre-
 # The recipes' highest learning rates by model and optimizer, and the batch of each.
 _RATES = {
     ("compact_fpn", "muon"): (1.5e-2, 8),
+    ("compact_fpn", "adamw"): (4e-3, 8),
     ("regseg", "adamw"): (3e-3, 4),
     ("smp", "muon"): (1e-2, 4),
+    ("smp", "adamw"): (2e-3, 4),
     ("truth_cnn", "adam"): (3e-4, 8),
     ("resnet_lstm", "adamw"): (1e-3, 8),
 }
 _MUON = Choice("train.optimizer", "muon", "learns more in the same time than adamw (docs/log.md)")
-_SCALES = (1.0, 0.8, 0.667, 0.5, 0.4, 0.333, 0.25, 0.1875, 0.125)
-_LONGEST_SHORT_SIDE, _SHORTEST_SIDE = 1024, 96
+# Fractions of the images' sides, and what the shorter side may be after it (segpipe.planning.sizing).
+SCALES = (1.0, 0.8, 0.667, 0.5, 0.4, 0.333, 0.25, 0.1875, 0.125)
+LONGEST_SHORT_SIDE, SHORTEST_SIDE = 1024, 96
+_PRETRAINED_SIDE = 192  # ImageNet's weights have seen nothing as small (docs/log.md)
+_RASTER_WINDOW = 256  # small enough for several in a step
+_SUBTILE_SIDE = 4  # in truth pixels, as in the recipe esd
 _MOST_EPOCHS = 500  # a bound against endless passes over a handful of images
 
 
@@ -51,7 +57,7 @@ def _model_name(data: DataFacts, machine: MachineFacts) -> Choice:
         return Choice("model.name", "regseg", why)
     if data.channels != 3:
         why = f"made for training from scratch; no pretrained weights fit {data.channels} channels"
-    elif min(data.height, data.width) < 192:
+    elif min(data.height, data.width) < _PRETRAINED_SIDE:
         why = f"from scratch; {data.height}x{data.width} is small for ImageNet's weights (docs/log.md)"
     elif machine.weights:
         why = f"{data.train} training images are few; its encoder has seen ImageNet"
@@ -117,13 +123,13 @@ def batch_choice(data: DataFacts, machine: MachineFacts, optimizer: str = "adamw
 
 
 def tile_side(sides: Sequence[int]) -> int:
-    """Return the side of the subtiles of tiles, of those that fit, ascending; as in the recipe esd."""
-    return max(side for side in sides if side <= 4 * sides[0])
+    """Return the side of the subtiles of tiles, of those that fit, ascending."""
+    return max(side for side in sides if side <= _SUBTILE_SIDE * sides[0])
 
 
 def raster_side(truth_ratio: int) -> int:
     """Return the side of the windows that rasters are cut into, on the grid of their truth."""
-    return math.ceil(256 / truth_ratio) * truth_ratio
+    return math.ceil(_RASTER_WINDOW / truth_ratio) * truth_ratio
 
 
 def size_choices(data: DataFacts, scale: float, why: str, given: Mapping[str, int]) -> list[Choice]:
@@ -242,17 +248,6 @@ def length_choices(data: DataFacts, batch: int, costs: Costs, budget: float) -> 
 def _validating(data: DataFacts, costs: Costs, budget: float) -> float:
     """Return the seconds of all validations together: a twentieth of the time, or one at the end."""
     return max(budget * 0.05, data.val * costs.validation)
-
-
-def scales(data: DataFacts) -> Iterator[float]:
-    """Yield the fractions of the images' sides that may be tried, the largest first."""
-    if not data.resizes:
-        yield 1.0
-        return
-    for scale in _SCALES:
-        short = min(data.canvas(scale))
-        if short <= _LONGEST_SHORT_SIDE and (short >= _SHORTEST_SIDE or scale == _SCALES[0]):
-            yield scale  # the first however small the images
 
 
 def _cropped(side: int) -> int:

@@ -1,13 +1,13 @@
 """Image size, precision and batch of a plan, by trials on this machine."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import torch
 
 from segpipe.planning import rules
 from segpipe.planning.choice import Choice
 from segpipe.planning.draft import Draft
-from segpipe.planning.facts import Costs
+from segpipe.planning.facts import Costs, DataFacts
 from segpipe.runtime.hardware import choose_precision
 from segpipe.training.forecast import forecast_training
 
@@ -23,7 +23,7 @@ def choose_size(draft: Draft, budget: Callable[[Costs], float]) -> Costs:
     of the chosen size. Each trial tells the passes of the other sizes by their area; the size that it
     points to is tried next, until it points to one whose costs are measured.
     """
-    offered = list(rules.scales(draft.data))
+    offered = list(scales(draft.data))
     if {"prepare.height", "prepare.width"} <= draft.given.keys():
         offered = offered[:1]
     wanted = rules.wanted_passes(draft.data, draft.params().train.optimizer)
@@ -44,6 +44,19 @@ def choose_size(draft: Draft, budget: Callable[[Costs], float]) -> Costs:
     why = f"{offered[chosen]:g} of the images' sides; {passes} sample passes are in the time"
     _set_size(draft, offered[chosen], f"{why}, about {wanted} are wanted")
     return costs
+
+
+def scales(data: DataFacts) -> Iterator[float]:
+    """Yield the fractions of the images' sides that may be tried, the largest first."""
+    if not data.resizes:
+        yield 1.0
+        return
+    for scale in rules.SCALES:
+        short = min(data.canvas(scale))
+        # The first however small the images are.
+        large_enough = short >= rules.SHORTEST_SIDE or scale == rules.SCALES[0]
+        if large_enough and short <= rules.LONGEST_SHORT_SIDE:
+            yield scale
 
 
 def _set_size(draft: Draft, scale: float, why: str) -> None:

@@ -11,6 +11,7 @@ from segpipe.params.settings import set_in
 from segpipe.planning import rules
 from segpipe.planning.choice import Choice
 from segpipe.planning.facts import ClassFacts, Costs, DataFacts, MachineFacts
+from segpipe.planning.sizing import scales
 
 GIB = 2**30
 CPU = MachineFacts("cpu", "a processor", threads=2, memory=8 * GIB, weights=True)
@@ -69,7 +70,7 @@ def test_what_the_rules_choose_is_valid_at_every_size(
     data: DataFacts, device: str, weights: bool
 ) -> None:
     machine = replace(CPU, device=device, weights=weights)
-    offered = list(rules.scales(data))
+    offered = list(scales(data))
     assert offered == sorted(offered, reverse=True)
     assert offered
     for scale in offered:
@@ -109,7 +110,7 @@ def test_the_rate_is_that_of_model_and_optimizer() -> None:
 
     assert rate("compact_fpn", "muon") == 0.015
     assert rate("compact_fpn", "muon", batch=2) == 0.0075
-    assert rate("compact_fpn", "adamw") == 0.002
+    assert (rate("compact_fpn", "adamw"), rate("smp", "adamw", batch=4)) == (0.004, 0.002)
     assert (rate("unet", "muon"), rate("unet", "adamw")) == (0.01, 0.002)
 
 
@@ -128,12 +129,12 @@ def test_a_batch_is_never_larger_than_the_data() -> None:
 
 
 def test_the_canvas_keeps_the_proportions_of_the_median_image() -> None:
-    for scale in rules.scales(STREETS):
+    for scale in scales(STREETS):
         height, width = STREETS.canvas(scale)
         assert abs(width / height - 480 / 360) < 0.07
         assert height % 8 == width % 8 == 0
     large = replace(STREETS, height=3000, width=4000)
-    assert all(min(large.canvas(scale)) <= 1024 for scale in rules.scales(large))
+    assert all(min(large.canvas(scale)) <= 1024 for scale in scales(large))
 
 
 def test_images_of_other_proportions_are_padded() -> None:
