@@ -2,7 +2,8 @@
 
 The plain loop is what a tutorial shows: PNG files, a Dataset that opens, resizes and flips them with
 Pillow, a DataLoader with two workers, float32, default memory format, Adam. Model, size, batch and
-machine are the same. All run in turns; medians, and the spread of the ratios, are printed.
+machine are the same. Each loop has a process of its own, as in use, and they run in turns; medians, and
+the spread of the ratios, are printed.
 
 Example: python -m bench.training --height 256 --width 512 --batch 8
 """
@@ -12,6 +13,7 @@ import statistics
 import tempfile
 from collections.abc import Callable, Iterator
 from itertools import islice
+from multiprocessing.connection import Connection
 from pathlib import Path
 from time import perf_counter
 
@@ -30,39 +32,64 @@ from segpipe.models.build import build_model
 from segpipe.params.model import ModelParams, UNetParams
 from segpipe.params.train import TrainParams
 from segpipe.raw.sample import Sample
-from segpipe.runtime.hardware import best_device, device_name
+from segpipe.runtime.allocation import keep_freed_memory
+from segpipe.runtime.hardware import best_device, choose_precision, device_name
 from segpipe.training.job import Job
 from segpipe.training.step import train_step
+
+_LOOPS = ("plain PyTorch loop", "segpipe", "segpipe, dummy data")
 
 
 def main() -> None:
     """Measure and print."""
     options = _options()
-    with tempfile.TemporaryDirectory() as folder:
-        raw = Path(folder) / "raw"
-        sides = options.height, options.width
-        samples = noise_files(raw, 4 * options.batch, *sides)
-        train = TrainParams(batch_size=options.batch)
-        job = noise_job(Path(folder), samples, sides, _model(options), train)
-        loops = {
-            "plain PyTorch loop": _plain(raw, samples, options),
-            "segpipe": _segpipe(job, dummy=False),
-            "segpipe, dummy data": _segpipe(job, dummy=True),
-        }
-        speeds: dict[str, list[float]] = {name: [] for name in loops}
-        for turn in range(options.rounds + 1):
-            for name, steps in loops.items():
-                speed = _speed(steps, options)
-                if turn:  # the first turn warms up
-                    speeds[name].append(speed)
+    context = torch.multiprocessing.get_context("spawn")
+    ends: dict[str, Connection] = {}
+    speeds: dict[str, list[float]] = {name: [] for name in _LOOPS}
+    for name in _LOOPS:
+        ends[name], other = context.Pipe()
+        # Daemons may start no processes, as the plain loop's loader does.
+        context.Process(target=_serve, args=(name, options, other)).start()
+        other.close()
+    for turn in range(options.rounds + 1):
+        for name, end in ends.items():
+            end.send(None)
+            speed = end.recv()
+            if turn:  # the first turn warms up
+                speeds[name].append(speed)
+    for end in ends.values():
+        end.close()
+    device = best_device()
     print(
         f"U-Net of width {options.model_width}, {options.height}x{options.width}, batch {options.batch}, "
-        f"{device_name(job.processes.device)}, {torch.get_num_threads()} threads, {job.processes.precision}"
+        f"{device_name(device)}, {torch.get_num_threads()} threads, {choose_precision('auto', device)}"
     )
     for name, found in speeds.items():
         print(f"{name:<22}{statistics.median(found):8.2f} images/s")
     _print_ratio("segpipe / plain", speeds["segpipe"], speeds["plain PyTorch loop"])
     _print_ratio("real / dummy data", speeds["segpipe"], speeds["segpipe, dummy data"])
+
+
+def _serve(name: str, options: argparse.Namespace, end: Connection) -> None:
+    """Answer each message with the speed of some steps of a loop, until the other end is closed."""
+    if name != "plain PyTorch loop":
+        keep_freed_memory()
+    with tempfile.TemporaryDirectory() as folder:
+        raw = Path(folder) / "raw"
+        sides = options.height, options.width
+        samples = noise_files(raw, 4 * options.batch, *sides)
+        if name == "plain PyTorch loop":
+            steps = _plain(raw, samples, options)
+        else:
+            train = TrainParams(batch_size=options.batch)
+            job = noise_job(Path(folder), samples, sides, _model(options), train)
+            steps = _segpipe(job, dummy=name.endswith("dummy data"))
+        while True:
+            try:
+                end.recv()
+            except EOFError:
+                return
+            end.send(_speed(steps, options))
 
 
 def _options() -> argparse.Namespace:
