@@ -25,8 +25,11 @@ from segpipe.runtime.hardware import available_memory, best_device, choose_preci
 _MB = 1 << 20
 # Shorter sides would be mostly margin, and too short for deep networks.
 _LEAST = 64
-# What a process holds before it trains: Python, torch and its libraries; on a GPU its context.
-_BASE_MB = {"cpu": 700, "cuda": 600}
+# What a process holds beside what it trains: Python, torch and its libraries; on a GPU its context.
+_BASE_MB = {"cpu": 1000, "cuda": 600}
+# Times what is kept at once: a heap that keeps freed memory (segpipe.runtime.allocation) has gaps,
+# since training and validation ask for pieces of other sizes (measured: docs/benchmarks.md).
+_HEAP = {"cpu": 1.5, "cuda": 1.0}
 # Weights, gradients and the two moments of Adam, all in 32 bits.
 _BYTES_A_PARAMETER = 16
 # Fraction of a sharded network that is whole at a time: two units of an eighth, one ahead of the other.
@@ -64,8 +67,8 @@ def forecast(
 
     height, width, channels: of the prepared images; truth_ratio, frames: of their data. outputs: of
     the network, for each pixel.
-    The activations are counted exactly as far as autograd keeps them; what the allocator wastes and
-    workspaces of convolutions are not in it, so take it as a lower bound that is good to a third.
+    The activations are counted exactly as far as autograd keeps them; workspaces of convolutions and
+    what a validation needs are not in it, so take the total as good to a third.
 
     Raises ParameterError when the network cannot be trained on such images.
     """
@@ -95,7 +98,7 @@ def forecast(
         "weights_mb": round(states / _MB, 1),
         "activations_mb": round(kept / _MB, 1),
         "base_mb": base,
-        "total_mb": round((states + kept) / _MB + base, 1),
+        "total_mb": round((states + _HEAP[device.type] * kept) / _MB + base, 1),
         "available_mb": round(available_bytes(device) / _MB, 1),
         "device": device.type,
     }
