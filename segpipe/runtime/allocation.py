@@ -13,9 +13,10 @@ def keep_freed_memory() -> None:
     """Let this process keep the memory that it frees, and ask for huge pages where tensors are large.
 
     glibc returns each large tensor to the system when it is freed and asks for zeroed pages for the
-    next one, which costs 10 to 20 % of a training step on CPUs (docs/benchmarks.md). The process
-    grows to the most that it has needed, as before, and stays there. Call it before torch makes its
-    first tensor; where the allocator is not glibc's, it does nothing.
+    next one, which costs 10 to 20 % of a training step on CPUs (docs/benchmarks.md). The process does
+    not shrink any more, and what lies free between its tensors takes up to a quarter more memory. Call
+    it before torch makes its first tensor. Where the allocator is not glibc's, only the huge pages
+    are asked for.
     """
     os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")  # read by torch
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
