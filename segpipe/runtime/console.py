@@ -4,7 +4,7 @@ import re
 import sys
 from collections.abc import Iterable
 from time import monotonic
-from typing import TypeVar
+from typing import TextIO, TypeVar
 
 from tqdm import tqdm
 
@@ -26,12 +26,18 @@ def say(text: str) -> None:
         tqdm.write(text, file=sys.stdout)
         sys.stdout.flush()
     else:
-        print(text, flush=True)
+        _print_line(text, sys.stdout)
 
 
 def say_error(text: str) -> None:
     """Print one line on stderr at once, with escapes for what is not `printable`."""
-    print(printable(text), file=sys.stderr, flush=True)
+    _print_line(printable(text), sys.stderr)
+
+
+def _print_line(text: str, stream: TextIO) -> None:
+    """Print text and line end in one piece, so that no other thread's or process's comes between."""
+    stream.write(f"{text}\n")
+    stream.flush()
 
 
 def printable(text: str, kept: str = "\n\t") -> str:

@@ -97,3 +97,19 @@ def test_an_error_that_ends_a_command_is_escaped(capsys: pytest.CaptureFixture[s
 
     assert explained(failing) == 1
     assert capsys.readouterr().err == "error: \\xe4\\x1b]0;title\\x07: is missing;\n  more\n"
+
+
+def test_a_line_comes_in_one_piece(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that threads and processes which share an output never cut each other's lines."""
+    pieces: list[str] = []
+
+    class Output(io.StringIO):
+        def write(self, text: str) -> int:
+            pieces.append(text)
+            return len(text)
+
+    monkeypatch.setattr(sys, "stdout", Output())
+    monkeypatch.setattr(sys, "stderr", Output())
+    say("one")
+    say_error("two")
+    assert pieces == ["one\n", "two\n"]
