@@ -110,6 +110,7 @@ def test_the_candidate_becomes_champion_where_it_is_better(
     )
 
 
+@pytest.mark.slow
 def test_without_a_paired_comparison_a_person_decides(
     work: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -146,6 +147,7 @@ def test_what_is_missing_or_refused_is_named(
         version_at(away, "streets", "champion")
 
 
+@pytest.mark.slow
 def test_a_version_of_another_program_is_said(
     work: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

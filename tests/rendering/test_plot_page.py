@@ -218,6 +218,7 @@ def test_the_confusion_keeps_the_order_of_the_classes() -> None:
     assert encoding["y"]["sort"] is None
 
 
+@pytest.mark.slow
 def test_dvc_makes_a_page_that_needs_no_network(tmp_path: Path) -> None:
     # DVC_TEST keeps DVC from asking the network for a newer version of itself.
     environment = {**os.environ, "DVC_NO_ANALYTICS": "1", "DVC_TEST": "1"}

@@ -116,9 +116,9 @@ def test_a_name_that_is_not_utf_8_is_said(place: str, tmp_path: Path, target: Pa
 def test_a_folder_and_other_damage_in_the_place_of_an_archive(tmp_path: Path, target: Path) -> None:
     with pytest.raises(DataError, match="cannot be read: Is a directory"):
         unpack(target, target)
-    archive = archive_of(tmp_path / "x.zip", {f"{n}.png": bytes(range(256)) for n in range(9)})
+    archive = archive_of(tmp_path / "x.zip", {f"{n}.png": bytes(range(256)) for n in range(3)})
     content = archive.read_bytes()
-    for at in range(len(content) - 700, len(content)):
+    for at in range(len(content) - 250, len(content)):
         archive.write_bytes(content[:at] + bytes([content[at] ^ 0xFF]) + content[at + 1 :])
         with contextlib.suppress(DataError):  # and nothing else is raised
             unpack(archive, target)

@@ -302,6 +302,7 @@ def test_rasters_and_tiles_behind_links_are_fetched(
     )
 
 
+@pytest.mark.slow
 def test_dvc_sees_links_as_the_warning_says(tmp_path: Path) -> None:
     """A change behind a link to a folder is seen where that is the dependency itself, not below."""
     write(tmp_path / "far/1.png", tmp_path / "own/images/0.png")

@@ -149,13 +149,8 @@ def test_a_training_that_is_killed_is_started_again(work: Path) -> None:
     assert trained() == {"it-000": 1, "it-001": 1}
 
 
-@pytest.mark.parametrize(
-    "group",
-    [
-        pytest.param(True, id="with its trainings"),
-        pytest.param(False, id="alone", marks=pytest.mark.slow),
-    ],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("group", [True, False], ids=["with its trainings", "alone"])
 def test_kills_at_any_moment_lose_and_repeat_nothing(group: bool, work: Path) -> None:
     """The sweep is killed with -9 at random moments, until it gets to its end."""
     file, draws = file_of(GRID), random.Random(3)

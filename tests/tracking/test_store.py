@@ -54,6 +54,7 @@ def test_a_new_store_has_a_write_ahead_log_and_opens_again(root: Path) -> None:
     assert open_store(SETTINGS).experiment_id == first.experiment_id
 
 
+@pytest.mark.slow
 def test_without_dvc_the_root_is_where_dvc_was_initialised(
     root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -64,6 +65,7 @@ def test_without_dvc_the_root_is_where_dvc_was_initialised(
     assert open_store(SETTINGS).address == str(root / "mlflow.db")
 
 
+@pytest.mark.slow
 def test_a_folder_of_any_name_will_do(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     odd = root / "a b#c%20d?e ü"
     odd.mkdir()
@@ -74,6 +76,7 @@ def test_a_folder_of_any_name_will_do(root: Path, monkeypatch: pytest.MonkeyPatc
         assert client.get_experiment(store.experiment_id).name == "segpipe"
 
 
+@pytest.mark.slow
 def test_a_database_that_the_user_names_is_made_as_safely(
     root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -87,6 +90,7 @@ def test_a_database_that_the_user_names_is_made_as_safely(
     assert not (root / "mlflow.db").exists()
 
 
+@pytest.mark.slow
 def test_a_journal_left_by_a_deleted_database_is_not_played_into_the_new_one(root: Path) -> None:
     """Otherwise SQLite takes the pages of the old file for changes of the new one."""
     with sqlite3.connect(root / "mlflow.db") as old:
@@ -304,6 +308,7 @@ def test_an_experiment_that_another_process_creates_meanwhile_is_used(
     assert answers == {"get-by-name": [], "create": []}
 
 
+@pytest.mark.slow
 def test_a_password_in_the_address_is_used_and_never_shown(
     root: Path, server: Any, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
