@@ -11,11 +11,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from segpipe.models.parts.blocks import conv_norm, initialise_normed, initialise_scores
+from segpipe.models.parts.enlarging import enlarged_scores
 from segpipe.models.parts.fitting import fitted
 from segpipe.models.parts.network import Network
 from segpipe.params.model import CompactFPNParams
 
 _STRIDE = 16
+_STRIDE_OF_SCORES = 4
 
 
 class ResidualBlock(nn.Module):
@@ -86,7 +88,9 @@ class CompactFPN(Network):
         x_BCHW = maps.pop()
         for smooth in self.smooth:
             x_BCHW = smooth(maps.pop() + _enlarged(x_BCHW, 2))
-        return _enlarged(self.head(x_BCHW), 4)[..., :height, :width]
+        sides = [_STRIDE_OF_SCORES * side for side in x_BCHW.shape[-2:]]
+        logits_BKHW = enlarged_scores(self.head(x_BCHW), sides, learnt=self.training)
+        return logits_BKHW[..., :height, :width]
 
 
 def _stage(in_channels: int, blocks: int) -> nn.Sequential:

@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from segpipe.models.parts.blocks import conv_norm, initialise_normed, initialise_scores
+from segpipe.models.parts.enlarging import enlarged_scores
 from segpipe.models.parts.fitting import fitted
 from segpipe.models.parts.network import Logits, Network
 from segpipe.models.parts.resnet import ResNetFeatures
@@ -73,10 +74,12 @@ class PSPNet(Network):
         fitting_BCHW = fitted(self, image_BCHW, _STRIDE)
         _, middle, last = self.backbone(fitting_BCHW)
         sides = fitting_BCHW.shape[-2:]
-        logits_BKHW = _resized(self.head(self.pyramid(last)), sides)[..., :height, :width]
+        scores = self.head(self.pyramid(last))
+        logits_BKHW = enlarged_scores(scores, sides, self.training)[..., :height, :width]
         if self.auxiliary is None or not self.training:
             return logits_BKHW
-        return logits_BKHW, _resized(self.auxiliary(middle), sides)[..., :height, :width]
+        auxiliary_BKHW = enlarged_scores(self.auxiliary(middle), sides, learnt=True)
+        return logits_BKHW, auxiliary_BKHW[..., :height, :width]
 
 
 def _projection(in_channels: int, out_channels: int, bins: int) -> nn.Sequential:

@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from segpipe.models.parts.blocks import conv_norm, initialise_normed, initialise_scores
+from segpipe.models.parts.enlarging import enlarged_scores
 from segpipe.models.parts.fitting import fitted
 from segpipe.models.parts.network import Network
 from segpipe.params.model import RegSegParams
@@ -96,8 +97,11 @@ class RegSeg(Network):
         Raises ValueError in training when a single image has one cell of 16x16 pixels.
         """
         height, width = image_BCHW.shape[-2:]
-        logits_BKhw = self._score(fitted(self, image_BCHW, _STRIDE))
-        return _enlarged(logits_BKhw, 4)[..., :height, :width]
+        fitting_BCHW = fitted(self, image_BCHW, _STRIDE)
+        logits_BKHW = enlarged_scores(
+            self._score(fitting_BCHW), fitting_BCHW.shape[-2:], learnt=self.training
+        )
+        return logits_BKHW[..., :height, :width]
 
     def _score(self, image_BCHW: Tensor) -> Tensor:
         at_4 = self.stage_4(self.stem(image_BCHW))

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from segpipe.models.parts.blocks import quicken_norms
+from segpipe.models.parts.enlarging import Enlarging
 from segpipe.models.parts.fitting import cells, padded, refuse_single_value
 from segpipe.models.parts.network import Network
 from segpipe.models.parts.smp_library import TIMM, create, library
@@ -68,6 +69,7 @@ def _built(smp: ModuleType, in_channels: int, num_classes: int, options: SmpPara
     try:
         network = create(smp, in_channels, num_classes, options)
         quicken_norms(network)
+        _quicken_head(network)
         _rest_idle_biases(network)
         multiple = _multiple(network, options)
         _rest_idle_weights(network, in_channels, side=multiple * -(-128 // multiple))
@@ -77,6 +79,15 @@ def _built(smp: ModuleType, in_channels: int, num_classes: int, options: SmpPara
             f"{options.encoder}; choose another of the two. The library says: {error}"
         ) from error
     return network
+
+
+def _quicken_head(network: nn.Module) -> None:
+    """Enlarge the scores in the way that training learns from faster; no weight is concerned."""
+    head: nn.Module = network.segmentation_head  # type: ignore[assignment]
+    for name, layer in head.named_children():
+        if isinstance(layer, nn.Upsample) and layer.align_corners:
+            assert isinstance(layer.scale_factor, float), "the library enlarges both sides alike"
+            setattr(head, name, Enlarging(int(layer.scale_factor)))
 
 
 def _multiple(network: nn.Module, options: SmpParams) -> int:
