@@ -5,7 +5,7 @@ Pillow, a DataLoader with two workers, float32, default memory format, Adam. Mod
 machine are the same. Each loop has a process of its own, as in use, and they run in turns; medians, and
 the spread of the ratios, are printed.
 
-Example: python -m bench.training --height 256 --width 512 --batch 8
+Example: python -m bench.training --height 256 --width 512 --batch 8 --compile
 """
 
 import argparse
@@ -81,7 +81,7 @@ def _serve(name: str, options: argparse.Namespace, end: Connection) -> None:
         if name == "plain PyTorch loop":
             steps = _plain(raw, samples, options)
         else:
-            train = TrainParams(batch_size=options.batch)
+            train = TrainParams(batch_size=options.batch, compile=options.compile)
             job = noise_job(Path(folder), samples, sides, _model(options), train)
             steps = _segpipe(job, dummy=name.endswith("dummy data"))
         while True:
@@ -100,6 +100,7 @@ def _options() -> argparse.Namespace:
         parser.add_argument(f"--{name}", type=int, default=default)
     parser.add_argument("--steps", type=int, default=3, help="optimizer steps in a turn")
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--compile", action="store_true", help="train.compile, of segpipe's steps")
     return parser.parse_args()
 
 
