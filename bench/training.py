@@ -5,7 +5,9 @@ Pillow, a DataLoader with two workers, float32, default memory format, Adam. Mod
 machine are the same. Each loop has a process of its own, as in use, and they run in turns; medians, and
 the spread of the ratios, are printed.
 
-Example: python -m bench.training --height 256 --width 512 --batch 8 --compile
+Examples:
+  python -m bench.training --height 256 --width 512 --batch 8
+  python -m bench.training --compile
 """
 
 import argparse
@@ -100,7 +102,7 @@ def _options() -> argparse.Namespace:
         parser.add_argument(f"--{name}", type=int, default=default)
     parser.add_argument("--steps", type=int, default=3, help="optimizer steps in a turn")
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--compile", action="store_true", help="train.compile, of segpipe's steps")
+    parser.add_argument("--compile", action="store_true", help="compile segpipe's steps")
     return parser.parse_args()
 
 

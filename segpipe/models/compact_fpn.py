@@ -11,13 +11,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from segpipe.models.parts.blocks import conv_norm, initialise_normed, initialise_scores
-from segpipe.models.parts.enlarging import enlarged_scores
+from segpipe.models.parts.enlarging import doubled, enlarged_scores
 from segpipe.models.parts.fitting import fitted
 from segpipe.models.parts.network import Network
 from segpipe.params.model import CompactFPNParams
 
 _STRIDE = 16
-_STRIDE_OF_SCORES = 4
 
 
 class ResidualBlock(nn.Module):
@@ -80,16 +79,18 @@ class CompactFPN(Network):
         Raises ValueError in training when a single image has one cell of 16x16 pixels.
         """
         height, width = image_BCHW.shape[-2:]
-        x_BCHW = self.stem(fitted(self, image_BCHW, _STRIDE))
+        fitting_BCHW = fitted(self, image_BCHW, _STRIDE)
+        x_BCHW = self.stem(fitting_BCHW)
         maps = []
         for stage, lateral in zip(self.stages, self.lateral, strict=True):
             x_BCHW = stage(x_BCHW)
             maps.append(lateral(x_BCHW))
         x_BCHW = maps.pop()
         for smooth in self.smooth:
-            x_BCHW = smooth(maps.pop() + _enlarged(x_BCHW, 2))
-        sides = [_STRIDE_OF_SCORES * side for side in x_BCHW.shape[-2:]]
-        logits_BKHW = enlarged_scores(self.head(x_BCHW), sides, learnt=self.training)
+            x_BCHW = smooth(maps.pop() + doubled(x_BCHW))
+        logits_BKHW = enlarged_scores(
+            self.head(x_BCHW), fitting_BCHW.shape[-2:], learnt=self.training
+        )
         return logits_BKHW[..., :height, :width]
 
 
@@ -100,7 +101,3 @@ def _stage(in_channels: int, blocks: int) -> nn.Sequential:
         ResidualBlock(in_channels, channels, stride=2),
         *(ResidualBlock(channels, channels, stride=1) for _ in range(blocks - 1)),
     )
-
-
-def _enlarged(x_BCHW: Tensor, factor: int) -> Tensor:
-    return F.interpolate(x_BCHW, scale_factor=factor, mode="bilinear", align_corners=False)

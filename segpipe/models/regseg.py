@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from segpipe.models.parts.blocks import conv_norm, initialise_normed, initialise_scores
-from segpipe.models.parts.enlarging import enlarged_scores
+from segpipe.models.parts.enlarging import doubled, enlarged_scores
 from segpipe.models.parts.fitting import fitted
 from segpipe.models.parts.network import Network
 from segpipe.params.model import RegSegParams
@@ -107,8 +107,8 @@ class RegSeg(Network):
         at_4 = self.stage_4(self.stem(image_BCHW))
         at_8 = self.stage_8(at_4)
         at_16 = self.stage_16(at_8)
-        x = self.join_8(self.head_8(at_8) + _enlarged(self.head_16(at_16), 2))
-        x = self.join_4(torch.cat([_enlarged(x, 2), self.head_4(at_4)], dim=1))
+        x = self.join_8(self.head_8(at_8) + doubled(self.head_16(at_16)))
+        x = self.join_4(torch.cat([doubled(x), self.head_4(at_4)], dim=1))
         logits_BKhw: Tensor = self.head(x)
         return logits_BKhw
 
@@ -122,7 +122,3 @@ def _excitation(channels: int, squeezed: int) -> nn.Sequential:
         nn.Conv2d(squeezed, channels, 1),
         nn.Sigmoid(),
     )
-
-
-def _enlarged(x_BCHW: Tensor, factor: int) -> Tensor:
-    return F.interpolate(x_BCHW, scale_factor=factor, mode="bilinear", align_corners=False)

@@ -23,7 +23,7 @@ def say(text: str) -> None:
     encoding = sys.stdout.encoding or "utf-8"
     text = printable(text).encode(encoding, "backslashreplace").decode(encoding)
     if sys.stderr.isatty():
-        tqdm.write(text, file=sys.stdout)
+        tqdm.write(f"{text}\n", file=sys.stdout, end="")
         sys.stdout.flush()
     else:
         _print_line(text, sys.stdout)
@@ -87,7 +87,7 @@ def _with_lines(
     def line(now: float) -> None:
         of_all = "" if total is None else f" of {total}"
         counted = f"{done}{of_all} {unit}{'' if (total or done) == 1 else 's'}"
-        print(f"{description}: {counted}, {now - began:.0f} s", file=sys.stderr, flush=True)
+        _print_line(f"{description}: {counted}, {now - began:.0f} s", sys.stderr)
 
     for item in items:
         yield item

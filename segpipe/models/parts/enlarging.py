@@ -1,6 +1,6 @@
-"""Scores of cells brought to the pixels of the image.
+"""Feature maps at twice their sides, and scores of cells brought to the pixels of the image.
 
-Shapes: B batch, K classes, h, w cells, H, W pixels.
+Shapes: B batch, C channels, K classes, h, w cells, H, W pixels.
 """
 
 import torch
@@ -25,6 +25,11 @@ class Enlarging(nn.Module):
         return enlarged_scores(scores_BKhw, sides, learnt=self.training, align_corners=True)
 
 
+def doubled(x_BChw: Tensor) -> Tensor:
+    """Return a feature map of twice the height and width, by bilinear interpolation."""
+    return F.interpolate(x_BChw, scale_factor=2, mode="bilinear", align_corners=False)
+
+
 def enlarged_scores(
     scores_BKhw: Tensor,
     sides: list[int] | torch.Size,
@@ -35,7 +40,7 @@ def enlarged_scores(
 
     learnt: whether gradients go back through it. Then the interpolation is the product with a matrix
     along each side, in float32: the same numbers but for rounding, whose backward pass is a product
-    as well, and takes a fourth of the time of torch's own on CPUs (docs/benchmarks.md).
+    as well: a step of the compact FPN takes 0.92 times as long on CPUs (docs/benchmarks.md).
     """
     if not learnt:
         return F.interpolate(
