@@ -84,13 +84,29 @@ def _write_optional(length: Length | None) -> int | float | str | None:
     return None if length is None else write_length(length)
 
 
+def _read_or_all(value: object) -> Length | Literal["all"]:
+    if value == "all":
+        return "all"
+    try:
+        return read_length(value)
+    except ValueError as error:
+        raise ValueError(f"{error}; or all") from error
+
+
+def _write_or_all(length: Length | Literal["all"]) -> int | float | str:
+    return length if length == "all" else write_length(length)
+
+
 def _plain(amount: float) -> int | float:
     return int(amount) if float(amount).is_integer() else amount
 
 
-# As parameters: from 0, above 0, and none or above 0.
+# As parameters: from 0, above 0, from 0 or all of the training, and none or above 0.
 AnyLength = Annotated[Length, PlainValidator(read_length), PlainSerializer(write_length)]
 PositiveLength = Annotated[AnyLength, AfterValidator(_above_zero)]
+LengthOrAll = Annotated[
+    Length | Literal["all"], PlainValidator(_read_or_all), PlainSerializer(_write_or_all)
+]
 OptionalLength = Annotated[
     Length | None, PlainValidator(_read_optional), PlainSerializer(_write_optional)
 ]

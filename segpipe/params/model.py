@@ -1,10 +1,11 @@
 """Which network is trained: the section `model` of params.yaml."""
 
+import math
 from typing import Annotated, Literal, get_args
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from segpipe.params.length import AnyLength, Length
+from segpipe.params.length import Length, LengthOrAll
 from segpipe.params.pretrained import KINDS, PUBLISHED, WITH_BACKBONE, checked_pretrained
 from segpipe.params.section import Section, Since, pair
 
@@ -158,15 +159,19 @@ class FreezeParams(Section):
     """Parts of the network that do not learn at first, and for how long."""
 
     parts: list[str] = Field(default_factory=list)
-    """when length is above 0: [backbone], or other parts of the network, which an unknown name
-    lists"""
-    length: AnyLength = Length(0)
-    """a length, 0 or more; 0: nothing is frozen"""
+    """when length is not 0: [backbone], [backbone.layer1] or other parts of the network, which an
+    unknown name lists"""
+    length: LengthOrAll = Length(0)
+    """a length, 0 or more, or all: the whole training; 0: nothing is frozen"""
 
     @property
     def on(self) -> bool:
         """Whether anything is frozen at any time."""
-        return self.length.amount > 0
+        return self.length == "all" or self.length.amount > 0
+
+    def steps(self, steps_per_epoch: int, batch_size: int) -> float:
+        """Return the length in whole optimizer steps; infinite for all of the training."""
+        return math.inf if self.length == "all" else self.length.steps(steps_per_epoch, batch_size)
 
     @model_validator(mode="after")
     def _names_something(self) -> "FreezeParams":
@@ -228,7 +233,8 @@ class ModelParams(Section):
                 f"only for {', '.join(having)}; choose one of them, or set pretrained to none or to "
                 "the path of a file of weights or bundle"
             )
-        if self.freeze.on and "backbone" in self.freeze.parts and self.name not in WITH_BACKBONE:
+        of_backbone = any(part.split(".")[0] == "backbone" for part in self.freeze.parts)
+        if self.freeze.on and of_backbone and self.name not in WITH_BACKBONE:
             faults.append(
                 f"freeze.parts names the backbone, but {self.name} has none, only "
                 f"{', '.join(WITH_BACKBONE)}; name other parts"

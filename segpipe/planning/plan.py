@@ -57,7 +57,7 @@ def make_plan(material: Material, minutes: float, given: Mapping[str, Any]) -> P
     data = data_facts(survey, context.scheme, context.files, present.source)
     say(_seen(data, machine))
     draft = Draft(material, machine, data, survey, context, given)
-    draft.add(rules.model_choices(data, machine, given.get("model.name")))
+    draft.add(rules.model_choices(data, machine, given))
     draft.add(rules.augment_choices(data))
     seconds = {"fixed": FIXED_SECONDS, "prepare": _PREPARE * reading}
     scored = sum(stats.split == present.evaluate.split for stats in survey.kept)

@@ -6,6 +6,7 @@ measures what depends on the speed of the machine first (`segpipe.planning.trial
 
 import math
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from segpipe.planning.choice import Choice
 from segpipe.planning.facts import Costs, DataFacts, MachineFacts
@@ -23,6 +24,8 @@ _RATES = {
     ("truth_cnn", "adam"): (3e-4, 8),
     ("resnet_lstm", "adamw"): (1e-3, 8),
 }
+# Of EfficientNet-Lite0: what sees at strides 2 and 4 (docs/log.md).
+_FIRST_BLOCKS = [f"backbone.model.{part}" for part in ("conv_stem", "bn1", "blocks.0", "blocks.1")]
 _MUON = Choice("train.optimizer", "muon", "learns more in the same time than adamw (docs/log.md)")
 # Fractions of the images' sides, and what the shorter side may be after it (segpipe.planning.sizing).
 SCALES = (1.0, 0.8, 0.667, 0.5, 0.4, 0.333, 0.25, 0.1875, 0.125)
@@ -33,17 +36,17 @@ _SUBTILE_SIDE = 4  # in truth pixels, as in the recipe esd
 _MOST_EPOCHS = 500  # a bound against endless passes over a handful of images
 
 
-def model_choices(
-    data: DataFacts, machine: MachineFacts, wanted: str | None = None
-) -> list[Choice]:
+def model_choices(data: DataFacts, machine: MachineFacts, given: Mapping[str, Any]) -> list[Choice]:
     """Choose the network, its first weights and its optimizer, but for the rate.
 
-    wanted: the name of the model where the person has given it; the rest then suits that one.
+    given: what the person has set, by key; the rest suits that model and encoder.
     """
     name = _model_name(data, machine)
-    if wanted not in (None, name.value):
-        name = Choice("model.name", wanted, "given on the command line")
-    return [name, *_model_options(str(name.value), data, machine)]
+    if given.get("model.name", name.value) != name.value:
+        name = Choice("model.name", given["model.name"], "given on the command line")
+    options = _model_options(str(name.value), data, machine)
+    other = "model.smp.encoder" in given  # whose parts have other names
+    return [name, *(one for one in options if not (other and "freeze" in one.key))]
 
 
 def _model_name(data: DataFacts, machine: MachineFacts) -> Choice:
@@ -82,6 +85,8 @@ def _model_options(name: str, data: DataFacts, machine: MachineFacts) -> list[Ch
                 Choice("model.smp.decoder", "fpn", "scores at a quarter of the image's sides"),
                 Choice("model.smp.decoder_width", 0.25, "a step takes half as long as at 1"),
                 Choice("model.pretrained", "imagenet", "edges and textures are known already"),
+                Choice("model.freeze.parts", _FIRST_BLOCKS, "a step takes 0.75 times as long"),
+                Choice("model.freeze.length", "all", "edges and textures stay as they are"),
                 Choice("train.backbone_lr", 0.3, "what is known already changes more slowly"),
                 _MUON,
             ]

@@ -16,25 +16,22 @@ class Freezing:
     """
 
     def __init__(self, network: Network, names: Sequence[str]) -> None:
-        """names: of `parts`; ParameterError lists those that are none, or says that nothing learns."""
-        known = parts(network)
-        unknown = [repr(name) for name in names if name not in known]
-        if unknown:
-            raise ParameterError(
-                f"params.yaml: model.freeze.parts: {', '.join(unknown)} "
-                f"{'is no part' if len(unknown) == 1 else 'are no parts'} of this network; it has: "
-                f"{', '.join(known)}"
-            )
+        """names: of `parts`, or what lies within them, as in `backbone.model.blocks.0`.
+
+        Raises ParameterError for names that are none, with those there are, and when nothing would
+        learn.
+        """
+        self.names = tuple(names)
         self.frozen = False
         self._network = network
-        self._paths = [known[name] for name in names]
+        self._paths = _paths(network, names)
         inside = {id(weight) for path in self._paths for weight in _weights(network, path)}
         learnt = [weight for weight in network.parameters() if weight.requires_grad]
         self._weights = [weight for weight in learnt if id(weight) in inside]
         if len(self._weights) == len(learnt):
             raise ParameterError(
                 f"params.yaml: model.freeze.parts: {', '.join(names)} are all of the network, so "
-                f"that nothing would learn; leave one of them out: {', '.join(known)}"
+                f"that nothing would learn; leave one of them out: {', '.join(parts(network))}"
             )
 
     def switch(self, frozen: bool) -> None:
@@ -64,13 +61,36 @@ def parts(network: Network) -> dict[str, str]:
     They are the children with weights, of the wrapped network where one is wrapped, and `backbone`
     where there is one.
     """
-    inner = network.get_submodule(network.inner_path)
-    prefix = f"{network.inner_path}." if network.inner_path else ""
-    found = {"backbone": network.backbone_path} if network.backbone_path else {}
-    for name, child in inner.named_children():
-        if any(True for _ in child.parameters()):
-            found.setdefault(name, prefix + name)
-    return found
+    backbone = {"backbone": network.backbone_path} if network.backbone_path else {}
+    return backbone | _children(network, network.inner_path)
+
+
+def _paths(network: Network, names: Sequence[str]) -> list[str]:
+    """Return where the named parts lie in the network; each word names a child of the one before."""
+    paths, faults = [], []
+    for name in names:
+        known, path, owner = parts(network), "", "this network"
+        for word in name.split("."):
+            if word not in known:
+                faults.append(f"{name!r} is no part: {owner} has {', '.join(known) or 'none'}")
+                break
+            path, owner = known[word], known[word]
+            known = _children(network, path)
+        else:
+            paths.append(path)
+    if faults:
+        raise ParameterError(f"params.yaml: model.freeze.parts: {'; '.join(faults)}")
+    return paths
+
+
+def _children(network: Network, path: str) -> dict[str, str]:
+    """Return the children with weights of the module at `path`, and the path of each."""
+    prefix = f"{path}." if path else ""
+    return {
+        name: prefix + name
+        for name, child in network.get_submodule(path).named_children()
+        if any(True for _ in child.parameters())
+    }
 
 
 def _weights(network: Network, path: str) -> list[nn.Parameter]:

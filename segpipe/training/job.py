@@ -29,8 +29,8 @@ class Learner:
 
     network: the model itself. model: the same as Accelerate wraps it (processes, precision).
     average: of the network's weights; None where `train.ema` is 0. pretrained: what it started from.
-    freezing: of parts that do not learn for the first `frozen_steps`. best: the best weights so far,
-    in the leading process; None before the first validation.
+    freezing: of parts that do not learn for the first `frozen_steps`, which may be infinite. best: the
+    best weights so far, in the leading process; None before the first validation.
     """
 
     network: Network
@@ -39,7 +39,7 @@ class Learner:
     average: WeightAverage | None
     pretrained: Loaded | None
     freezing: Freezing | None
-    frozen_steps: int
+    frozen_steps: float
     best: dict[str, Tensor] | None = None
 
     @property

@@ -184,7 +184,7 @@ def _learner(
         average=average,
         pretrained=pretrained,
         freezing=freezing,
-        frozen_steps=model.freeze.length.steps(steps_an_epoch, train.batch_size),
+        frozen_steps=model.freeze.steps(steps_an_epoch, train.batch_size),
     )
 
 

@@ -1,5 +1,6 @@
 """Lengths in epochs, steps and samples: what may be written, and what is made of it."""
 
+import math
 import re
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from dvc.utils.hydra import apply_overrides
 from segpipe.params.checkpoint import CheckpointParams
 from segpipe.params.length import Length, read_length, write_length
 from segpipe.params.load import load_params
+from segpipe.params.model import FreezeParams
 from segpipe.runtime.errors import ParameterError
 from segpipe.runtime.yaml_file import read_yaml
 from tests.forge import ROOT
@@ -58,6 +60,17 @@ def test_no_length_can_be_a_parameter_too() -> None:
     for wrong in (0, "0 steps", "often"):
         with pytest.raises(ValueError, match="every"):
             CheckpointParams.model_validate({"every": wrong})
+
+
+def test_all_of_the_training_can_be_frozen() -> None:
+    frozen = FreezeParams.model_validate({"parts": ["down"], "length": "all"})
+    assert frozen.on
+    assert frozen.steps(7, 8) == math.inf
+    assert frozen.model_dump(mode="json")["length"] == "all"
+    two = FreezeParams.model_validate({"parts": ["down"], "length": "2 epochs"})
+    assert two.steps(7, 8) == 14
+    with pytest.raises(ValueError, match="1250 steps or 100000 samples; or all"):
+        FreezeParams.model_validate({"parts": ["down"], "length": "whole"})
 
 
 def test_equal_lengths_are_recorded_alike() -> None:

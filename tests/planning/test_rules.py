@@ -41,7 +41,7 @@ def values(choices: list[Choice]) -> dict[str, Any]:
 def planned(data: DataFacts, machine: MachineFacts, scale: float) -> dict[str, Any]:
     size = rules.size_choices(data, scale, "for a test", {})
     choices = [
-        *rules.model_choices(data, machine),
+        *rules.model_choices(data, machine, {}),
         rules.batch_choice(data, machine),
         *rules.tuning_choices("regseg", "adamw", 4, 240),
         *size,
@@ -85,23 +85,27 @@ def test_what_the_rules_choose_is_valid_at_every_size(
 
 def test_few_images_begin_with_pretrained_weights_where_the_package_is_installed() -> None:
     few = replace(STREETS, train=50)
-    with_weights = values(rules.model_choices(few, CPU))
+    with_weights = values(rules.model_choices(few, CPU, {}))
     assert with_weights["model.name"] == "smp"
     assert with_weights["model.pretrained"] == "imagenet"
     assert with_weights["train.optimizer"] == "muon"
-    without = rules.model_choices(few, replace(CPU, weights=False))
+    without = rules.model_choices(few, replace(CPU, weights=False), {})
     assert values(without)["model.name"] == "compact_fpn"
     assert "model.pretrained" not in values(without)
     assert values(without)["train.optimizer"] == "muon"
     assert any("pip install 'segpipe[weights]'" in choice.reason for choice in without)
     many = replace(STREETS, train=20_000)
-    assert values(rules.model_choices(many, CPU))["model.name"] == "regseg"
-    small = rules.model_choices(replace(few, height=128, width=256), CPU)
+    assert values(rules.model_choices(many, CPU, {}))["model.name"] == "regseg"
+    small = rules.model_choices(replace(few, height=128, width=256), CPU, {})
     assert values(small)["model.name"] == "compact_fpn"
     assert any("128x256 is small" in choice.reason for choice in small)
-    bands = values(rules.model_choices(replace(few, channels=5), CPU))
+    bands = values(rules.model_choices(replace(few, channels=5), CPU, {}))
     assert "model.pretrained" not in bands  # the weights are of pictures
-    assert "model.pretrained" not in values(rules.model_choices(few, CPU, wanted="unet"))
+    assert "model.pretrained" not in values(rules.model_choices(few, CPU, {"model.name": "unet"}))
+    assert with_weights["model.freeze.length"] == "all"
+    other = values(rules.model_choices(few, CPU, {"model.smp.encoder": "resnet18"}))
+    assert "model.pretrained" in other
+    assert not any("freeze" in key for key in other)
 
 
 def test_the_rate_is_that_of_model_and_optimizer() -> None:
@@ -116,9 +120,10 @@ def test_the_rate_is_that_of_model_and_optimizer() -> None:
 
 def test_clips_and_coarse_truth_have_the_models_made_for_them() -> None:
     assert (
-        values(rules.model_choices(replace(STREETS, frames=4), CPU))["model.name"] == "resnet_lstm"
+        values(rules.model_choices(replace(STREETS, frames=4), CPU, {}))["model.name"]
+        == "resnet_lstm"
     )
-    assert values(rules.model_choices(TILES, CPU))["model.name"] == "truth_cnn"
+    assert values(rules.model_choices(TILES, CPU, {}))["model.name"] == "truth_cnn"
 
 
 def test_a_batch_is_never_larger_than_the_data() -> None:

@@ -10,10 +10,13 @@ from torch import Tensor, nn
 
 from segpipe.models.build import build_model
 from segpipe.models.parts.network import Network
-from segpipe.params.model import ModelParams
+from segpipe.params.length import Length
+from segpipe.params.model import FreezeParams, ModelParams
 from segpipe.runtime.errors import ParameterError
+from segpipe.training.distributed.signals import Interrupted
 from segpipe.training.freezing import Freezing, parts
 from tests.forge import ROOT, child_environment, run_python
+from tests.training.conftest import MODEL
 
 OPTIONS: dict[str, dict] = {
     "unet": {"unet": {"width": 4, "depth": 1}},
@@ -33,6 +36,8 @@ PARTS = {
     "lraspp": ["backbone", "classifier"],
     "smp": ["backbone", "encoder", "decoder", "segmentation_head"],
 }
+
+FOR_GOOD = FreezeParams.model_validate({"parts": ["down"], "length": "all"})
 
 
 def network(name: str, ratio: int = 1) -> Network:
@@ -154,10 +159,31 @@ def test_the_backbone_gives_its_weights_once(name):
 
 
 def test_unknown_parts_are_all_named_with_those_there_are():
-    with pytest.raises(ParameterError, match=r"'bacbone', 'tail' are no parts.*backbone, pyramid"):
+    with pytest.raises(ParameterError, match=r"'bacbone' .*backbone, pyramid.*'tail' is no part"):
         Freezing(network("pspnet"), ["bacbone", "head", "tail"])
     with pytest.raises(ParameterError, match=r"'backbone' is no part.*down, up, join, head"):
         Freezing(network("unet"), ["backbone"])
+    with pytest.raises(ParameterError, match=r"'backbone.layer9'.*: backbone has .*layer1, layer2"):
+        Freezing(network("pspnet"), ["backbone.layer9"])
+    with pytest.raises(ParameterError, match="head has none"):
+        Freezing(network("unet"), ["head.weight"])
+
+
+def test_a_part_within_a_part_rests_alone():
+    """Named below its part, by either name that the part has; the rest of the backbone learns."""
+    model = network("smp")
+    freezing = Freezing(model, ["backbone.layer1", "encoder.conv1"])
+    freezing.switch(True)
+    backbone = model.get_submodule(model.backbone_path)
+    resting = {name for name, weight in backbone.named_parameters() if not weight.requires_grad}
+    assert resting == {
+        name for name, _ in backbone.named_parameters() if name.startswith(("layer1.", "conv1."))
+    }
+    before, others = copied(backbone.layer1), copied(backbone.layer2)
+    weights = [weight for weight in model.parameters() if weight.requires_grad]
+    step(model, torch.optim.SGD(weights, lr=0.1), freezing)
+    assert changed(backbone.layer1, before) == set()
+    assert changed(backbone.layer2, others)
 
 
 def test_nothing_left_to_learn_is_refused():
@@ -178,6 +204,21 @@ def test_impossible_parameters_are_refused_before_anything_is_built():
     ).freeze.on
 
 
+def test_what_is_frozen_for_good_rests_to_the_end_through_a_stop(dataset, trained):
+    options = {"model": MODEL.model_copy(update={"freeze": FOR_GOOD}), "length": Length(9, "steps")}
+    seen: list[dict[str, Tensor]] = []
+    job, _, _ = trained(
+        dataset, state="whole", each=lambda job: seen.append(copied(job.learner.network)), **options
+    )
+    moved = changed(job.learner.network, seen[0])
+    assert moved
+    assert not any(name.startswith("down.") for name in moved)
+    with pytest.raises(Interrupted):
+        trained(dataset, state="cut", stop=4, **options)
+    again, _, _ = trained(dataset, state="cut", **options)
+    assert changed(again.learner.network, copied(job.learner.network)) == set()
+
+
 _ON_PROCESSES = """
 import os, sys
 import torch
@@ -185,7 +226,8 @@ import torch.distributed as dist
 from torch.nn.parallel import DistributedDataParallel
 from segpipe.models.build import build_model
 from segpipe.training.freezing import Freezing
-from segpipe.params.model import ModelParams
+from segpipe.params.length import Length
+from segpipe.params.model import FreezeParams, ModelParams
 
 rank, processes, store = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
 dist.init_process_group("gloo", init_method=f"file://{store}", rank=rank, world_size=processes)

@@ -56,7 +56,9 @@ def announce(job: Job, loss: LossParams, progress: Progress, notes: list[str]) -
     if learner.pretrained or train.normalisation != "auto":
         say(_normalisation_line(data.dataset.input, learner.pretrained, train.normalisation))
     if learner.freezing:
-        say(f"  frozen for the first {learner.frozen_steps} steps (model.freeze)")
+        first = f"the first {learner.frozen_steps} steps"
+        when = "the whole training" if math.isinf(learner.frozen_steps) else first
+        say(f"  frozen for {when} (model.freeze): {', '.join(learner.freezing.names)}")
     for line in weight_table(loss, data.dataset, job.objective.class_weights):
         say(line)
     if data.centroids:
