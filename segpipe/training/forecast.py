@@ -21,6 +21,7 @@ from segpipe.params.train import TrainParams
 from segpipe.preparation.sample_job import PrepareContext
 from segpipe.runtime.errors import ParameterError
 from segpipe.runtime.hardware import available_memory, best_device, choose_precision
+from segpipe.training.freezing import Freezing
 
 _MB = 1 << 20
 # Shorter sides would be mostly margin, and too short for deep networks.
@@ -70,13 +71,17 @@ def forecast(
     The activations are counted exactly as far as autograd keeps them; workspaces of convolutions and
     what a validation needs are not in it, so take the total as good to a third.
 
-    Raises ParameterError when the network cannot be trained on such images.
+    Raises ParameterError when the network cannot be trained on such images, or has no such parts as
+    `model.freeze` names.
     """
     device = best_device()
     precision = choose_precision(train.precision, device)
     size = max(1, train.batch_size // (train.lanes or train.accumulation * processes))
     crop = crop_sides(train.augmentation, height, width)
     network = build_model(model, channels, outputs, truth_ratio)
+    if model.freeze.on:
+        # What learns later will be kept, so only what is frozen to the end counts as frozen.
+        Freezing(network, model.freeze.parts).switch(model.freeze.length == "all")
     clip = (frames,) if network.takes_clips else ()
     sides = _small(network, crop, truth_ratio)
     image = torch.zeros(2, *clip, channels, *sides)

@@ -7,15 +7,16 @@ import torch
 
 from segpipe.labels.scheme import LabelScheme, RawLabel
 from segpipe.models.build import build_model
-from segpipe.models.parts.network import count_parameters
+from segpipe.models.parts.network import Network, count_parameters
 from segpipe.params.augment import AugmentParams
 from segpipe.params.loss import LossParams
-from segpipe.params.model import ModelParams, UNetParams
+from segpipe.params.model import FreezeParams, ModelParams, UNetParams
 from segpipe.params.prepare import PrepareParams
 from segpipe.params.schema import Params
 from segpipe.params.train import TrainParams
 from segpipe.preparation.sample_job import PrepareContext
 from segpipe.raw.input_spec import PICTURES
+from segpipe.runtime.errors import ParameterError
 from segpipe.training.forecast import forecast, forecast_training
 from tests.forge import ROOT, run_python
 
@@ -35,9 +36,8 @@ def test_parameters_and_their_states() -> None:
     assert said["weights_mb"] == pytest.approx(16 * count_parameters(network) / 2**20, abs=0.06)
 
 
-def test_what_is_kept_is_what_autograd_keeps_on_real_tensors() -> None:
+def kept_mb(network: Network) -> float:
     """Another way of counting: the tensors that the graph of a real run holds."""
-    network = build_model(MODEL, 3, 5).train()
     image = torch.randn(4, 3, 64, 96)
     own = {weight.data_ptr() for weight in network.parameters()}
     kept: dict[int, int] = {}
@@ -50,8 +50,28 @@ def test_what_is_kept_is_what_autograd_keeps_on_real_tensors() -> None:
     with torch.autograd.graph.saved_tensors_hooks(hold, lambda tensor: tensor):
         logits = network(image)
     rest = image.numel() * 8 + 3 * logits.numel() * 4
-    expected = (sum(kept.values()) + rest) / 2**20
-    assert told()["activations_mb"] == pytest.approx(expected, rel=0.05)
+    return (sum(kept.values()) + rest) / 2**20
+
+
+def test_what_is_kept_is_what_autograd_keeps_on_real_tensors() -> None:
+    network = build_model(MODEL, 3, 5).train()
+    assert told()["activations_mb"] == pytest.approx(kept_mb(network), rel=0.05)
+
+
+def test_nothing_is_kept_for_parts_that_never_learn() -> None:
+    def said(parts: list[str], length: object) -> object:
+        freeze = FreezeParams.model_validate({"parts": parts, "length": length})
+        model = MODEL.model_copy(update={"freeze": freeze})
+        train = TrainParams(batch_size=4, precision="fp32")
+        return forecast(model, train, **IMAGES, outputs=5)["activations_mb"]
+
+    network = build_model(MODEL, 3, 5).train()
+    network.down.requires_grad_(False).eval()
+    assert said(["down"], "all") == pytest.approx(kept_mb(network), rel=0.05)
+    assert said(["down"], "all") < 0.8 * told()["activations_mb"]
+    assert said(["down"], "5 epochs") == told()["activations_mb"]
+    with pytest.raises(ParameterError, match="'dwon' is no part: this network has down"):
+        said(["dwon"], "5 epochs")
 
 
 def test_it_grows_with_the_batch_and_shrinks_with_accumulation_crop_and_processes() -> None:
