@@ -24,7 +24,7 @@ _RATES = {
     ("truth_cnn", "adam"): (3e-4, 8),
     ("resnet_lstm", "adamw"): (1e-3, 8),
 }
-# Of EfficientNet-Lite0: what sees at strides 2 and 4 (docs/log.md).
+# What sees at strides 2 and 4 (docs/log.md), of this encoder, and worth keeping with these weights.
 _FIRST_BLOCKS = [f"backbone.model.{part}" for part in ("conv_stem", "bn1", "blocks.0", "blocks.1")]
 _MUON = Choice("train.optimizer", "muon", "learns more in the same time than adamw (docs/log.md)")
 # Fractions of the images' sides, and what the shorter side may be after it (segpipe.planning.sizing).
@@ -39,14 +39,15 @@ _MOST_EPOCHS = 500  # a bound against endless passes over a handful of images
 def model_choices(data: DataFacts, machine: MachineFacts, given: Mapping[str, Any]) -> list[Choice]:
     """Choose the network, its first weights and its optimizer, but for the rate.
 
-    given: what the person has set, by key; the rest suits that model and encoder.
+    given: what the person has set, by key; the rest suits that model, encoder and first weights.
     """
     name = _model_name(data, machine)
     if given.get("model.name", name.value) != name.value:
         name = Choice("model.name", given["model.name"], "given on the command line")
-    options = _model_options(str(name.value), data, machine)
-    other = "model.smp.encoder" in given  # whose parts have other names
-    return [name, *(one for one in options if not (other and "freeze" in one.key))]
+    chosen = [name, *_model_options(str(name.value), data, machine)]
+    changed = {one.key for one in chosen if given.get(one.key, one.value) != one.value}
+    frozen = changed.isdisjoint({"model.smp.encoder", "model.pretrained"})
+    return [one for one in chosen if frozen or not one.key.startswith("model.freeze.")]
 
 
 def _model_name(data: DataFacts, machine: MachineFacts) -> Choice:
@@ -235,10 +236,9 @@ def length_choices(data: DataFacts, batch: int, costs: Costs, budget: float) -> 
     validation, share = data.val * costs.validation, _validating(data, costs, budget)
     steps = max(passes(data, costs, batch, budget) // batch, 2)
     an_epoch = max(data.train // batch, 1)
-    longest = _MOST_EPOCHS * an_epoch
     why = f"what {budget:.0f} s hold at {costs.step:.3g} s a step"
-    if steps > longest:
-        steps, why = longest, f"{_MOST_EPOCHS} epochs, the most that a plan takes"
+    if steps > _MOST_EPOCHS * an_epoch:
+        steps, why = _MOST_EPOCHS * an_epoch, f"{_MOST_EPOCHS} epochs, the most that a plan takes"
     validations = max(min(int(share / max(validation, 1e-3)), 10), 1)
     warmup = max(min(an_epoch, steps // 20), 0 if steps < 20 else 1)
     warmup_why = "an epoch, but at most a twentieth of the training"

@@ -69,12 +69,13 @@ def _paths(network: Network, names: Sequence[str]) -> list[str]:
     """Return where the named parts lie in the network; each word names a child of the one before."""
     paths, faults = [], []
     for name in names:
-        known, path, owner = parts(network), "", "this network"
+        known, path = parts(network), ""
         for word in name.split("."):
             if word not in known:
+                owner = path or "this network"
                 faults.append(f"{name!r} is no part: {owner} has {', '.join(known) or 'none'}")
                 break
-            path, owner = known[word], known[word]
+            path = known[word]
             known = _children(network, path)
         else:
             paths.append(path)

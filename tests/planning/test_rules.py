@@ -103,9 +103,11 @@ def test_few_images_begin_with_pretrained_weights_where_the_package_is_installed
     assert "model.pretrained" not in bands  # the weights are of pictures
     assert "model.pretrained" not in values(rules.model_choices(few, CPU, {"model.name": "unet"}))
     assert with_weights["model.freeze.length"] == "all"
-    other = values(rules.model_choices(few, CPU, {"model.smp.encoder": "resnet18"}))
-    assert "model.pretrained" in other
-    assert not any("freeze" in key for key in other)
+    same = {"model.smp.encoder": with_weights["model.smp.encoder"], "train.backbone_lr": 1.0}
+    assert values(rules.model_choices(few, CPU, same)) == with_weights
+    for other in ({"model.smp.encoder": "resnet18"}, {"model.pretrained": "none"}):
+        rest = values(rules.model_choices(few, CPU, other))
+        assert with_weights.keys() - rest.keys() == {"model.freeze.parts", "model.freeze.length"}
 
 
 def test_the_rate_is_that_of_model_and_optimizer() -> None:

@@ -226,8 +226,7 @@ import torch.distributed as dist
 from torch.nn.parallel import DistributedDataParallel
 from segpipe.models.build import build_model
 from segpipe.training.freezing import Freezing
-from segpipe.params.length import Length
-from segpipe.params.model import FreezeParams, ModelParams
+from segpipe.params.model import ModelParams
 
 rank, processes, store = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
 dist.init_process_group("gloo", init_method=f"file://{store}", rank=rank, world_size=processes)
