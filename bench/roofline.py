@@ -36,6 +36,7 @@ _MODELS: dict[str, dict[str, Any]] = {
     "unet": {},
     "regseg": {"dilation": 5},
     "compact_fpn": {},
+    "smp": {"decoder": "fpn", "encoder": "tu-tf_efficientnet_lite0", "decoder_width": 0.25},
 }
 
 

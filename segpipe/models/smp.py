@@ -6,6 +6,8 @@ Shapes: B batch, C channels, K classes.
 """
 
 import difflib
+from collections.abc import Callable
+from functools import partial
 from itertools import pairwise
 from types import ModuleType
 
@@ -14,6 +16,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from segpipe.models.parts.blocks import quicken_norms
+from segpipe.models.parts.cpu_layers import quicken_on_cpus
 from segpipe.models.parts.enlarging import Enlarging
 from segpipe.models.parts.fitting import cells, padded, refuse_single_value
 from segpipe.models.parts.network import Network
@@ -69,6 +72,7 @@ def _built(smp: ModuleType, in_channels: int, num_classes: int, options: SmpPara
     try:
         network = create(smp, in_channels, num_classes, options)
         quicken_norms(network)
+        quicken_on_cpus(network, _same_padding)
         _quicken_head(network)
         _rest_idle_biases(network)
         multiple = _multiple(network, options)
@@ -79,6 +83,17 @@ def _built(smp: ModuleType, in_channels: int, num_classes: int, options: SmpPara
             f"{options.encoder}; choose another of the two. The library says: {error}"
         ) from error
     return network
+
+
+def _same_padding(layer: nn.Conv2d) -> Callable[[Tensor], Tensor] | None:
+    """Return how timm's convolutions of TensorFlow's padding pad; None for others."""
+    # An optional package, and slow to import.
+    from timm.layers.conv2d_same import Conv2dSame
+    from timm.layers.padding import pad_same
+
+    if type(layer) is not Conv2dSame:
+        return None
+    return partial(pad_same, kernel_size=list(layer.kernel_size), stride=list(layer.stride))
 
 
 def _quicken_head(network: nn.Module) -> None:

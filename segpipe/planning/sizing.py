@@ -74,7 +74,7 @@ def _set_size(draft: Draft, scale: float, why: str) -> None:
 
 
 def _choose_precision(draft: Draft) -> Costs:
-    """Try both precisions where bf16 may be slower: on a CPU its depth-wise convolutions can be."""
+    """Try both precisions on a CPU: which is faster depends on its units and on the network."""
     costs = draft.trial()
     cpu = draft.machine.device == "cpu"
     if not cpu or "train.precision" in draft.given or choose_precision("auto", _CPU) == "fp32":

@@ -6,6 +6,8 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
+from segpipe.models.parts.cpu_layers import WideGroupNorm
+
 Norm = Literal["batch", "group", "none"]
 Padding = Literal["same", "valid"]
 
@@ -82,7 +84,7 @@ def normalisation(norm: Norm, channels: int) -> list[nn.Module]:
         case "batch":
             return [nn.BatchNorm2d(channels)]
         case "group":
-            return [nn.GroupNorm(_groups(channels), channels)]
+            return [WideGroupNorm(_groups(channels), channels)]
         case "none":
             return []
 

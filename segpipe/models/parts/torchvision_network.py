@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from torch import Tensor, nn
 
 from segpipe.models.parts.blocks import quicken_norms
+from segpipe.models.parts.cpu_layers import quicken_on_cpus
 from segpipe.models.parts.fitting import cells, refuse_single_value
 from segpipe.models.parts.network import Logits, Network
 
@@ -35,6 +36,7 @@ class TorchvisionNetwork(Network):
         super().__init__()
         self.network = network
         quicken_norms(network)
+        quicken_on_cpus(network)
         self.auxiliary_heads = int(auxiliary)
         self.stride = stride
         self.pooled = pooled
