@@ -4,7 +4,7 @@ Shapes: B batch, C channels, H, W cells, h, w cells after the convolution, I, J 
 """
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -16,6 +16,11 @@ Padding = Callable[[Tensor], Tensor]
 # Up to this width torch computes the gradient of a depth-wise kernel fast; above it, it takes ten
 # times as long in float32, and forty times in bf16.
 _WIDTH = 3
+
+
+class _Geometry(NamedTuple):
+    stride: tuple[int, int]
+    padding: tuple[int, int]
 
 
 def quicken_on_cpus(
@@ -42,16 +47,17 @@ class DepthwiseConv2d(nn.Conv2d):
 
     def __init__(self, given: nn.Conv2d, pad: Padding | None = None) -> None:
         """given: the convolution, whose weight is shared. pad: what is done to the input before it."""
+        geometry = _Geometry(given.stride, given.padding)  # type: ignore[arg-type]
         super().__init__(
             given.in_channels,
             given.out_channels,
             given.kernel_size,  # type: ignore[arg-type]
-            given.stride,  # type: ignore[arg-type]
-            given.padding,  # type: ignore[arg-type]
+            *geometry,
             groups=given.groups,
             bias=False,
             device="meta",
         )
+        self.geometry = geometry
         self.weight = given.weight
         self.pad = pad
 
@@ -65,7 +71,7 @@ class DepthwiseConv2d(nn.Conv2d):
         if torch.is_autocast_enabled("cpu"):
             dtype = torch.get_autocast_dtype("cpu")
             input, weight = input.to(dtype), weight.to(dtype)
-        found_BChw: Tensor = _Depthwise.apply(input, weight, self.stride, self.padding)
+        found_BChw: Tensor = _Depthwise.apply(input, weight, self.geometry)
         return found_BChw
 
 
@@ -100,82 +106,62 @@ def _is_depthwise(layer: nn.Conv2d) -> bool:
 
 class _Depthwise(torch.autograd.Function):
     @staticmethod
-    def forward(
-        ctx: Any,
-        x_BCHW: Tensor,
-        kernel_C1IJ: Tensor,
-        stride: tuple[int, int],
-        padding: tuple[int, int],
-    ) -> Tensor:
+    def forward(ctx: Any, x_BCHW: Tensor, kernel_C1IJ: Tensor, geometry: _Geometry) -> Tensor:
         ctx.save_for_backward(x_BCHW, kernel_C1IJ)
-        ctx.stride, ctx.padding = stride, padding
-        return F.conv2d(x_BCHW, kernel_C1IJ, None, stride, padding, groups=len(kernel_C1IJ))
+        ctx.geometry = geometry
+        return F.conv2d(x_BCHW, kernel_C1IJ, None, *geometry, groups=len(kernel_C1IJ))
 
     @staticmethod
     @once_differentiable
-    def backward(
-        ctx: Any, gradient_BChw: Tensor
-    ) -> tuple[Tensor | None, Tensor | None, None, None]:
-        x_BCHW, kernel_C1IJ = ctx.saved_tensors
-        of_input, of_kernel = ctx.needs_input_grad[:2]
-        where = ctx.stride, ctx.padding
+    def backward(ctx: Any, gradient_BChw: Tensor) -> tuple[Tensor | None, Tensor | None, None]:
+        given = gradient_BChw, *ctx.saved_tensors, ctx.geometry
+        of_input, of_kernel, _ = ctx.needs_input_grad
         return (
-            _input_gradient(gradient_BChw, x_BCHW, kernel_C1IJ, *where) if of_input else None,
-            _kernel_gradient(gradient_BChw, x_BCHW, kernel_C1IJ, *where) if of_kernel else None,
-            None,
+            _input_gradient(*given) if of_input else None,
+            _kernel_gradient(*given) if of_kernel else None,
             None,
         )
 
 
 def _input_gradient(
-    gradient_BChw: Tensor,
-    x_BCHW: Tensor,
-    kernel_C1IJ: Tensor,
-    stride: tuple[int, int],
-    padding: tuple[int, int],
+    gradient_BChw: Tensor, x_BCHW: Tensor, kernel_C1IJ: Tensor, geometry: _Geometry
 ) -> Tensor:
-    wide = x_BCHW.dtype
-    if stride != (1, 1):
+    dtype = x_BCHW.dtype
+    if geometry.stride != (1, 1):
         # In bf16 torch takes twenty times as long as in float32.
-        wide = torch.promote_types(wide, torch.float32)
+        dtype = torch.promote_types(dtype, torch.float32)
     # Of the input the shape alone counts.
-    like_BCHW = torch.empty_like(x_BCHW, dtype=wide)
-    given = gradient_BChw.to(wide), like_BCHW, kernel_C1IJ.to(wide)
-    return _gradients(*given, stride, padding, (True, False))[0].to(x_BCHW.dtype)
+    like_BCHW = torch.empty_like(x_BCHW, dtype=dtype)
+    given = gradient_BChw.to(dtype), like_BCHW, kernel_C1IJ.to(dtype), geometry
+    return _gradients(*given, wanted=(True, False))[0].to(x_BCHW.dtype)
 
 
 def _kernel_gradient(
-    gradient_BChw: Tensor,
-    x_BCHW: Tensor,
-    kernel_C1IJ: Tensor,
-    stride: tuple[int, int],
-    padding: tuple[int, int],
+    gradient_BChw: Tensor, x_BCHW: Tensor, kernel_C1IJ: Tensor, geometry: _Geometry
 ) -> Tensor:
     """Return the kernel's gradient, some of its columns at a time where it is wide."""
-    given, width = (stride, padding, (False, True)), kernel_C1IJ.shape[3]
+    width, wanted = kernel_C1IJ.shape[3], (False, True)
     if width <= _WIDTH:
-        return _gradients(gradient_BChw, x_BCHW, kernel_C1IJ, *given)[1]
-    given = stride, (padding[0], 0), (False, True)
-    padded_BCHW = F.pad(x_BCHW, (padding[1], padding[1]))
+        return _gradients(gradient_BChw, x_BCHW, kernel_C1IJ, geometry, wanted)[1]
+    rows, columns = geometry.padding
+    padded_BCHW = F.pad(x_BCHW, (columns, columns))
+    within = geometry._replace(padding=(rows, 0))
     # From the first to the last place of a column of the kernel.
-    way = stride[1] * (gradient_BChw.shape[3] - 1)
-    columns = [
-        _gradients(
-            gradient_BChw, padded_BCHW[..., first : first + way + part.shape[3]], part, *given
-        )[1]
-        for first, part in zip(
-            range(0, width, _WIDTH), torch.split(kernel_C1IJ, _WIDTH, dim=3), strict=True
-        )
-    ]
-    return torch.cat(columns, dim=3)
+    way = geometry.stride[1] * (gradient_BChw.shape[3] - 1)
+    parts = []
+    for first, part in zip(
+        range(0, width, _WIDTH), torch.split(kernel_C1IJ, _WIDTH, dim=3), strict=True
+    ):
+        seen_BCHW = padded_BCHW[..., first : first + way + part.shape[3]]
+        parts.append(_gradients(gradient_BChw, seen_BCHW, part, within, wanted)[1])
+    return torch.cat(parts, dim=3)
 
 
 def _gradients(
     gradient_BChw: Tensor,
     x_BCHW: Tensor,
     kernel_C1IJ: Tensor,
-    stride: tuple[int, int],
-    padding: tuple[int, int],
+    geometry: _Geometry,
     wanted: tuple[bool, bool],
 ) -> tuple[Tensor, Tensor]:
     """Return torch's gradients of input and kernel, as far as they are wanted."""
@@ -184,8 +170,7 @@ def _gradients(
         x_BCHW,
         kernel_C1IJ,
         None,
-        stride,
-        padding,
+        *geometry,
         (1, 1),
         False,
         (0, 0),
