@@ -6,7 +6,6 @@ Shapes: B batch, C channels, K classes.
 """
 
 import difflib
-from collections.abc import Callable
 from functools import partial
 from itertools import pairwise
 from types import ModuleType
@@ -16,7 +15,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from segpipe.models.parts.blocks import quicken_norms
-from segpipe.models.parts.cpu_layers import quicken_on_cpus
+from segpipe.models.parts.cpu_layers import Pad, quicken_on_cpus
 from segpipe.models.parts.enlarging import Enlarging
 from segpipe.models.parts.fitting import cells, padded, refuse_single_value
 from segpipe.models.parts.network import Network
@@ -85,7 +84,7 @@ def _built(smp: ModuleType, in_channels: int, num_classes: int, options: SmpPara
     return network
 
 
-def _same_padding(layer: nn.Conv2d) -> Callable[[Tensor], Tensor] | None:
+def _same_padding(layer: nn.Conv2d) -> Pad | None:
     """Return how timm's convolutions of TensorFlow's padding pad; None for others."""
     # An optional package, and slow to import.
     from timm.layers.conv2d_same import Conv2dSame

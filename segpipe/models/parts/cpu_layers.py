@@ -11,7 +11,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-Padding = Callable[[Tensor], Tensor]
+# What a library's own kind of convolution does to its input.
+Pad = Callable[[Tensor], Tensor]
 
 # Up to this width torch computes the gradient of a depth-wise kernel fast; above it, it takes ten
 # times as long in float32, and forty times in bf16.
@@ -24,7 +25,7 @@ class _Geometry(NamedTuple):
 
 
 def quicken_on_cpus(
-    network: nn.Module, padding_of: Callable[[nn.Conv2d], Padding | None] = lambda _: None
+    network: nn.Module, padding_of: Callable[[nn.Conv2d], Pad | None] = lambda _: None
 ) -> None:
     """Put faster layers in the place of depth-wise convolutions and group norms; weights are the same.
 
@@ -45,7 +46,7 @@ def quicken_on_cpus(
 class DepthwiseConv2d(nn.Conv2d):
     """A convolution of each channel by itself, whose gradients are torch's but for rounding."""
 
-    def __init__(self, given: nn.Conv2d, pad: Padding | None = None) -> None:
+    def __init__(self, given: nn.Conv2d, pad: Pad | None = None) -> None:
         """given: the convolution, whose weight is shared. pad: what is done to the input before it."""
         geometry = _Geometry(given.stride, given.padding)  # type: ignore[arg-type]
         super().__init__(
