@@ -62,6 +62,7 @@ ui: $(STAMP)  ## show the runs in MLflow's pages
 
 bench: $(STAMP)  ## measure training, preparation, scoring and prediction on this machine
 	$(RUN) python -m bench.training
+	$(RUN) python -m bench.inference
 	$(RUN) python -m bench.prepare
 	$(RUN) python -m bench.scoring
 	$(RUN) python -m bench.prediction

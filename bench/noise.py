@@ -47,12 +47,16 @@ def noise_job(
     sides: tuple[int, int],
     model: ModelParams,
     train: TrainParams,
+    val: int = 1,
 ) -> Job:
-    """Prepare `samples` of folder/raw at `sides` (height, width) and set up a training on them."""
+    """Prepare `samples` of folder/raw at `sides` (height, width) and set up a training on them.
+
+    val: how many of them are validated as well.
+    """
     prepared = folder / "prepared"
     prepared.mkdir()
     prepare = PrepareParams(height=sides[0], width=sides[1])
-    splits = {"train": samples, "val": samples[:1], "test": []}
+    splits = {"train": samples, "val": samples[:val], "test": []}
     prepare_data(
         splits, PrepareContext(folder / "raw", noise_scheme(), PICTURES, prepare), prepared
     )

@@ -11,22 +11,21 @@ Examples:
 """
 
 import argparse
-import statistics
-import tempfile
 from collections.abc import Callable, Iterator
+from functools import partial
 from itertools import islice
-from multiprocessing.connection import Connection
 from pathlib import Path
 from time import perf_counter
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image
 from torch import Tensor, nn
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader
 
 from bench.noise import noise_files, noise_job, noise_scheme
+from bench.plain_files import PlainFiles
+from bench.turns import print_ratio, print_speeds, speeds_in_turns
 from segpipe.augment.draw import plain_specs
 from segpipe.loading.batches import Batch, Prefetch, read_batch
 from segpipe.loading.order import epoch_batches
@@ -39,59 +38,34 @@ from segpipe.runtime.hardware import best_device, choose_precision, device_name
 from segpipe.training.job import Job
 from segpipe.training.step import train_step
 
-_LOOPS = ("plain PyTorch loop", "segpipe", "segpipe, dummy data")
+_PLAIN, _SEGPIPE, _DUMMY = _LOOPS = ("plain PyTorch loop", "segpipe", "segpipe, dummy data")
 
 
 def main() -> None:
     """Measure and print."""
     options = _options()
-    context = torch.multiprocessing.get_context("spawn")
-    ends: dict[str, Connection] = {}
-    speeds: dict[str, list[float]] = {name: [] for name in _LOOPS}
-    for name in _LOOPS:
-        ends[name], other = context.Pipe()
-        # Daemons may start no processes, as the plain loop's loader does.
-        context.Process(target=_serve, args=(name, options, other)).start()
-        other.close()
-    for turn in range(options.rounds + 1):
-        for name, end in ends.items():
-            end.send(None)
-            speed = end.recv()
-            if turn:  # the first turn warms up
-                speeds[name].append(speed)
-    for end in ends.values():
-        end.close()
+    speeds = speeds_in_turns(_LOOPS, partial(_make_loop, options=options), options.rounds)
     device = best_device()
     print(
         f"U-Net of width {options.model_width}, {options.height}x{options.width}, batch {options.batch}, "
         f"{device_name(device)}, {torch.get_num_threads()} threads, {choose_precision('auto', device)}"
     )
-    for name, found in speeds.items():
-        print(f"{name:<22}{statistics.median(found):8.2f} images/s")
-    _print_ratio("segpipe / plain", speeds["segpipe"], speeds["plain PyTorch loop"])
-    _print_ratio("real / dummy data", speeds["segpipe"], speeds["segpipe, dummy data"])
+    print_speeds(speeds)
+    print_ratio("segpipe / plain", speeds[_SEGPIPE], speeds[_PLAIN])
+    print_ratio("real / dummy data", speeds[_SEGPIPE], speeds[_DUMMY])
 
 
-def _serve(name: str, options: argparse.Namespace, end: Connection) -> None:
-    """Answer each message with the speed of some steps of a loop, until the other end is closed."""
-    if name != "plain PyTorch loop":
+def _make_loop(name: str, folder: Path, options: argparse.Namespace) -> Callable[[], float]:
+    raw, sides = folder / "raw", (options.height, options.width)
+    samples = noise_files(raw, 4 * options.batch, *sides)
+    if name == _PLAIN:
+        steps = _plain(raw, samples, options)
+    else:
         keep_freed_memory()
-    with tempfile.TemporaryDirectory() as folder:
-        raw = Path(folder) / "raw"
-        sides = options.height, options.width
-        samples = noise_files(raw, 4 * options.batch, *sides)
-        if name == "plain PyTorch loop":
-            steps = _plain(raw, samples, options)
-        else:
-            train = TrainParams(batch_size=options.batch, compile=options.compile)
-            job = noise_job(Path(folder), samples, sides, _model(options), train)
-            steps = _segpipe(job, dummy=name.endswith("dummy data"))
-        while True:
-            try:
-                end.recv()
-            except EOFError:
-                return
-            end.send(_speed(steps, options))
+        train = TrainParams(batch_size=options.batch, compile=options.compile)
+        job = noise_job(folder, samples, sides, _model(options), train)
+        steps = _segpipe(job, dummy=name == _DUMMY)
+    return partial(_speed, steps, options)
 
 
 def _options() -> argparse.Namespace:
@@ -104,11 +78,6 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--compile", action="store_true", help="compile segpipe's steps")
     return parser.parse_args()
-
-
-def _print_ratio(name: str, ours: list[float], theirs: list[float]) -> None:
-    ratios = [mine / other for mine, other in zip(ours, theirs, strict=True)]
-    print(f"{name:<22}{statistics.median(ratios):8.2f} ({min(ratios):.2f} to {max(ratios):.2f})")
 
 
 def _speed(steps: Iterator[None], options: argparse.Namespace) -> float:
@@ -150,35 +119,12 @@ def _segpipe(job: Job, dummy: bool) -> Iterator[None]:
         yield
 
 
-class _Files(Dataset[tuple[Tensor, Tensor]]):
-    def __init__(self, raw: Path, samples: list[Sample], height: int, width: int) -> None:
-        self.raw, self.samples, self.sides = raw, samples, (width, height)
-        self.table = torch.from_numpy(noise_scheme().encode(_all_ids())[0])[0]
-
-    def __len__(self) -> int:
-        return len(self.samples)
-
-    def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
-        sample = self.samples[index]
-        with Image.open(self.raw / sample.image) as file:
-            image = np.array(file.convert("RGB").resize(self.sides), np.float32) / 255
-        with Image.open(self.raw / str(sample.mask)) as file:
-            mask = np.array(file.resize(self.sides, Image.Resampling.NEAREST), np.int64)
-        if index % 2:
-            image, mask = image[:, ::-1].copy(), mask[:, ::-1].copy()
-        return torch.from_numpy(image).permute(2, 0, 1), self.table[torch.from_numpy(mask)].long()
-
-
-def _all_ids() -> NDArray[np.uint8]:
-    return np.arange(34, dtype=np.uint8)[None]
-
-
 def _plain(raw: Path, samples: list[Sample], options: argparse.Namespace) -> Iterator[None]:
     device = best_device()
     model = build_model(_model(options), 3, noise_scheme().num_classes).to(device)
     optimizer = torch.optim.Adam(model.parameters(), 1e-3)
     criterion: Callable[[Tensor, Tensor], Tensor] = nn.CrossEntropyLoss(ignore_index=255)
-    files = _Files(raw, samples, options.height, options.width)
+    files = PlainFiles(raw, samples, options.height, options.width, flips=True)
     loader = DataLoader(files, options.batch, shuffle=True, num_workers=2, persistent_workers=True)
     while True:
         for image, mask in loader:

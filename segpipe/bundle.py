@@ -67,7 +67,8 @@ def predicted_ids(logits_BKHW: Tensor, threshold: float | None) -> Tensor:
     one logit is above it, and 0 elsewhere.
     """
     if threshold is None:
-        return logits_BKHW.argmax(1)
+        # As argmax, which takes up to eight times as long on CPUs.
+        return logits_BKHW.max(1).indices
     return (logits_BKHW[:, 0].float().sigmoid() > threshold).long()
 
 

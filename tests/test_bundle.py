@@ -18,6 +18,7 @@ from segpipe.bundle import (
     all_finite,
     load_bundle,
     plain_weights,
+    predicted_ids,
     save_bundle,
     write_weights,
 )
@@ -217,3 +218,16 @@ def test_what_is_finite() -> None:
     assert all_finite(torch.full((3, 4), 3.4e38)), "the sum would overflow"
     for values in (torch.ones(2, dtype=torch.bfloat16), torch.ones(0), torch.tensor([2**40])):
         assert all_finite(values)
+
+
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+@pytest.mark.parametrize("precision", [torch.float32, torch.bfloat16])
+def test_the_class_is_the_first_of_the_largest_scores(
+    layout: torch.memory_format, precision: torch.dtype
+) -> None:
+    random = torch.Generator().manual_seed(0)
+    # Few values, so that most pixels have several largest scores.
+    logits = torch.randint(0, 4, (2, 7, 12, 9), generator=random)
+    given = logits.to(precision, memory_format=layout)
+    wanted = logits.numpy().argmax(1)
+    np.testing.assert_array_equal(predicted_ids(given, None).numpy(), wanted)

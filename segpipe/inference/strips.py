@@ -40,10 +40,10 @@ def score_strips(
         total_KRW: Tensor | None = None
         for source in sources:
             view_KRW = _resized_rows(source, start, stop, height, width)
-            total_KRW = view_KRW if total_KRW is None else total_KRW.add_(view_KRW)
+            total_KRW = view_KRW if total_KRW is None else total_KRW + view_KRW
         assert total_KRW is not None
         if averaged:
-            total_KRW = logits_of(total_KRW.div_(len(sources)))
+            total_KRW = logits_of(total_KRW / len(sources))
         yield slice(start, stop), total_KRW
 
 

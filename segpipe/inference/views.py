@@ -57,7 +57,7 @@ class RowSource(Protocol):
     height: int
 
     def rows(self, start: int, stop: int) -> Tensor:
-        """Return the scores of the rows start..stop, (K, R, W), to be changed; neither may go back."""
+        """Return the scores of the rows start..stop, (K, R, W), to be read; neither may go back."""
 
 
 def window_starts(length: int, window: int) -> list[int]:
@@ -102,7 +102,7 @@ class WholeRows:
 
     def rows(self, start: int, stop: int) -> Tensor:
         """As `RowSource.rows`."""
-        return self._scores_KHW[:, start:stop].clone()
+        return self._scores_KHW[:, start:stop]
 
 
 class BlendedRows:
