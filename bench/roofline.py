@@ -26,6 +26,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from segpipe.models.build import build_model
 from segpipe.models.parts.network import count_parameters
 from segpipe.params.model import ModelParams
+from segpipe.runtime.allocation import keep_freed_memory
 from segpipe.runtime.hardware import best_device, choose_precision, device_name
 
 _CLASSES = 11
@@ -51,6 +52,7 @@ def main() -> None:
     parser.add_argument("--models", nargs="+", choices=_MODELS, default=list(_MODELS))
     parser.add_argument("--seconds", type=float, default=2.0, help="of each measurement (2)")
     options = parser.parse_args()
+    keep_freed_memory()
     device = best_device()
     print(f"{device_name(device)}, {torch.get_num_threads()} threads, torch {torch.__version__}")
     print("dense 3x3 convolutions, bf16, GFLOP/s")
