@@ -26,14 +26,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bench.board_data import DRIVES, TRAINING_IMAGES, link_split, steps_within
+from bench.board_data import DRIVES, TRAINING_IMAGES, board_params, link_split, steps_within
 from bench.board_rows import row_line, scores_row, summary
-from bench.gpu import ROOT
+from bench.project import ROOT
 from segpipe.cli.recipes import find_recipe
 from segpipe.params.length import Length
-from segpipe.params.load import load_overlay, validate
+from segpipe.params.load import validate
 from segpipe.params.schema import Params
-from segpipe.params.settings import set_in, settings_of
+from segpipe.params.settings import set_in
 from segpipe.params.writer import write_params
 from segpipe.project.make import make_project
 from segpipe.results.evaluation import Evaluation
@@ -43,15 +43,6 @@ from segpipe.runtime.hardware import best_device, device_name
 from segpipe.runtime.revision import git_revision
 
 _BUNDLE = "models/model.json"
-# Single scale, on the raw labels; what takes longer than the labels' scores is left out.
-_PROTOCOL = {
-    "evaluate.split": "val",
-    "evaluate.windows": "whole",
-    "evaluate.scales": [1.0],
-    "evaluate.flip": False,
-    "evaluate.boundaries": [],
-    "evaluate.probabilities": False,
-}
 
 
 @dataclass(frozen=True)
@@ -137,16 +128,11 @@ def _splits(options: argparse.Namespace) -> Sequence[str]:
 
 def _entry(folder: Path, split: str, options: argparse.Namespace) -> Entry:
     recipe = find_recipe(options.recipe)
-    content = load_overlay(recipe).model_dump(mode="json")
-    data = options.camvid.resolve()
-    changes = {"source.path": str(data), **_PROTOCOL, **settings_of(options.settings)}
-    for key, value in changes.items():
-        set_in(content, key, value)
-    params = validate(content, str(options.recipe))
+    params = board_params(recipe, options.camvid, options.settings)
     if options.minutes is not None:
         params = steps_within(params, options.minutes)
     if split != "val":
-        own = link_split(data, split, options.out / "data" / split)
+        own = link_split(options.camvid.resolve(), split, options.out / "data" / split)
         params = _for_split(params, own)
     return Entry(recipe.stem, params, split)
 

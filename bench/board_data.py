@@ -6,15 +6,39 @@ The names of CamVid's images begin with the drive that they were taken on: 0001T
 
 import shutil
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
-from bench.gpu import make_project, run_stage
 from bench.plan import for_as_long
+from bench.project import make_project, run_stage
+from segpipe.params.load import load_overlay, validate
 from segpipe.params.schema import Params
+from segpipe.params.settings import set_in, settings_of
 from segpipe.planning.plan import FIXED_SECONDS, RESERVE
 
 DRIVES = ("0001TP", "0006R0", "0016E5")
 TRAINING_IMAGES = 367
+# Single scale, on the raw labels; what takes longer than the labels' scores is left out.
+_PROTOCOL = {
+    "evaluate.split": "val",
+    "evaluate.windows": "whole",
+    "evaluate.scales": [1.0],
+    "evaluate.flip": False,
+    "evaluate.boundaries": [],
+    "evaluate.probabilities": False,
+}
+
+
+def board_params(recipe: Path, camvid: Path, settings: Sequence[str]) -> Params:
+    """Return a recipe's parameters for the files of CamVid, scored by the board's protocol.
+
+    settings: KEY=VALUE, over the recipe and the protocol.
+    """
+    content = load_overlay(recipe).model_dump(mode="json")
+    changes = {"source.path": str(camvid.resolve()), **_PROTOCOL, **settings_of(settings)}
+    for key, value in changes.items():
+        set_in(content, key, value)
+    return validate(content, str(recipe))
 
 
 def link_split(camvid: Path, drive: str, folder: Path) -> Path:
@@ -40,13 +64,14 @@ def link_split(camvid: Path, drive: str, folder: Path) -> Path:
     return folder
 
 
-def steps_within(params: Params, minutes: float) -> Params:
+def steps_within(params: Params, minutes: float, start: float = FIXED_SECONDS) -> Params:
     """Return parameters with as many steps as fit the minutes on this machine, by a trial of a few.
 
-    They validate once, at the end. The start is counted; preparation comes on top.
+    They validate once, at the end. start: the seconds of all starts, which count; preparation comes on
+    top.
     """
     with tempfile.TemporaryDirectory() as folder:
         project = make_project(Path(folder), params.model_dump(mode="json"))
         run_stage("fetch", project)
-        seconds = minutes * 60 * RESERVE - FIXED_SECONDS
+        seconds = minutes * 60 * RESERVE - start
         return for_as_long(params, project / "data/raw", seconds, scored=False)

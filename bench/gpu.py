@@ -1,36 +1,49 @@
-"""What only a GPU can show: equal bits after a kill, speed of training and prediction, CamVid to its end.
+"""What only a GPU can show: equal bits after a kill, speed, memory, the board's tracks, a model to ship.
 
-Runs the stages without DVC and MLflow, so that a machine with torch, accelerate and pydantic is enough;
-each part is said as soon as it is known.
+Runs the stages without DVC and MLflow, and needs no network. Beside torch and torchvision it needs the wheels
+accelerate, matplotlib, numpy, pillow, pydantic, ruamel.yaml, safetensors, scipy and tqdm, and what those
+need. What a part finds is printed as soon as it is known.
+
+- resume: a training twice, once killed at a checkpoint; the weights bit by bit.
+- speed: training steps against plain loops, the last two in bf16 with eight workers at 512x1024.
+- memory: the peak of the recipe `cityscapes` on generated scenes beside its forecast.
+- predict: `predict_files` against its steps alone.
+- board: CamVid by the rules of docs/board.md, but that the preparation is outside the clock.
+- streets: the model that comes with segpipe, trained on many more scenes.
 
 Examples:
   python -m bench.gpu --camvid data/camvid
-  python -m bench.gpu --parts resume speed
+  python -m bench.gpu --parts resume speed memory
+  python -m bench.gpu --parts board --camvid data/camvid --minutes 15 --seeds 0,1,2 --out results
   python -m bench.gpu --parts streets --out results
 """
 
 import argparse
 import hashlib
 import json
-import os
 import shutil
 import signal
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import torch
-from ruamel.yaml import YAML
 
-from segpipe.params.overlay import overlaid
+from bench.board_data import board_params, steps_within
+from bench.board_rows import row_line, scores_row, summary
+from bench.project import ROOT, make_project, run_module, run_stage
+from segpipe.cli.recipes import find_recipe
+from segpipe.params.load import load_overlay
+from segpipe.params.settings import set_in, settings_of
+from segpipe.results.evaluation import Evaluation
+from segpipe.results.records import read_record
+from segpipe.runtime.atomic import write_json
 from segpipe.runtime.hardware import best_device, device_name
-from segpipe.runtime.yaml_file import read_yaml
 
-ROOT = Path(__file__).resolve().parent.parent
-PARTS = ("resume", "speed", "predict", "camvid", "streets")
+PARTS = ("resume", "speed", "memory", "predict", "board", "streets")
 # The model that comes with segpipe: what fits three megabytes, on many more scenes than the demo's.
 STREETS = {
     "source": {"synthetic": {"train": 2000, "val": 100, "test": 0}},
@@ -47,15 +60,51 @@ STREETS = {
 }
 
 
+# Arguments of bench.training.
+_SPEEDS = (
+    "--height 256 --width 512 --batch 8 --model-width 16",
+    "--height 512 --width 1024 --batch 8 --model-width 32",
+    "--height 512 --width 1024 --batch 8 --model-width 32 --plain bf16 --workers 8",
+    "--height 512 --width 1024 --batch 8 --model-width 32 --plain bf16 --workers 8 --compile",
+)
+# The recipe `cityscapes` on a few generated scenes of its size.
+_MEMORY = {
+    "source.name": "synthetic",
+    "source.path": "data/synthetic.yaml",
+    "source.synthetic.train": 16,
+    "source.synthetic.val": 2,
+    "source.synthetic.test": 0,
+    "source.synthetic.height": 1024,
+    "source.synthetic.width": 2048,
+    "train.length": "4 steps",
+    "train.warmup": 0,
+    "train.validate_every": "4 steps",
+}
+# Seconds of a stage until its first step, beside what a trial measures: imports, CUDA, the checks.
+_START = 15.0
+
+
 def main() -> None:
     """Measure and print the parts that are asked for."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--camvid", type=Path, help="the folder of CamVid, for the part camvid")
-    parser.add_argument("--epochs", type=int, default=300, help="of CamVid (default: 300)")
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS)
-    parser.add_argument("--out", type=Path, help="a folder for the results of camvid and streets")
+    parser.add_argument("--camvid", type=Path, help="the folder of CamVid, for the part board")
+    parser.add_argument(
+        "--recipe", default="camvid", help="of the board: a name or a file (camvid)"
+    )
+    parser.add_argument(
+        "--set",
+        dest="settings",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="over the recipe, for memory and board; can be repeated",
+    )
+    parser.add_argument("--minutes", type=float, default=3.0, help="of the board's clock (3)")
+    parser.add_argument("--seeds", default="0", help="of the board, separated by commas (0)")
+    parser.add_argument("--out", type=Path, help="a folder for the results of board and streets")
     options = parser.parse_args()
     print(f"{device_name(best_device())}, torch {torch.__version__}", flush=True)
     for part in options.parts:
@@ -70,33 +119,20 @@ def _run_part(part: str, folder: Path, options: argparse.Namespace) -> None:
         case "resume":
             _compare_killed(folder)
         case "speed":
-            for arguments in (("256", "512", "8", "16"), ("512", "1024", "8", "32")):
-                names = ("--height", "--width", "--batch", "--model-width")
-                given = [text for pair in zip(names, arguments, strict=True) for text in pair]
-                _python("bench.training", ROOT, *given, "--steps", "10")
+            for arguments in _SPEEDS:
+                run_module("bench.training", ROOT, *arguments.split(), "--steps", "10")
+        case "memory":
+            _compare_memory(folder, options.settings)
         case "predict":
-            more = (
-                []
-                if options.camvid is None
-                else ["--photographs", str(options.camvid.resolve() / "images")]
-            )
-            _python("bench.prediction", ROOT, *more)
-        case "camvid":
+            camvid = options.camvid
+            more = [] if camvid is None else ["--photographs", str(camvid.resolve() / "images")]
+            run_module("bench.prediction", ROOT, *more)
+        case "board":
             if options.camvid is None:
-                sys.exit("camvid: name its folder with --camvid")
-            changes = read_yaml(ROOT / "recipes/camvid.yaml")
-            changes["source"]["path"] = str(options.camvid.resolve())
-            changes["prepare"] = {"height": 360, "width": 480}
-            changes["train"] |= {"length": options.epochs, "validate_every": 20, "lr": 0.006}
-            changes["train"] |= {"batch_size": 16, "ema": 0.99}
-            changes["train"]["augment"] = {
-                "crop_height": 288,
-                "crop_width": 384,
-                "scale": [0.7, 1.6],
-            }
-            _report(make_project(folder, changes), options.out, part)
+                sys.exit("board: name the folder of CamVid with --camvid")
+            _board(folder, options)
         case "streets":
-            _report(make_project(folder, STREETS), options.out, part)
+            _streets(make_project(folder, STREETS), options.out)
 
 
 def _compare_killed(folder: Path) -> None:
@@ -137,40 +173,67 @@ def _digest(project: Path) -> str:
     return hashlib.sha256((project / "models/model.safetensors").read_bytes()).hexdigest()
 
 
-def make_project(folder: Path, changes: dict[str, Any]) -> Path:
-    """Make a project in `folder` with the code of this repository and parameters over the defaults."""
-    for name in ("segpipe", "stages", "data"):
-        (folder / name).mkdir() if name == "data" else (folder / name).symlink_to(ROOT / name)
-    (folder / ".dvc").mkdir()
-    (folder / "metrics").mkdir()
-    shutil.copy(ROOT / "dvc.yaml", folder)
-    shutil.copy(ROOT / "data/synthetic.yaml", folder / "data")
-    content = overlaid({**changes, "tracking": {"enabled": False}})
-    with (folder / "params.yaml").open("w", encoding="utf-8") as file:
-        YAML().dump(content, file)
-    return folder
+def _compare_memory(folder: Path, settings: Sequence[str]) -> None:
+    """Print the peak of a short training at the size of the recipe `cityscapes` beside its forecast."""
+    content = load_overlay(find_recipe("cityscapes")).model_dump(mode="json")
+    for key, value in {**_MEMORY, **settings_of(settings)}.items():
+        set_in(content, key, value)
+    project = make_project(folder, content)
+    for stage in ("fetch", "prepare", "train"):
+        run_stage(stage, project)
+    forecast = json.loads((project / "data/report/report.json").read_text())["forecast"]
+    found = json.loads((project / "metrics/training.json").read_text())
+    ratio = found["peak_memory_mb"] / forecast["total_mb"]
+    print(
+        f"memory at batch {forecast['batch_size']} of {forecast['height']}x{forecast['width']}: peak "
+        f"{found['peak_memory_mb']:.0f} MB, forecast {forecast['total_mb']:.0f} MB, ratio {ratio:.2f}"
+    )
 
 
-def _report(project: Path, out: Path | None, name: str) -> None:
+def _board(folder: Path, options: argparse.Namespace) -> None:
+    """Train a recipe with each seed for as many steps as fit the minutes; print and keep the rows."""
+    recipe = find_recipe(options.recipe)
+    params = board_params(recipe, options.camvid, options.settings)
+    params = steps_within(params, options.minutes, _START)
+    rows = {}
+    for seed in map(int, options.seeds.split(",")):
+        content = params.model_dump(mode="json")
+        set_in(content, "train.seed", seed)
+        place = folder / str(seed)
+        place.mkdir()
+        project = make_project(place, content)
+        for stage in ("fetch", "prepare"):
+            run_stage(stage, project)
+        began = time.monotonic()
+        run_stage("train", project)
+        seconds = time.monotonic() - began
+        run_stage("evaluate", project)
+        scores = scores_row(read_record(Evaluation, project / "metrics/evaluation.json"))
+        machine, name = device_name(best_device()), f"{recipe.stem}-{seed}"
+        rows[name] = {"seconds": round(seconds, 1), "machine": machine, **scores}
+        print(row_line(name, rows[name]), flush=True)
+        if options.out is not None:
+            _keep(project, options.out / name)
+            write_json(options.out / "rows.json", rows)
+    for line in summary(recipe.stem, list(rows.values()), options.minutes):
+        print(line)
+
+
+def _streets(project: Path, out: Path | None) -> None:
     for stage in ("fetch", "prepare", "train", "evaluate"):
         run_stage(stage, project)
     for file in ("evaluation", "training"):
         content = json.loads((project / f"metrics/{file}.json").read_text())
         print(json.dumps({key: value for key, value in content.items() if key != "protocol"}))
     if out is not None:
-        for folder in ("models", "metrics"):
-            shutil.copytree(project / folder, out / name / folder, dirs_exist_ok=True)
+        _keep(project, out / "streets")
 
 
-def run_stage(name: str, project: Path) -> None:
-    """Run a stage in the folder of a project; CalledProcessError where it fails."""
-    _python(f"stages.{name}", project)
-
-
-def _python(module: str, folder: Path, *arguments: str) -> None:
-    environment = {**os.environ, "DVC_ROOT": str(folder)}
-    command = [sys.executable, "-m", module, *arguments]
-    subprocess.run(command, cwd=folder, env=environment, check=True)
+def _keep(project: Path, out: Path) -> None:
+    """Copy bundle, metrics and parameters of a project into a folder."""
+    for name in ("models", "metrics"):
+        shutil.copytree(project / name, out / name, dirs_exist_ok=True)
+    shutil.copy(project / "params.yaml", out)
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
-from bench.gpu import ROOT, make_project, run_stage
+from bench.project import ROOT, make_project, run_stage
 from segpipe.cli.plan import material_of
 from segpipe.params.load import load_overlay, validate
 from segpipe.params.overlay import overlaid, with_data_of

@@ -1,13 +1,14 @@
 """Images per second of segpipe's training step against a plain PyTorch loop, and against dummy data.
 
 The plain loop is what a tutorial shows: PNG files, a Dataset that opens, resizes and flips them with
-Pillow, a DataLoader with two workers, float32, default memory format, Adam. Model, size, batch and
-machine are the same. Each loop has a process of its own, as in use, and they run in turns; medians, and
-the spread of the ratios, are printed.
+Pillow, a DataLoader with two workers, float32 (or autocast to bf16), default memory format, Adam. Model,
+size, batch and machine are the same. Each loop has a process of its own, as in use, and they run in turns;
+medians, and the spread of the ratios, are printed.
 
 Examples:
   python -m bench.training --height 256 --width 512 --batch 8
   python -m bench.training --compile
+  python -m bench.training --height 512 --width 1024 --model-width 32 --plain bf16 --workers 8
 """
 
 import argparse
@@ -76,6 +77,13 @@ def _options() -> argparse.Namespace:
         parser.add_argument(f"--{name}", type=int, default=default)
     parser.add_argument("--steps", type=int, default=3, help="optimizer steps in a turn")
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument(
+        "--plain",
+        choices=("fp32", "bf16"),
+        default="fp32",
+        help="precision of the plain loop (fp32)",
+    )
+    parser.add_argument("--workers", type=int, default=2, help="of the plain loop's loader (2)")
     parser.add_argument("--compile", action="store_true", help="compile segpipe's steps")
     return parser.parse_args()
 
@@ -125,11 +133,14 @@ def _plain(raw: Path, samples: list[Sample], options: argparse.Namespace) -> Ite
     optimizer = torch.optim.Adam(model.parameters(), 1e-3)
     criterion: Callable[[Tensor, Tensor], Tensor] = nn.CrossEntropyLoss(ignore_index=255)
     files = PlainFiles(raw, samples, options.height, options.width, flips=True)
-    loader = DataLoader(files, options.batch, shuffle=True, num_workers=2, persistent_workers=True)
+    loader = DataLoader(
+        files, options.batch, shuffle=True, num_workers=options.workers, persistent_workers=True
+    )
     while True:
         for image, mask in loader:
             optimizer.zero_grad()
-            loss = criterion(model(image.to(device)), mask.to(device))
+            with torch.autocast(device.type, torch.bfloat16, enabled=options.plain == "bf16"):
+                loss = criterion(model(image.to(device)), mask.to(device))
             loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
             yield

@@ -9,9 +9,9 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.gpu import ROOT
 from bench.peers.segpipe_script import prepare_workspace
 from bench.peers.task import CHECKPOINT_STEPS, STEPS
+from bench.project import ROOT
 
 LIMIT_SECONDS = 600.0  # of one start, on a busy machine
 # When to kill: so many steps after the start, and seconds later; None: when the next checkpoint is begun.

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from bench.gpu import make_project
 from bench.peers import task
+from bench.project import make_project
 from segpipe.labels.load import load_scheme
 from segpipe.params.prepare import PrepareParams
 from segpipe.preparation.prepare import prepare_data
