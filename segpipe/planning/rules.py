@@ -84,7 +84,7 @@ def _model_options(name: str, data: DataFacts, machine: MachineFacts) -> list[Ch
             return [
                 Choice("model.smp.encoder", "tu-tf_efficientnet_lite0", why),
                 Choice("model.smp.decoder", "fpn", "scores at a quarter of the image's sides"),
-                Choice("model.smp.decoder_width", 0.25, "a step takes half as long as at 1"),
+                Choice("model.smp.decoder_width", 0.5, "a step takes 0.75 times as long as at 1"),
                 Choice("model.pretrained", "imagenet", "edges and textures are known already"),
                 Choice("model.freeze.parts", _FIRST_BLOCKS, "a step takes 0.75 times as long"),
                 Choice("model.freeze.length", "all", "edges and textures stay as they are"),

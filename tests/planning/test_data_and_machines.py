@@ -149,7 +149,7 @@ def test_photographs_with_the_package_of_weights(
     params = plan_of(_photographs, measured, weights=True)
     assert (params.model.name, params.model.pretrained) == ("smp", "imagenet")
     smp = params.model.smp
-    assert (smp.decoder, smp.decoder_width) == ("fpn", 0.25)
+    assert (smp.decoder, smp.decoder_width) == ("fpn", 0.5)
     assert smp.encoder == "tu-tf_efficientnet_lite0"
 
 
