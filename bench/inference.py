@@ -23,7 +23,7 @@ from torch.utils.data import DataLoader
 
 from bench.noise import noise_files, noise_job, noise_scheme
 from bench.plain_files import PlainFiles
-from bench.turns import print_ratio, print_speeds, speeds_in_turns
+from bench.turns import print_ratio, print_speeds, speeds_in_turns, turns_parser
 from segpipe.bundle import Bundle
 from segpipe.inference.files import predict_files
 from segpipe.inference.output import Output
@@ -33,7 +33,7 @@ from segpipe.params.model import ModelParams, UNetParams
 from segpipe.params.train import TrainParams
 from segpipe.raw.sample import Sample
 from segpipe.runtime.allocation import keep_freed_memory
-from segpipe.runtime.hardware import best_device, choose_precision, device_name
+from segpipe.runtime.hardware import best_device
 from segpipe.training.distributed.signals import StopRequest
 from segpipe.training.job import Job
 from segpipe.training.validate import validate
@@ -45,24 +45,14 @@ def main() -> None:
     """Measure and print."""
     options = _options()
     speeds = speeds_in_turns(_LOOPS, partial(_make_loop, options=options), options.rounds)
-    device = best_device()
-    print(
-        f"U-Net of width {options.model_width}, {options.height}x{options.width}, batch {options.batch}, "
-        f"{device_name(device)}, {torch.get_num_threads()} threads, {choose_precision('auto', device)}"
-    )
-    print_speeds(speeds)
+    print_speeds(options, speeds)
     for kind in ("validation", "prediction"):
         print_ratio(f"{kind}, ratio", speeds[f"segpipe {kind}"], speeds[f"plain {kind}"])
 
 
 def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    for name, default in (("height", 256), ("width", 512), ("batch", 8), ("model-width", 16)):
-        parser.add_argument(f"--{name}", type=int, default=default)
+    parser = turns_parser(__doc__)
     parser.add_argument("--images", type=int, default=32, help="in a turn (32)")
-    parser.add_argument("--rounds", type=int, default=5)
     return parser.parse_args()
 
 

@@ -26,7 +26,7 @@ from torch.utils.data import DataLoader
 
 from bench.noise import noise_files, noise_job, noise_scheme
 from bench.plain_files import PlainFiles
-from bench.turns import print_ratio, print_speeds, speeds_in_turns
+from bench.turns import print_ratio, print_speeds, speeds_in_turns, turns_parser
 from segpipe.augment.draw import plain_specs
 from segpipe.loading.batches import Batch, Prefetch, read_batch
 from segpipe.loading.order import epoch_batches
@@ -35,7 +35,7 @@ from segpipe.params.model import ModelParams, UNetParams
 from segpipe.params.train import TrainParams
 from segpipe.raw.sample import Sample
 from segpipe.runtime.allocation import keep_freed_memory
-from segpipe.runtime.hardware import best_device, choose_precision, device_name
+from segpipe.runtime.hardware import best_device
 from segpipe.training.job import Job
 from segpipe.training.step import train_step
 
@@ -46,12 +46,7 @@ def main() -> None:
     """Measure and print."""
     options = _options()
     speeds = speeds_in_turns(_LOOPS, partial(_make_loop, options=options), options.rounds)
-    device = best_device()
-    print(
-        f"U-Net of width {options.model_width}, {options.height}x{options.width}, batch {options.batch}, "
-        f"{device_name(device)}, {torch.get_num_threads()} threads, {choose_precision('auto', device)}"
-    )
-    print_speeds(speeds)
+    print_speeds(options, speeds)
     print_ratio("segpipe / plain", speeds[_SEGPIPE], speeds[_PLAIN])
     print_ratio("real / dummy data", speeds[_SEGPIPE], speeds[_DUMMY])
 
@@ -70,13 +65,8 @@ def _make_loop(name: str, folder: Path, options: argparse.Namespace) -> Callable
 
 
 def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    for name, default in (("height", 256), ("width", 512), ("batch", 8), ("model-width", 16)):
-        parser.add_argument(f"--{name}", type=int, default=default)
+    parser = turns_parser(__doc__)
     parser.add_argument("--steps", type=int, default=3, help="optimizer steps in a turn")
-    parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument(
         "--plain",
         choices=("fp32", "bf16"),

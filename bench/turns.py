@@ -1,5 +1,6 @@
 """Loops that are measured in turns, each in a process of its own, as in use."""
 
+import argparse
 import statistics
 import tempfile
 from collections.abc import Callable, Sequence
@@ -7,6 +8,8 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 
 import torch
+
+from segpipe.runtime.hardware import best_device, choose_precision, device_name
 
 # Makes a loop ready, by its name, in an empty folder; what it returns takes a turn of it and says how
 # many images a second that was.
@@ -46,8 +49,24 @@ def _serve(name: str, make: MakeLoop, end: Connection) -> None:
             end.send(turn())
 
 
-def print_speeds(speeds: dict[str, list[float]]) -> None:
-    """Print the median of each loop."""
+def turns_parser(description: str | None) -> argparse.ArgumentParser:
+    """Return a parser of what all loops share: sizes, the U-Net's width, and how many turns there are."""
+    parser = argparse.ArgumentParser(
+        description=description, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    for name, default in (("height", 256), ("width", 512), ("batch", 8), ("model-width", 16)):
+        parser.add_argument(f"--{name}", type=int, default=default)
+    parser.add_argument("--rounds", type=int, default=5)
+    return parser
+
+
+def print_speeds(options: argparse.Namespace, speeds: dict[str, list[float]]) -> None:
+    """Print what is measured, where, and the median of each loop. options: of `turns_parser`."""
+    device = best_device()
+    print(
+        f"U-Net of width {options.model_width}, {options.height}x{options.width}, batch {options.batch}, "
+        f"{device_name(device)}, {torch.get_num_threads()} threads, {choose_precision('auto', device)}"
+    )
     for name, found in speeds.items():
         print(f"{name:<22}{statistics.median(found):8.2f} images/s")
 
