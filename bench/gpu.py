@@ -7,7 +7,7 @@ need. What a part finds is printed as soon as it is known.
 - resume: a training twice, once killed at a checkpoint; the weights bit by bit.
 - speed: training steps against plain loops, the last two in bf16 with eight workers at 512x1024.
 - memory: the peak of the recipe `cityscapes` on generated scenes beside its forecast.
-- predict: `predict_files` against its steps alone.
+- predict: `predict_files` against its steps alone; validation and prediction against plain loops.
 - board: CamVid by the rules of docs/board.md, but that the preparation is outside the clock.
 - streets: the model that comes with segpipe, trained on many more scenes.
 
@@ -60,12 +60,13 @@ STREETS = {
 }
 
 
-# Arguments of bench.training.
+# Arguments of bench.training, and of bench.inference.
+_SIZES = "--height 512 --width 1024 --batch 8 --model-width 32"
 _SPEEDS = (
     "--height 256 --width 512 --batch 8 --model-width 16",
-    "--height 512 --width 1024 --batch 8 --model-width 32",
-    "--height 512 --width 1024 --batch 8 --model-width 32 --plain bf16 --workers 8",
-    "--height 512 --width 1024 --batch 8 --model-width 32 --plain bf16 --workers 8 --compile",
+    _SIZES,
+    f"{_SIZES} --plain bf16 --workers 8",
+    f"{_SIZES} --plain bf16 --workers 8 --compile",
 )
 # The recipe `cityscapes` on a few generated scenes of its size.
 _MEMORY = {
@@ -106,6 +107,8 @@ def main() -> None:
     parser.add_argument("--seeds", default="0", help="of the board, separated by commas (0)")
     parser.add_argument("--out", type=Path, help="a folder for the results of board and streets")
     options = parser.parse_args()
+    if "board" in options.parts and options.camvid is None:
+        parser.error("the part board needs the folder of CamVid: --camvid DIR")
     print(f"{device_name(best_device())}, torch {torch.__version__}", flush=True)
     for part in options.parts:
         began = time.monotonic()
@@ -127,9 +130,8 @@ def _run_part(part: str, folder: Path, options: argparse.Namespace) -> None:
             camvid = options.camvid
             more = [] if camvid is None else ["--photographs", str(camvid.resolve() / "images")]
             run_module("bench.prediction", ROOT, *more)
+            run_module("bench.inference", ROOT, *_SIZES.split())
         case "board":
-            if options.camvid is None:
-                sys.exit("board: name the folder of CamVid with --camvid")
             _board(folder, options)
         case "streets":
             _streets(make_project(folder, STREETS), options.out)
