@@ -6,8 +6,9 @@ The names of CamVid's images begin with the drive that they were taken on: 0001T
 
 import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from bench.plan import for_as_long
 from bench.project import make_project, run_stage
@@ -34,8 +35,13 @@ def board_params(recipe: Path, camvid: Path, settings: Sequence[str]) -> Params:
 
     settings: KEY=VALUE, over the recipe and the protocol.
     """
-    content = load_overlay(recipe).model_dump(mode="json")
     changes = {"source.path": str(camvid.resolve()), **_PROTOCOL, **settings_of(settings)}
+    return recipe_params(recipe, changes)
+
+
+def recipe_params(recipe: Path, changes: Mapping[str, Any]) -> Params:
+    """Return a recipe's parameters with some changed. changes: values by dotted key."""
+    content = load_overlay(recipe).model_dump(mode="json")
     for key, value in changes.items():
         set_in(content, key, value)
     return validate(content, str(recipe))

@@ -32,11 +32,10 @@ from pathlib import Path
 
 import torch
 
-from bench.board_data import board_params, steps_within
+from bench.board_data import board_params, recipe_params, steps_within
 from bench.board_rows import row_line, scores_row, summary
 from bench.project import ROOT, make_project, run_module, run_stage
 from segpipe.cli.recipes import find_recipe
-from segpipe.params.load import load_overlay
 from segpipe.params.settings import set_in, settings_of
 from segpipe.results.evaluation import Evaluation
 from segpipe.results.records import read_record
@@ -58,8 +57,6 @@ STREETS = {
         "augment": {"crop_height": 96, "crop_width": 192},
     },
 }
-
-
 # Arguments of bench.training, and of bench.inference.
 _SIZES = "--height 512 --width 1024 --batch 8 --model-width 32"
 _SPEEDS = (
@@ -148,8 +145,7 @@ def _compare_killed(folder: Path) -> None:
     for stage in ("fetch", "prepare", "train"):
         run_stage(stage, project)
     whole = _digest(project)
-    again = subprocess.run([sys.executable, "-m", "stages.train"], cwd=project, check=True)
-    assert again.returncode == 0
+    run_stage("train", project)
     print(
         f"trained twice: {'equal bits' if _digest(project) == whole else 'DIFFERENT'}", flush=True
     )
@@ -177,10 +173,8 @@ def _digest(project: Path) -> str:
 
 def _compare_memory(folder: Path, settings: Sequence[str]) -> None:
     """Print the peak of a short training at the size of the recipe `cityscapes` beside its forecast."""
-    content = load_overlay(find_recipe("cityscapes")).model_dump(mode="json")
-    for key, value in {**_MEMORY, **settings_of(settings)}.items():
-        set_in(content, key, value)
-    project = make_project(folder, content)
+    params = recipe_params(find_recipe("cityscapes"), {**_MEMORY, **settings_of(settings)})
+    project = make_project(folder, params.model_dump(mode="json"))
     for stage in ("fetch", "prepare", "train"):
         run_stage(stage, project)
     forecast = json.loads((project / "data/report/report.json").read_text())["forecast"]
